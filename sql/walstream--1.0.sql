@@ -1,0 +1,320 @@
+/* sql/walstream--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION walstream" to load this file. \quit
+
+--
+-- Functions
+--
+
+CREATE FUNCTION walstream_version()
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION walstream_version() IS
+'version of the walstream library that the server runs';
+
+CREATE FUNCTION walstream_get_sender_slots(
+    OUT slot integer,
+    OUT pid integer,
+    OUT state text,
+    OUT sent_lsn pg_lsn,
+    OUT write_lsn pg_lsn,
+    OUT flush_lsn pg_lsn,
+    OUT replay_lsn pg_lsn,
+    OUT write_lag interval,
+    OUT flush_lag interval,
+    OUT replay_lag interval,
+    OUT sync_priority integer,
+    OUT sync_state text,
+    OUT reply_time timestamptz,
+    OUT codec text,
+    OUT level integer,
+    OUT plain_reason text,
+    OUT streaming_since timestamptz,
+    OUT raw_bytes bigint,
+    OUT wire_bytes bigint,
+    OUT messages bigint,
+    OUT frames bigint,
+    OUT bypassed_messages bigint,
+    OUT codec_failures bigint,
+    OUT encode_time double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_sender_slots() IS
+'all max_wal_senders walsender slots; in a free one everything but its number is null';
+
+CREATE FUNCTION walstream_get_receivers(
+    OUT pid integer,
+    OUT kind text,
+    OUT name text,
+    OUT received_lsn pg_lsn,
+    OUT codec text,
+    OUT level integer,
+    OUT plain_reason text,
+    OUT streaming_since timestamptz,
+    OUT raw_bytes bigint,
+    OUT wire_bytes bigint,
+    OUT messages bigint,
+    OUT frames bigint,
+    OUT bypassed_messages bigint,
+    OUT codec_failures bigint,
+    OUT decode_time double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_receivers() IS
+'every replication stream that this server receives';
+
+CREATE FUNCTION walstream_get_totals(
+    OUT name text,
+    OUT kind text,
+    OUT streams bigint,
+    OUT raw_bytes bigint,
+    OUT wire_bytes bigint,
+    OUT messages bigint,
+    OUT frames bigint,
+    OUT bypassed_messages bigint,
+    OUT codec_failures bigint,
+    OUT coding_time double precision,
+    OUT last_end timestamptz,
+    OUT stats_reset timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_totals() IS
+'traffic by name and kind of stream, over streams that have ended and live ones';
+
+CREATE FUNCTION walstream_oldest_send_lsn()
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_oldest_send_lsn() IS
+'how far the slowest active walsender has sent; null if none is active';
+
+CREATE FUNCTION walstream_reset_stats()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_reset_stats() IS
+'set all counters and totals of walstream to zero';
+
+--
+-- Views
+--
+
+CREATE VIEW walstream_senders AS
+    SELECT
+        w.slot,
+        w.pid,
+        a.usesysid,
+        u.rolname AS usename,
+        a.application_name,
+        a.client_addr,
+        a.client_hostname,
+        a.client_port,
+        a.backend_start,
+        r.slot_name,
+        r.restart_lsn,
+        w.state,
+        w.sent_lsn,
+        w.write_lsn,
+        w.flush_lsn,
+        w.replay_lsn,
+        w.write_lag,
+        w.flush_lag,
+        w.replay_lag,
+        w.sync_priority,
+        w.sync_state,
+        w.reply_time,
+        w.codec,
+        w.level,
+        w.plain_reason,
+        w.streaming_since,
+        w.raw_bytes,
+        w.wire_bytes,
+        round(w.raw_bytes::numeric / nullif(w.wire_bytes, 0), 2) AS ratio,
+        w.messages,
+        w.frames,
+        w.bypassed_messages,
+        w.codec_failures,
+        w.encode_time
+    FROM walstream_get_sender_slots() AS w
+        JOIN pg_stat_get_activity(NULL) AS a ON (a.pid = w.pid)
+        LEFT JOIN pg_authid AS u ON (u.oid = a.usesysid)
+        LEFT JOIN pg_get_replication_slots() AS r ON (r.active_pid = w.pid);
+
+COMMENT ON VIEW walstream_senders IS 'one row for each walsender, whether its stream is compressed or not';
+COMMENT ON COLUMN walstream_senders.slot IS 'number of the walsender slot, from 0 to max_wal_senders - 1';
+COMMENT ON COLUMN walstream_senders.pid IS 'process ID of the walsender';
+COMMENT ON COLUMN walstream_senders.usesysid IS 'OID of the user it is logged in as';
+COMMENT ON COLUMN walstream_senders.usename IS 'name of the user it is logged in as';
+COMMENT ON COLUMN walstream_senders.application_name IS 'name that the receiver gave when it connected';
+COMMENT ON COLUMN walstream_senders.client_addr IS 'IP address of the receiver; null for a Unix-domain socket';
+COMMENT ON COLUMN walstream_senders.client_hostname IS 'host name of the receiver, if log_hostname is on';
+COMMENT ON COLUMN walstream_senders.client_port IS 'TCP port of the receiver; -1 for a Unix-domain socket';
+COMMENT ON COLUMN walstream_senders.backend_start IS 'when the receiver connected';
+COMMENT ON COLUMN walstream_senders.slot_name IS 'replication slot in use; null if none';
+COMMENT ON COLUMN walstream_senders.restart_lsn IS 'oldest WAL that this replication slot keeps on disk';
+COMMENT ON COLUMN walstream_senders.state IS 'startup, backup, catchup, streaming or stopping, as in pg_stat_replication';
+COMMENT ON COLUMN walstream_senders.sent_lsn IS 'WAL has been sent up to here';
+COMMENT ON COLUMN walstream_senders.write_lsn IS 'WAL has been written by the receiver up to here';
+COMMENT ON COLUMN walstream_senders.flush_lsn IS 'WAL has been made durable by the receiver up to here';
+COMMENT ON COLUMN walstream_senders.replay_lsn IS 'WAL has been replayed by the receiver up to here';
+COMMENT ON COLUMN walstream_senders.write_lag IS 'time from flushing WAL locally to its being written by the receiver';
+COMMENT ON COLUMN walstream_senders.flush_lag IS 'time from flushing WAL locally to its being durable at the receiver';
+COMMENT ON COLUMN walstream_senders.replay_lag IS 'time from flushing WAL locally to its being replayed by the receiver';
+COMMENT ON COLUMN walstream_senders.sync_priority IS 'priority for being chosen as the synchronous standby';
+COMMENT ON COLUMN walstream_senders.sync_state IS 'async, potential, sync or quorum';
+COMMENT ON COLUMN walstream_senders.reply_time IS 'send time of the last reply from the receiver';
+COMMENT ON COLUMN walstream_senders.codec IS 'codec of the stream; null if it is not compressed';
+COMMENT ON COLUMN walstream_senders.level IS 'compression level of the codec';
+COMMENT ON COLUMN walstream_senders.plain_reason IS 'why the stream is not compressed; null if it is, or if nothing is streamed';
+COMMENT ON COLUMN walstream_senders.streaming_since IS 'when the connection first began to stream';
+COMMENT ON COLUMN walstream_senders.raw_bytes IS 'bytes of WAL messages as PostgreSQL would have sent them, framing included';
+COMMENT ON COLUMN walstream_senders.wire_bytes IS 'bytes of these messages as they were sent, framing included';
+COMMENT ON COLUMN walstream_senders.ratio IS 'raw_bytes divided by wire_bytes';
+COMMENT ON COLUMN walstream_senders.messages IS 'WAL messages that PostgreSQL has handed over';
+COMMENT ON COLUMN walstream_senders.frames IS 'messages of walstream that were sent for them';
+COMMENT ON COLUMN walstream_senders.bypassed_messages IS 'WAL messages whose bytes were sent as they are';
+COMMENT ON COLUMN walstream_senders.codec_failures IS 'times that the codec failed and the message was sent as it is';
+COMMENT ON COLUMN walstream_senders.encode_time IS 'time spent encoding, in milliseconds';
+
+CREATE VIEW walstream_receiver AS
+    SELECT
+        s.pid,
+        s.kind,
+        s.name,
+        p.status,
+        p.sender_host,
+        p.sender_port,
+        p.slot_name,
+        s.received_lsn,
+        s.codec,
+        s.level,
+        s.plain_reason,
+        s.streaming_since,
+        s.raw_bytes,
+        s.wire_bytes,
+        round(s.raw_bytes::numeric / nullif(s.wire_bytes, 0), 2) AS ratio,
+        s.messages,
+        s.frames,
+        s.bypassed_messages,
+        s.decode_time
+    FROM walstream_get_receivers() AS s
+        LEFT JOIN pg_stat_get_wal_receiver() AS p ON (p.pid = s.pid);
+
+COMMENT ON VIEW walstream_receiver IS 'one row for each replication stream that this server receives';
+COMMENT ON COLUMN walstream_receiver.pid IS 'process ID of the walreceiver or logical replication worker';
+COMMENT ON COLUMN walstream_receiver.kind IS 'physical receiver or logical receiver';
+COMMENT ON COLUMN walstream_receiver.name IS 'name that the receiver gives to its upstream: cluster name, subscription or table synchronization slot';
+COMMENT ON COLUMN walstream_receiver.status IS 'status of the walreceiver, as in pg_stat_wal_receiver';
+COMMENT ON COLUMN walstream_receiver.sender_host IS 'host that the walreceiver is connected to';
+COMMENT ON COLUMN walstream_receiver.sender_port IS 'port that the walreceiver is connected to';
+COMMENT ON COLUMN walstream_receiver.slot_name IS 'replication slot that the walreceiver uses';
+COMMENT ON COLUMN walstream_receiver.received_lsn IS 'WAL has been received and checked up to here';
+COMMENT ON COLUMN walstream_receiver.codec IS 'codec of the stream; null if it is not compressed';
+COMMENT ON COLUMN walstream_receiver.level IS 'compression level that the sender uses';
+COMMENT ON COLUMN walstream_receiver.plain_reason IS 'why the stream is not compressed; null if it is';
+COMMENT ON COLUMN walstream_receiver.streaming_since IS 'when the connection first began to stream';
+COMMENT ON COLUMN walstream_receiver.raw_bytes IS 'bytes of WAL messages after decoding, framing included';
+COMMENT ON COLUMN walstream_receiver.wire_bytes IS 'bytes of these messages as they came, framing included';
+COMMENT ON COLUMN walstream_receiver.ratio IS 'raw_bytes divided by wire_bytes';
+COMMENT ON COLUMN walstream_receiver.messages IS 'WAL messages handed on to PostgreSQL';
+COMMENT ON COLUMN walstream_receiver.frames IS 'messages of walstream that they came in';
+COMMENT ON COLUMN walstream_receiver.bypassed_messages IS 'WAL messages whose bytes came as they are';
+COMMENT ON COLUMN walstream_receiver.decode_time IS 'time spent decoding, in milliseconds';
+
+CREATE VIEW walstream_totals AS
+    SELECT
+        t.name,
+        t.kind,
+        t.streams,
+        t.raw_bytes,
+        t.wire_bytes,
+        round(t.raw_bytes::numeric / nullif(t.wire_bytes, 0), 2) AS ratio,
+        t.messages,
+        t.frames,
+        t.bypassed_messages,
+        t.codec_failures,
+        t.coding_time,
+        t.last_end,
+        t.stats_reset
+    FROM walstream_get_totals() AS t;
+
+COMMENT ON VIEW walstream_totals IS 'traffic by name and kind of stream, over reconnects';
+COMMENT ON COLUMN walstream_totals.name IS 'application_name of the receiver, or subscription';
+COMMENT ON COLUMN walstream_totals.kind IS 'physical or logical, sender or receiver; null in the row that gathers what did not fit';
+COMMENT ON COLUMN walstream_totals.streams IS 'streams counted, live ones included';
+COMMENT ON COLUMN walstream_totals.raw_bytes IS 'bytes of WAL messages without walstream, framing included';
+COMMENT ON COLUMN walstream_totals.wire_bytes IS 'bytes of these messages on the wire, framing included';
+COMMENT ON COLUMN walstream_totals.ratio IS 'raw_bytes divided by wire_bytes';
+COMMENT ON COLUMN walstream_totals.messages IS 'WAL messages';
+COMMENT ON COLUMN walstream_totals.frames IS 'messages of walstream that stand for them';
+COMMENT ON COLUMN walstream_totals.bypassed_messages IS 'WAL messages whose bytes travelled as they are';
+COMMENT ON COLUMN walstream_totals.codec_failures IS 'times that a codec failed and a message was sent as it is';
+COMMENT ON COLUMN walstream_totals.coding_time IS 'time spent encoding or decoding, in milliseconds';
+COMMENT ON COLUMN walstream_totals.last_end IS 'when a stream last ended';
+COMMENT ON COLUMN walstream_totals.stats_reset IS 'when the counters were last set to zero';
+
+CREATE VIEW walstream_overview AS
+    SELECT
+        s.senders,
+        s.compressed,
+        c.current_lsn,
+        o.oldest_send_lsn,
+        pg_wal_lsn_diff(c.current_lsn, o.oldest_send_lsn) AS unsent_bytes,
+        r.slot_name AS oldest_slot,
+        r.restart_lsn AS oldest_restart_lsn,
+        pg_wal_lsn_diff(c.current_lsn, r.restart_lsn) AS retained_bytes
+    FROM (SELECT count(pid) AS senders, count(codec) AS compressed
+            FROM walstream_get_sender_slots()) AS s,
+        (SELECT CASE WHEN pg_is_in_recovery()
+                THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
+                ELSE pg_current_wal_flush_lsn() END AS current_lsn) AS c,
+        (SELECT walstream_oldest_send_lsn() AS oldest_send_lsn) AS o
+        LEFT JOIN (SELECT slot_name, restart_lsn FROM pg_get_replication_slots()
+            WHERE restart_lsn IS NOT NULL
+            ORDER BY restart_lsn LIMIT 1) AS r ON true;
+
+COMMENT ON VIEW walstream_overview IS 'one row: how far behind the slowest stream is, and which slot holds WAL back on disk';
+COMMENT ON COLUMN walstream_overview.senders IS 'walsenders in use';
+COMMENT ON COLUMN walstream_overview.compressed IS 'of these, how many send a compressed stream';
+COMMENT ON COLUMN walstream_overview.current_lsn IS 'end of the WAL that can be sent';
+COMMENT ON COLUMN walstream_overview.oldest_send_lsn IS 'how far the slowest active walsender has sent';
+COMMENT ON COLUMN walstream_overview.unsent_bytes IS 'WAL that the slowest active walsender has not sent, in bytes';
+COMMENT ON COLUMN walstream_overview.oldest_slot IS 'replication slot with the oldest restart_lsn, active or not';
+COMMENT ON COLUMN walstream_overview.oldest_restart_lsn IS 'restart_lsn of that slot: WAL from here on is kept on disk';
+COMMENT ON COLUMN walstream_overview.retained_bytes IS 'WAL that this slot keeps on disk, in bytes';
+
+--
+-- Rights: who may watch PostgreSQL's replication may watch this.
+--
+
+REVOKE ALL ON FUNCTION walstream_get_sender_slots() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_receivers() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_totals() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_oldest_send_lsn() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_reset_stats() FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION walstream_get_sender_slots() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_receivers() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_totals() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_oldest_send_lsn() TO pg_monitor;
+
+REVOKE ALL ON walstream_senders FROM PUBLIC;
+REVOKE ALL ON walstream_receiver FROM PUBLIC;
+REVOKE ALL ON walstream_totals FROM PUBLIC;
+REVOKE ALL ON walstream_overview FROM PUBLIC;
+
+GRANT SELECT ON walstream_senders TO pg_monitor;
+GRANT SELECT ON walstream_receiver TO pg_monitor;
+GRANT SELECT ON walstream_totals TO pg_monitor;
+GRANT SELECT ON walstream_overview TO pg_monitor;

@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * conninfo.c
+ *	  Putting our request into a receiver's connection string.
+ *
+ * The string is parsed by libpq and written again as keyword='value' pairs,
+ * which gives the same connection from keywords and from a URI.  It may hold
+ * a password: it is never logged or kept.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "conninfo.h"
+#include "lib/stringinfo.h"
+#include "libpq-fe.h"
+
+static void
+append_pair(StringInfo conninfo, const char *keyword, const char *value)
+{
+	appendStringInfo(conninfo, "%s%s='", conninfo->len > 0 ? " " : "", keyword);
+	for (const char *c = value; *c != '\0'; c++)
+	{
+		if (*c == '\'' || *c == '\\')
+			appendStringInfoChar(conninfo, '\\');
+		appendStringInfoChar(conninfo, *c);
+	}
+	appendStringInfoChar(conninfo, '\'');
+}
+
+static const char *
+find_value(PQconninfoOption *options, const char *keyword)
+{
+	for (PQconninfoOption *o = options; o->keyword != NULL; o++)
+	{
+		if (strcmp(o->keyword, keyword) == 0)
+			return o->val;
+	}
+	return NULL;
+}
+
+/*
+ * The options that libpq would use if the connection string had none: a
+ * service's, else PGOPTIONS.  Palloc'd, or NULL.
+ *
+ * libpq looks services up only while it connects, or for PQconndefaults in
+ * the service that PGSERVICE names; so that is set for one call.
+ */
+static char *
+default_options(const char *service)
+{
+	char	   *old_service = getenv("PGSERVICE");
+	char	   *result = NULL;
+	PQconninfoOption *defaults;
+	const char *value;
+
+	if (service != NULL)
+	{
+		if (old_service != NULL)
+			old_service = pstrdup(old_service);
+		setenv("PGSERVICE", service, 1);
+	}
+
+	defaults = PQconndefaults();
+
+	if (service != NULL)
+	{
+		if (old_service != NULL)
+			setenv("PGSERVICE", old_service, 1);
+		else
+			unsetenv("PGSERVICE");
+	}
+
+	if (defaults == NULL)
+		return NULL;
+	value = find_value(defaults, "options");
+	if (value != NULL && value[0] != '\0')
+		result = pstrdup(value);
+	PQconninfoFree(defaults);
+	return result;
+}
+
+char *
+ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
+{
+	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+	const char *options;
+	StringInfoData merged;
+	StringInfoData result;
+
+	if (parsed == NULL)
+		return NULL;
+
+	options = find_value(parsed, "options");
+	if (options == NULL && !logical)
+		options = default_options(find_value(parsed, "service"));
+
+	initStringInfo(&merged);
+	if (options != NULL && options[0] != '\0')
+		appendStringInfo(&merged, "%s ", options);
+	appendStringInfoString(&merged, "-c walstream.accept=");
+	for (const char *c = accept; *c != '\0'; c++)
+	{
+		/* the server splits options at unescaped white space */
+		if (*c == ' ' || *c == '\\')
+			appendStringInfoChar(&merged, '\\');
+		appendStringInfoChar(&merged, *c);
+	}
+
+	initStringInfo(&result);
+	for (PQconninfoOption *o = parsed; o->keyword != NULL; o++)
+	{
+		if (o->val != NULL && strcmp(o->keyword, "options") != 0)
+			append_pair(&result, o->keyword, o->val);
+	}
+	append_pair(&result, "options", merged.data);
+
+	PQconninfoFree(parsed);
+	pfree(merged.data);
+	return result.data;
+}

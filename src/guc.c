@@ -1,0 +1,232 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  Every setting of walstream.
+ *
+ * Values are parsed in the check hooks, so that a bad one is refused when it
+ * is set or the configuration is reloaded, and the old one stays in force.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "common/compression.h"
+#include "common/hashfn.h"
+#include "guc.h"
+
+static char *walstream_compression = NULL;
+static char *walstream_accept = NULL;
+static int	walstream_protocol = WS_PROTOCOL_VERSION;
+
+static const WsCompression *current_compression = NULL;
+static uint32 compression_generation = 0;
+
+static const WsAccept nothing_accepted = {0};
+static const WsAccept *current_accept = &nothing_accepted;
+
+/*
+ * Parse one item of walstream.compression, such as "zstd:level=3".  The
+ * grammar is PostgreSQL's own; of its options only the level means something
+ * to a stream.  Returns false with the detail set.
+ */
+static bool
+parse_item(char *item, WsCodecSpec *spec)
+{
+	char	   *options = strchr(item, ':');
+	pg_compress_algorithm algorithm;
+	pg_compress_specification parsed;
+	const WsCodec *codec;
+	char	   *error;
+
+	if (options != NULL)
+		*options++ = '\0';
+
+	codec = ws_codec_by_name(item, strlen(item));
+	if (codec == NULL || !parse_compress_algorithm(item, &algorithm))
+	{
+		GUC_check_errdetail("Unrecognized codec: \"%s\".", item);
+		GUC_check_errhint("Codecs are \"zstd\" and \"lz4\"; \"off\" alone turns compression off.");
+		return false;
+	}
+
+	parse_compress_specification(algorithm, options, &parsed);
+	error = validate_compress_specification(&parsed);
+	if (error == NULL && parsed.options != 0)
+		error = _("only the option \"level\" applies to a stream");
+	if (error != NULL)
+	{
+		GUC_check_errdetail("Invalid specification for codec \"%s\": %s.",
+							item, error);
+		return false;
+	}
+
+	spec->id = codec->id;
+	spec->level = parsed.level;
+	if (options == NULL && algorithm == PG_COMPRESSION_ZSTD)
+		spec->level = WS_ZSTD_DEFAULT_LEVEL;
+	return true;
+}
+
+/*
+ * Parse the whole list.  Returns false with the detail set.
+ */
+static bool
+parse_compression(const char *value, WsCompression *compression)
+{
+	char	   *copy = pstrdup(value);
+	char	   *save = NULL;
+	bool		off = false;
+	char	   *item;
+
+	memset(compression, 0, sizeof(*compression));
+
+	for (item = strtok_r(copy, " \t\r\n\f\v", &save); item != NULL;
+		 item = strtok_r(NULL, " \t\r\n\f\v", &save))
+	{
+		WsCodecSpec spec;
+
+		if (pg_strcasecmp(item, "off") == 0)
+		{
+			off = true;
+			continue;
+		}
+		if (!parse_item(item, &spec))
+			return false;
+		for (int i = 0; i < compression->count; i++)
+		{
+			if (compression->specs[i].id == spec.id)
+			{
+				GUC_check_errdetail("Codec \"%s\" is named more than once.",
+									ws_codec_by_id(spec.id)->name);
+				return false;
+			}
+		}
+		compression->specs[compression->count++] = spec;
+	}
+
+	if (off && compression->count > 0)
+	{
+		GUC_check_errdetail("\"off\" cannot be combined with a codec.");
+		return false;
+	}
+	if (!off && compression->count == 0)
+	{
+		GUC_check_errdetail("No codec is named.");
+		GUC_check_errhint("To turn compression off, set it to \"off\".");
+		return false;
+	}
+
+	pfree(copy);
+	return true;
+}
+
+static bool
+check_compression(char **newval, void **extra, GucSource source)
+{
+	WsCompression compression;
+	WsCompression *result;
+
+	if (!parse_compression(*newval, &compression))
+		return false;
+
+	result = ws_guc_malloc(sizeof(WsCompression));
+	if (result == NULL)
+		return false;
+	*result = compression;
+	*extra = result;
+	return true;
+}
+
+static void
+assign_compression(const char *newval, void *extra)
+{
+	current_compression = extra;
+	compression_generation++;
+}
+
+/*
+ * Any value is good: refusing one would refuse the connection, and a later
+ * version's receiver must be able to talk to this one.  But only a value that
+ * the client itself sent says what the client can decode.
+ */
+static bool
+check_accept(char **newval, void **extra, GucSource source)
+{
+	WsAccept   *result;
+
+	if (source != PGC_S_CLIENT)
+		return true;
+
+	result = ws_guc_malloc(sizeof(WsAccept));
+	if (result == NULL)
+		return false;
+	*result = ws_accept_parse(*newval);
+	*extra = result;
+	return true;
+}
+
+static void
+assign_accept(const char *newval, void *extra)
+{
+	current_accept = (extra != NULL) ? extra : &nothing_accepted;
+}
+
+void
+ws_guc_init(void)
+{
+	DefineCustomStringVariable("walstream.compression",
+							   "Codecs that replication streams use, in order of preference.",
+							   "Codecs separated by white space, each as a compression "
+							   "specification (zstd, zstd:3, zstd:level=3, lz4), or off.",
+							   &walstream_compression,
+							   "zstd lz4",
+							   PGC_SIGHUP, 0,
+							   check_compression, assign_compression, NULL);
+
+	DefineCustomStringVariable("walstream.accept",
+							   "What the receiver of a replication stream can decode.",
+							   "Sent by walstream itself when it connects; not meant to be set by hand.",
+							   &walstream_accept,
+							   "",
+							   PGC_BACKEND,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   check_accept, assign_accept, NULL);
+
+	DefineCustomIntVariable("walstream.protocol",
+							"Shows the version of the stream protocol that this server speaks.",
+							NULL,
+							&walstream_protocol,
+							WS_PROTOCOL_VERSION, WS_PROTOCOL_VERSION, WS_PROTOCOL_VERSION,
+							PGC_INTERNAL,
+							GUC_REPORT | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							NULL, NULL, NULL);
+
+	MarkGUCPrefixReserved("walstream");
+}
+
+const WsCompression *
+ws_guc_compression(void)
+{
+	return current_compression;
+}
+
+uint32
+ws_guc_compression_generation(void)
+{
+	return compression_generation;
+}
+
+uint32
+ws_guc_compression_hash(void)
+{
+	return hash_bytes((const unsigned char *) current_compression,
+					  sizeof(WsCompression));
+}
+
+const WsAccept *
+ws_guc_accept(void)
+{
+	return current_accept;
+}

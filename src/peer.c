@@ -1,0 +1,250 @@
+/*-------------------------------------------------------------------------
+ *
+ * peer.c
+ *	  The shared array of live streams.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "peer.h"
+#include "port/atomics.h"
+#include "replication/logicallauncher.h"
+#include "replication/walsender.h"
+#include "shmem.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+
+/*
+ * One entry.
+ *
+ * mutex guards all fields but the last two, and is held for a few assignments
+ * only: no call, allocation, report or clock inside.  They are written by the
+ * owner alone, who may read them without it.  pid is 0 in a free entry.
+ *
+ * position and counters are atomics that the owner writes.
+ */
+struct WsPeer
+{
+	slock_t		mutex;
+	pid_t		pid;
+	WsPeerRole	role;
+	WsPeerMode	mode;
+	WsNoCodecReason reason;
+	WsCodecSpec codec;
+	TimestampTz streaming_since;
+	char		name[NAMEDATALEN];
+
+	pg_atomic_uint64 position;
+	WsSharedCounters counters;
+};
+
+static WsPeer *peers = NULL;
+
+/*
+ * All that can stream at once: every walsender, the walreceiver, and every
+ * apply or table synchronization worker.
+ */
+static int
+peer_count(void)
+{
+	return max_wal_senders + 1 + max_logical_replication_workers;
+}
+
+Size
+ws_peer_shmem_size(void)
+{
+	return mul_size(peer_count(), sizeof(WsPeer));
+}
+
+void
+ws_peer_shmem_init(void)
+{
+	bool		found;
+
+	peers = ShmemInitStruct("walstream peers", ws_peer_shmem_size(), &found);
+	if (found)
+		return;
+
+	memset(peers, 0, ws_peer_shmem_size());
+	for (int i = 0; i < peer_count(); i++)
+	{
+		SpinLockInit(&peers[i].mutex);
+		pg_atomic_init_u64(&peers[i].position, InvalidXLogRecPtr);
+		ws_counters_init(&peers[i].counters);
+	}
+}
+
+/* Whatever this process still holds is given back when it exits. */
+static void
+release_all_mine(int code, Datum arg)
+{
+	for (int i = 0; i < peer_count(); i++)
+	{
+		/* nobody else sets an entry to our pid, nor changes one that has it */
+		if (peers[i].pid == MyProcPid)
+			ws_peer_release(&peers[i]);
+	}
+}
+
+WsPeer *
+ws_peer_claim(WsPeerRole role, const char *name)
+{
+	static bool registered = false;
+	TimestampTz now = GetCurrentTimestamp();
+	char		name_copy[NAMEDATALEN];
+
+	if (!registered)
+	{
+		before_shmem_exit(release_all_mine, 0);
+		registered = true;
+	}
+	strlcpy(name_copy, name, sizeof(name_copy));
+
+	for (int i = 0; i < peer_count(); i++)
+	{
+		WsPeer	   *peer = &peers[i];
+		bool		claimed = false;
+
+		SpinLockAcquire(&peer->mutex);
+		if (peer->pid == 0)
+		{
+			peer->pid = MyProcPid;
+			peer->role = role;
+			peer->mode = WS_MODE_UNDECIDED;
+			peer->reason = WS_REASON_NONE;
+			peer->codec.id = WS_CODEC_NONE;
+			peer->codec.level = 0;
+			peer->streaming_since = now;
+			memcpy(peer->name, name_copy, NAMEDATALEN);
+			claimed = true;
+		}
+		SpinLockRelease(&peer->mutex);
+		if (claimed)
+			return peer;
+	}
+	return NULL;
+}
+
+void
+ws_peer_release(WsPeer *peer)
+{
+	if (peer == NULL)
+		return;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	ws_stats_add_total(peer->name, peer->role, &peer->counters);
+	ws_counters_clear(&peer->counters);
+	pg_atomic_write_u64(&peer->position, InvalidXLogRecPtr);
+	SpinLockAcquire(&peer->mutex);
+	peer->pid = 0;
+	SpinLockRelease(&peer->mutex);
+	LWLockRelease(ws_shmem_lock());
+}
+
+void
+ws_peer_set_mode(WsPeer *peer, WsPeerMode mode, WsNoCodecReason reason,
+				 WsCodecSpec codec)
+{
+	if (peer == NULL)
+		return;
+
+	SpinLockAcquire(&peer->mutex);
+	peer->mode = mode;
+	peer->reason = reason;
+	peer->codec = codec;
+	SpinLockRelease(&peer->mutex);
+}
+
+void
+ws_peer_set_position(WsPeer *peer, XLogRecPtr position)
+{
+	if (peer != NULL)
+		pg_atomic_write_u64(&peer->position, position);
+}
+
+WsSharedCounters *
+ws_peer_counters(WsPeer *peer)
+{
+	return peer != NULL ? &peer->counters : NULL;
+}
+
+int
+ws_peer_snapshot(WsPeerSnapshot **result)
+{
+	WsPeerSnapshot *snapshots = palloc0(sizeof(WsPeerSnapshot) * peer_count());
+	int			count = 0;
+
+	for (int i = 0; i < peer_count(); i++)
+	{
+		WsPeer	   *peer = &peers[i];
+		WsPeerSnapshot *snapshot = &snapshots[count];
+
+		SpinLockAcquire(&peer->mutex);
+		snapshot->pid = peer->pid;
+		snapshot->role = peer->role;
+		snapshot->mode = peer->mode;
+		snapshot->reason = peer->reason;
+		snapshot->codec = peer->codec;
+		snapshot->streaming_since = peer->streaming_since;
+		memcpy(snapshot->name, peer->name, NAMEDATALEN);
+		SpinLockRelease(&peer->mutex);
+
+		if (snapshot->pid == 0)
+			continue;
+		snapshot->position = pg_atomic_read_u64(&peer->position);
+		ws_counters_read(&peer->counters, &snapshot->counters);
+		count++;
+	}
+
+	*result = snapshots;
+	return count;
+}
+
+const char *
+ws_peer_role_name(WsPeerRole role)
+{
+	switch (role)
+	{
+		case WS_ROLE_PHYSICAL_SENDER:
+			return "physical sender";
+		case WS_ROLE_LOGICAL_SENDER:
+			return "logical sender";
+		case WS_ROLE_PHYSICAL_RECEIVER:
+			return "physical receiver";
+		case WS_ROLE_LOGICAL_RECEIVER:
+			return "logical receiver";
+	}
+	return "unknown";
+}
+
+const char *
+ws_peer_mode_reason(WsPeerMode mode, WsNoCodecReason reason)
+{
+	switch (mode)
+	{
+		case WS_MODE_CODED:
+			return NULL;
+		case WS_MODE_UNDECIDED:
+			return "waiting for the first message";
+		case WS_MODE_NOT_ASKED:
+			return "the receiver did not ask for compression";
+		case WS_MODE_STOCK_PEER:
+			return "the upstream does not have walstream";
+		case WS_MODE_NO_CODEC:
+			return ws_reason_text(reason);
+		case WS_MODE_OFF:
+			return "walstream.compression is off on this server";
+		case WS_MODE_SUSPENDED:
+			return "suspended after repeated decoding failures";
+		case WS_MODE_OPTIONS_REFUSED:
+			return "the connection to the upstream refuses the \"options\" parameter";
+		case WS_MODE_OPTIONS_LOST:
+			return "this minor release of PostgreSQL drops \"options\" on logical connections";
+	}
+	return "unknown";
+}

@@ -1,0 +1,500 @@
+/*-------------------------------------------------------------------------
+ *
+ * receiver.c
+ *	  Asks for compression when a receiver connects, and decodes what comes.
+ *
+ * walreceivers and logical apply workers reach their upstream through the
+ * table WalReceiverFunctions (connect, receive, send, disconnect and others),
+ * which libpqwalreceiver fills in.  We put a copy there with five functions
+ * of our own, each of which calls the one it replaced; the connection itself
+ * stays theirs.
+ *
+ * The state of a connection is found by the address of its WalReceiverConn.
+ * Only receivers have one: other processes that use the table, such as a
+ * backend in CREATE SUBSCRIPTION, get the functions as they were.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "conninfo.h"
+#include "fmgr.h"
+#include "guc.h"
+#include "lib/ilist.h"
+#include "peer.h"
+#include "pure/decoder.h"
+#include "receiver.h"
+#include "replication/logicalworker.h"
+#include "replication/walreceiver.h"
+#include "storage/ipc.h"
+#include "upstream.h"
+#include "utils/memutils.h"
+
+/*
+ * A receiver's connection.  In a memory context of its own, whose reset
+ * callback frees the decoder.
+ */
+typedef struct Receiver
+{
+	dlist_node	node;
+	MemoryContext context;
+	WalReceiverConn *conn;
+	char		name[NAMEDATALEN];
+	bool		logical;
+	WsUpstreamKey upstream;
+
+	/* WS_MODE_UNDECIDED if compression was asked for, else why not */
+	WsPeerMode	mode;
+	WsAccept	asked;
+	WsDecoder  *decoder;		/* NULL if not asked */
+
+	/*
+	 * From startstreaming to endstreaming.  Outside of it rows of a COPY come
+	 * through the same receive function, and may begin with any byte.
+	 */
+	bool		streaming;
+	bool		announced;		/* this COPY's line is in the log */
+	WsHello		announced_hello;
+
+	WsPeer	   *peer;
+	WsCounterFeed feed;
+	WsStreamCounts passed_counts;	/* without a decoder */
+	uint64		noted_bytes;	/* of those decoded, known to upstream.c */
+} Receiver;
+
+static WalReceiverFunctionsType *stock = NULL;
+static WalReceiverFunctionsType decorated;
+static dlist_head receivers = DLIST_STATIC_INIT(receivers);
+
+static Receiver *
+find_receiver(WalReceiverConn *conn)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &receivers)
+	{
+		Receiver   *receiver = dlist_container(Receiver, node, iter.cur);
+
+		if (receiver->conn == conn)
+			return receiver;
+	}
+	return NULL;
+}
+
+/* Decoded bytes that upstream.c has not been told of. */
+static uint64
+unnoted_bytes(Receiver *receiver)
+{
+	if (receiver->decoder == NULL)
+		return 0;
+	return ws_decoder_counts(receiver->decoder)->raw_bytes - receiver->noted_bytes;
+}
+
+static void
+note_success(Receiver *receiver)
+{
+	uint64		bytes = unnoted_bytes(receiver);
+
+	if (bytes > 0)
+		ws_upstream_note_success(receiver->upstream, bytes);
+	receiver->noted_bytes += bytes;
+}
+
+/* A receiver may end without disconnecting. */
+static void
+note_success_at_exit(int code, Datum arg)
+{
+	dlist_iter	iter;
+
+	dlist_foreach(iter, &receivers)
+		note_success(dlist_container(Receiver, node, iter.cur));
+}
+
+static void
+free_decoder(void *arg)
+{
+	ws_decoder_free(((Receiver *) arg)->decoder);
+}
+
+/*
+ * May this connection ask for compression?  WS_MODE_UNDECIDED if so.
+ */
+static WsPeerMode
+may_ask(bool logical, WsUpstreamKey upstream)
+{
+	if (ws_guc_compression()->count == 0)
+		return WS_MODE_OFF;
+	if (logical && !ws_logical_options_are_kept())
+		return WS_MODE_OPTIONS_LOST;
+	return ws_upstream_may_ask(upstream);
+}
+
+/* Remember a connection and make what it needs to stream. */
+static void
+register_receiver(WalReceiverConn *conn, bool logical, const char *name,
+				  WsUpstreamKey upstream, WsPeerMode mode, const char *accept)
+{
+	static bool exit_registered = false;
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
+												  "walstream receiver",
+												  ALLOCSET_SMALL_SIZES);
+	Receiver   *receiver = MemoryContextAllocZero(context, sizeof(Receiver));
+
+	receiver->context = context;
+	receiver->conn = conn;
+	strlcpy(receiver->name, name, NAMEDATALEN);
+	receiver->logical = logical;
+	receiver->upstream = upstream;
+	receiver->mode = mode;
+
+	if (mode == WS_MODE_UNDECIDED)
+	{
+		WsCodecParams params = {0};
+		MemoryContextCallback *callback;
+
+		params.logical = logical;
+		params.wal_block_size = XLOG_BLCKSZ;
+		params.wal_segment_size = wal_segment_size;
+		params.wal_page_magic = XLOG_PAGE_MAGIC;
+		receiver->asked = ws_accept_parse(accept);
+		receiver->decoder = ws_decoder_new(&params, &receiver->asked);
+		if (receiver->decoder == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory"),
+					 errdetail("Failed while creating the decoder of a replication stream.")));
+
+		callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
+		callback->func = free_decoder;
+		callback->arg = receiver;
+		MemoryContextRegisterResetCallback(context, callback);
+	}
+
+	dlist_push_head(&receivers, &receiver->node);
+	if (!exit_registered)
+	{
+		before_shmem_exit(note_success_at_exit, 0);
+		exit_registered = true;
+	}
+}
+
+/*
+ * Did a server answer at all?  libpq gives a server's report as severity, a
+ * colon, and two spaces, in any language; its own texts have no such place.
+ */
+static bool
+server_answered(const char *err)
+{
+	return err != NULL && strstr(err, ":  ") != NULL;
+}
+
+/*
+ * Connect with our option.  Where a server or a pooler on the way answers
+ * with an error, try without; if that works and asking once more still does
+ * not, it is our option that is refused, and the stream goes on without.
+ */
+static WalReceiverConn *
+connect_asking(const char *with_accept, WsUpstreamKey upstream,
+			   WsPeerMode *mode, WS_CONNECT_PARAMS)
+{
+	WalReceiverConn *conn;
+	WalReceiverConn *again;
+
+	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
+	if (conn != NULL || !server_answered(*err))
+		return conn;
+
+	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
+	if (conn == NULL)
+		return NULL;
+
+	again = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
+	if (again != NULL)
+	{
+		(stock->walrcv_disconnect) (conn);
+		return again;
+	}
+
+	*mode = WS_MODE_OPTIONS_REFUSED;
+	if (ws_upstream_note_refusal(upstream))
+		ereport(WARNING,
+				(errmsg("upstream refuses a connection that asks for compression, streaming uncompressed"),
+				 errdetail("With walstream's option: %s", *err),
+				 errhint("Connect to the server directly, or let the connection pooler pass the startup parameter \"options\" on.  "
+						 "Reload the configuration to ask again.")));
+	return conn;
+}
+
+static WalReceiverConn *
+receiver_connect(WS_CONNECT_PARAMS)
+{
+	WsUpstreamKey upstream;
+	WsPeerMode	mode;
+	char		accept[WS_ACCEPT_MAX_SIZE] = "";
+	char	   *with_accept = NULL;
+	WalReceiverConn *conn;
+
+	if (!WS_CONNECT_REPLICATES || !(AmWalReceiverProcess() || IsLogicalWorker()))
+		return (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
+
+	upstream = ws_upstream_key(conninfo, appname);
+	mode = may_ask(logical, upstream);
+	if (mode == WS_MODE_UNDECIDED)
+	{
+		ws_accept_format(ws_guc_compression(), accept);
+		with_accept = ws_conninfo_add_accept(conninfo, logical, accept);
+	}
+
+	/* what libpq cannot parse is for it to complain about */
+	if (with_accept != NULL)
+		conn = connect_asking(with_accept, upstream, &mode,
+							  WS_CONNECT_ARGS(conninfo));
+	else
+		conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
+
+	if (with_accept != NULL)
+		pfree(with_accept);
+	if (conn != NULL)
+		register_receiver(conn, logical, appname, upstream, mode, accept);
+	return conn;
+}
+
+/* One line for the log, and the mode for everybody to see. */
+static void
+announce(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
+		 WsCodecSpec spec)
+{
+	const char *kind = receiver->logical ? "logical changes" : "WAL";
+
+	receiver->announced = true;
+	ws_peer_set_mode(receiver->peer, mode, reason, spec);
+	if (mode == WS_MODE_CODED)
+		ereport(LOG,
+				(errmsg("receiving %s for \"%s\" compressed with %s, level %d",
+						kind, receiver->name,
+						ws_codec_by_id(spec.id)->name, spec.level)));
+	else
+		ereport(mode == WS_MODE_SUSPENDED ? WARNING : LOG,
+				(errmsg("receiving %s for \"%s\" uncompressed: %s",
+						kind, receiver->name,
+						ws_peer_mode_reason(mode, reason))));
+}
+
+/* Announce what the first message, or a later hello, has told. */
+static void
+announce_decoder_news(Receiver *receiver)
+{
+	const WsHello *hello = ws_decoder_hello(receiver->decoder);
+	WsCodecSpec spec = {WS_CODEC_NONE, 0};
+
+	if (ws_decoder_peer(receiver->decoder) == WS_PEER_STOCK)
+	{
+		if (!receiver->announced)
+			announce(receiver, WS_MODE_STOCK_PEER, WS_REASON_NONE, spec);
+		return;
+	}
+
+	if (hello == NULL ||
+		(receiver->announced &&
+		 hello->codec == receiver->announced_hello.codec &&
+		 hello->level == receiver->announced_hello.level &&
+		 hello->reason == receiver->announced_hello.reason))
+		return;
+
+	receiver->announced_hello = *hello;
+	spec.id = hello->codec;
+	spec.level = hello->level;
+	announce(receiver,
+			 spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC,
+			 hello->reason, spec);
+}
+
+static void
+receiver_begin_stream(Receiver *receiver)
+{
+	WsCodecSpec none = {WS_CODEC_NONE, 0};
+
+	receiver->streaming = true;
+	receiver->announced = false;
+	if (receiver->peer == NULL)
+	{
+		receiver->peer = ws_peer_claim(receiver->logical ?
+									   WS_ROLE_LOGICAL_RECEIVER : WS_ROLE_PHYSICAL_RECEIVER,
+									   receiver->name);
+		if (receiver->peer == NULL)
+			ereport(WARNING,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("walstream has no free entry for this stream, which will not be counted")));
+		receiver->feed.shared = ws_peer_counters(receiver->peer);
+	}
+
+	if (receiver->decoder != NULL)
+	{
+		ws_decoder_begin(receiver->decoder);
+		ws_peer_set_mode(receiver->peer, WS_MODE_UNDECIDED, WS_REASON_NONE, none);
+	}
+	else
+		announce(receiver, receiver->mode, WS_REASON_NONE, none);
+}
+
+static bool
+receiver_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
+{
+	Receiver   *receiver = find_receiver(conn);
+	bool		result = (stock->walrcv_startstreaming) (conn, options);
+
+	if (receiver != NULL && result)
+		receiver_begin_stream(receiver);
+	return result;
+}
+
+static void
+receiver_endstreaming(WalReceiverConn *conn, TimeLineID *next_tli)
+{
+	Receiver   *receiver = find_receiver(conn);
+
+	if (receiver != NULL)
+		receiver->streaming = false;
+	(stock->walrcv_endstreaming) (conn, next_tli);
+}
+
+/*
+ * The sender's bytes make no sense: count that against the upstream and give
+ * up this connection.  The receiver is started again and asks anew.
+ */
+static void
+report_failure(Receiver *receiver, WsStatus status)
+{
+	WsCodecId	codec = ws_decoder_codec(receiver->decoder);
+	uint64		good_bytes = unnoted_bytes(receiver);
+	bool		suspended;
+
+	suspended = ws_upstream_note_failure(receiver->upstream, good_bytes);
+	receiver->noted_bytes += good_bytes;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("could not decode replication stream at %X/%X",
+					LSN_FORMAT_ARGS(ws_decoder_position(receiver->decoder))),
+			 errdetail("Codec %s: %s.",
+					   codec != WS_CODEC_NONE ? ws_codec_by_id(codec)->name : "none",
+					   ws_status_text(status)),
+			 suspended ?
+			 errhint("Compression is not asked for until primary_conninfo, the subscription or walstream.compression changes, or for 10 minutes.") :
+			 errhint("Nothing of the message was used; the receiver connects again and continues from the same position.")));
+}
+
+/* A message of a stream without decoder is counted. */
+static void
+count_passed(Receiver *receiver, const char *buffer, int len)
+{
+	WsStreamCounts *counts = &receiver->passed_counts;
+
+	if (buffer[0] != WS_STOCK_TYPE)
+		return;
+	counts->raw_bytes += WS_COPYDATA_HEADER + len;
+	counts->wire_bytes += WS_COPYDATA_HEADER + len;
+	counts->messages++;
+	counts->bypassed++;
+	ws_counters_feed(&receiver->feed, counts, 0);
+	if (len >= WS_STOCK_HEADER)
+	{
+		WsStockHeader header;
+
+		ws_stock_header_decode((const uint8 *) buffer, &header);
+		ws_peer_set_position(receiver->peer,
+							 receiver->logical ? header.start_lsn :
+							 header.start_lsn + (len - WS_STOCK_HEADER));
+	}
+}
+
+static int
+receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
+{
+	Receiver   *receiver = find_receiver(conn);
+	int			len;
+
+	if (receiver == NULL || !receiver->streaming)
+		return (stock->walrcv_receive) (conn, buffer, wait_fd);
+
+	if (receiver->decoder == NULL)
+	{
+		len = (stock->walrcv_receive) (conn, buffer, wait_fd);
+		if (len > 0)
+			count_passed(receiver, *buffer, len);
+		return len;
+	}
+
+	for (;;)
+	{
+		instr_time	start,
+					coding_time;
+		const uint8 *out;
+		size_t		out_len;
+		WsStatus	status;
+
+		/* What an earlier message held comes first. */
+		if (ws_decoder_next(receiver->decoder, &out, &out_len))
+		{
+			*buffer = unconstify(char *, (const char *) out);
+			return (int) out_len;
+		}
+
+		len = (stock->walrcv_receive) (conn, buffer, wait_fd);
+		if (len <= 0)
+			return len;
+
+		INSTR_TIME_SET_CURRENT(start);
+		status = ws_decoder_put(receiver->decoder, (const uint8 *) *buffer, len);
+		INSTR_TIME_SET_CURRENT(coding_time);
+		INSTR_TIME_SUBTRACT(coding_time, start);
+
+		if (status != WS_OK)
+			report_failure(receiver, status);
+		announce_decoder_news(receiver);
+		ws_counters_feed(&receiver->feed, ws_decoder_counts(receiver->decoder),
+						 ws_instr_time_ns(coding_time));
+		ws_peer_set_position(receiver->peer,
+							 ws_decoder_position(receiver->decoder));
+	}
+}
+
+static void
+receiver_disconnect(WalReceiverConn *conn)
+{
+	Receiver   *receiver = find_receiver(conn);
+
+	if (receiver != NULL)
+	{
+		dlist_delete(&receiver->node);
+		note_success(receiver);
+		ws_peer_release(receiver->peer);
+		MemoryContextDelete(receiver->context);
+	}
+	(stock->walrcv_disconnect) (conn);
+}
+
+void
+ws_receiver_init(void)
+{
+	/*
+	 * Load it now rather than when the first receiver does; it refuses to be
+	 * loaded once the table has been filled in.
+	 */
+	load_file("libpqwalreceiver", false);
+	if (WalReceiverFunctions == NULL)
+		elog(ERROR, "libpqwalreceiver did not initialize correctly");
+
+	stock = WalReceiverFunctions;
+	decorated = *stock;
+	decorated.walrcv_connect = receiver_connect;
+	decorated.walrcv_startstreaming = receiver_startstreaming;
+	decorated.walrcv_endstreaming = receiver_endstreaming;
+	decorated.walrcv_receive = receiver_receive;
+	decorated.walrcv_disconnect = receiver_disconnect;
+	WalReceiverFunctions = &decorated;
+}

@@ -1,0 +1,444 @@
+/*-------------------------------------------------------------------------
+ *
+ * sender.c
+ *	  Codes and counts what one of PostgreSQL's own walsenders sends.
+ *
+ * A walsender hands every message to the functions in PqCommMethods.  Once a
+ * client that wants replication has been authenticated, we put a table of our
+ * own there, which passes everything on to the one it found; between
+ * CopyBothResponse and the end of the COPY it puts CopyData messages through
+ * an encoder, if the client asked for that, and counts them.  Slots,
+ * synchronous replication, timeouts and the order of shutdown stay
+ * PostgreSQL's.
+ *
+ * Nothing here may raise an ERROR from within a method: its report would
+ * travel through the same method.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog.h"
+#include "access/xlog_internal.h"
+#include "guc.h"
+#include "libpq/auth.h"
+#include "libpq/libpq.h"
+#include "peer.h"
+#include "pure/encoder.h"
+#include "replication/slot.h"
+#include "replication/walsender.h"
+#include "sender.h"
+#include "utils/timestamp.h"
+
+static ClientAuthentication_hook_type prev_client_authentication = NULL;
+
+/* The table that ours replaced in this process, and so NULL until then. */
+static const PQcommMethods *prev_methods = NULL;
+
+/*
+ * What PostgreSQL's putmessage_noblock does last is to call
+ * PqCommMethods->putmessage, that is, us: what comes in while this is set has
+ * been through the encoder.  An error can leave it set; comm_reset clears it.
+ */
+static bool passing_on = false;
+
+/*
+ * Set while the encoder works.  As in pqcomm.c, a message that comes then, as
+ * it can from the handler of SIGQUIT, is dropped.
+ */
+static bool busy = false;
+
+/* The stream; all NULL or false outside of one. */
+static bool streaming = false;	/* from CopyBothResponse to the COPY's end */
+static bool logical = false;
+static WsEncoder *encoder = NULL;	/* kept between the streams of a
+									 * connection */
+static bool encoding = false;	/* the client asked: use the encoder */
+static bool flush_is_due = false;	/* the next flush does not directly follow
+									 * a row */
+static uint32 compression_generation;	/* that the encoder knows of */
+
+static WsPeer *peer = NULL;
+static WsCodecSpec shown;		/* the codec that peer and log know of */
+static WsCounterFeed feed;
+static WsStreamCounts passed_counts;	/* of streams that are not encoded */
+
+static const char *
+stream_kind(void)
+{
+	return logical ? "logical changes" : "WAL";
+}
+
+/* One line for the log: what the client gets, or why it gets nothing. */
+static void
+log_choice(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
+{
+	if (spec.id != WS_CODEC_NONE)
+		ereport(LOG_SERVER_ONLY,
+				(errmsg("streaming %s to \"%s\" compressed with %s, level %d",
+						stream_kind(), application_name,
+						ws_codec_by_id(spec.id)->name, spec.level),
+				 errhidestmt(true)));
+	else
+		ereport(LOG_SERVER_ONLY,
+				(errmsg("streaming %s to \"%s\" uncompressed: %s",
+						stream_kind(), application_name,
+						ws_peer_mode_reason(mode, reason)),
+				 errhidestmt(true)));
+}
+
+static void
+show_choice(WsCodecSpec spec, WsNoCodecReason reason)
+{
+	WsPeerMode	mode = spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC;
+
+	shown = spec;
+	ws_peer_set_mode(peer, mode, reason, spec);
+	log_choice(spec, mode, reason);
+}
+
+/*
+ * Publish what the encoder has done, and a change of codec that it made at a
+ * segment boundary.
+ */
+static void
+publish(instr_time coding_time)
+{
+	WsCodecSpec spec = ws_encoder_spec(encoder);
+
+	ws_counters_feed(&feed, ws_encoder_counts(encoder),
+					 ws_instr_time_ns(coding_time));
+
+	if (spec.id != shown.id || spec.level != shown.level)
+		show_choice(spec, ws_encoder_reason(encoder));
+}
+
+/*
+ * Send what the encoder has ready.  Whether that may block is for the caller
+ * to say, as PostgreSQL's callers do.
+ */
+static int
+send_ready(bool noblock)
+{
+	instr_time	coding_time;
+	const uint8 *out;
+	size_t		out_len;
+	int			result = 0;
+
+	INSTR_TIME_SET_ZERO(coding_time);
+
+	for (;;)
+	{
+		instr_time	start,
+					end;
+		bool		more;
+
+		INSTR_TIME_SET_CURRENT(start);
+		busy = true;
+		more = ws_encoder_next(encoder, &out, &out_len);
+		busy = false;
+		INSTR_TIME_SET_CURRENT(end);
+		INSTR_TIME_ACCUM_DIFF(coding_time, end, start);
+		if (!more)
+			break;
+
+		passing_on = true;
+		if (noblock)
+			prev_methods->putmessage_noblock(PqMsg_CopyData,
+											 (const char *) out, out_len);
+		else if (prev_methods->putmessage(PqMsg_CopyData,
+										  (const char *) out, out_len) != 0)
+			result = EOF;
+		passing_on = false;
+	}
+
+	publish(coding_time);
+	return result;
+}
+
+/* Let rows that still wait in a batch go out before anything else does. */
+static int
+send_batch(bool noblock)
+{
+	if (!encoding || !ws_encoder_pending(encoder, NULL))
+		return 0;
+	ws_encoder_flush(encoder);
+	return send_ready(noblock);
+}
+
+/*
+ * A CopyData message of a stream goes through the encoder.
+ */
+static int
+send_encoded(const char *s, size_t len, bool noblock)
+{
+	/* A reload may have changed the codec; the encoder waits for a boundary. */
+	if (compression_generation != ws_guc_compression_generation())
+	{
+		WsCodecSpec spec;
+		WsNoCodecReason reason;
+
+		compression_generation = ws_guc_compression_generation();
+		reason = ws_accept_choose(ws_guc_accept(), ws_guc_compression(),
+								  logical, &spec);
+		ws_encoder_change(encoder, spec, reason);
+	}
+
+	/* Only a batch, which has an age, needs the time. */
+	busy = true;
+	ws_encoder_put(encoder, (const uint8 *) s, len,
+				   logical ? GetCurrentTimestamp() : 0);
+	busy = false;
+	flush_is_due = false;
+	return send_ready(noblock);
+}
+
+/* A CopyData message of a stream that is not encoded is counted. */
+static void
+count_passed(const char *s, size_t len)
+{
+	if (len == 0 || s[0] != WS_STOCK_TYPE)
+		return;
+	passed_counts.raw_bytes += WS_COPYDATA_HEADER + len;
+	passed_counts.wire_bytes += WS_COPYDATA_HEADER + len;
+	passed_counts.messages++;
+	passed_counts.bypassed++;
+	ws_counters_feed(&feed, &passed_counts, 0);
+}
+
+/*
+ * Claim an entry in the array of peers and show there how the stream goes.
+ * Streams of one connection share it, unless one is physical and one logical.
+ */
+static void
+claim_peer(void)
+{
+	static bool claimed = false;
+	static bool claimed_logical = false;
+
+	if (claimed && claimed_logical == logical)
+		return;
+	ws_peer_release(peer);
+	ws_encoder_free(encoder);
+	encoder = NULL;
+	claimed = true;
+	claimed_logical = logical;
+
+	peer = ws_peer_claim(logical ? WS_ROLE_LOGICAL_SENDER : WS_ROLE_PHYSICAL_SENDER,
+						 application_name);
+	if (peer == NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("walstream has no free entry for this stream, which will not be counted")));
+	feed.shared = ws_peer_counters(peer);
+}
+
+/*
+ * Streaming begins: CopyBothResponse has been sent or is about to be.  Choose
+ * how, and return whether to say hello.
+ */
+static bool
+begin_stream(void)
+{
+	const WsAccept *accept = ws_guc_accept();
+	WsCodecSpec spec;
+	WsNoCodecReason reason;
+
+	streaming = true;
+	encoding = false;
+	feed.published = passed_counts;
+
+	if (accept->version == 0)
+	{
+		spec.id = WS_CODEC_NONE;
+		spec.level = 0;
+		ws_peer_set_mode(peer, WS_MODE_NOT_ASKED, WS_REASON_NONE, spec);
+		log_choice(spec, WS_MODE_NOT_ASKED, WS_REASON_NONE);
+		return false;
+	}
+
+	if (encoder == NULL)
+	{
+		WsCodecParams params = {0};
+
+		params.logical = logical;
+		params.wal_block_size = XLOG_BLCKSZ;
+		params.wal_segment_size = wal_segment_size;
+		params.wal_page_magic = XLOG_PAGE_MAGIC;
+		encoder = ws_encoder_new(&params);
+	}
+
+	/* Without memory even for a hello, the client takes us for stock. */
+	if (encoder == NULL)
+	{
+		spec.id = WS_CODEC_NONE;
+		spec.level = 0;
+		show_choice(spec, WS_REASON_MEMORY);
+		return false;
+	}
+
+	compression_generation = ws_guc_compression_generation();
+	reason = ws_accept_choose(accept, ws_guc_compression(), logical, &spec);
+	if (ws_encoder_begin(encoder, spec, reason) != WS_OK)
+		reason = WS_REASON_MEMORY;
+	encoding = true;
+	feed.published = *ws_encoder_counts(encoder);
+	show_choice(ws_encoder_spec(encoder), reason);
+	return true;
+}
+
+/* Does this message end the COPY? */
+static bool
+ends_stream(char msgtype)
+{
+	return msgtype == PqMsg_CopyDone || msgtype == PqMsg_CommandComplete ||
+		msgtype == PqMsg_ErrorResponse || msgtype == PqMsg_ReadyForQuery;
+}
+
+static void
+filter_comm_reset(void)
+{
+	passing_on = false;
+	busy = false;
+	streaming = false;
+	encoding = false;
+	prev_methods->comm_reset();
+}
+
+static int
+filter_flush(void)
+{
+	if (send_batch(false) != 0)
+		return EOF;
+	return prev_methods->flush();
+}
+
+/*
+ * A walsender flushes after each row.  The flush that directly follows a row
+ * does nothing, so that rows can gather in a batch; before the walsender
+ * sleeps it always flushes once more.
+ */
+static int
+filter_flush_if_writable(void)
+{
+	int64		oldest_us;
+
+	if (encoding && ws_encoder_pending(encoder, &oldest_us))
+	{
+		if (!flush_is_due &&
+			GetCurrentTimestamp() - oldest_us < WS_BATCH_AGE_US)
+		{
+			flush_is_due = true;
+			return 0;
+		}
+		send_batch(true);
+	}
+	return prev_methods->flush_if_writable();
+}
+
+static bool
+filter_is_send_pending(void)
+{
+	return prev_methods->is_send_pending();
+}
+
+static int
+filter_putmessage(char msgtype, const char *s, size_t len)
+{
+	if (passing_on)
+		return prev_methods->putmessage(msgtype, s, len);
+	if (busy)
+		return 0;
+
+	if (msgtype == PqMsg_CopyBothResponse)
+	{
+		bool		hello;
+
+		logical = MyReplicationSlot != NULL && SlotIsLogical(MyReplicationSlot);
+		claim_peer();
+		hello = begin_stream();
+		if (prev_methods->putmessage(msgtype, s, len) != 0)
+			return EOF;
+		return hello ? send_ready(false) : 0;
+	}
+
+	if (!streaming)
+		return prev_methods->putmessage(msgtype, s, len);
+
+	if (msgtype == PqMsg_CopyData)
+	{
+		if (encoding)
+			return send_encoded(s, len, false);
+		count_passed(s, len);
+		return prev_methods->putmessage(msgtype, s, len);
+	}
+
+	if (send_batch(false) != 0)
+		return EOF;
+	if (ends_stream(msgtype))
+		streaming = encoding = false;
+	return prev_methods->putmessage(msgtype, s, len);
+}
+
+static void
+filter_putmessage_noblock(char msgtype, const char *s, size_t len)
+{
+	if (busy)
+		return;
+
+	if (streaming)
+	{
+		if (msgtype == PqMsg_CopyData && encoding)
+		{
+			send_encoded(s, len, true);
+			return;
+		}
+		if (msgtype == PqMsg_CopyData)
+			count_passed(s, len);
+		else
+		{
+			send_batch(true);
+			if (ends_stream(msgtype))
+				streaming = encoding = false;
+		}
+	}
+
+	passing_on = true;
+	prev_methods->putmessage_noblock(msgtype, s, len);
+	passing_on = false;
+}
+
+static const PQcommMethods filter_methods = {
+	.comm_reset = filter_comm_reset,
+	.flush = filter_flush,
+	.flush_if_writable = filter_flush_if_writable,
+	.is_send_pending = filter_is_send_pending,
+	.putmessage = filter_putmessage,
+	.putmessage_noblock = filter_putmessage_noblock
+};
+
+/*
+ * Called for every connection attempt, also for those that fail.  Every
+ * walsender gets the filter: one whose client does not ask is counted too.
+ */
+static void
+client_authentication(Port *port, int status)
+{
+	if (prev_client_authentication)
+		prev_client_authentication(port, status);
+
+	if (status == STATUS_OK && am_walsender && prev_methods == NULL)
+	{
+		prev_methods = PqCommMethods;
+		PqCommMethods = &filter_methods;
+	}
+}
+
+void
+ws_sender_init(void)
+{
+	prev_client_authentication = ClientAuthentication_hook;
+	ClientAuthentication_hook = client_authentication;
+}

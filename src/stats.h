@@ -1,0 +1,109 @@
+/*-------------------------------------------------------------------------
+ *
+ * stats.h
+ *	  Counters of a stream in shared memory, and totals over streams that
+ *	  have ended.
+ *
+ * A stream's counters are written by its owner alone and read by everybody.
+ * A reset raises a generation number: a reader takes counters of an older
+ * generation for zero, and the owner starts from zero when it sees the new
+ * one.
+ *
+ * When a stream ends its counters are added to those of its application_name
+ * (or subscription) and role, so that traffic can be accounted for over
+ * reconnects.  The table holds WS_TOTALS names; what comes when it is full is
+ * added up under the name "(others)".
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_STATS_H
+#define WS_STATS_H
+
+#include "datatype/timestamp.h"
+#include "port/atomics.h"
+#include "pure/encoder.h"
+
+#define WS_TOTALS	128
+
+/* What is counted; the first six are WsStreamCounts' fields. */
+typedef enum WsCounter
+{
+	WS_COUNT_RAW_BYTES,
+	WS_COUNT_WIRE_BYTES,
+	WS_COUNT_MESSAGES,
+	WS_COUNT_FRAMES,
+	WS_COUNT_BYPASSED,
+	WS_COUNT_CODEC_FAILURES,
+	WS_COUNT_CODING_NS,			/* time spent encoding or decoding */
+} WsCounter;
+#define WS_COUNTERS (WS_COUNT_CODING_NS + 1)
+
+typedef struct WsSharedCounters
+{
+	pg_atomic_uint64 generation;	/* of the reset that these follow */
+	pg_atomic_uint64 values[WS_COUNTERS];
+} WsSharedCounters;
+
+typedef struct WsCounters
+{
+	uint64		values[WS_COUNTERS];
+} WsCounters;
+
+/*
+ * The owner's side: publishes differences of counts that only ever rise, so
+ * that a reset does not need them to go back.
+ */
+typedef struct WsCounterFeed
+{
+	WsSharedCounters *shared;	/* NULL: nothing is published */
+	WsStreamCounts published;
+} WsCounterFeed;
+
+/* Totals of one name and role. */
+typedef struct WsTotal
+{
+	char		name[NAMEDATALEN];
+	int			role;			/* WsPeerRole */
+	uint64		streams;		/* streams that have ended; 0: unused */
+	WsCounters	counters;
+	TimestampTz last_end;
+} WsTotal;
+
+extern Size ws_stats_shmem_size(void);
+extern void ws_stats_shmem_init(void);
+
+/* In shared memory that has just been made. */
+extern void ws_counters_init(WsSharedCounters *counters);
+
+/* Set to zero, in the current generation. */
+extern void ws_counters_clear(WsSharedCounters *counters);
+
+/* Values in the current generation. */
+extern void ws_counters_read(WsSharedCounters *counters, WsCounters *result);
+
+/*
+ * Owner only: publish what has been counted since the last call, and coding_ns
+ * more nanoseconds.  A few loads and stores.
+ */
+extern void ws_counters_feed(WsCounterFeed *feed,
+							 const WsStreamCounts *counts, uint64 coding_ns);
+
+/* Add an ended stream's counters; the caller holds ws_shmem_lock(). */
+extern void ws_stats_add_total(const char *name, int role,
+							   WsSharedCounters *counters);
+
+/*
+ * Copy the totals in use into a palloc'd array; the caller holds
+ * ws_shmem_lock().
+ */
+extern int	ws_stats_snapshot_totals(WsTotal **result);
+
+/* Set all counters and totals to zero. */
+extern void ws_stats_reset(void);
+
+/* When that last happened, or shared memory was made. */
+extern TimestampTz ws_stats_reset_time(void);
+
+#endif							/* WS_STATS_H */

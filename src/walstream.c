@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ *
+ * walstream.c
+ *	  The module's entry point.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "fmgr.h"
+#include "guc.h"
+#include "receiver.h"
+#include "sender.h"
+#include "shmem.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+/*
+ * 1. Loaded by hand or by CREATE EXTENSION instead of by
+ *	  shared_preload_libraries: do nothing.  The SQL functions say what to
+ *	  change.
+ * 2. Settings, also under pg_upgrade, whose servers read configuration files
+ *	  that may set them.
+ * 3. The rest: shared memory, the sender's hook, the receiver's table.
+ */
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+
+	ws_guc_init();
+	if (IsBinaryUpgrade)
+		return;
+
+	ws_shmem_init();
+	ws_sender_init();
+	ws_receiver_init();
+}
