@@ -60,10 +60,12 @@ ws_counters_init(WsSharedCounters *counters)
 void
 ws_counters_clear(WsSharedCounters *counters)
 {
-	pg_atomic_write_u64(&counters->generation,
-						pg_atomic_read_u64(&shared->generation));
+	/* a reader takes them for zero until the generation is the current one */
 	for (int i = 0; i < WS_COUNTERS; i++)
 		pg_atomic_write_u64(&counters->values[i], 0);
+	pg_write_barrier();
+	pg_atomic_write_u64(&counters->generation,
+						pg_atomic_read_u64(&shared->generation));
 }
 
 void
@@ -73,6 +75,7 @@ ws_counters_read(WsSharedCounters *counters, WsCounters *result)
 	if (pg_atomic_read_u64(&counters->generation) !=
 		pg_atomic_read_u64(&shared->generation))
 		return;
+	pg_read_barrier();
 	for (int i = 0; i < WS_COUNTERS; i++)
 		result->values[i] = pg_atomic_read_u64(&counters->values[i]);
 }
