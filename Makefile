@@ -75,5 +75,4 @@ bench:
 	bench/run
 
 clean-tests:
-	$(MAKE) -C src/test/unit clean
-	$(MAKE) -C src/test/fuzz clean
+	for dir in src/test/*/; do $(MAKE) -C $$dir clean with_llvm=no || exit; done

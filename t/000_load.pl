@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the walstream authors
+
+# A server that does not preload walstream: the extension can be created, its
+# functions say what is missing.  And one that does.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamTest;
+
+my $node = walstream_primary('primary', walstream => 0);
+$node->safe_psql('postgres', 'CREATE EXTENSION walstream');
+
+foreach my $query (
+	'SELECT * FROM walstream_senders',
+	'SELECT * FROM walstream_receiver',
+	'SELECT * FROM walstream_totals',
+	'SELECT * FROM walstream_overview',
+	'SELECT walstream_oldest_send_lsn()',
+	'SELECT walstream_get_sender_slots()',
+	'SELECT walstream_reset_stats()')
+{
+	my ($status, $stdout, $stderr) = $node->psql('postgres', $query);
+
+	is($status, 3, "$query: an error");
+	like(
+		$stderr,
+		qr/ERROR:  walstream must be loaded via "shared_preload_libraries"\n.*HINT:  .*shared_preload_libraries/s,
+		"$query: says what to do");
+}
+
+# What does not touch shared memory works all the same.
+like($node->safe_psql('postgres', 'SELECT walstream_version()'),
+	qr/^\d+\.\d+$/, 'walstream_version()');
+
+$node->append_conf('postgresql.conf',
+	"shared_preload_libraries = 'walstream'");
+$node->restart;
+is($node->safe_psql('postgres', 'SELECT count(*) FROM walstream_senders'),
+	'0', 'loaded: no sender');
+is($node->safe_psql('postgres', 'SHOW walstream.compression'),
+	'zstd lz4', 'loaded: default of walstream.compression');
+
+done_testing();

@@ -1,0 +1,591 @@
+#-------------------------------------------------------------------------
+#
+# WalstreamProxy.pm
+#	  A TCP proxy between a standby and its upstream that understands the
+#	  protocol and damages chosen CopyData messages on their way down.
+#
+#	my $proxy = WalstreamProxy->new($upstream_node);
+#	... standby's primary_conninfo is $proxy->connstr ...
+#	$proxy->set_rules({ action => 'flip', nth => 3, bit => 17, times => 1 });
+#	... $proxy->count('flip') ...
+#	$proxy->stop;
+#
+# A rule is a hash:
+#
+#	action		flip		turn one bit of the message's content over
+#				drop		leave the message out
+#				repeat		send it twice
+#				swap		send it after the next message of its kind
+#				truncate	send only its beginning
+#				refuse_options
+#							answer a startup packet that has an "options"
+#							parameter with an error, as poolers do
+#	kind		what the content begins with, by default 'Z'
+#	nth			which one of its kind in a connection, from 1 on; 0, the
+#				default, is each one
+#	bit			for flip: from 0 on, modulo the length of the message
+#	length		for truncate: how many bytes are left, or if negative how
+#				many are cut off; by default -1
+#	times		how often the rule acts in all; 0, the default, is no limit
+#
+# The first rule that fits a message acts on it.  Rules given while
+# connections are open hold from the next message on that arrives.
+#
+# What is counted: "connections", how often each action was done, and for each
+# kind of message "messages_Z" and "bytes_Z", as the upstream sent them,
+# CopyData header included; of connections that turn to TLS "bytes_tls" from the
+# upstream.  Beside these are "startup", the parameters of the last startup
+# packet that was passed on, and "status", what ParameterStatus messages have
+# said.  A count is there before what it counts is passed on.
+#
+# The upstream is reached at the node's own host, or at that given by
+# "host => ..." to new().
+#
+# The proxy is a process of its own that ends with the test; rules and counts
+# pass through files.  Connections that turn to TLS are passed on without being
+# understood.
+#
+# Copyright (c) 2026, the walstream authors
+#
+#-------------------------------------------------------------------------
+package WalstreamProxy;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Errno qw(EAGAIN EINTR EWOULDBLOCK);
+use IO::Select;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use POSIX ();
+use Socket qw(SOMAXCONN);
+
+# Codes in the place of the protocol version.
+use constant SSL_REQUEST => 80877103;
+use constant GSSENC_REQUEST => 80877104;
+use constant CANCEL_REQUEST => 80877102;
+
+# A side is not read while this much waits to be written to the other one.
+use constant MAX_PENDING => 4 * 1024 * 1024;
+use constant READ_SIZE => 256 * 1024;
+
+my @running;
+
+sub new
+{
+	my ($class, $node, %options) = @_;
+	my $host = $options{host} // $node->host;
+
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1',
+		LocalPort => 0,
+		Proto => 'tcp',
+		ReuseAddr => 1,
+		Listen => SOMAXCONN) || die "could not listen: $!";
+	my $self = bless {
+		port => $listener->sockport,
+		owner => $$,
+		dir => PostgreSQL::Test::Utils::tempdir('walstream_proxy'),
+		rules_given => 0,
+	}, $class;
+
+	write_file("$self->{dir}/counts", {});
+
+	# The child sees the end of this pipe when nobody has the other end.
+	pipe(my $lifeline, $self->{lifeline}) || die "could not make a pipe: $!";
+
+	my $pid = fork;
+	die "could not fork: $!" unless defined $pid;
+	if ($pid == 0)
+	{
+		close($_->{lifeline}) foreach $self, grep { $_->{pid} } @running;
+
+		# No destructor or END block of the test may run here.
+		eval { serve($self->{dir}, $listener, $lifeline, $host, $node->port); 1; }
+		  || print STDERR $@;
+		POSIX::_exit($@ ? 1 : 0);
+	}
+	$self->{pid} = $pid;
+	close($listener);
+	close($lifeline);
+	push @running, $self;
+	return $self;
+}
+
+sub port
+{
+	my ($self) = @_;
+
+	return $self->{port};
+}
+
+sub connstr
+{
+	my ($self) = @_;
+
+	return "host=127.0.0.1 port=$self->{port}";
+}
+
+sub set_rules
+{
+	my ($self, @rules) = @_;
+
+	foreach my $rule (@rules)
+	{
+		die "unknown action \"$rule->{action}\""
+		  unless $rule->{action} =~
+		  /^(?:flip|drop|repeat|swap|truncate|refuse_options)$/;
+	}
+	my $number = ++$self->{rules_given};
+	write_file("$self->{dir}/rules.$number", \@rules);
+	return;
+}
+
+sub count
+{
+	my ($self, $name) = @_;
+
+	return read_file("$self->{dir}/counts")->{$name} // 0;
+}
+
+sub stop
+{
+	my ($self) = @_;
+
+	return unless defined $self->{pid} && $self->{owner} == $$;
+	close($self->{lifeline});
+	waitpid($self->{pid}, 0);
+	delete $self->{pid};
+	return;
+}
+
+END
+{
+	# keep the test's exit status
+	local $?;
+	$_->stop foreach @running;
+}
+
+# Files are replaced as a whole, so that a reader sees the old or the new.
+sub write_file
+{
+	my ($file, $content) = @_;
+
+	open(my $fh, '>', "$file.new") || die "could not write \"$file.new\": $!";
+	print $fh encode_json($content);
+	close($fh) || die "could not write \"$file.new\": $!";
+	rename("$file.new", $file) || die "could not rename \"$file.new\": $!";
+	return;
+}
+
+sub read_file
+{
+	my ($file) = @_;
+
+	return decode_json(PostgreSQL::Test::Utils::slurp_file($file));
+}
+
+#-------------------------------------------------------------------------
+# What follows runs in the child.
+#
+# A connection has two sides, each a hash: its socket, the connection, the
+# other side, "in" with what was read and not yet understood, and "out" with
+# what waits to be written.
+#-------------------------------------------------------------------------
+
+my ($dir, %side_of, $reading, $writing);
+my (%counts, $counts_changed);
+my ($rules_taken, @rules, @rules_done) = (0);
+
+sub serve
+{
+	my ($own_dir, $listener, $lifeline, @upstream) = @_;
+
+	$dir = $own_dir;
+	$SIG{PIPE} = 'IGNORE';
+	$reading = IO::Select->new($listener, $lifeline);
+	$writing = IO::Select->new;
+	while (1)
+	{
+		my ($readable, $writable) = IO::Select->select($reading, $writing);
+
+		next unless defined $readable;
+		take_rules();
+		foreach my $socket (@$writable)
+		{
+			write_side($side_of{$socket}) if $side_of{$socket};
+		}
+		foreach my $socket (@$readable)
+		{
+			return if $socket == $lifeline;
+			if ($socket == $listener)
+			{
+				accept_client($listener, @upstream);
+			}
+			elsif ($side_of{$socket})
+			{
+				read_side($side_of{$socket});
+			}
+		}
+	}
+}
+
+sub take_rules
+{
+	while (-e "$dir/rules." . ($rules_taken + 1))
+	{
+		$rules_taken++;
+		@rules = @{ read_file("$dir/rules.$rules_taken") };
+		@rules_done = (0) x @rules;
+	}
+	return;
+}
+
+# The first rule that fits and may act once more; undef if there is none.
+sub use_rule
+{
+	my ($fits) = @_;
+
+	foreach my $i (0 .. $#rules)
+	{
+		my $rule = $rules[$i];
+
+		next if $rule->{times} && $rules_done[$i] >= $rule->{times};
+		next unless $fits->($rule);
+		$rules_done[$i]++;
+		add_count($rule->{action});
+		return $rule;
+	}
+	return;
+}
+
+sub add_count
+{
+	my ($name, $number) = @_;
+
+	$counts{$name} = ($counts{$name} // 0) + ($number // 1);
+	$counts_changed = 1;
+	return;
+}
+
+sub save_counts
+{
+	write_file("$dir/counts", \%counts) if $counts_changed;
+	$counts_changed = 0;
+	return;
+}
+
+sub note
+{
+	my ($name, $value) = @_;
+
+	$counts{$name} = $value;
+	$counts_changed = 1;
+	return;
+}
+
+sub accept_client
+{
+	my ($listener, $host, $port) = @_;
+
+	my $client_socket = $listener->accept || return;
+	my $server_socket =
+	  $host =~ m{^/}
+	  ? IO::Socket::UNIX->new(Peer => "$host/.s.PGSQL.$port")
+	  : IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port);
+
+	# as if there were no proxy, and the upstream were away
+	if (!$server_socket)
+	{
+		close($client_socket);
+		return;
+	}
+
+	my $connection = { seen => {}, held => {} };
+	my $client = {
+		socket => $client_socket,
+		connection => $connection,
+		understand => \&understand_startup,
+		in => '',
+		out => ''
+	};
+	my $server = {
+		socket => $server_socket,
+		is_upstream => 1,
+		connection => $connection,
+		understand => \&understand_messages,
+		in => '',
+		out => ''
+	};
+	$client->{other} = $server;
+	$server->{other} = $client;
+	foreach my $side ($client, $server)
+	{
+		$side->{socket}->blocking(0);
+		$side_of{ $side->{socket} } = $side;
+		$reading->add($side->{socket});
+	}
+	add_count('connections');
+	save_counts();
+	return;
+}
+
+sub close_connection
+{
+	my ($side) = @_;
+
+	foreach my $each ($side, $side->{other})
+	{
+		$reading->remove($each->{socket});
+		$writing->remove($each->{socket});
+		delete $side_of{ $each->{socket} };
+		close($each->{socket});
+	}
+
+	# they refer to each other
+	delete $side->{other}{other};
+	delete $side->{other};
+	return;
+}
+
+sub read_side
+{
+	my ($side) = @_;
+
+	my $got =
+	  sysread($side->{socket}, $side->{in}, READ_SIZE, length($side->{in}));
+	if (!defined $got)
+	{
+		close_connection($side)
+		  unless $!{EAGAIN} || $!{EWOULDBLOCK} || $!{EINTR};
+		return;
+	}
+
+	$side->{stuck} = 0;
+	$side->{understand}->($side) while $side->{in} ne '' && !$side->{stuck};
+	save_counts();
+
+	if ($got == 0)
+	{
+		$side->{other}{close_when_written} = 1;
+		$reading->remove($side->{socket});
+	}
+	elsif (length($side->{other}{out}) > MAX_PENDING)
+	{
+		$reading->remove($side->{socket});
+	}
+	foreach my $each ($side->{other}, $side)
+	{
+		write_side($each) if $side_of{ $each->{socket} };
+	}
+	return;
+}
+
+sub write_side
+{
+	my ($side) = @_;
+
+	if ($side->{out} ne '')
+	{
+		my $sent = syswrite($side->{socket}, $side->{out});
+		if (defined $sent)
+		{
+			substr($side->{out}, 0, $sent, '');
+		}
+		elsif (!$!{EAGAIN} && !$!{EWOULDBLOCK} && !$!{EINTR})
+		{
+			close_connection($side);
+			return;
+		}
+	}
+	if ($side->{out} ne '')
+	{
+		$writing->add($side->{socket});
+	}
+	elsif ($side->{close_when_written})
+	{
+		close_connection($side);
+	}
+	else
+	{
+		$writing->remove($side->{socket});
+		$reading->add($side->{other}{socket})
+		  unless $side->{close_when_written};
+	}
+	return;
+}
+
+# The functions called through {understand} move what they understand from
+# {in} to the other side's {out}, or set {stuck} if they need more.
+
+sub understand_nothing
+{
+	my ($side) = @_;
+
+	add_count('bytes_tls', length($side->{in})) if $side->{is_upstream};
+	$side->{other}{out} .= $side->{in};
+	$side->{in} = '';
+	return;
+}
+
+# The client's first packets: length and a code, no type.
+sub understand_startup
+{
+	my ($side) = @_;
+	my $server = $side->{other};
+
+	# a TLS handshake without asking
+	if ($side->{in} =~ /^\x16/)
+	{
+		$_->{understand} = \&understand_nothing foreach $side, $server;
+		return;
+	}
+
+	my ($length, $code) =
+	  length($side->{in}) >= 8 ? unpack('N N', $side->{in}) : ();
+	if (!defined $length || length($side->{in}) < $length)
+	{
+		$side->{stuck} = 1;
+		return;
+	}
+	my $packet = substr($side->{in}, 0, $length, '');
+	if ($code == SSL_REQUEST || $code == GSSENC_REQUEST)
+	{
+		$server->{understand} = \&understand_encryption_answer;
+	}
+	elsif ($code != CANCEL_REQUEST)
+	{
+		my %parameters = split(/\0/, substr($packet, 8));
+
+		if (exists $parameters{options}
+			&& use_rule(sub { $_[0]->{action} eq 'refuse_options' }))
+		{
+			refuse_client($side);
+			return;
+		}
+		note(startup => \%parameters);
+		$side->{understand} = \&understand_nothing;
+	}
+	$server->{out} .= $packet;
+	return;
+}
+
+sub refuse_client
+{
+	my ($side) = @_;
+
+	my $fields = join("\0",
+		'SFATAL', 'VFATAL', 'C08P01',
+		'Munsupported startup parameter: options', '')
+	  . "\0";
+	$side->{out} .= pack('a N', 'E', 4 + length($fields)) . $fields;
+	$side->{in} = '';
+	$side->{close_when_written} = 1;
+	$reading->remove($_->{socket}) foreach $side, $side->{other};
+	return;
+}
+
+# One byte: yes or no.
+sub understand_encryption_answer
+{
+	my ($side) = @_;
+
+	my $answer = substr($side->{in}, 0, 1, '');
+	$side->{other}{out} .= $answer;
+	$side->{understand} = \&understand_messages;
+	if ($answer eq 'S' || $answer eq 'G')
+	{
+		$_->{understand} = \&understand_nothing foreach $side, $side->{other};
+	}
+	return;
+}
+
+# The server's messages: type, length, content.
+sub understand_messages
+{
+	my ($side) = @_;
+	my $at = 0;
+
+	while (length($side->{in}) - $at >= 5)
+	{
+		my ($type, $length) = unpack('a N', substr($side->{in}, $at, 5));
+
+		last if length($side->{in}) - $at < 1 + $length;
+		if ($type eq 'd' && $length > 4)
+		{
+			$side->{other}{out} .= join('',
+				map { pack('a N', 'd', 4 + length($_)) . $_ } treat_content(
+					$side->{connection},
+					substr($side->{in}, $at + 5, $length - 4)));
+		}
+		else
+		{
+			note(
+				status => {
+					%{ $counts{status} // {} },
+					unpack('Z* Z*', substr($side->{in}, $at + 5, $length - 4))
+				}) if $type eq 'S';
+			$side->{other}{out} .= substr($side->{in}, $at, 1 + $length);
+		}
+		$at += 1 + $length;
+	}
+	substr($side->{in}, 0, $at, '');
+	$side->{stuck} = 1;
+	return;
+}
+
+# What to send in the place of a CopyData message's content.
+sub treat_content
+{
+	my ($connection, $content) = @_;
+	my $kind = substr($content, 0, 1);
+	my $nth = ++$connection->{seen}{$kind};
+	my @out = ($content);
+
+	# kinds are bytes, and may be any in rows of a table
+	my $name = $kind =~ /^\w$/a ? $kind : 'other';
+	add_count("messages_$name");
+	add_count("bytes_$name", 5 + length($content));
+
+	my @held = @{ delete $connection->{held}{$kind} // [] };
+	my $rule = use_rule(
+		sub {
+			return
+				 $_[0]->{action} ne 'refuse_options'
+			  && ($_[0]->{kind} // 'Z') eq $kind
+			  && (!$_[0]->{nth} || $_[0]->{nth} == $nth);
+		});
+	if ($rule)
+	{
+		my $action = $rule->{action};
+
+		if ($action eq 'flip')
+		{
+			my $bit = ($rule->{bit} // 0) % (8 * length($content));
+
+			vec($out[0], $bit, 1) ^= 1;
+		}
+		elsif ($action eq 'drop')
+		{
+			@out = ();
+		}
+		elsif ($action eq 'repeat')
+		{
+			push @out, $content;
+		}
+		elsif ($action eq 'truncate')
+		{
+			$out[0] = substr($content, 0, $rule->{length} // -1);
+		}
+		elsif ($action eq 'swap')
+		{
+			$connection->{held}{$kind} = [$content];
+			@out = ();
+		}
+	}
+	return (@out, @held);
+}
+
+1;
