@@ -82,10 +82,31 @@ default_options(const char *service)
 	return result;
 }
 
+/*
+ * As libpq reads it when it connects: a string without any equal sign that is
+ * not a URI is the name of a database.
+ */
+static PQconninfoOption *
+parse_conninfo(const char *conninfo)
+{
+	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+	StringInfoData dbname;
+
+	if (parsed != NULL || strchr(conninfo, '=') != NULL ||
+		strstr(conninfo, "://") != NULL)
+		return parsed;
+
+	initStringInfo(&dbname);
+	append_pair(&dbname, "dbname", conninfo);
+	parsed = PQconninfoParse(dbname.data, NULL);
+	pfree(dbname.data);
+	return parsed;
+}
+
 char *
 ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
 {
-	PQconninfoOption *parsed = PQconninfoParse(conninfo, NULL);
+	PQconninfoOption *parsed = parse_conninfo(conninfo);
 	const char *options;
 	StringInfoData merged;
 	StringInfoData result;
@@ -98,8 +119,6 @@ ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
 		options = default_options(find_value(parsed, "service"));
 
 	initStringInfo(&merged);
-	if (options != NULL && options[0] != '\0')
-		appendStringInfo(&merged, "%s ", options);
 	appendStringInfoString(&merged, "-c walstream.accept=");
 	for (const char *c = accept; *c != '\0'; c++)
 	{
@@ -108,6 +127,10 @@ ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
 			appendStringInfoChar(&merged, '\\');
 		appendStringInfoChar(&merged, *c);
 	}
+
+	/* ours come first: the user's may end in a backslash or in "--" */
+	if (options != NULL && options[0] != '\0')
+		appendStringInfo(&merged, " %s", options);
 
 	initStringInfo(&result);
 	for (PQconninfoOption *o = parsed; o->keyword != NULL; o++)

@@ -202,28 +202,32 @@ connect_asking(const char *with_accept, WsUpstreamKey upstream,
 			   WsPeerMode *mode, WS_CONNECT_PARAMS)
 {
 	WalReceiverConn *conn;
-	WalReceiverConn *again;
+	char	   *refusal;
 
 	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
 	if (conn != NULL || !server_answered(*err))
+		return conn;
+	refusal = *err;
+
+	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
+	if (conn == NULL)
+		return NULL;
+
+	/* two at once may be more than the server allows */
+	(stock->walrcv_disconnect) (conn);
+	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
+	if (conn != NULL || strcmp(*err, refusal) != 0)
 		return conn;
 
 	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
 	if (conn == NULL)
 		return NULL;
 
-	again = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
-	if (again != NULL)
-	{
-		(stock->walrcv_disconnect) (conn);
-		return again;
-	}
-
 	*mode = WS_MODE_OPTIONS_REFUSED;
 	if (ws_upstream_note_refusal(upstream))
 		ereport(WARNING,
 				(errmsg("upstream refuses a connection that asks for compression, streaming uncompressed"),
-				 errdetail("With walstream's option: %s", *err),
+				 errdetail("With walstream's option: %s", refusal),
 				 errhint("Connect to the server directly, or let the connection pooler pass the startup parameter \"options\" on.  "
 						 "Reload the configuration to ask again.")));
 	return conn;
