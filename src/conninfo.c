@@ -42,14 +42,15 @@ find_value(PQconninfoOption *options, const char *keyword)
 }
 
 /*
- * The options that libpq would use if the connection string had none: a
- * service's, else PGOPTIONS.  Palloc'd, or NULL.
+ * What libpq would use for a keyword if the connection string did not have
+ * it: a service's value, else that of an environment variable.  Palloc'd, or
+ * NULL.
  *
  * libpq looks services up only while it connects, or for PQconndefaults in
  * the service that PGSERVICE names; so that is set for one call.
  */
 static char *
-default_options(const char *service)
+default_value(const char *service, const char *keyword)
 {
 	char	   *old_service = getenv("PGSERVICE");
 	char	   *result = NULL;
@@ -75,7 +76,7 @@ default_options(const char *service)
 
 	if (defaults == NULL)
 		return NULL;
-	value = find_value(defaults, "options");
+	value = find_value(defaults, keyword);
 	if (value != NULL && value[0] != '\0')
 		result = pstrdup(value);
 	PQconninfoFree(defaults);
@@ -116,7 +117,7 @@ ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
 
 	options = find_value(parsed, "options");
 	if (options == NULL && !logical)
-		options = default_options(find_value(parsed, "service"));
+		options = default_value(find_value(parsed, "service"), "options");
 
 	initStringInfo(&merged);
 	appendStringInfoString(&merged, "-c walstream.accept=");
@@ -143,4 +144,23 @@ ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
 	PQconninfoFree(parsed);
 	pfree(merged.data);
 	return result.data;
+}
+
+char *
+ws_conninfo_application_name(const char *conninfo, const char *fallback)
+{
+	PQconninfoOption *parsed = parse_conninfo(conninfo);
+	const char *name = NULL;
+	char	   *result;
+
+	if (parsed != NULL)
+	{
+		name = find_value(parsed, "application_name");
+		if (name == NULL)
+			name = default_value(find_value(parsed, "service"),
+								 "application_name");
+	}
+	result = pstrdup(name != NULL ? name : fallback);
+	PQconninfoFree(parsed);
+	return result;
 }

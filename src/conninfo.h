@@ -25,4 +25,11 @@
 extern char *ws_conninfo_add_accept(const char *conninfo, bool logical,
 									const char *accept);
 
+/*
+ * The application_name that a connection will have, palloc'd: that of the
+ * connection string, else of PGAPPNAME or a service, else the fallback.
+ */
+extern char *ws_conninfo_application_name(const char *conninfo,
+										  const char *fallback);
+
 #endif							/* WS_CONNINFO_H */

@@ -133,7 +133,11 @@ ws_peer_claim(WsPeerRole role, const char *name)
 void
 ws_peer_release(WsPeer *peer)
 {
-	if (peer == NULL)
+	/*
+	 * A receiver that exits disconnects after its entries have been given back,
+	 * and the entry may be somebody else's by then.
+	 */
+	if (peer == NULL || peer->pid != MyProcPid)
 		return;
 
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);

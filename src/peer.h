@@ -69,7 +69,10 @@ extern void ws_peer_shmem_init(void);
  */
 extern WsPeer *ws_peer_claim(WsPeerRole role, const char *name);
 
-/* Give the entry back and add its counters to the totals; NULL is allowed. */
+/*
+ * Give the entry back and add its counters to the totals.  Does nothing for
+ * NULL or an entry that this process no longer holds.
+ */
 extern void ws_peer_release(WsPeer *peer);
 
 /* Owner only; NULL is allowed. */

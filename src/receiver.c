@@ -45,7 +45,7 @@ typedef struct Receiver
 	WalReceiverConn *conn;
 	char		name[NAMEDATALEN];
 	bool		logical;
-	WsUpstreamKey upstream;
+	WsUpstreamKey stream;		/* for upstream.c */
 
 	/* WS_MODE_UNDECIDED if compression was asked for, else why not */
 	WsPeerMode	mode;
@@ -100,7 +100,7 @@ note_success(Receiver *receiver)
 	uint64		bytes = unnoted_bytes(receiver);
 
 	if (bytes > 0)
-		ws_upstream_note_success(receiver->upstream, bytes);
+		ws_upstream_note_success(receiver->stream, bytes);
 	receiver->noted_bytes += bytes;
 }
 
@@ -124,19 +124,23 @@ free_decoder(void *arg)
  * May this connection ask for compression?  WS_MODE_UNDECIDED if so.
  */
 static WsPeerMode
-may_ask(bool logical, WsUpstreamKey upstream)
+may_ask(bool logical, WsUpstreamKey way, WsUpstreamKey stream)
 {
 	if (ws_guc_compression()->count == 0)
 		return WS_MODE_OFF;
 	if (logical && !ws_logical_options_are_kept())
 		return WS_MODE_OPTIONS_LOST;
-	return ws_upstream_may_ask(upstream);
+	if (ws_upstream_suspended(stream))
+		return WS_MODE_SUSPENDED;
+	if (ws_upstream_refuses(way))
+		return WS_MODE_OPTIONS_REFUSED;
+	return WS_MODE_UNDECIDED;
 }
 
 /* Remember a connection and make what it needs to stream. */
 static void
 register_receiver(WalReceiverConn *conn, bool logical, const char *name,
-				  WsUpstreamKey upstream, WsPeerMode mode, const char *accept)
+				  WsUpstreamKey stream, WsPeerMode mode, const char *accept)
 {
 	static bool exit_registered = false;
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -148,7 +152,7 @@ register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 	receiver->conn = conn;
 	strlcpy(receiver->name, name, NAMEDATALEN);
 	receiver->logical = logical;
-	receiver->upstream = upstream;
+	receiver->stream = stream;
 	receiver->mode = mode;
 
 	if (mode == WS_MODE_UNDECIDED)
@@ -192,22 +196,41 @@ server_answered(const char *err)
 	return err != NULL && strstr(err, ":  ") != NULL;
 }
 
+/* Does the answer look as if it were about what we put into the options? */
+static bool
+names_option(const char *err)
+{
+	return strstr(err, "option") != NULL || strstr(err, "parameter") != NULL ||
+		strstr(err, "walstream") != NULL;
+}
+
 /*
  * Connect with our option.  Where a server or a pooler on the way answers
- * with an error, try without; if that works and asking once more still does
- * not, it is our option that is refused, and the stream goes on without.
+ * with an error that may be due to it, try without; if that works, and asking
+ * once more gives the same error, it is our option that is refused, and the
+ * stream goes on without.
+ *
+ * Most errors have nothing to do with it, and an attempt to log in can count
+ * against a limit; so those that do not look like it are only doubted when
+ * they do not go away.
  */
 static WalReceiverConn *
-connect_asking(const char *with_accept, WsUpstreamKey upstream,
+connect_asking(const char *with_accept, WsUpstreamKey way,
 			   WsPeerMode *mode, WS_CONNECT_PARAMS)
 {
 	WalReceiverConn *conn;
 	char	   *refusal;
 
 	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
-	if (conn != NULL || !server_answered(*err))
+	if (conn != NULL)
+	{
+		ws_upstream_trust(way);
 		return conn;
+	}
 	refusal = *err;
+	if (!server_answered(refusal) ||
+		!(names_option(refusal) || ws_upstream_doubt(way)))
+		return NULL;
 
 	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
 	if (conn == NULL)
@@ -224,19 +247,20 @@ connect_asking(const char *with_accept, WsUpstreamKey upstream,
 		return NULL;
 
 	*mode = WS_MODE_OPTIONS_REFUSED;
-	if (ws_upstream_note_refusal(upstream))
+	if (ws_upstream_note_refusal(way))
 		ereport(WARNING,
 				(errmsg("upstream refuses a connection that asks for compression, streaming uncompressed"),
 				 errdetail("With walstream's option: %s", refusal),
 				 errhint("Connect to the server directly, or let the connection pooler pass the startup parameter \"options\" on.  "
-						 "Reload the configuration to ask again.")));
+						 "It is asked again at the first connection after a reload of the configuration.")));
 	return conn;
 }
 
 static WalReceiverConn *
 receiver_connect(WS_CONNECT_PARAMS)
 {
-	WsUpstreamKey upstream;
+	WsUpstreamKey way;
+	WsUpstreamKey stream;
 	WsPeerMode	mode;
 	char		accept[WS_ACCEPT_MAX_SIZE] = "";
 	char	   *with_accept = NULL;
@@ -245,8 +269,9 @@ receiver_connect(WS_CONNECT_PARAMS)
 	if (!WS_CONNECT_REPLICATES || !(AmWalReceiverProcess() || IsLogicalWorker()))
 		return (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
 
-	upstream = ws_upstream_key(conninfo, appname);
-	mode = may_ask(logical, upstream);
+	way = ws_upstream_key(conninfo, NULL);
+	stream = ws_upstream_key(conninfo, appname);
+	mode = may_ask(logical, way, stream);
 	if (mode == WS_MODE_UNDECIDED)
 	{
 		ws_accept_format(ws_guc_compression(), accept);
@@ -255,7 +280,7 @@ receiver_connect(WS_CONNECT_PARAMS)
 
 	/* what libpq cannot parse is for it to complain about */
 	if (with_accept != NULL)
-		conn = connect_asking(with_accept, upstream, &mode,
+		conn = connect_asking(with_accept, way, &mode,
 							  WS_CONNECT_ARGS(conninfo));
 	else
 		conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
@@ -263,7 +288,9 @@ receiver_connect(WS_CONNECT_PARAMS)
 	if (with_accept != NULL)
 		pfree(with_accept);
 	if (conn != NULL)
-		register_receiver(conn, logical, appname, upstream, mode, accept);
+		register_receiver(conn, logical,
+						  ws_conninfo_application_name(conninfo, appname),
+						  stream, mode, accept);
 	return conn;
 }
 
@@ -377,11 +404,12 @@ report_failure(Receiver *receiver, WsStatus status)
 	uint64		good_bytes = unnoted_bytes(receiver);
 	bool		suspended;
 
-	suspended = ws_upstream_note_failure(receiver->upstream, good_bytes);
+	suspended = ws_upstream_note_failure(receiver->stream, good_bytes);
 	receiver->noted_bytes += good_bytes;
 
 	ereport(ERROR,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			(errcode(status == WS_E_MEMORY ? ERRCODE_OUT_OF_MEMORY :
+					 ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("could not decode replication stream at %X/%X",
 					LSN_FORMAT_ARGS(ws_decoder_position(receiver->decoder))),
 			 errdetail("Codec %s: %s.",
@@ -444,6 +472,8 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		/* What an earlier message held comes first. */
 		if (ws_decoder_next(receiver->decoder, &out, &out_len))
 		{
+			ws_peer_set_position(receiver->peer,
+								 ws_decoder_position(receiver->decoder));
 			*buffer = unconstify(char *, (const char *) out);
 			return (int) out_len;
 		}
@@ -462,8 +492,6 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		announce_decoder_news(receiver);
 		ws_counters_feed(&receiver->feed, ws_decoder_counts(receiver->decoder),
 						 ws_instr_time_ns(coding_time));
-		ws_peer_set_position(receiver->peer,
-							 ws_decoder_position(receiver->decoder));
 	}
 }
 

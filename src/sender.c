@@ -44,12 +44,6 @@ static const PQcommMethods *prev_methods = NULL;
  */
 static bool passing_on = false;
 
-/*
- * Set while the encoder works.  As in pqcomm.c, a message that comes then, as
- * it can from the handler of SIGQUIT, is dropped.
- */
-static bool busy = false;
-
 /* The stream; all NULL or false outside of one. */
 static bool streaming = false;	/* from CopyBothResponse to the COPY's end */
 static bool logical = false;
@@ -71,10 +65,16 @@ stream_kind(void)
 	return logical ? "logical changes" : "WAL";
 }
 
-/* One line for the log: what the client gets, or why it gets nothing. */
+/*
+ * One line for the log: what the client gets, or why it gets nothing.
+ *
+ * A report ends with a check for interrupts, which must wait until we are out
+ * of the method.
+ */
 static void
 log_choice(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
 {
+	HOLD_INTERRUPTS();
 	if (spec.id != WS_CODEC_NONE)
 		ereport(LOG_SERVER_ONLY,
 				(errmsg("streaming %s to \"%s\" compressed with %s, level %d",
@@ -87,6 +87,7 @@ log_choice(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
 						stream_kind(), application_name,
 						ws_peer_mode_reason(mode, reason)),
 				 errhidestmt(true)));
+	RESUME_INTERRUPTS();
 }
 
 static void
@@ -136,9 +137,7 @@ send_ready(bool noblock)
 		bool		more;
 
 		INSTR_TIME_SET_CURRENT(start);
-		busy = true;
 		more = ws_encoder_next(encoder, &out, &out_len);
-		busy = false;
 		INSTR_TIME_SET_CURRENT(end);
 		INSTR_TIME_ACCUM_DIFF(coding_time, end, start);
 		if (!more)
@@ -187,10 +186,8 @@ send_encoded(const char *s, size_t len, bool noblock)
 	}
 
 	/* Only a batch, which has an age, needs the time. */
-	busy = true;
 	ws_encoder_put(encoder, (const uint8 *) s, len,
 				   logical ? GetCurrentTimestamp() : 0);
-	busy = false;
 	flush_is_due = false;
 	return send_ready(noblock);
 }
@@ -229,9 +226,14 @@ claim_peer(void)
 	peer = ws_peer_claim(logical ? WS_ROLE_LOGICAL_SENDER : WS_ROLE_PHYSICAL_SENDER,
 						 application_name);
 	if (peer == NULL)
-		ereport(WARNING,
+	{
+		HOLD_INTERRUPTS();
+		ereport(LOG_SERVER_ONLY,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("walstream has no free entry for this stream, which will not be counted")));
+				 errmsg("walstream has no free entry for this stream, which will not be counted"),
+				 errhidestmt(true)));
+		RESUME_INTERRUPTS();
+	}
 	feed.shared = ws_peer_counters(peer);
 }
 
@@ -301,7 +303,6 @@ static void
 filter_comm_reset(void)
 {
 	passing_on = false;
-	busy = false;
 	streaming = false;
 	encoding = false;
 	prev_methods->comm_reset();
@@ -317,7 +318,7 @@ filter_flush(void)
 
 /*
  * A walsender flushes after each row.  The flush that directly follows a row
- * does nothing, so that rows can gather in a batch; before the walsender
+ * leaves the batch alone, so that rows can gather in it; before the walsender
  * sleeps it always flushes once more.
  */
 static int
@@ -331,7 +332,7 @@ filter_flush_if_writable(void)
 			GetCurrentTimestamp() - oldest_us < WS_BATCH_AGE_US)
 		{
 			flush_is_due = true;
-			return 0;
+			return prev_methods->flush_if_writable();
 		}
 		send_batch(true);
 	}
@@ -349,8 +350,6 @@ filter_putmessage(char msgtype, const char *s, size_t len)
 {
 	if (passing_on)
 		return prev_methods->putmessage(msgtype, s, len);
-	if (busy)
-		return 0;
 
 	if (msgtype == PqMsg_CopyBothResponse)
 	{
@@ -385,10 +384,9 @@ filter_putmessage(char msgtype, const char *s, size_t len)
 static void
 filter_putmessage_noblock(char msgtype, const char *s, size_t len)
 {
-	if (busy)
-		return;
+	bool		was_passing_on;
 
-	if (streaming)
+	if (streaming && !passing_on)
 	{
 		if (msgtype == PqMsg_CopyData && encoding)
 		{
@@ -405,9 +403,10 @@ filter_putmessage_noblock(char msgtype, const char *s, size_t len)
 		}
 	}
 
+	was_passing_on = passing_on;
 	passing_on = true;
 	prev_methods->putmessage_noblock(msgtype, s, len);
-	passing_on = false;
+	passing_on = was_passing_on;
 }
 
 static const PQcommMethods filter_methods = {

@@ -344,11 +344,13 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 	int			ntotals;
 	WsPeerSnapshot *peers;
 	int			npeers;
+	TimestampTz reset_time;
 
 	check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
 
 	LWLockAcquire(ws_shmem_lock(), LW_SHARED);
+	reset_time = ws_stats_reset_time();
 	ntotals = ws_stats_snapshot_totals(&ended);
 	npeers = ws_peer_snapshot(&peers);
 	LWLockRelease(ws_shmem_lock());
@@ -368,7 +370,7 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 		add_value(&row, Int64GetDatum((int64) totals[i].streams));
 		add_counters(&row, &totals[i].counters);
 		add_time(&row, totals[i].last_end);
-		add_time(&row, ws_stats_reset_time());
+		add_time(&row, reset_time);
 		put_row(fcinfo, &row);
 	}
 	return (Datum) 0;

@@ -141,11 +141,12 @@ find_total(const char *name, int role)
 void
 ws_stats_add_total(const char *name, int role, WsSharedCounters *counters)
 {
-	WsTotal    *total = find_total(name, role);
+	WsTotal    *total;
 	WsCounters	values;
 
 	Assert(LWLockHeldByMeInMode(ws_shmem_lock(), LW_EXCLUSIVE));
 
+	total = find_total(name, role);
 	ws_counters_read(counters, &values);
 	for (int i = 0; i < WS_COUNTERS; i++)
 		total->counters.values[i] += values.values[i];
@@ -185,10 +186,6 @@ ws_stats_reset(void)
 TimestampTz
 ws_stats_reset_time(void)
 {
-	TimestampTz result;
-
-	LWLockAcquire(ws_shmem_lock(), LW_SHARED);
-	result = shared->reset_time;
-	LWLockRelease(ws_shmem_lock());
-	return result;
+	Assert(LWLockHeldByMe(ws_shmem_lock()));
+	return shared->reset_time;
 }

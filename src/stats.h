@@ -27,7 +27,7 @@
 
 #define WS_TOTALS	128
 
-/* What is counted; the first six are WsStreamCounts' fields. */
+/* What is counted: WsStreamCounts' fields, and time. */
 typedef enum WsCounter
 {
 	WS_COUNT_RAW_BYTES,
@@ -65,8 +65,9 @@ typedef struct WsCounterFeed
 typedef struct WsTotal
 {
 	char		name[NAMEDATALEN];
-	int			role;			/* WsPeerRole */
-	uint64		streams;		/* streams that have ended; 0: unused */
+	int			role;			/* WsPeerRole, or -1 in the others' row */
+	uint64		streams;		/* connections that streamed and have ended; 0
+								 * in an unused entry */
 	WsCounters	counters;
 	TimestampTz last_end;
 } WsTotal;
@@ -103,7 +104,10 @@ extern int	ws_stats_snapshot_totals(WsTotal **result);
 /* Set all counters and totals to zero. */
 extern void ws_stats_reset(void);
 
-/* When that last happened, or shared memory was made. */
+/*
+ * When that last happened, or shared memory was made; the caller holds
+ * ws_shmem_lock().
+ */
 extern TimestampTz ws_stats_reset_time(void);
 
 #endif							/* WS_STATS_H */

@@ -32,7 +32,8 @@ typedef struct WsUpstream
 	TimestampTz failed_at;		/* the last failure */
 	uint32		failed_setting; /* hash of walstream.compression then */
 
-	bool		refused;		/* options are refused ... */
+	int			doubts;			/* errors in a row with our option */
+	bool		refused;		/* it is refused ... */
 	TimestampTz refused_config; /* ... as of this load of the configuration */
 } WsUpstream;
 
@@ -57,26 +58,31 @@ ws_upstream_shmem_init(void)
 WsUpstreamKey
 ws_upstream_key(const char *conninfo, const char *name)
 {
-	uint64		seed = hash_bytes_extended((const unsigned char *) name,
-										   strlen(name), 0);
+	uint64		seed = 0;
 
+	if (name != NULL)
+		seed = hash_bytes_extended((const unsigned char *) name,
+								   strlen(name), 1);
 	return hash_bytes_extended((const unsigned char *) conninfo,
 							   strlen(conninfo), seed);
 }
 
-/* NULL if nothing is remembered; the caller holds the lock. */
+/* NULL if nothing is remembered; the caller holds the lock exclusively. */
 static WsUpstream *
 find_upstream(WsUpstreamKey key)
 {
 	for (int i = 0; i < UPSTREAMS; i++)
 	{
 		if (upstreams[i].last_used != 0 && upstreams[i].key == key)
+		{
+			upstreams[i].last_used = GetCurrentTimestamp();
 			return &upstreams[i];
+		}
 	}
 	return NULL;
 }
 
-/* Find or make; the caller holds the lock exclusively. */
+/* Find or make; as above. */
 static WsUpstream *
 remember_upstream(WsUpstreamKey key)
 {
@@ -92,42 +98,94 @@ remember_upstream(WsUpstreamKey key)
 		}
 		memset(upstream, 0, sizeof(*upstream));
 		upstream->key = key;
+		upstream->last_used = GetCurrentTimestamp();
 	}
-	upstream->last_used = GetCurrentTimestamp();
 	return upstream;
 }
 
-WsPeerMode
-ws_upstream_may_ask(WsUpstreamKey key)
+bool
+ws_upstream_refuses(WsUpstreamKey way)
 {
-	WsPeerMode	result = WS_MODE_UNDECIDED;
 	WsUpstream *upstream;
+	bool		result;
 
-	LWLockAcquire(ws_shmem_lock(), LW_SHARED);
-	upstream = find_upstream(key);
-	if (upstream == NULL)
-		 /* nothing known against it */ ;
-	else if (upstream->failures >= WS_UPSTREAM_MAX_FAILURES &&
-			 upstream->failed_setting == ws_guc_compression_hash() &&
-			 !TimestampDifferenceExceeds(upstream->failed_at,
-										 GetCurrentTimestamp(),
-										 WS_UPSTREAM_SUSPEND_MS))
-		result = WS_MODE_SUSPENDED;
-	else if (upstream->refused && upstream->refused_config == PgReloadTime)
-		result = WS_MODE_OPTIONS_REFUSED;
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	upstream = find_upstream(way);
+	result = upstream != NULL && upstream->refused &&
+		upstream->refused_config == PgReloadTime;
 	LWLockRelease(ws_shmem_lock());
 
 	return result;
 }
 
 bool
-ws_upstream_note_failure(WsUpstreamKey key, uint64 good_bytes)
+ws_upstream_note_refusal(WsUpstreamKey way)
+{
+	bool		news;
+	WsUpstream *upstream;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	upstream = remember_upstream(way);
+	news = !upstream->refused || upstream->refused_config != PgReloadTime;
+	upstream->refused = true;
+	upstream->refused_config = PgReloadTime;
+	LWLockRelease(ws_shmem_lock());
+
+	return news;
+}
+
+bool
+ws_upstream_doubt(WsUpstreamKey way)
+{
+	WsUpstream *upstream;
+	bool		result;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	upstream = remember_upstream(way);
+	result = ++upstream->doubts % WS_UPSTREAM_DOUBT_AFTER == 0;
+	LWLockRelease(ws_shmem_lock());
+
+	return result;
+}
+
+void
+ws_upstream_trust(WsUpstreamKey way)
+{
+	WsUpstream *upstream;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	upstream = find_upstream(way);
+	if (upstream != NULL)
+		upstream->doubts = 0;
+	LWLockRelease(ws_shmem_lock());
+}
+
+bool
+ws_upstream_suspended(WsUpstreamKey stream)
+{
+	WsUpstream *upstream;
+	bool		result;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	upstream = find_upstream(stream);
+	result = upstream != NULL &&
+		upstream->failures >= WS_UPSTREAM_MAX_FAILURES &&
+		upstream->failed_setting == ws_guc_compression_hash() &&
+		!TimestampDifferenceExceeds(upstream->failed_at, GetCurrentTimestamp(),
+									WS_UPSTREAM_SUSPEND_MS);
+	LWLockRelease(ws_shmem_lock());
+
+	return result;
+}
+
+bool
+ws_upstream_note_failure(WsUpstreamKey stream, uint64 good_bytes)
 {
 	bool		suspended;
 	WsUpstream *upstream;
 
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
-	upstream = remember_upstream(key);
+	upstream = remember_upstream(stream);
 
 	/* A new series begins, or a suspension has run out and it fails again. */
 	if (upstream->good_bytes + good_bytes >= WS_UPSTREAM_GOOD_BYTES ||
@@ -146,29 +204,13 @@ ws_upstream_note_failure(WsUpstreamKey key, uint64 good_bytes)
 }
 
 void
-ws_upstream_note_success(WsUpstreamKey key, uint64 good_bytes)
+ws_upstream_note_success(WsUpstreamKey stream, uint64 good_bytes)
 {
 	WsUpstream *upstream;
 
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
-	upstream = find_upstream(key);
+	upstream = find_upstream(stream);
 	if (upstream != NULL)
 		upstream->good_bytes += good_bytes;
 	LWLockRelease(ws_shmem_lock());
-}
-
-bool
-ws_upstream_note_refusal(WsUpstreamKey key)
-{
-	bool		news;
-	WsUpstream *upstream;
-
-	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
-	upstream = remember_upstream(key);
-	news = !upstream->refused || upstream->refused_config != PgReloadTime;
-	upstream->refused = true;
-	upstream->refused_config = PgReloadTime;
-	LWLockRelease(ws_shmem_lock());
-
-	return news;
 }

@@ -9,9 +9,11 @@
  * failing for ever.  The same holds for a way to the upstream that refuses
  * the connection's options.
  *
- * An upstream is known by a hash of the conninfo and the receiver's name, so
- * a changed conninfo is a new upstream.  The table is small; the upstream
- * that was heard of least recently makes place for a new one.
+ * What is remembered has a hash for its key: of the conninfo alone where it
+ * says something of the way to the upstream, of the conninfo and the
+ * receiver's name where it says something of a stream.  So a changed conninfo
+ * is a new upstream.  The table is small; what was used least recently makes
+ * place for something new.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -20,7 +22,9 @@
 #ifndef WS_UPSTREAM_H
 #define WS_UPSTREAM_H
 
-#include "peer.h"
+
+/* A connection that fails is tried without our option each n-th time. */
+#define WS_UPSTREAM_DOUBT_AFTER		3
 
 /* This many failures ... */
 #define WS_UPSTREAM_MAX_FAILURES	3
@@ -34,28 +38,37 @@ typedef uint64 WsUpstreamKey;
 extern Size ws_upstream_shmem_size(void);
 extern void ws_upstream_shmem_init(void);
 
+/* name is NULL for what concerns the way to the upstream. */
 extern WsUpstreamKey ws_upstream_key(const char *conninfo, const char *name);
 
 /*
- * May a receiver ask this upstream for compression?  WS_MODE_UNDECIDED if so,
- * else WS_MODE_SUSPENDED or WS_MODE_OPTIONS_REFUSED.
+ * The way to an upstream: does it refuse our option?  Holds until the
+ * configuration is next reloaded.
  */
-extern WsPeerMode ws_upstream_may_ask(WsUpstreamKey key);
+extern bool ws_upstream_refuses(WsUpstreamKey way);
+
+/* That has turned out.  Returns true if it is news. */
+extern bool ws_upstream_note_refusal(WsUpstreamKey way);
+
+/*
+ * A connection with our option was answered with an error.  Returns true for
+ * each WS_UPSTREAM_DOUBT_AFTERth time in a row.
+ */
+extern bool ws_upstream_doubt(WsUpstreamKey way);
+
+/* A connection with our option has succeeded. */
+extern void ws_upstream_trust(WsUpstreamKey way);
+
+/* A stream: is its compression suspended? */
+extern bool ws_upstream_suspended(WsUpstreamKey stream);
 
 /*
  * A message could not be decoded, after good_bytes had been since this
  * receiver connected.  Returns true if that suspends compression.
  */
-extern bool ws_upstream_note_failure(WsUpstreamKey key, uint64 good_bytes);
+extern bool ws_upstream_note_failure(WsUpstreamKey stream, uint64 good_bytes);
 
 /* A receiver ends in order after decoding good_bytes. */
-extern void ws_upstream_note_success(WsUpstreamKey key, uint64 good_bytes);
-
-/*
- * A connection with our option was refused and the same one without it was
- * not.  Holds until the configuration is next reloaded.  Returns true if that
- * is news.
- */
-extern bool ws_upstream_note_refusal(WsUpstreamKey key);
+extern void ws_upstream_note_success(WsUpstreamKey stream, uint64 good_bytes);
 
 #endif							/* WS_UPSTREAM_H */

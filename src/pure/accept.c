@@ -29,7 +29,8 @@ ws_accept_format(const WsCompression *compression, char *buf)
 	{
 		const WsCodec *codec = ws_codec_by_id(compression->specs[i].id);
 
-		if (codec == NULL || len + 1 + strlen(codec->name) >= WS_ACCEPT_MAX_SIZE)
+		if (codec == NULL ||
+			len + 1 + strlen(codec->name) >= WS_ACCEPT_MAX_SIZE)
 			continue;
 		len += sprintf(buf + len, " %s", codec->name);
 	}

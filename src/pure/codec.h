@@ -84,7 +84,7 @@ typedef struct WsCodec
 	 * Decode the whole of src into exactly dst_len bytes of dst; anything
 	 * else is WS_E_LENGTH or WS_E_CODEC.  Trusts nothing in src: never writes
 	 * outside dst, never allocates by a length found in src beyond the
-	 * codec's bound.  After anything but WS_OK the decoder is restarted.
+	 * codec's bound.  After anything but WS_OK the decoder has restarted.
 	 */
 	WsStatus	(*decode) (void *decoder, XLogRecPtr start_lsn,
 						   const uint8 *src, size_t src_len,

@@ -188,7 +188,8 @@ lz4_decoder_new(const WsCodecParams *params pg_attribute_unused())
 	ld->dctx = NULL;
 
 	/* a frame's header makes the library allocate all that it will need */
-	if (LZ4F_isError(LZ4F_createDecompressionContext(&ld->dctx, LZ4F_VERSION)) ||
+	if (LZ4F_isError(LZ4F_createDecompressionContext(&ld->dctx,
+													 LZ4F_VERSION)) ||
 		LZ4F_isError(LZ4F_decompress(ld->dctx, NULL, &dst_len,
 									 frame_header, &src_len, NULL)) ||
 		lz4_decoder_restart(ld) != WS_OK)
@@ -258,11 +259,11 @@ decode_blocks(Lz4Decoder *ld, const uint8 *src, size_t src_len,
 	{
 		uint8		spare;
 		bool		full = dst_pos == dst_len;
+		uint8	   *to = full ? &spare : dst + dst_pos;
 
 		consumed = src_len - src_pos;
 		produced = full ? 1 : dst_len - dst_pos;
-		if (LZ4F_isError(LZ4F_decompress(ld->dctx,
-										 full ? &spare : dst + dst_pos, &produced,
+		if (LZ4F_isError(LZ4F_decompress(ld->dctx, to, &produced,
 										 src + src_pos, &consumed, NULL)))
 			return WS_E_CODEC;
 		if (full && produced > 0)
@@ -286,7 +287,7 @@ lz4_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 	status = decode_blocks(decoder, src, src_len, dst, dst_len);
 
-	/* a session of the library's that has failed must not be used again */
+	/* the library's session that has failed must not be used again */
 	if (status != WS_OK)
 		(void) lz4_decoder_restart(decoder);
 	return status;

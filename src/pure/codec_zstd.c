@@ -111,11 +111,7 @@ zstd_encoder_new(const WsCodecParams *params)
 {
 	ZSTD_CCtx  *cctx = ZSTD_createCCtx();
 
-	if (cctx == NULL)
-		return NULL;
-	if (ZSTD_isError(ZSTD_CCtx_setParameter(cctx, ZSTD_c_contentSizeFlag, 0)) ||
-		ZSTD_isError(ZSTD_CCtx_setParameter(cctx, ZSTD_c_checksumFlag, 0)) ||
-		zstd_encoder_restart(cctx, params) != WS_OK)
+	if (cctx != NULL && zstd_encoder_restart(cctx, params) != WS_OK)
 	{
 		ZSTD_freeCCtx(cctx);
 		return NULL;
@@ -214,7 +210,10 @@ check_blocks(const uint8 *src, size_t len, bool restarted)
 		if (len < ZSTD_BLOCK_HEADER_SIZE)
 			return false;
 		header = src[0] | src[1] << 8 | src[2] << 16;
-		body = ZSTD_BLOCK_TYPE(header) == ZSTD_BLOCK_RLE ? 1 : ZSTD_BLOCK_SIZE(header);
+		if (ZSTD_BLOCK_TYPE(header) == ZSTD_BLOCK_RLE)
+			body = 1;
+		else
+			body = ZSTD_BLOCK_SIZE(header);
 		src += ZSTD_BLOCK_HEADER_SIZE;
 		len -= ZSTD_BLOCK_HEADER_SIZE;
 
@@ -274,7 +273,7 @@ zstd_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 	status = decode_blocks(decoder, src, src_len, dst, dst_len);
 
-	/* a session of the library's that has failed must not be used again */
+	/* the library's session that has failed must not be used again */
 	if (status != WS_OK)
 		(void) zstd_decoder_restart(decoder);
 	return status;

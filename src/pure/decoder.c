@@ -27,12 +27,17 @@ struct WsDecoder
 
 	/*
 	 * Room for a stock header, then what a frame decodes to, max_decoded
-	 * bytes.  A batch's rows are made stock messages in place: each one's
-	 * header is written so that it ends where its body begins, over what was
-	 * handed out before.
+	 * bytes, then a zero.  A batch's rows are made stock messages in place:
+	 * each one's header is written so that it ends where its body begins,
+	 * over what was handed out before.
+	 *
+	 * Those who read a message may rely on a zero behind it, as behind what
+	 * libpq hands out.  Behind a row it covers the first byte of the next,
+	 * which is kept in covered as long as that row is out.
 	 */
 	uint8	   *buf;
 	uint32		max_decoded;
+	uint8		covered;
 
 	/* codec and codec_state are both NULL, or neither. */
 	const WsCodec *codec;
@@ -70,7 +75,7 @@ ws_decoder_new(const WsCodecParams *stream, const WsAccept *asked)
 	decoder->asked = *asked;
 	decoder->max_decoded = stream->logical ? WS_BATCH_MAX_DECODED :
 		stream->wal_block_size * WS_FRAME_MAX_BLOCKS;
-	decoder->buf = malloc(WS_STOCK_HEADER + (size_t) decoder->max_decoded);
+	decoder->buf = malloc(WS_STOCK_HEADER + (size_t) decoder->max_decoded + 1);
 	if (decoder->buf == NULL)
 	{
 		free(decoder);
@@ -100,7 +105,6 @@ ws_decoder_begin(WsDecoder *decoder)
 	decoder->frame_number = 0;
 	decoder->has_history = false;
 	decoder->send_time = 0;
-	memset(&decoder->row_base, 0, sizeof(decoder->row_base));
 	decoder->has_position = false;
 	decoder->position = InvalidXLogRecPtr;
 	decoder->message = NULL;
@@ -329,6 +333,7 @@ hand_out_wal(WsDecoder *decoder, const WsFrameHeader *header,
 	stock.send_time = (int64) ((uint64) decoder->send_time +
 							   (uint64) header->send_time_delta);
 	ws_stock_header_encode(&stock, decoder->buf);
+	decoder->buf[WS_STOCK_HEADER + header->raw_len] = 0;
 
 	decoder->message = decoder->buf;
 	decoder->message_len = WS_STOCK_HEADER + header->raw_len;
@@ -395,6 +400,7 @@ take_frame(WsDecoder *decoder, const uint8 *message, size_t len)
 		decoder->row_base = row_base;
 		decoder->rows_pos = raw;
 		decoder->rows_end = raw + header.raw_len;
+		decoder->covered = raw[0];
 	}
 	else
 		hand_out_wal(decoder, &header, start_lsn);
@@ -428,6 +434,10 @@ take_message(WsDecoder *decoder, const uint8 *message, size_t len)
 		if (is_one_bit_off(type, WS_FRAME_TYPE))
 			return WS_E_MALFORMED;
 	}
+
+	/* A hello has been lost; an apply worker would pass over the frame. */
+	if (type == WS_FRAME_TYPE)
+		return WS_E_UNEXPECTED;
 
 	if (type == WS_STOCK_TYPE && len > WS_STOCK_HEADER)
 	{
@@ -476,6 +486,7 @@ ws_decoder_next(WsDecoder *decoder, const uint8 **out, size_t *out_len)
 		return false;
 
 	/* put has walked through all rows: this one is good */
+	decoder->buf[decoder->rows_pos - decoder->buf] = decoder->covered;
 	if (ws_frame_row_decode(&decoder->row_base, &decoder->rows_pos,
 							decoder->rows_end, &stock, &body_len) != WS_OK)
 	{
@@ -486,6 +497,8 @@ ws_decoder_next(WsDecoder *decoder, const uint8 **out, size_t *out_len)
 	body = decoder->buf + (decoder->rows_pos - decoder->buf);
 	ws_stock_header_encode(&stock, body - WS_STOCK_HEADER);
 	decoder->rows_pos += body_len;
+	decoder->covered = body[body_len];
+	body[body_len] = 0;
 	if (stock.start_lsn != InvalidXLogRecPtr)
 		decoder->position = stock.start_lsn;
 

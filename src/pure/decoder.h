@@ -13,7 +13,8 @@
  *
  * The first message of a COPY decides: if it is a hello, the peer speaks our
  * protocol, and frames and further hellos are decoded; if not, the peer has
- * no walstream and every message passes as it is, whatever its first byte.
+ * no walstream and every message passes as it is; only what looks like a
+ * frame is refused, since PostgreSQL sends nothing that does.
  *
  * Beside frames and hellos a stream of our protocol has messages that pass as
  * they are: keepalives, whatever a later PostgreSQL sends, and 'w' messages.
@@ -72,7 +73,7 @@ extern WsStatus ws_decoder_put(WsDecoder *decoder, const uint8 *message,
 
 /*
  * The next stock message, false if there is none.  *out is valid until the
- * next call of any function with this decoder.
+ * next call of any function with this decoder, and a zero follows it.
  */
 extern bool ws_decoder_next(WsDecoder *decoder, const uint8 **out,
 							size_t *out_len);

@@ -81,6 +81,14 @@ use_codec(WsEncoder *encoder, WsCodecSpec spec, WsNoCodecReason reason)
 	const WsCodec *codec = ws_codec_by_id(spec.id);
 	WsStatus	status = WS_OK;
 
+	if (spec.id != WS_CODEC_NONE &&
+		(codec == NULL || (encoder->stream.logical && !codec->logical)))
+	{
+		codec = NULL;
+		reason = WS_REASON_NO_COMMON_CODEC;
+		status = WS_E_UNEXPECTED;
+	}
+
 	encoder->stream.level = spec.level;
 
 	if (codec != encoder->codec)

@@ -44,8 +44,8 @@ typedef struct WsEncoder WsEncoder;
 
 /*
  * What an encoder or decoder has done since it was made.  raw and wire count
- * CopyData messages whole, WS_COPYDATA_HEADER included: raw as stock would have sent
- * them, wire as they came out.  Only 'w' messages count, coded or not.
+ * CopyData messages whole, WS_COPYDATA_HEADER included: raw as stock sends
+ * them, wire as walstream does.  Only 'w' messages count, coded or not.
  */
 typedef struct WsStreamCounts
 {
@@ -53,8 +53,8 @@ typedef struct WsStreamCounts
 	uint64		wire_bytes;
 	uint64		messages;		/* stock messages */
 	uint64		frames;			/* encoded messages that stand for them */
-	uint64		bypassed;		/* stock messages that passed as they were,
-								 * or whose bytes did (codec 0) */
+	uint64		bypassed;		/* stock messages that passed as they were, or
+								 * whose bytes did (codec 0) */
 	uint64		codec_failures;
 } WsStreamCounts;
 
@@ -67,7 +67,8 @@ extern void ws_encoder_free(WsEncoder *encoder);	/* NULL is allowed */
  * first call of next give the hello that says so.  With id WS_CODEC_NONE
  * every message comes out as it went in, and the hello gives the reason.  If
  * the codec cannot get its memory, that is what happens with
- * WS_REASON_MEMORY, and WS_E_MEMORY is returned.
+ * WS_REASON_MEMORY, and WS_E_MEMORY is returned.  A codec that does not exist
+ * or cannot code the stream is none, too: WS_E_UNEXPECTED.
  */
 extern WsStatus ws_encoder_begin(WsEncoder *encoder, WsCodecSpec spec,
 								 WsNoCodecReason reason);
@@ -88,7 +89,7 @@ extern WsNoCodecReason ws_encoder_reason(const WsEncoder *encoder);
 /*
  * Hand in one CopyData message's content.  The message is read until the next
  * call of put, so the caller keeps it until next has given its last.  now_us
- * is any clock in microseconds that does not run backwards.
+ * is any clock in microseconds; a batch's age is measured by it.
  */
 extern void ws_encoder_put(WsEncoder *encoder, const uint8 *message,
 						   size_t len, int64 now_us);

@@ -125,6 +125,7 @@ typedef struct WsRowBase
 } WsRowBase;
 
 extern void ws_stock_header_encode(const WsStockHeader *header, uint8 *buf);
+
 /* buf has WS_STOCK_HEADER bytes; the type byte is not looked at. */
 extern void ws_stock_header_decode(const uint8 *buf, WsStockHeader *header);
 

@@ -1,0 +1,41 @@
+#-------------------------------------------------------------------------
+#
+# How the tests without a server are compiled; included by unit/Makefile and
+# fuzz/Makefile, which set PG_CONFIG, BUILD and pure (the pure layer's folder).
+#
+# FRONTEND: the pure layer is compiled as a client program would be, so that
+# nothing of the server can creep in unnoticed.
+#
+#-------------------------------------------------------------------------
+
+CFLAGS ?= -O1 -g
+
+SAN_CPPFLAGS = -MMD -MP -DFRONTEND -D_GNU_SOURCE -I$(pure) -I../unit \
+	-isystem $(shell $(PG_CONFIG) --includedir-server) $(CPPFLAGS)
+SAN_CFLAGS = $(CFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing \
+	-Wall -Wextra -Wdeclaration-after-statement -Werror \
+	-fsanitize=address,undefined -fno-sanitize-recover=all
+SAN_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
+	-lpgport -lzstd -llz4 -lm $(LDFLAGS)
+
+pure_objects = $(patsubst $(pure)/%.c,$(BUILD)/pure/%.o,$(sort $(wildcard $(pure)/*.c)))
+
+# Objects depend on the command that makes them: another compiler or another
+# PostgreSQL makes them anew.
+build_command = $(CC) $(SAN_CPPFLAGS) $(SAN_CFLAGS)
+
+$(BUILD)/flags: FORCE
+	@mkdir -p $(BUILD)/pure
+	@echo '$(build_command)' | cmp -s - $@ || echo '$(build_command)' > $@
+
+$(BUILD)/pure/%.o: $(pure)/%.c $(BUILD)/flags
+	$(CC) $(SAN_CPPFLAGS) $(SAN_CFLAGS) -c -o $@ $<
+
+.PHONY: FORCE
+FORCE:
+
+.DEFAULT_GOAL := all
+
+# The intermediate objects are kept, and so are their dependencies on headers.
+.SECONDARY:
+-include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)

@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * streams.h
+ *	  A physical stream for tests: an encoder, a decoder, and what has gone
+ *	  through them.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_STREAMS_H
+#define WS_STREAMS_H
+
+#include "messages.h"
+
+#define MB				(1024 * 1024)
+#define SEGMENT_SIZE	(16 * MB)
+#define START_LSN		UINT64CONST(0x2A000000)
+#define START_TIME		INT64CONST(762000000000000)
+
+/* A decoder with its encoder, and what has gone through them. */
+typedef struct Stream
+{
+	WsCodecParams params;
+	WsEncoder  *encoder;
+	WsDecoder  *decoder;
+	XLogRecPtr	lsn;			/* where the next message starts */
+	Messages	in;
+	Messages	wire;
+	Messages	out;
+} Stream;
+
+/* What messages can be made of, DATA_SIZE bytes each. */
+#define DATA_SIZE	(8 * MB)
+
+extern uint8 *records;
+extern uint8 *noise;
+extern uint8 *prose;
+
+extern void make_data(void);
+extern void free_data(void);
+
+extern WsCodecSpec spec_of(WsCodecId id, int level);
+extern const char *name_of(WsCodecId id);
+
+extern void begin_stream(Stream *stream, WsCodecSpec spec,
+						 XLogRecPtr start_lsn, uint32 segment_size);
+extern void end_stream(Stream *stream);
+
+/* One more message of WAL. */
+extern void add_wal(Stream *stream, const uint8 *wal, size_t len);
+
+/* Encode, at once, the messages from this one on. */
+extern void encode_added(Stream *stream, size_t from);
+
+/* Add total bytes of WAL in messages of this size, and encode them. */
+extern void send_wal(Stream *stream, const uint8 *data, size_t total,
+					 size_t message_size);
+
+/* Decode all; does it come back? */
+extern bool decode_stream(Stream *stream);
+
+/* Do both sides count what went through? */
+extern bool counts_hold(const Stream *stream);
+
+#endif							/* WS_STREAMS_H */
