@@ -10,7 +10,7 @@
 CREATE FUNCTION walstream_version()
 RETURNS text
 AS 'MODULE_PATHNAME'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+LANGUAGE C STABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION walstream_version() IS
 'version of the walstream library that the server runs';
@@ -140,16 +140,22 @@ CREATE VIEW walstream_senders AS
         w.streaming_since,
         w.raw_bytes,
         w.wire_bytes,
-        round(w.raw_bytes::numeric / nullif(w.wire_bytes, 0), 2) AS ratio,
+        pg_catalog.round(w.raw_bytes::numeric OPERATOR(pg_catalog./) nullif(w.wire_bytes, 0::bigint)::numeric, 2) AS ratio,
         w.messages,
         w.frames,
         w.bypassed_messages,
         w.codec_failures,
         w.encode_time
     FROM walstream_get_sender_slots() AS w
-        JOIN pg_stat_get_activity(NULL) AS a ON (a.pid = w.pid)
-        LEFT JOIN pg_authid AS u ON (u.oid = a.usesysid)
-        LEFT JOIN pg_get_replication_slots() AS r ON (r.active_pid = w.pid);
+        JOIN pg_catalog.pg_stat_get_activity(NULL::integer) AS a
+            ON (a.pid OPERATOR(pg_catalog.=) w.pid)
+        LEFT JOIN pg_catalog.pg_authid AS u
+            ON (u.oid OPERATOR(pg_catalog.=) a.usesysid)
+        -- a connection can hold any number of temporary slots besides its own
+        LEFT JOIN LATERAL (SELECT l.slot_name, l.restart_lsn
+            FROM pg_catalog.pg_get_replication_slots() AS l
+            WHERE l.active_pid OPERATOR(pg_catalog.=) w.pid
+            ORDER BY l.temporary, l.slot_name LIMIT 1) AS r ON (true);
 
 COMMENT ON VIEW walstream_senders IS 'one row for each walsender, whether its stream is compressed or not';
 COMMENT ON COLUMN walstream_senders.slot IS 'number of the walsender slot, from 0 to max_wal_senders - 1';
@@ -203,13 +209,14 @@ CREATE VIEW walstream_receiver AS
         s.streaming_since,
         s.raw_bytes,
         s.wire_bytes,
-        round(s.raw_bytes::numeric / nullif(s.wire_bytes, 0), 2) AS ratio,
+        pg_catalog.round(s.raw_bytes::numeric OPERATOR(pg_catalog./) nullif(s.wire_bytes, 0::bigint)::numeric, 2) AS ratio,
         s.messages,
         s.frames,
         s.bypassed_messages,
         s.decode_time
     FROM walstream_get_receivers() AS s
-        LEFT JOIN pg_stat_get_wal_receiver() AS p ON (p.pid = s.pid);
+        LEFT JOIN pg_catalog.pg_stat_get_wal_receiver() AS p
+            ON (p.pid OPERATOR(pg_catalog.=) s.pid);
 
 COMMENT ON VIEW walstream_receiver IS 'one row for each replication stream that this server receives';
 COMMENT ON COLUMN walstream_receiver.pid IS 'process ID of the walreceiver or logical replication worker';
@@ -239,7 +246,7 @@ CREATE VIEW walstream_totals AS
         t.streams,
         t.raw_bytes,
         t.wire_bytes,
-        round(t.raw_bytes::numeric / nullif(t.wire_bytes, 0), 2) AS ratio,
+        pg_catalog.round(t.raw_bytes::numeric OPERATOR(pg_catalog./) nullif(t.wire_bytes, 0::bigint)::numeric, 2) AS ratio,
         t.messages,
         t.frames,
         t.bypassed_messages,
@@ -270,19 +277,23 @@ CREATE VIEW walstream_overview AS
         s.compressed,
         c.current_lsn,
         o.oldest_send_lsn,
-        pg_wal_lsn_diff(c.current_lsn, o.oldest_send_lsn) AS unsent_bytes,
+        pg_catalog.pg_wal_lsn_diff(c.current_lsn, o.oldest_send_lsn) AS unsent_bytes,
         r.slot_name AS oldest_slot,
         r.restart_lsn AS oldest_restart_lsn,
-        pg_wal_lsn_diff(c.current_lsn, r.restart_lsn) AS retained_bytes
-    FROM (SELECT count(pid) AS senders, count(codec) AS compressed
-            FROM walstream_get_sender_slots()) AS s,
-        (SELECT CASE WHEN pg_is_in_recovery()
-                THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
-                ELSE pg_current_wal_flush_lsn() END AS current_lsn) AS c,
-        (SELECT walstream_oldest_send_lsn() AS oldest_send_lsn) AS o
-        LEFT JOIN (SELECT slot_name, restart_lsn FROM pg_get_replication_slots()
-            WHERE restart_lsn IS NOT NULL
-            ORDER BY restart_lsn LIMIT 1) AS r ON true;
+        pg_catalog.pg_wal_lsn_diff(c.current_lsn, r.restart_lsn) AS retained_bytes
+    FROM (SELECT
+            pg_catalog.count(*) FILTER (WHERE pid IS NOT NULL) AS senders,
+            pg_catalog.count(*) FILTER (WHERE codec IS NOT NULL) AS compressed
+            FROM walstream_get_sender_slots()) AS s
+        CROSS JOIN (SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
+            THEN greatest(pg_catalog.pg_last_wal_receive_lsn(),
+                          pg_catalog.pg_last_wal_replay_lsn())
+            ELSE pg_catalog.pg_current_wal_flush_lsn() END AS current_lsn) AS c
+        CROSS JOIN (SELECT walstream_oldest_send_lsn() AS oldest_send_lsn) AS o
+        LEFT JOIN (SELECT l.slot_name, l.restart_lsn
+            FROM pg_catalog.pg_get_replication_slots() AS l
+            WHERE l.restart_lsn IS NOT NULL
+            ORDER BY l.restart_lsn LIMIT 1) AS r ON (true);
 
 COMMENT ON VIEW walstream_overview IS 'one row: how far behind the slowest stream is, and which slot holds WAL back on disk';
 COMMENT ON COLUMN walstream_overview.senders IS 'walsenders in use';

@@ -36,7 +36,8 @@ sub wait_for_choice
 	my ($log, $said) = @_;
 
 	$standby->wait_for_log(
-		qr/LOG:  receiving WAL for "standby" \Q$said\E\n/, $log);
+		qr/LOG:  receiving WAL for "(?:standby|by_uri|by_service)" \Q$said\E\n/,
+		$log);
 	return;
 }
 
@@ -172,6 +173,10 @@ foreach my $case (
 		$date_style, "$what: and have an effect");
 	is($proxy->count('status')->{IntervalStyle},
 		$interval_style, "$what: and have an effect");
+	is( receiver_row($standby)->{name},
+		$primary->safe_psql(
+			'postgres', 'SELECT application_name FROM walstream_senders'),
+		"$what: both ends show the same name");
 }
 
 # What needs quoting at each of the levels that there are.
