@@ -21,6 +21,8 @@ foreach my $query (
 	'SELECT * FROM walstream_overview',
 	'SELECT walstream_oldest_send_lsn()',
 	'SELECT walstream_get_sender_slots()',
+	'SELECT walstream_get_receivers()',
+	'SELECT walstream_get_totals()',
 	'SELECT walstream_reset_stats()')
 {
 	my ($status, $stdout, $stderr) = $node->psql('postgres', $query);
@@ -31,6 +33,13 @@ foreach my $query (
 		qr/ERROR:  walstream must be loaded via "shared_preload_libraries"\n.*HINT:  .*shared_preload_libraries/s,
 		"$query: says what to do");
 }
+
+# Loading it by hand does nothing and harms nothing.
+my ($status, $stdout, $stderr) =
+  $node->psql('postgres', "LOAD 'walstream'; SELECT 'goes on'");
+is("$status $stdout $stderr", '0 goes on ', 'LOAD is harmless');
+isnt($node->psql('postgres', "LOAD 'walstream'; SHOW walstream.compression"),
+	0, 'and defines no setting');
 
 # What does not touch shared memory works all the same.
 like($node->safe_psql('postgres', 'SELECT walstream_version()'),
