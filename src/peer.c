@@ -103,7 +103,17 @@ ws_peer_claim(WsPeerRole role, const char *name)
 		before_shmem_exit(release_all_mine, 0);
 		registered = true;
 	}
+
+	/*
+	 * As PostgreSQL does with an application_name: a subscription's name is in
+	 * its database's encoding, and is shown in any.
+	 */
 	strlcpy(name_copy, name, sizeof(name_copy));
+	for (char *c = name_copy; *c != '\0'; c++)
+	{
+		if (*c < 32 || *c > 126)
+			*c = '?';
+	}
 
 	for (int i = 0; i < peer_count(); i++)
 	{

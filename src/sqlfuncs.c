@@ -316,19 +316,20 @@ walstream_get_receivers(PG_FUNCTION_ARGS)
 static void
 merge_peer(WsTotal *totals, int *ntotals, const WsPeerSnapshot *peer)
 {
+	const char *name = ws_stats_total_name(peer->name);
 	WsTotal    *total = NULL;
 
 	for (int i = 0; i < *ntotals && total == NULL; i++)
 	{
 		if (totals[i].role == (int) peer->role &&
-			strcmp(totals[i].name, peer->name) == 0)
+			strcmp(totals[i].name, name) == 0)
 			total = &totals[i];
 	}
 	if (total == NULL)
 	{
 		total = &totals[(*ntotals)++];
 		memset(total, 0, sizeof(*total));
-		strlcpy(total->name, peer->name, NAMEDATALEN);
+		strlcpy(total->name, name, NAMEDATALEN);
 		total->role = peer->role;
 	}
 	for (int i = 0; i < WS_COUNTERS; i++)

@@ -15,6 +15,7 @@
 #include "utils/timestamp.h"
 
 #define OTHERS_NAME "(others)"
+#define TABLESYNC_NAME "(table synchronization)"
 
 /*
  * generation is raised by resets and read without a lock.  The rest is
@@ -115,6 +116,23 @@ ws_counters_feed(WsCounterFeed *feed, const WsStreamCounts *counts,
 	feed->published = *counts;
 }
 
+/*
+ * A table synchronization worker calls itself as its slot: see
+ * ReplicationSlotNameForTablesync().
+ */
+const char *
+ws_stats_total_name(const char *name)
+{
+	unsigned int subscription;
+	unsigned int table;
+	char		c;
+
+	if (sscanf(name, "pg_%u_sync_%u%c", &subscription, &table, &c) == 3 &&
+		c == '_')
+		return TABLESYNC_NAME;
+	return name;
+}
+
 /* The entry for a name and role: its own, a new one, or the others'. */
 static WsTotal *
 find_total(const char *name, int role)
@@ -146,7 +164,7 @@ ws_stats_add_total(const char *name, int role, WsSharedCounters *counters)
 
 	Assert(LWLockHeldByMeInMode(ws_shmem_lock(), LW_EXCLUSIVE));
 
-	total = find_total(name, role);
+	total = find_total(ws_stats_total_name(name), role);
 	ws_counters_read(counters, &values);
 	for (int i = 0; i < WS_COUNTERS; i++)
 		total->counters.values[i] += values.values[i];

@@ -11,8 +11,9 @@
  *
  * When a stream ends its counters are added to those of its application_name
  * (or subscription) and role, so that traffic can be accounted for over
- * reconnects.  The table holds WS_TOTALS names; what comes when it is full is
- * added up under the name "(others)".
+ * reconnects.  Table synchronization workers, whose names do not come back, are
+ * added up under one name.  The table holds WS_TOTALS names; what comes when it
+ * is full is added up under the name "(others)".
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -90,6 +91,9 @@ extern void ws_counters_read(WsSharedCounters *counters, WsCounters *result);
  */
 extern void ws_counters_feed(WsCounterFeed *feed,
 							 const WsStreamCounts *counts, uint64 coding_ns);
+
+/* The name that a stream of this name is added up under. */
+extern const char *ws_stats_total_name(const char *name);
 
 /* Add an ended stream's counters; the caller holds ws_shmem_lock(). */
 extern void ws_stats_add_total(const char *name, int role,
