@@ -3,7 +3,7 @@
 # Makefile
 #	  Builds walstream with PGXS; demo, tests and benchmark.
 #
-#	make						build the module
+#	make						build the module, and src/cli/build/walz
 #	make WERROR=1				the same, warnings are errors
 #	make install
 #	make installcheck			against a running server that preloads walstream
@@ -56,10 +56,16 @@ include $(PGXS)
 
 $(OBJS): $(wildcard src/*.h src/pure/*.h src/relay/*.h)
 
-clean: clean-tests
+all: cli
+
+# The tool has rules of its own, and is not installed.
+cli:
+	$(MAKE) -C src/cli PG_CONFIG="$(PG_CONFIG)"
+
+clean: clean-others
 endif
 
-.PHONY: $(script_goals) clean-tests
+.PHONY: $(script_goals) cli clean-others
 
 demo:
 	demo/demo
@@ -74,5 +80,5 @@ fuzz:
 bench:
 	bench/run
 
-clean-tests:
-	for dir in src/test/*/; do $(MAKE) -C $$dir clean with_llvm=no || exit; done
+clean-others:
+	for dir in src/cli/ src/test/*/; do $(MAKE) -C $$dir clean with_llvm=no || exit; done

@@ -33,6 +33,11 @@
 
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#if PG_VERSION_NUM >= 160000
+#include "storage/relfilelocator.h"
+#else
+#include "storage/relfilenode.h"
+#endif
 #include "utils/guc.h"
 #if PG_VERSION_NUM >= 170000
 #include "libpq/protocol.h"
@@ -54,6 +59,14 @@
 #else
 #define ws_guc_malloc(size)		malloc(size)
 #endif
+
+/* 16 renamed what says where a relation's files are. */
+#if PG_VERSION_NUM < 160000
+#define RelFileLocator	RelFileNode
+#endif
+
+/* Is this one of the versions whose WAL pure/walz_layout.h describes? */
+#define WS_WAL_IS_DESCRIBED		(PG_VERSION_NUM < 190000)
 
 /* 15 has no INSTR_TIME_GET_NANOSEC; its instr_time is a timespec. */
 static inline uint64

@@ -27,6 +27,21 @@ static const WsAccept nothing_accepted = {0};
 static const WsAccept *current_accept = &nothing_accepted;
 
 /*
+ * PostgreSQL's algorithm whose grammar and levels the codec has: its own, if
+ * PostgreSQL knows it; walz compresses with zstd in the end.
+ */
+static bool
+find_algorithm(const WsCodec *codec, pg_compress_algorithm *algorithm)
+{
+	if (codec->id == WS_CODEC_WALZ)
+	{
+		*algorithm = PG_COMPRESSION_ZSTD;
+		return true;
+	}
+	return parse_compress_algorithm(unconstify(char *, codec->name), algorithm);
+}
+
+/*
  * Parse one item of walstream.compression, such as "zstd:level=3".  The
  * grammar is PostgreSQL's own; of its options only the level means something
  * to a stream.  Returns false with the detail set.
@@ -44,10 +59,10 @@ parse_item(char *item, WsCodecSpec *spec)
 		*options++ = '\0';
 
 	codec = ws_codec_by_name(item, strlen(item));
-	if (codec == NULL || !parse_compress_algorithm(item, &algorithm))
+	if (codec == NULL || !find_algorithm(codec, &algorithm))
 	{
 		GUC_check_errdetail("Unrecognized codec: \"%s\".", item);
-		GUC_check_errhint("Codecs are \"zstd\" and \"lz4\"; \"off\" alone turns compression off.");
+		GUC_check_errhint("Codecs are \"walz\", \"zstd\" and \"lz4\"; \"off\" alone turns compression off.");
 		return false;
 	}
 
@@ -179,7 +194,7 @@ ws_guc_init(void)
 	DefineCustomStringVariable("walstream.compression",
 							   "Codecs that replication streams use, in order of preference.",
 							   "Codecs separated by white space, each as a compression "
-							   "specification (zstd, zstd:3, zstd:level=3, lz4), or off.",
+							   "specification (walz, zstd, zstd:3, zstd:level=3, lz4), or off.",
 							   &walstream_compression,
 							   "zstd lz4",
 							   PGC_SIGHUP, 0,

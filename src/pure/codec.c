@@ -13,7 +13,8 @@
 
 static const WsCodec *const codecs[] = {
 	&ws_codec_zstd,
-	&ws_codec_lz4
+	&ws_codec_lz4,
+	&ws_codec_walz
 };
 
 const WsCodec *

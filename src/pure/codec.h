@@ -27,7 +27,8 @@ typedef enum WsCodecId
 {
 	WS_CODEC_NONE = 0,
 	WS_CODEC_ZSTD = 1,
-	WS_CODEC_LZ4 = 2
+	WS_CODEC_LZ4 = 2,
+	WS_CODEC_WALZ = 3
 } WsCodecId;
 
 #define WS_MAX_CODECS	7		/* ids 1 to 7 */
@@ -96,6 +97,7 @@ typedef struct WsCodec
 
 extern const WsCodec ws_codec_zstd;
 extern const WsCodec ws_codec_lz4;
+extern const WsCodec ws_codec_walz;
 
 /* By number or by name; NULL if there is none. */
 extern const WsCodec *ws_codec_by_id(int id);

@@ -152,7 +152,7 @@ give_hello(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 	hello.codec = encoder->spec.id;
 	hello.reason = encoder->reason;
 	hello.level = encoder->spec.level;
-	if (hello.codec == WS_CODEC_ZSTD)
+	if (hello.codec == WS_CODEC_ZSTD || hello.codec == WS_CODEC_WALZ)
 		hello.window_log = ws_codec_zstd_window_log(hello.level);
 	hello.stream = encoder->stream;
 

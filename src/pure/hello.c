@@ -77,7 +77,8 @@ ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)
 		return WS_E_MALFORMED;
 	if (buf[2] != WS_CODEC_NONE && buf[3] != WS_REASON_NONE)
 		return WS_E_MALFORMED;
-	if (buf[2] == WS_CODEC_ZSTD && buf[6] > WS_ZSTD_WINDOW_LOG_MAX)
+	if ((buf[2] == WS_CODEC_ZSTD || buf[2] == WS_CODEC_WALZ) &&
+		buf[6] > WS_ZSTD_WINDOW_LOG_MAX)
 		return WS_E_TOO_LARGE;
 
 	hello->version = buf[1];

@@ -1,7 +1,8 @@
 #-------------------------------------------------------------------------
 #
-# How the tests without a server are compiled; included by unit/Makefile and
-# fuzz/Makefile, which set PG_CONFIG, BUILD and pure (the pure layer's folder).
+# How the tests without a server are compiled; included by the Makefiles of
+# unit, fuzz and cli, which set PG_CONFIG, BUILD and pure (the pure layer's
+# folder).
 #
 # FRONTEND: the pure layer is compiled as a client program would be, so that
 # nothing of the server can creep in unnoticed.

@@ -128,6 +128,10 @@ with_byte(int offset, uint8 value, WsStatus expected, const char *what)
 static void
 test_values(void)
 {
+	uint8		walz_bytes[WS_HELLO_SIZE];
+	WsHello		hello;
+
+	memcpy(walz_bytes, zstd_bytes, WS_HELLO_SIZE);
 	with_byte(0, 'h', WS_E_MALFORMED, "another type");
 	with_byte(0, 'Z', WS_E_MALFORMED, "a frame");
 	with_byte(1, 0, WS_E_MALFORMED, "version 0");
@@ -136,6 +140,10 @@ test_values(void)
 	with_byte(2, WS_MAX_CODECS + 1, WS_E_MALFORMED, "a codec over 3 bits");
 	with_byte(3, WS_REASON_OFF, WS_E_MALFORMED, "a codec and a reason for none");
 	with_byte(6, 22, WS_E_TOO_LARGE, "zstd with too large a window");
+	walz_bytes[2] = WS_CODEC_WALZ;
+	walz_bytes[6] = 22;
+	is(decode(walz_bytes, WS_HELLO_SIZE, &hello), WS_E_TOO_LARGE,
+	   "walz with too large a window");
 	with_byte(7, 0x02, WS_E_MALFORMED, "a reserved flag");
 	with_byte(7, 0x80, WS_E_MALFORMED, "the last reserved flag");
 }

@@ -131,7 +131,7 @@ test_begin_again(void)
 {
 	static const WsCodecSpec specs[] = {
 		{WS_CODEC_ZSTD, 1}, {WS_CODEC_ZSTD, 1}, {WS_CODEC_LZ4, 1},
-		{WS_CODEC_NONE, 0}, {WS_CODEC_ZSTD, 1}
+		{WS_CODEC_WALZ, 1}, {WS_CODEC_NONE, 0}, {WS_CODEC_ZSTD, 1}
 	};
 	Stream		stream;
 
@@ -155,7 +155,8 @@ test_begin_again(void)
 		hello = ws_decoder_hello(stream.decoder);
 		ok(hello != NULL && hello->codec == specs[i].id &&
 		   hello->version == WS_PROTOCOL_VERSION &&
-		   hello->window_log == (specs[i].id == WS_CODEC_ZSTD ?
+		   hello->window_log == (specs[i].id == WS_CODEC_ZSTD ||
+								 specs[i].id == WS_CODEC_WALZ ?
 								 ws_codec_zstd_window_log(1) : 0) &&
 		   hello->stream.wal_block_size == 8192 &&
 		   hello->stream.wal_segment_size == SEGMENT_SIZE &&

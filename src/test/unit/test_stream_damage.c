@@ -265,7 +265,8 @@ test_all_damage(void)
 		test_damage(make_physical(id, wire_records, 450, 4));
 		test_damage(make_physical(id, noise, 450, 3));
 		test_damage(make_physical(id, wire_records, 60000, 1));
-		test_damage(make_batches(id, 8, 3));
+		if (ws_codec_by_id(id)->logical)
+			test_damage(make_batches(id, 8, 3));
 	}
 	test_damage(make_raw(450, 3));
 	test_damage(make_batches(WS_CODEC_NONE, 8, 3));

@@ -1,0 +1,360 @@
+/*-------------------------------------------------------------------------
+ *
+ * walz.c
+ *	  A command-line tool: what walstream's codec walz makes of WAL segments.
+ *
+ *		walz [--json] [--quiet] report FILE|DIRECTORY...
+ *		walz [--quiet] verify FILE|DIRECTORY...
+ *		walz [--output=FILE] encode FILE
+ *		walz [--output=FILE] decode FILE
+ *
+ * report and verify read only.  A directory stands for the segments in it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres_fe.h"
+
+#include <dirent.h>
+#include <getopt.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "report.h"
+
+#define SUFFIX			".walz"
+
+/* how often progress is shown */
+#define PROGRESS_SECONDS	0.25
+
+typedef struct Options
+{
+	bool		json;
+	bool		quiet;
+	const char *output;
+} Options;
+
+/* Names of files, grown as needed. */
+typedef struct Names
+{
+	int			count;
+	int			size;
+	char	  **names;
+} Names;
+
+static void
+usage(FILE *to)
+{
+	fprintf(to,
+			"walz shows what walstream's codec walz makes of WAL segments.\n"
+			"\n"
+			"Usage:\n"
+			"  walz [OPTION]... report FILE|DIRECTORY...\n"
+			"  walz [OPTION]... verify FILE|DIRECTORY...\n"
+			"  walz [OPTION]... encode SEGMENT\n"
+			"  walz [OPTION]... decode FILE\n"
+			"\n"
+			"  report   what would be sent for these segments, beside zstd, and which\n"
+			"           resource managers it goes to; everything is decoded and compared\n"
+			"  verify   encode and decode segments and compare; check encoded files\n"
+			"  encode   write SEGMENT.walz\n"
+			"  decode   write the segment that FILE was made of\n"
+			"\n"
+			"Options:\n"
+			"  --json         report: print JSON\n"
+			"  --output=FILE  encode, decode: the file to write\n"
+			"  --quiet        no progress\n"
+			"  --help         print this\n");
+}
+
+static void
+add_name(Names *names, const char *directory, const char *name)
+{
+	char		path[MAXPGPATH];
+
+	if (names->count == names->size)
+	{
+		names->size = names->size * 2 + 16;
+		names->names = realloc(names->names, names->size * sizeof(char *));
+	}
+	if (directory != NULL)
+		snprintf(path, sizeof(path), "%s/%s", directory, name);
+	else
+		strlcpy(path, name, sizeof(path));
+	if (names->names == NULL ||
+		(names->names[names->count++] = strdup(path)) == NULL)
+	{
+		fprintf(stderr, "walz: out of memory\n");
+		exit(1);
+	}
+}
+
+static void
+free_names(Names *names)
+{
+	for (int i = 0; i < names->count; i++)
+		free(names->names[i]);
+	free(names->names);
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* A file, or the segments and encoded files in a directory, in their order. */
+static bool
+add_path(Names *names, const char *path)
+{
+	struct stat st;
+	DIR		   *directory;
+	struct dirent *entry;
+	int			first = names->count;
+
+	if (stat(path, &st) != 0)
+	{
+		fprintf(stderr, "walz: could not open \"%s\": %s\n", path, strerror(errno));
+		return false;
+	}
+	if (!S_ISDIR(st.st_mode))
+	{
+		add_name(names, NULL, path);
+		return true;
+	}
+	directory = opendir(path);
+	if (directory == NULL)
+	{
+		fprintf(stderr, "walz: could not open directory \"%s\": %s\n", path,
+				strerror(errno));
+		return false;
+	}
+	while ((entry = readdir(directory)) != NULL)
+	{
+		size_t		len = strlen(entry->d_name);
+
+		if (segment_name(entry->d_name) ||
+			(len > strlen(SUFFIX) &&
+			 strcmp(entry->d_name + len - strlen(SUFFIX), SUFFIX) == 0))
+			add_name(names, path, entry->d_name);
+	}
+	closedir(directory);
+	if (names->count == first)
+	{
+		fprintf(stderr, "walz: no WAL segments in \"%s\"\n", path);
+		return false;
+	}
+	qsort(names->names + first, names->count - first, sizeof(char *),
+		  compare_names);
+	return true;
+}
+
+/* On a terminal, or nowhere. */
+static void
+show_progress(const Options *options, int done, int count)
+{
+	static double shown = 0;
+	struct timespec t;
+	double		now;
+
+	if (options->quiet || !isatty(STDERR_FILENO))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	now = t.tv_sec + t.tv_nsec / 1e9;
+	if (done < count && now - shown < PROGRESS_SECONDS)
+		return;
+	shown = now;
+	fprintf(stderr, "\r%d of %d files, %d %%", done, count,
+			count > 0 ? 100 * done / count : 100);
+	if (done == count)
+		fprintf(stderr, "\r%40s\r", "");
+}
+
+/*
+ * A recycled segment waits for its turn under a new name with its old pages.
+ */
+static bool
+is_recycled(const Segment *segment)
+{
+	const char *name = strrchr(segment->path, '/');
+	uint64		per_id;
+	unsigned int tli;
+	unsigned int high;
+	unsigned int low;
+
+	name = name == NULL ? segment->path : name + 1;
+	if (!segment_name(name) ||
+		sscanf(name, "%8X%8X%8X", &tli, &high, &low) != 3)
+		return false;
+	per_id = UINT64CONST(0x100000000) / segment->params.wal_segment_size;
+	return segment->start / segment->params.wal_segment_size !=
+		high * per_id + low;
+}
+
+static int
+run_report(const Options *options, const Names *names, bool verify)
+{
+	static Report report;
+	bool		good = true;
+	int			checked = 0;
+
+	report_init(&report);
+	for (int i = 0; i < names->count; i++)
+	{
+		Segment		segment;
+		bool		encoded;
+
+		show_progress(options, i, names->count);
+		if (!segment_read(names->names[i], &segment, &encoded))
+		{
+			good = false;
+			continue;
+		}
+
+		/* reading an encoded file has checked it */
+		if (!is_recycled(&segment) && !(verify && encoded))
+		{
+			if (!report_segment(&report, &segment))
+				good = false;
+		}
+		if (verify && !is_recycled(&segment))
+			checked++;
+		segment_free(&segment);
+	}
+	show_progress(options, names->count, names->count);
+
+	if (verify)
+		printf("%d files verified%s\n", checked, good ? "" : ", others are not good");
+	else if (options->json)
+		report_print_json(&report);
+	else
+		report_print(&report);
+	return good ? 0 : 1;
+}
+
+static int
+run_encode(const Options *options, const char *path)
+{
+	Segment		segment;
+	char		output[MAXPGPATH];
+	size_t		len = 0;
+	bool		encoded;
+	bool		good;
+
+	if (!segment_read(path, &segment, &encoded))
+		return 1;
+	snprintf(output, sizeof(output), "%s" SUFFIX, path);
+	if (options->output != NULL)
+		strlcpy(output, options->output, sizeof(output));
+	if (encoded)
+	{
+		fprintf(stderr, "walz: file \"%s\" is encoded already\n", path);
+		good = false;
+	}
+	else
+		good = segment_write_encoded(&segment, output, &len);
+	if (good)
+		printf("%s: %zu bytes from %zu, ratio %.2f\n", output, len, segment.len,
+			   (double) segment.len / len);
+	segment_free(&segment);
+	return good ? 0 : 1;
+}
+
+static int
+run_decode(const Options *options, const char *path)
+{
+	Segment		segment;
+	char		output[MAXPGPATH];
+	bool		encoded;
+	bool		good = false;
+	size_t		len = strlen(path);
+
+	if (!segment_read(path, &segment, &encoded))
+		return 1;
+	strlcpy(output, path, sizeof(output));
+	if (options->output != NULL)
+		strlcpy(output, options->output, sizeof(output));
+	else if (len > strlen(SUFFIX) && len < sizeof(output) &&
+			 strcmp(path + len - strlen(SUFFIX), SUFFIX) == 0)
+		output[len - strlen(SUFFIX)] = '\0';
+	else
+	{
+		fprintf(stderr, "walz: name the file to write with --output\n");
+		segment_free(&segment);
+		return 2;
+	}
+	if (!encoded)
+		fprintf(stderr, "walz: file \"%s\" is not encoded\n", path);
+	else
+		good = segment_write(&segment, output);
+	if (good)
+		printf("%s: %zu bytes\n", output, segment.len);
+	segment_free(&segment);
+	return good ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option long_options[] = {
+		{"json", no_argument, NULL, 'j'},
+		{"output", required_argument, NULL, 'o'},
+		{"quiet", no_argument, NULL, 'q'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}
+	};
+	Options		options = {0};
+	Names		names = {0};
+	const char *command;
+	int			option;
+	int			status = 0;
+
+	while ((option = getopt_long(argc, argv, "jo:qh", long_options, NULL)) != -1)
+	{
+		switch (option)
+		{
+			case 'j':
+				options.json = true;
+				break;
+			case 'o':
+				options.output = optarg;
+				break;
+			case 'q':
+				options.quiet = true;
+				break;
+			case 'h':
+				usage(stdout);
+				return 0;
+			default:
+				usage(stderr);
+				return 2;
+		}
+	}
+	if (argc - optind < 2)
+	{
+		usage(stderr);
+		return 2;
+	}
+	command = argv[optind++];
+
+	if (strcmp(command, "encode") == 0 && argc - optind == 1)
+		return run_encode(&options, argv[optind]);
+	if (strcmp(command, "decode") == 0 && argc - optind == 1)
+		return run_decode(&options, argv[optind]);
+	if (strcmp(command, "report") != 0 && strcmp(command, "verify") != 0)
+	{
+		usage(stderr);
+		return 2;
+	}
+	for (; optind < argc && status == 0; optind++)
+	{
+		if (!add_path(&names, argv[optind]))
+			status = 1;
+	}
+	if (status == 0)
+		status = run_report(&options, &names, strcmp(command, "verify") == 0);
+	free_names(&names);
+	return status;
+}

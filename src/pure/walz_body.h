@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * walz_body.h
+ *	  What walz expects the body of a WAL record to be: see walz_model.h.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_WALZ_BODY_H
+#define WS_WALZ_BODY_H
+
+#include "walz_model.h"
+
+/*
+ * Code main data and blocks' data of a record of the class with this number,
+ * whose lengths and blocks are known.  Decoding: they go to model->work.  Look
+ * at io->failed afterwards.
+ */
+extern void ws_walz_body_code(WsWalzModel *model, WsWalzIo *io, int number,
+							  WsWalzRecord *record);
+
+#endif							/* WS_WALZ_BODY_H */

@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * walz_io.h
+ *	  The entropy stage of walz: where the model's small values go to, and
+ *	  come from.
+ *
+ * The model puts out three kinds of things: codes (which of some choices),
+ * literals (bytes that it could not predict), each with a context that says
+ * what is being coded, and runs of raw bytes.  They leave in one of two ways:
+ *
+ * WS_WALZ_PLAIN	codes, literals and raw bytes gather in a stream each,
+ *					which zstd compresses together.  For large blocks.
+ * WS_WALZ_RANGE	codes and literals go through an adaptive binary range
+ *					coder, whose probabilities are chosen by context; only raw
+ *					bytes are left to zstd.  For small blocks, where zstd's
+ *					tables and headers cost more than what they save, and for
+ *					those that hold few codes and literals.
+ *
+ * The same functions code and decode: each takes the value to code, and gives
+ * the value coded or decoded.  So the model is written once for both ends.
+ *
+ * Nothing is written or read out of bounds.  A stream that is full, or has
+ * nothing left to read, sets failed, and decoding then gives zeros; the caller
+ * looks at failed before it uses what it got.
+ *
+ * The range coder's output, big-endian base 256: the shortest number v, with
+ * zeros at its end left out, such that v with any continuation lies in the
+ * interval that the symbols lead to.  A byte is coded as a flag, whether it is
+ * the byte that came last in its context, and if it is not, eight binary
+ * decisions from the highest bit on.  A probability is the mean of two
+ * estimates that follow what they see at different speeds.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_WALZ_IO_H
+#define WS_WALZ_IO_H
+
+#include "walz_layout.h"
+
+typedef enum WsWalzMode
+{
+	WS_WALZ_PLAIN,
+	WS_WALZ_RANGE
+} WsWalzMode;
+
+/* Coding: len bytes of size are filled.  Decoding: pos of len are used. */
+typedef struct WsWalzStream
+{
+	uint8	   *data;
+	size_t		size;
+	size_t		len;
+	size_t		pos;
+} WsWalzStream;
+
+/*
+ * Probabilities that belong together: those of four bits of a byte, as a tree
+ * with its root at 1.  A cache line.
+ */
+typedef struct WsWalzLine
+{
+	uint16		bit[15][2];		/* that the bit is 1; fast and slow */
+	uint8		last;			/* in the first line of a context: the byte
+								 * that came last ... */
+	uint8		spare;
+	uint16		hit;			/* ... and the probability that it comes again */
+} WsWalzLine;
+
+/*
+ * How many lines there are: contexts that meet in a line share its numbers,
+ * which costs some compression and nothing else.
+ */
+#define WZ_LINES_LOG		13
+#define WZ_LINES			(1 << WZ_LINES_LOG)
+
+typedef struct WsWalzIo
+{
+	bool		decoding;
+	WsWalzMode	mode;
+	bool		failed;
+	size_t		symbols;		/* codes and literals in this block */
+	WsWalzStream code;			/* range mode: the range coder's bytes */
+	WsWalzStream literal;
+	WsWalzStream raw;
+
+	/* range coder; the interval is low to high, both inclusive */
+	uint32		low;
+	uint32		high;
+	uint32		value;			/* decoding: the number, shifted as low is */
+	bool		lines_used;
+	WsWalzLine *lines;
+} WsWalzIo;
+
+/*
+ * Contexts.  A kind, a class of records (0 to 4095), and a number below 512
+ * within both.
+ */
+typedef enum WsWalzKind
+{
+	WZ_KIND_OP,
+	WZ_KIND_XID,
+	WZ_KIND_CLASS,
+	WZ_KIND_SHAPE,
+	WZ_KIND_LENGTHS,
+	WZ_KIND_LENGTH,
+	WZ_KIND_BLOCK,
+	WZ_KIND_BLOCK_NUMBER,
+	WZ_KIND_TIME,
+	WZ_KIND_MASK,
+	WZ_KIND_MASK_BYTE,
+	WZ_KIND_CUT,
+	WZ_KIND_BODY,
+	WZ_KIND_IMAGE,
+	WZ_KIND_TUPLES
+} WsWalzKind;
+
+#define WZ_CONTEXT(kind, class, n) \
+	((uint32) (kind) << 21 | (uint32) (class) << 9 | (uint32) (n))
+
+/* Set all probabilities to where they begin. */
+extern void ws_walz_io_forget(WsWalzIo *io);
+
+/* A block begins; its streams have been set up. */
+extern void ws_walz_io_begin(WsWalzIo *io);
+
+/* Coding in range mode: complete the range coder's bytes. */
+extern void ws_walz_io_end(WsWalzIo *io);
+
+extern uint8 ws_walz_range_byte(WsWalzIo *io, uint32 context, uint8 value);
+
+static inline uint8
+wz_stream_byte(WsWalzIo *io, WsWalzStream *stream, uint8 value)
+{
+	if (io->decoding)
+	{
+		if (stream->pos < stream->len)
+			return stream->data[stream->pos++];
+		io->failed = true;
+		return 0;
+	}
+	if (stream->len < stream->size)
+		stream->data[stream->len++] = value;
+	else
+		io->failed = true;
+	return value;
+}
+
+/* One of some choices. */
+static inline uint8
+ws_walz_code(WsWalzIo *io, uint32 context, uint8 value)
+{
+	io->symbols++;
+	if (io->mode == WS_WALZ_RANGE)
+		return ws_walz_range_byte(io, context, value);
+	return wz_stream_byte(io, &io->code, value);
+}
+
+/* A byte that was not predicted. */
+static inline uint8
+ws_walz_literal(WsWalzIo *io, uint32 context, uint8 value)
+{
+	io->symbols++;
+	if (io->mode == WS_WALZ_RANGE)
+		return ws_walz_range_byte(io, context, value);
+	return wz_stream_byte(io, &io->literal, value);
+}
+
+/*
+ * A number, in literals: seven bits a byte, least significant first.  Takes
+ * the contexts from context to context + 9.
+ */
+extern uint64 ws_walz_number(WsWalzIo *io, uint32 context, uint64 value);
+
+/* The same with a sign, zigzag-coded. */
+static inline int64
+ws_walz_signed(WsWalzIo *io, uint32 context, int64 value)
+{
+	uint64		u = ws_walz_number(io, context,
+								   ((uint64) value << 1) ^ (uint64) (value >> 63));
+
+	return (int64) (u >> 1) ^ -(int64) (u & 1);
+}
+
+/* n raw bytes at p: taken from there, or put there. */
+static inline void
+ws_walz_raw(WsWalzIo *io, uint8 *p, size_t n)
+{
+	WsWalzStream *stream = &io->raw;
+
+	if (io->decoding)
+	{
+		if (stream->len - stream->pos < n)
+		{
+			io->failed = true;
+			memset(p, 0, n);
+			return;
+		}
+		memcpy(p, stream->data + stream->pos, n);
+		stream->pos += n;
+		return;
+	}
+	if (stream->size - stream->len < n)
+	{
+		io->failed = true;
+		return;
+	}
+	memcpy(stream->data + stream->len, p, n);
+	stream->len += n;
+}
+
+/*
+ * Room for n raw bytes to be coded in place, or the next n raw bytes to be
+ * decoded; NULL if there are none.
+ */
+static inline uint8 *
+ws_walz_raw_reserve(WsWalzIo *io, size_t n)
+{
+	WsWalzStream *stream = &io->raw;
+	uint8	   *p;
+
+	if ((io->decoding ? stream->len - stream->pos : stream->size - stream->len) < n)
+	{
+		io->failed = true;
+		return NULL;
+	}
+	if (io->decoding)
+	{
+		p = stream->data + stream->pos;
+		stream->pos += n;
+	}
+	else
+	{
+		p = stream->data + stream->len;
+		stream->len += n;
+	}
+	return p;
+}
+
+#endif							/* WS_WALZ_IO_H */

@@ -1,0 +1,240 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_walz.c
+ *	  What the codec walz does with WAL.
+ *
+ * What every codec must do is tested in test_codec.c, what walz does with
+ * damage in test_walz_damage.c.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "tap.h"
+#include "testdata.h"
+#include "walpairs.h"
+
+static void
+test_layouts(void)
+{
+	static const struct
+	{
+		uint32		block_size;
+		uint32		segment_size;
+		uint16		magic;
+	}			layouts[] = {
+		{8192, 16 * MB, 0xD110}, {8192, MB, 0xD113}, {1024, MB, 0xD116},
+		{65536, 16 * MB, 0xD118}, {32768, 64 * MB, 0xD118},
+		{8192, 16 * MB, 0xD10D}, {0, 0, 0xD110}, {8192, 0, 0xD110},
+		{12288, 16 * MB, 0xD110}, {64, MB, 0xD110}, {8192, 3 * MB, 0xD110}
+	};
+
+	for (size_t i = 0; i < lengthof(layouts); i++)
+	{
+		WsCodecParams params = usual;
+		WalGen		gen;
+		bool		good;
+
+		/* sizes that cannot be are generated as the usual ones */
+		if (layouts[i].block_size >= 1024 && layouts[i].segment_size > 0)
+		{
+			params.wal_block_size = layouts[i].block_size;
+			params.wal_segment_size = layouts[i].segment_size;
+		}
+		params.wal_page_magic = layouts[i].magic;
+		walgen_init(&gen, &params, (XLogRecPtr) 5 * params.wal_segment_size -
+					4 * params.wal_block_size, 300000, i + 1);
+		walgen_fill(&gen);
+		if (layouts[i].block_size == 0 || layouts[i].segment_size == 0)
+		{
+			Pair		pair;
+
+			params.wal_block_size = layouts[i].block_size;
+			params.wal_segment_size = layouts[i].segment_size;
+			pair = new_pair(&ws_codec_walz, &params);
+			pass_block(&pair, gen.start, gen.buf, gen.len);
+			good = pair.good;
+			free_pair(&pair);
+		}
+		else
+			good = pass_all_ways(&gen, 0);
+		ok(good, "blocks of %u, segments of %u bytes, magic %X, all cuts",
+		   layouts[i].block_size, layouts[i].segment_size, layouts[i].magic);
+		walgen_free(&gen);
+	}
+}
+
+static void
+test_starts(void)
+{
+	static const size_t starts[] = {
+		8, 24, 40, 41, 100, 333, 8191, 8192, 8193, 8200, 8216, 8224, 20000
+	};
+	WalGen		gen;
+
+	walgen_init(&gen, &usual, 16 * MB, 60000, 20);
+	walgen_fill(&gen);
+	for (size_t i = 0; i < lengthof(starts); i++)
+		ok(pass_all_ways(&gen, starts[i]), "a start %zu bytes into a segment",
+		   starts[i]);
+	walgen_free(&gen);
+}
+
+/* Is the model used, and not only zstd? */
+static void
+test_gain(void)
+{
+	static const struct
+	{
+		Cut			cut;
+		size_t		n;
+		double		least;		/* times better than zstd */
+	}			ways[] = {
+		{CUT_ENDS, 4, 3.0}, {CUT_FIXED, 8192, 2.0}, {CUT_FIXED, 131072, 2.0}
+	};
+	WalGen		gen;
+	WsCodecParams params = usual;
+	uint8		page[8192];
+	Pair		a;
+	Pair		b;
+
+	walgen_init(&gen, &usual, 16 * MB, 4 * MB, 3);
+	walgen_fill_small(&gen);
+	for (size_t i = 0; i < lengthof(ways); i++)
+	{
+		a = pass_stream(&ws_codec_walz, &gen, 0, ways[i].cut, ways[i].n);
+		b = pass_stream(&ws_codec_zstd, &gen, 0, ways[i].cut, ways[i].n);
+		ok(a.good && b.good && a.encoded * ways[i].least <= b.encoded,
+		   "transactions, cut %d by %zu: %zu bytes from %zu, zstd %zu",
+		   ways[i].cut, ways[i].n, a.encoded, gen.len, b.encoded);
+	}
+
+	/* without the page's magic number there is nothing but zstd */
+	params.wal_page_magic = 0xD200;
+	gen.params = params;
+	a = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 8192);
+	b = pass_stream(&ws_codec_zstd, &gen, 0, CUT_FIXED, 8192);
+	is(a.encoded, b.encoded + (gen.len + 8191) / 8192,
+	   "WAL of an unknown version: zstd, and a byte for each block");
+	walgen_free(&gen);
+
+	walgen_init(&gen, &usual, 16 * MB, 2 * MB, 4);
+	while (!gen.full)
+	{
+		walgen_page(&gen, page, 200, 60);
+		walgen_image(&gen, gen.len / 8000, page);
+	}
+	a = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 131072);
+	b = pass_stream(&ws_codec_zstd, &gen, 0, CUT_FIXED, 131072);
+	ok(a.good && b.good && a.encoded * 1.5 <= b.encoded,
+	   "page images: %zu bytes from %zu, zstd %zu", a.encoded, gen.len, b.encoded);
+	walgen_free(&gen);
+}
+
+/* Rows of a bulk load, sound and not. */
+static void
+test_rows(void)
+{
+	WalGen		gen;
+	Pair		a;
+	Pair		b;
+	uint8		body[2000];
+
+	walgen_init(&gen, &usual, 16 * MB, MB, 14);
+	while (!gen.full)
+		walgen_rows(&gen, 80);
+	a = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 131072);
+	b = pass_stream(&ws_codec_zstd, &gen, 0, CUT_FIXED, 131072);
+	ok(a.good && b.good && a.encoded * 1.5 <= b.encoded,
+	   "rows of a bulk load: %zu bytes from %zu, zstd %zu", a.encoded, gen.len,
+	   b.encoded);
+	walgen_free(&gen);
+
+	/* data that are almost rows: lengths that end too soon, or too late */
+	walgen_init(&gen, &usual, 16 * MB, 2 * MB, 15);
+	for (int round = 0; round < 500; round++)
+	{
+		uint16		len = 600 + walgen_random(&gen, 1000);
+		uint16		row_len = walgen_random(&gen, 120);
+
+		memset(body, round, sizeof(body));
+		memset(body, 0, 22);
+		body[1] = 0x20;
+		memcpy(body + 2, &len, 2);
+		body[20] = 255;
+		body[21] = 2;
+		for (int at = 22; at + 7 <= 22 + len; at += (row_len + 8) & ~1)
+			memcpy(body + at, &row_len, 2);
+		walgen_record(&gen, 0, 0x50, 9, body, 22 + len + 2);
+	}
+	ok(!gen.full && pass_all_ways(&gen, 0), "500 records that are almost rows");
+	walgen_free(&gen);
+}
+
+/* More shapes than the model holds. */
+static void
+test_many_shapes(void)
+{
+	WalGen		gen;
+	uint8		body[64];
+
+	walgen_init(&gen, &usual, 16 * MB, 2 * MB, 10);
+	for (int round = 0; round < 2; round++)
+	{
+		for (uint32 relation = 0; relation < 1500; relation++)
+		{
+			memset(body, 0, sizeof(body));
+			memcpy(body + 8, &relation, 4);
+			body[20] = 255;
+			body[21] = 30;
+			fill_random(body + 22, 30, relation % 5);
+			walgen_record(&gen, 0, 0, 20, body, 52);
+			walgen_record(&gen, 0, 0, 20, body, 52);
+		}
+	}
+	ok(!gen.full && pass_all_ways(&gen, 0), "1500 shapes, twice");
+	walgen_free(&gen);
+}
+
+/* From a restart on nothing earlier is needed, wherever it is. */
+static void
+test_restart(void)
+{
+	WalGen		gen;
+	Pair		first;
+	Pair		second;
+
+	walgen_init(&gen, &usual, 16 * MB, 300000, 11);
+	walgen_fill(&gen);
+	first = new_pair(&ws_codec_walz, &usual);
+	for (size_t pos = 0; pos < 150000; pos += 3000)
+		pass_block(&first, gen.start + pos, gen.buf + pos, 3000);
+
+	/* a decoder that has seen nothing takes over */
+	second = new_pair(&ws_codec_walz, &usual);
+	ws_codec_walz.encoder_free(second.encoder);
+	second.encoder = first.encoder;
+	ws_codec_walz.encoder_restart(second.encoder, &usual);
+	for (size_t pos = 150000; pos + 3000 < gen.len; pos += 3000)
+		pass_block(&second, gen.start + pos, gen.buf + pos, 3000);
+	ok(first.good && second.good, "a decoder takes over at a restart");
+
+	ws_codec_walz.decoder_free(first.decoder);
+	free_pair(&second);
+	walgen_free(&gen);
+}
+
+int
+main(void)
+{
+	ok(!ws_codec_walz.logical, "not for logical streams");
+	test_layouts();
+	test_starts();
+	test_gain();
+	test_rows();
+	test_many_shapes();
+	test_restart();
+	return done_testing();
+}

@@ -1,0 +1,350 @@
+/*-------------------------------------------------------------------------
+ *
+ * test_walz_damage.c
+ *	  What the codec walz does with what is not quite WAL, and a decoder with
+ *	  what is not quite encoded.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "tap.h"
+#include "testdata.h"
+#include "walpairs.h"
+#include "walz_piece.h"
+
+/* A stream is damaged in one place; it must arrive so. */
+static void
+test_damage(void)
+{
+	static const char *const names[] = {
+		"a bit flipped", "zeros", "random bytes", "0xFF",
+		"a page header's timeline", "a page header's flags",
+		"a record's length", "a hole to the segment's end"
+	};
+
+	for (size_t kind = 0; kind < lengthof(names); kind++)
+	{
+		bool		good = true;
+
+		for (int round = 0; round < 3; round++)
+		{
+			WalGen		gen;
+			size_t		at;
+			size_t		page;
+			size_t		n;
+
+			walgen_init(&gen, &usual, 15 * MB, 70000, 100 + round);
+			walgen_fill(&gen);
+			at = walgen_random(&gen, gen.len);
+			page = at / 8192 * 8192;
+			n = 1 + walgen_random(&gen, 30000);
+			n = Min(n, gen.len - at);
+			switch (kind)
+			{
+				case 0:
+					gen.buf[at] ^= 1 << (round & 7);
+					break;
+				case 1:
+					memset(gen.buf + at, 0, n);
+					break;
+				case 2:
+					fill_random(gen.buf + at, n, at);
+					break;
+				case 3:
+					memset(gen.buf + at, 0xFF, n);
+					break;
+				case 4:
+					for (; page < gen.len; page += 8192)
+						gen.buf[page + 4] = 2;
+					break;
+				case 5:
+					gen.buf[page + 2] ^= 1 << (round % 4);
+					break;
+				case 6:
+					at = gen.ends[gen.nends / 2];
+					gen.buf[at + round % 4] ^= 0x10;
+					break;
+				default:
+					for (at = gen.ends[gen.nends / 2]; at < gen.len; at++)
+					{
+						if (at % 8192 >= 24)
+							gen.buf[at] = 0;
+					}
+					break;
+			}
+			good &= pass_all_ways(&gen, 0);
+			walgen_free(&gen);
+		}
+		ok(good, "damaged: %s", names[kind]);
+	}
+}
+
+/*
+ * Every byte of a short stream changed in turn: whatever is wrong with it (a
+ * CRC, a header, a length), it arrives as it is, and larger by no more than a
+ * few bytes.
+ */
+static void
+test_every_byte(void)
+{
+	WalGen		gen;
+	bool		good = true;
+	size_t		worst = 0;
+
+	walgen_init(&gen, &usual, 16 * MB, 6000, 7);
+	walgen_fill(&gen);
+	for (size_t i = 0; i < gen.len; i++)
+	{
+		Pair		pair;
+
+		gen.buf[i] ^= 1 << (i % 8);
+		pair = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 2500);
+		good &= pair.good;
+		worst = Max(worst, pair.worst);
+		gen.buf[i] ^= 1 << (i % 8);
+	}
+	ok(good, "each of %zu bytes changed arrives changed", gen.len);
+	ok(worst < 40, "and costs little (%zu bytes)", worst);
+	walgen_free(&gen);
+}
+
+/* A record is modelled only if its CRC is right: else it costs its bytes. */
+static void
+test_crc(void)
+{
+	WalGen		gen;
+	Pair		intact;
+	Pair		broken;
+
+	walgen_init(&gen, &usual, 16 * MB, 200000, 8);
+	walgen_fill_small(&gen);
+	intact = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 131072);
+	for (size_t i = 0; i + 1 < gen.nends; i++)
+	{
+		size_t		crc = gen.ends[i] + 20;
+
+		if (gen.ends[i] % 8192 < 8000 && gen.ends[i] % 8192 > 0)
+			gen.buf[crc] ^= 1;
+	}
+	broken = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 131072);
+	ok(intact.good && broken.good && broken.encoded > 2 * intact.encoded,
+	   "%zu bytes with right CRCs, %zu with wrong ones", intact.encoded,
+	   broken.encoded);
+	walgen_free(&gen);
+}
+
+/* Images that are not what they seem. */
+static void
+test_images(void)
+{
+	uint8		page[8192];
+	WalGen		gen;
+	uint16		v;
+	uint32		line;
+
+	walgen_init(&gen, &usual, 16 * MB, 2 * MB, 9);
+	for (int round = 0; round < 200; round++)
+	{
+		uint32		block = walgen_random(&gen, 1000);
+
+		walgen_page(&gen, page, 1 + walgen_random(&gen, 250),
+					1 + walgen_random(&gen, 300));
+		switch (walgen_random(&gen, 9))
+		{
+			case 0:				/* items that lie over others */
+				memcpy(&line, page + 24, 4);
+				memcpy(page + 28, &line, 4);
+				break;
+			case 1:				/* anything for a line pointer */
+				fill_random(page + 24, 400, round);
+				break;
+			case 2:				/* anything at all */
+				fill_random(page, sizeof(page), round);
+				break;
+			case 3:				/* other bounds */
+				v = walgen_random(&gen, 9000);
+				memcpy(page + 12 + 2 * walgen_random(&gen, 3), &v, 2);
+				break;
+			case 4:				/* full: no hole */
+				fill_random(page + 24, sizeof(page) - 24, round);
+				v = 1024;
+				memcpy(page + 12, &v, 2);
+				memcpy(page + 14, &v, 2);
+				break;
+			case 5:				/* a size that it has not */
+				v = 16384 | 4;
+				memcpy(page + 18, &v, 2);
+				break;
+			case 6:				/* lower is not after a line pointer */
+				v = 27;
+				memcpy(page + 12, &v, 2);
+				break;
+			default:
+				break;
+		}
+		walgen_image(&gen, block, page);
+	}
+	ok(pass_all_ways(&gen, 0), "200 page images, sound and unsound");
+	walgen_free(&gen);
+}
+
+/* In the middle of every fifth block the encoder runs into a limit. */
+typedef struct Limit
+{
+	WsWalz	   *walz;
+	int			calls;
+	int			hits;
+} Limit;
+
+static void
+hit_limit(void *arg, int rmid pg_attribute_unused(),
+		  size_t raw_len pg_attribute_unused(),
+		  size_t put_len pg_attribute_unused())
+{
+	Limit	   *limit = arg;
+
+	if (++limit->calls == 5)
+	{
+		limit->walz->io.failed = true;
+		limit->hits++;
+	}
+}
+
+static void
+test_giving_up(size_t len)
+{
+	WalGen		gen;
+	Pair		pair = new_pair(&ws_codec_walz, &usual);
+	Limit		limit = {.walz = pair.encoder};
+	int			blocks = 0;
+
+	walgen_init(&gen, &usual, 16 * MB, MB, 16);
+	walgen_fill(&gen);
+	for (size_t pos = 0; pos + len < gen.len; pos += len)
+	{
+		ws_walz_encoder_observe(pair.encoder, blocks % 5 == 0 ? hit_limit : NULL,
+								&limit);
+		limit.calls = 0;
+		pass_block(&pair, gen.start + pos, gen.buf + pos, len);
+		blocks++;
+	}
+	ok(pair.good && limit.hits > blocks / 10,
+	   "%d of %d blocks of %zu bytes are given up half-way, all arrive",
+	   limit.hits, blocks, len);
+	free_pair(&pair);
+	walgen_free(&gen);
+}
+
+/* Positions that do not follow each other. */
+static void
+test_jumps(void)
+{
+	WalGen		gen;
+	Pair		pair = new_pair(&ws_codec_walz, &usual);
+
+	walgen_init(&gen, &usual, 16 * MB, 300000, 12);
+	walgen_fill(&gen);
+	for (int i = 0; i < 300; i++)
+	{
+		size_t		pos = walgen_random(&gen, gen.len - 5000);
+
+		if (i % 3 == 0)
+			pos = gen.ends[walgen_random(&gen, gen.nends / 2)];
+		pass_block(&pair, gen.start + pos, gen.buf + pos,
+				   1 + walgen_random(&gen, 5000));
+	}
+	ok(pair.good, "blocks from anywhere in any order");
+	free_pair(&pair);
+	walgen_free(&gen);
+}
+
+/*
+ * Bits flipped in what a receiver gets.  Whatever comes out is for the
+ * frame's check value to judge; here nothing may be written out of bounds, no
+ * status be returned that is none, and the decoder must be good after a
+ * restart.
+ */
+static void
+test_flips(Cut cut, size_t n)
+{
+	WalGen		gen;
+	void	   *encoder = ws_codec_walz.encoder_new(&usual);
+	void	   *decoder = ws_codec_walz.decoder_new(&usual);
+	size_t		first = 60000;
+	size_t		len;
+	size_t		bound;
+	uint8	   *encoded[2];
+	size_t		encoded_len[2];
+	uint8	   *decoded;
+	int			refused = 0;
+	int			wild = 0;
+	int			bad = 0;
+
+	walgen_init(&gen, &usual, 16 * MB, 300000, 13);
+	walgen_fill(&gen);
+	for (size_t i = 0; cut == CUT_ENDS && gen.ends[i] < 60000; i++)
+		first = gen.ends[i];
+	len = n;
+	for (size_t i = 0; cut == CUT_ENDS && i < gen.nends; i++)
+	{
+		if (gen.ends[i] > first && gen.ends[i] <= first + n)
+			len = gen.ends[i] - first;
+	}
+	bound = ws_codec_walz.encode_bound(Max(first, len));
+	encoded[0] = malloc(bound);
+	encoded[1] = malloc(bound);
+	decoded = guard_alloc(Max(first, len));
+	if (ws_codec_walz.encode(encoder, gen.start, gen.buf, first, encoded[0],
+							 bound, &encoded_len[0]) != WS_OK ||
+		ws_codec_walz.encode(encoder, gen.start + first, gen.buf + first, len,
+							 encoded[1], bound, &encoded_len[1]) != WS_OK)
+		abort();
+
+	for (size_t bit = 0; bit < 8 * encoded_len[1]; bit += 1 + bit / 1000)
+	{
+		WsStatus	status;
+
+		ws_codec_walz.decoder_restart(decoder);
+		if (ws_codec_walz.decode(decoder, gen.start, encoded[0], encoded_len[0],
+								 decoded, first) != WS_OK)
+			bad++;
+		encoded[1][bit / 8] ^= 1 << (bit % 8);
+		status = ws_codec_walz.decode(decoder, gen.start + first, encoded[1],
+									  encoded_len[1], decoded, len);
+		encoded[1][bit / 8] ^= 1 << (bit % 8);
+		if (status == WS_E_CODEC || status == WS_E_LENGTH)
+			refused++;
+		else if (status != WS_OK)
+			wild++;
+		if (!guard_intact(decoded, Max(first, len)))
+			wild++;
+	}
+	is(bad + wild, 0, "flipped bits in a block of %zu bytes do no harm (%d refused)",
+	   len, refused);
+
+	free(encoded[0]);
+	free(encoded[1]);
+	guard_free(decoded);
+	ws_codec_walz.encoder_free(encoder);
+	ws_codec_walz.decoder_free(decoder);
+	walgen_free(&gen);
+}
+
+int
+main(void)
+{
+	test_damage();
+	test_every_byte();
+	test_crc();
+	test_images();
+	test_giving_up(3000);
+	test_giving_up(50000);
+	test_jumps();
+	test_flips(CUT_ENDS, 2000);
+	test_flips(CUT_FIXED, 3000);
+	test_flips(CUT_FIXED, 40000);
+	return done_testing();
+}

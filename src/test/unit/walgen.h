@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * walgen.h
+ *	  WAL to test with: valid records on valid pages, the same in every run.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_WALGEN_H
+#define WS_WALGEN_H
+
+#include "codec.h"
+
+/* WAL being written; what is at buf[0] has the position start. */
+typedef struct WalGen
+{
+	WsCodecParams params;
+	uint8	   *buf;
+	size_t		size;
+	size_t		len;			/* written */
+	XLogRecPtr	start;
+	XLogRecPtr	prev;			/* start of the last record */
+	uint32		tli;
+	bool		full;			/* the last record did not fit, and was not
+								 * written; nothing is any more */
+	uint64		seed;
+	uint32		xid;
+	uint64		time;
+	size_t		nends;			/* where records end */
+	size_t		max_ends;
+	size_t	   *ends;
+} WalGen;
+
+/* start is a multiple of the block size.  Frees with walgen_free. */
+extern void walgen_init(WalGen *gen, const WsCodecParams *params,
+						XLogRecPtr start, size_t size, uint64 seed);
+extern void walgen_free(WalGen *gen);
+
+/*
+ * A record: what is behind its header, len bytes, is given; the header is
+ * completed and the record written over as many pages as it needs.
+ */
+extern void walgen_record(WalGen *gen, uint32 xid, uint8 info, uint8 rmid,
+						  const uint8 *body, uint32 len);
+
+/*
+ * Transactions that insert, update, index and commit; now and then a page
+ * image, a long row, or a record of a rare kind; until it is full.
+ */
+extern void walgen_fill(WalGen *gen);
+
+/* The same without page images and long rows. */
+extern void walgen_fill_small(WalGen *gen);
+
+/* A page of a heap with many rows; page has 8192 bytes. */
+extern void walgen_page(WalGen *gen, uint8 *page, int rows, int width);
+
+/* One block reference with an image of page, and main data of two bytes. */
+extern void walgen_image(WalGen *gen, uint32 block, const uint8 *page);
+
+/* Rows as COPY logs them, in one record. */
+extern void walgen_rows(WalGen *gen, int rows);
+
+/* 0 to below - 1 */
+extern uint32 walgen_random(WalGen *gen, uint32 below);
+
+#endif							/* WS_WALGEN_H */
