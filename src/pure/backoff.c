@@ -32,14 +32,14 @@ ws_backoff_judge(WsBackoff *backoff, size_t raw_len, size_t encoded_len)
 {
 	bool		failed;
 
-	backoff->excess += (int64) encoded_len - (int64) (raw_len - raw_len / 32);
+	backoff->excess += (int64) encoded_len - (int64) (raw_len - raw_len / WS_BACKOFF_SHARE);
 	backoff->tried += raw_len;
 
 	if (!backoff->probing)
 	{
 		/* What shrank well earlier must not buy time for what does not. */
 		backoff->excess = Max(backoff->excess, 0);
-		failed = backoff->excess >= WS_BACKOFF_AFTER / 32;
+		failed = backoff->excess >= WS_BACKOFF_AFTER / WS_BACKOFF_SHARE;
 	}
 	else
 	{

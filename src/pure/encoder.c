@@ -417,9 +417,13 @@ next_piece(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 	if (encoder->hello_due)
 		return false;
 
-	/* A message that would end past the last position: let it be refused. */
+	/*
+	 * Without a codec, or while it is not tried, a message is handed on at no
+	 * cost.  So is one that would end past the last position, to be refused.
+	 */
 	if (encoder->done == 0 &&
-		(encoder->codec == NULL || start_lsn + left < start_lsn))
+		(encoder->codec == NULL || start_lsn + left < start_lsn ||
+		 ws_backoff_skip(&encoder->backoff, left)))
 	{
 		encoder->position = start_lsn + left;
 		encoder->history_lost = true;

@@ -24,8 +24,9 @@
  * Messages other than 'w' (keepalives, and whatever a later PostgreSQL sends)
  * come out as they went in, after a pending batch.
  *
- * Bytes that do not get smaller are after a while sent as they are (codec 0)
- * and tried from time to time (backoff.h).
+ * Bytes that do not get smaller are after a while not coded but from time to
+ * time (backoff.h): messages of a physical stream pass as they are, at no cost,
+ * and batches of a logical one are sent uncoded (codec 0).
  *
  * A codec that fails is not an error of the stream: that frame is sent as it
  * is and the codec restarts after it.

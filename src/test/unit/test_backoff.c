@@ -73,15 +73,15 @@ main(void)
 		ws_backoff_judge(&backoff, 450, 200);
 	ok(!ws_backoff_skip(&backoff, 450), "a probe that begins badly is a success");
 
-	/* what shrinks by less than a 32nd is not worth it, by more is */
+	/* what shrinks by less than an eighth is not worth it, by more is */
 	ws_backoff_reset(&backoff);
 	for (int i = 0; i < 1000 && !ws_backoff_skip(&backoff, FRAME); i++)
-		ws_backoff_judge(&backoff, FRAME, FRAME - FRAME / 64);
-	ok(backoff.skip > 0, "a shrink by a 64th is left");
+		ws_backoff_judge(&backoff, FRAME, FRAME - FRAME / 16);
+	ok(backoff.skip > 0, "a shrink by a 16th is left");
 	ws_backoff_reset(&backoff);
 	for (int i = 0; i < 1000; i++)
-		ws_backoff_judge(&backoff, FRAME, FRAME - FRAME / 31);
-	is(backoff.skip, 0, "a shrink by a 31st is not");
+		ws_backoff_judge(&backoff, FRAME, FRAME - FRAME / 7);
+	is(backoff.skip, 0, "a shrink by a seventh is not");
 	is(try_until_failure(FRAME), WS_BACKOFF_AFTER,
 	   "and a long time of it does not delay a failure");
 
