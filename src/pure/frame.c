@@ -13,6 +13,7 @@
  */
 #include "c.h"
 
+#include "crc.h"
 #include "frame.h"
 
 static void
@@ -151,8 +152,7 @@ ws_frame_content_crc(XLogRecPtr start_lsn, const uint8 *wal, uint32 len)
 
 	INIT_CRC32C(crc);
 	COMP_CRC32C(crc, prefix, sizeof(prefix));
-	COMP_CRC32C(crc, wal, len);
-	return crc;
+	return ws_crc_add(crc, wal, len);
 }
 
 pg_crc32c
@@ -164,8 +164,7 @@ ws_frame_row_crc(pg_crc32c crc, const uint8 *header,
 	put_uint32(prefix, WS_STOCK_HEADER + body_len);
 	COMP_CRC32C(crc, prefix, sizeof(prefix));
 	COMP_CRC32C(crc, header, WS_STOCK_HEADER);
-	COMP_CRC32C(crc, body, body_len);
-	return crc;
+	return ws_crc_add(crc, body, body_len);
 }
 
 /* The check value: see frame.h.  header_len is without the check value. */
@@ -181,7 +180,7 @@ compute_check(pg_crc32c content_crc, uint64 frame_number,
 	COMP_CRC32C(crc, number, sizeof(number));
 	COMP_CRC32C(crc, header, header_len);
 	if (codec != WS_CODEC_NONE)
-		COMP_CRC32C(crc, encoded, encoded_len);
+		crc = ws_crc_add(crc, encoded, encoded_len);
 	FIN_CRC32C(crc);
 	return crc;
 }
