@@ -30,7 +30,6 @@
 #include "replication/slot.h"
 #include "replication/walsender.h"
 #include "sender.h"
-#include "utils/timestamp.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 
@@ -52,6 +51,7 @@ static WsEncoder *encoder = NULL;	/* kept between the streams of a
 static bool encoding = false;	/* the client asked: use the encoder */
 static bool flush_is_due = false;	/* the next flush does not directly follow
 									 * a row */
+static int64 last_row_us;		/* when that was */
 static uint32 compression_generation;	/* that the encoder knows of */
 
 static WsPeer *peer = NULL;
@@ -168,6 +168,21 @@ send_batch(bool noblock)
 }
 
 /*
+ * When PostgreSQL made this message, which is now.  A look at the clock for
+ * each row would cost more than the row.
+ */
+static int64
+message_time(const char *s, size_t len)
+{
+	WsStockHeader header;
+
+	if (len < WS_STOCK_HEADER || s[0] != WS_STOCK_TYPE)
+		return last_row_us;
+	ws_stock_header_decode((const uint8 *) s, &header);
+	return header.send_time;
+}
+
+/*
  * A CopyData message of a stream goes through the encoder.
  */
 static int
@@ -185,10 +200,10 @@ send_encoded(const char *s, size_t len, bool noblock)
 		ws_encoder_change(encoder, spec, reason);
 	}
 
-	/* Only a batch, which has an age, needs the time. */
-	ws_encoder_put(encoder, (const uint8 *) s, len,
-				   logical ? GetCurrentTimestamp() : 0);
+	last_row_us = message_time(s, len);
 	flush_is_due = false;
+	if (!ws_encoder_put(encoder, (const uint8 *) s, len, last_row_us))
+		return 0;
 	return send_ready(noblock);
 }
 
@@ -329,7 +344,7 @@ filter_flush_if_writable(void)
 	if (encoding && ws_encoder_pending(encoder, &oldest_us))
 	{
 		if (!flush_is_due &&
-			GetCurrentTimestamp() - oldest_us < WS_BATCH_AGE_US)
+			last_row_us - oldest_us < WS_BATCH_AGE_US)
 		{
 			flush_is_due = true;
 			return prev_methods->flush_if_writable();

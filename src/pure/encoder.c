@@ -533,7 +533,7 @@ ws_encoder_reason(const WsEncoder *encoder)
 	return encoder->reason;
 }
 
-void
+bool
 ws_encoder_put(WsEncoder *encoder, const uint8 *message, size_t len,
 			   int64 now_us)
 {
@@ -545,6 +545,12 @@ ws_encoder_put(WsEncoder *encoder, const uint8 *message, size_t len,
 	encoder->is_data = len > WS_STOCK_HEADER && message[0] == WS_STOCK_TYPE;
 	if (encoder->is_data)
 		ws_stock_header_decode(message, &encoder->stock);
+
+	/* Most rows only go into the batch. */
+	if (encoder->is_data && encoder->stream.logical &&
+		!encoder->hello_due && !encoder->batch_due)
+		(void) take_row(encoder);
+	return encoder->message != NULL || encoder->hello_due || encoder->batch_due;
 }
 
 void

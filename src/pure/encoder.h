@@ -90,9 +90,10 @@ extern WsNoCodecReason ws_encoder_reason(const WsEncoder *encoder);
 /*
  * Hand in one CopyData message's content.  The message is read until the next
  * call of put, so the caller keeps it until next has given its last.  now_us
- * is any clock in microseconds; a batch's age is measured by it.
+ * is any clock in microseconds; a batch's age is measured by it.  Returns false
+ * if next has nothing to give, as for a row that went into a batch.
  */
-extern void ws_encoder_put(WsEncoder *encoder, const uint8 *message,
+extern bool ws_encoder_put(WsEncoder *encoder, const uint8 *message,
 						   size_t len, int64 now_us);
 
 /*

