@@ -105,8 +105,8 @@ ws_peer_claim(WsPeerRole role, const char *name)
 	}
 
 	/*
-	 * As PostgreSQL does with an application_name: a subscription's name is in
-	 * its database's encoding, and is shown in any.
+	 * As PostgreSQL does with an application_name: a subscription's name is
+	 * in its database's encoding, and is shown in any.
 	 */
 	strlcpy(name_copy, name, sizeof(name_copy));
 	for (char *c = name_copy; *c != '\0'; c++)
@@ -144,8 +144,8 @@ void
 ws_peer_release(WsPeer *peer)
 {
 	/*
-	 * A receiver that exits disconnects after its entries have been given back,
-	 * and the entry may be somebody else's by then.
+	 * A receiver that exits disconnects after its entries have been given
+	 * back, and the entry may be somebody else's by then.
 	 */
 	if (peer == NULL || peer->pid != MyProcPid)
 		return;

@@ -85,12 +85,12 @@ is_str(const char *got, const char *expected, const char *fmt,...)
 void
 diag(const char *fmt,...)
 {
-	char		text[1024];
-	char	   *line = text;
+	char		message[1024];
+	char	   *line = message;
 	va_list		args;
 
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
 
 	/* every line of a remark is marked as one */

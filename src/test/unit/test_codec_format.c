@@ -192,7 +192,7 @@ test_zstd_refuses(void)
 static size_t
 lz4_frame(LZ4F_frameInfo_t info, bool end, size_t raw_len)
 {
-	LZ4F_preferences_t preferences = {.frameInfo = info, .autoFlush = 1};
+	LZ4F_preferences_t preferences = {.frameInfo = info,.autoFlush = 1};
 	LZ4F_cctx  *cctx;
 	size_t		len;
 

@@ -88,7 +88,7 @@ test_round_trip(void)
 		WsHello		none = {
 			.version = 1,
 			.reason = (WsNoCodecReason) reason,
-			.stream = {.wal_block_size = 32768, .wal_segment_size = 1024 * 1024}
+			.stream = {.wal_block_size = 32768,.wal_segment_size = 1024 * 1024}
 		};
 
 		ws_hello_encode(&none, buf);

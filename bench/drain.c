@@ -1,0 +1,419 @@
+/*-------------------------------------------------------------------------
+ *
+ * drain.c
+ *	  A replication client that throws away what it receives.
+ *
+ * It stands for the fastest receiver there can be, so that what is measured
+ * is the sender and the wire.  It asks for compression only if it is told to
+ * (-a), never decodes, and looks into frames only as far as their header, to
+ * know where in the WAL they end.
+ *
+ * When the end position (-e) has arrived, it prints one line of JSON, then
+ * keeps the connection open and goes on receiving until standard input is
+ * closed, so that the walsender's accounts can be read while it exists.
+ * Without an end position the line is printed when standard input is closed.
+ *
+ * This is a program of the benchmark: run by bench/run, no part of the module.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres_fe.h"
+
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "getopt_long.h"
+#include "libpq-fe.h"
+#include "port/pg_bswap.h"
+
+#include "pure/accept.h"
+#include "pure/frame.h"
+
+/* Ask for a keepalive after this long without data, to learn the position. */
+#define IDLE_MS				10
+/* Tell the sender that we live, well below any wal_sender_timeout. */
+#define STATUS_INTERVAL_US	1000000
+
+#define POSTGRES_EPOCH_US	INT64CONST(946684800000000)
+
+typedef struct Options
+{
+	const char *conninfo;
+	const char *accept;			/* value of walstream.accept, NULL: stock */
+	const char *slot;			/* NULL: none */
+	const char *publication;	/* logical stream, with slot; else physical */
+	XLogRecPtr	start_lsn;
+	XLogRecPtr	end_lsn;		/* invalid: until standard input is closed */
+	XLogRecPtr	mark_lsn;		/* count messages up to here; invalid: all */
+	bool		ack;			/* confirm each message, as a synchronous
+								 * standby does */
+} Options;
+
+/* CopyData messages that carry WAL or rows, their 5-byte header included. */
+typedef struct Counts
+{
+	uint64		bytes;
+	uint64		messages;
+} Counts;
+
+typedef struct Drain
+{
+	const Options *options;
+	PGconn	   *conn;
+	bool		hello;			/* the peer speaks walstream's protocol */
+	int			codec;			/* of the hello */
+	XLogRecPtr	position;		/* all before has arrived */
+	Counts		marked;
+	Counts		total;
+	int64		begin_us;
+	int64		last_us;		/* when data last arrived */
+	int64		status_us;		/* when a status was last sent */
+	bool		unconfirmed;	/* data since then */
+	bool		printed;
+} Drain;
+
+static void
+fail(const char *what, const char *detail)
+{
+	fprintf(stderr, "drain: %s: %s\n", what, detail);
+	exit(1);
+}
+
+static int64
+clock_us(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (int64) ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+static XLogRecPtr
+parse_lsn(const char *text)
+{
+	uint32		hi,
+				lo;
+	char		rest;
+
+	if (sscanf(text, "%X/%X%c", &hi, &lo, &rest) != 2)
+		fail("not a WAL position", text);
+	return ((XLogRecPtr) hi << 32) | lo;
+}
+
+static void
+parse_options(int argc, char **argv, Options *options)
+{
+	int			c;
+
+	memset(options, 0, sizeof(*options));
+	while ((c = getopt(argc, argv, "a:d:e:m:p:s:S:A")) != -1)
+	{
+		switch (c)
+		{
+			case 'a':
+				options->accept = optarg;
+				break;
+			case 'd':
+				options->conninfo = optarg;
+				break;
+			case 'e':
+				options->end_lsn = parse_lsn(optarg);
+				break;
+			case 'm':
+				options->mark_lsn = parse_lsn(optarg);
+				break;
+			case 'p':
+				options->publication = optarg;
+				break;
+			case 's':
+				options->start_lsn = parse_lsn(optarg);
+				break;
+			case 'S':
+				options->slot = optarg;
+				break;
+			case 'A':
+				options->ack = true;
+				break;
+			default:
+				exit(2);
+		}
+	}
+	if (optind != argc || options->conninfo == NULL)
+		fail("usage", "drain -d conninfo [-s start] [-e end] [-m mark] "
+			 "[-a accept] [-S slot [-p publication]] [-A]");
+}
+
+/*
+ * The option goes before the conninfo's own parameters, so these may be
+ * anything but options.
+ */
+static PGconn *
+connect_replication(const Options *options)
+{
+	const char *keywords[5];
+	const char *values[5];
+	char		setting[WS_ACCEPT_MAX_SIZE + 64];
+	int			n = 0;
+	PGconn	   *conn;
+
+	keywords[n] = "dbname";
+	values[n++] = options->conninfo;
+	keywords[n] = "replication";
+	values[n++] = options->publication ? "database" : "true";
+	if (options->accept)
+	{
+		char	   *out = setting;
+
+		/* white space separates options; a backslash keeps it in the value */
+		out += sprintf(out, "-c walstream.accept=");
+		for (const char *in = options->accept; *in; in++)
+		{
+			if (out - setting > (int) sizeof(setting) - 3)
+				fail("too long", options->accept);
+			if (*in == ' ')
+				*out++ = '\\';
+			*out++ = *in;
+		}
+		*out = '\0';
+		keywords[n] = "options";
+		values[n++] = setting;
+	}
+	keywords[n] = "fallback_application_name";
+	values[n++] = "drain";
+	keywords[n] = NULL;
+	values[n] = NULL;
+
+	conn = PQconnectdbParams(keywords, values, 1);
+	if (PQstatus(conn) != CONNECTION_OK)
+		fail("could not connect", PQerrorMessage(conn));
+	return conn;
+}
+
+static void
+start_replication(const Drain *drain)
+{
+	const Options *options = drain->options;
+	PGresult   *res;
+	char		command[512];
+	char		slot[128] = "";
+	char		plugin[256] = "";
+
+	if (options->slot)
+		snprintf(slot, sizeof(slot), "SLOT \"%s\" ", options->slot);
+	if (options->publication)
+		snprintf(plugin, sizeof(plugin),
+				 " (proto_version '3', publication_names '\"%s\"')",
+				 options->publication);
+	snprintf(command, sizeof(command), "START_REPLICATION %s%s %X/%X%s",
+			 slot, options->publication ? "LOGICAL" : "PHYSICAL",
+			 LSN_FORMAT_ARGS(options->start_lsn), plugin);
+
+	res = PQexec(drain->conn, command);
+	if (PQresultStatus(res) != PGRES_COPY_BOTH)
+		fail(command, PQerrorMessage(drain->conn));
+	PQclear(res);
+}
+
+/*
+ * Standby status update.  A logical slot is not moved: the same rows are read
+ * from it again.
+ */
+static void
+send_status(Drain *drain, bool request_reply)
+{
+	XLogRecPtr	reported = drain->options->publication ? InvalidXLogRecPtr :
+		drain->position;
+	uint64		values[4];
+	char		message[34];
+
+	values[0] = values[1] = values[2] = pg_hton64(reported);
+	values[3] = pg_hton64((uint64) (clock_us(CLOCK_REALTIME) -
+									POSTGRES_EPOCH_US));
+	message[0] = 'r';
+	memcpy(message + 1, values, sizeof(values));
+	message[33] = request_reply ? 1 : 0;
+
+	if (PQputCopyData(drain->conn, message, sizeof(message)) <= 0 ||
+		PQflush(drain->conn) < 0)
+		fail("could not send a status update", PQerrorMessage(drain->conn));
+	drain->status_us = clock_us(CLOCK_MONOTONIC);
+	drain->unconfirmed = false;
+}
+
+/* Where the WAL in a frame ends; a batch of rows does not say. */
+static void
+take_frame(Drain *drain, const uint8 *message, size_t len)
+{
+	WsFrameHeader header;
+	size_t		header_len;
+
+	if (ws_frame_header_decode(message, len, &header, &header_len) != WS_OK)
+		fail("protocol", "a frame's header could not be read");
+	if (header.batch)
+		return;
+	if (header.restart)
+		drain->position = header.start_lsn;
+	drain->position += header.raw_len;
+}
+
+static void
+count_message(Drain *drain, size_t len)
+{
+	XLogRecPtr	mark = drain->options->mark_lsn;
+
+	drain->total.bytes += len + WS_COPYDATA_HEADER;
+	drain->total.messages++;
+	if (mark == InvalidXLogRecPtr || drain->position <= mark)
+	{
+		drain->marked.bytes += len + WS_COPYDATA_HEADER;
+		drain->marked.messages++;
+	}
+	drain->unconfirmed = true;
+	drain->last_us = clock_us(CLOCK_MONOTONIC);
+}
+
+static void
+take_message(Drain *drain, const char *message, size_t len)
+{
+	uint64		value;
+
+	switch (message[0])
+	{
+		case WS_HELLO_TYPE:
+			{
+				WsHello		hello;
+
+				if (ws_hello_decode((const uint8 *) message, len, &hello) != WS_OK)
+					fail("protocol", "a hello could not be read");
+				drain->hello = true;
+				drain->codec = hello.codec;
+				break;
+			}
+		case WS_STOCK_TYPE:
+			if (len < WS_STOCK_HEADER)
+				fail("protocol", "a message is too short");
+			memcpy(&value, message + 1, sizeof(value));
+			if (!drain->options->publication)
+				drain->position = pg_ntoh64(value) + len - WS_STOCK_HEADER;
+			count_message(drain, len);
+			break;
+		case WS_FRAME_TYPE:
+			take_frame(drain, (const uint8 *) message, len);
+			count_message(drain, len);
+			break;
+		case 'k':
+			if (len < 1 + 8 + 8 + 1)
+				fail("protocol", "a keepalive is too short");
+			memcpy(&value, message + 1, sizeof(value));
+			/* how far a logical stream is can be known from nothing else */
+			if (drain->options->publication)
+				drain->position = Max(drain->position, pg_ntoh64(value));
+			if (message[17])
+				send_status(drain, false);
+			break;
+		default:
+			fail("protocol", "a message of unknown type arrived");
+	}
+}
+
+static void
+print_result(Drain *drain)
+{
+	drain->printed = true;
+	printf("{\"pid\":%d,\"hello\":%d,\"codec\":%d,\"position\":\"%X/%X\","
+		   "\"bytes\":" UINT64_FORMAT ",\"messages\":" UINT64_FORMAT ","
+		   "\"total_bytes\":" UINT64_FORMAT ",\"total_messages\":" UINT64_FORMAT ","
+		   "\"wall_s\":%.6f}\n",
+		   PQbackendPID(drain->conn), drain->hello, drain->codec,
+		   LSN_FORMAT_ARGS(drain->position),
+		   drain->marked.bytes, drain->marked.messages,
+		   drain->total.bytes, drain->total.messages,
+		   (drain->last_us - drain->begin_us) / 1e6);
+	fflush(stdout);
+}
+
+/* Take everything that libpq has; false if the sender ended the stream. */
+static bool
+take_available(Drain *drain)
+{
+	char	   *message;
+	int			len;
+
+	while ((len = PQgetCopyData(drain->conn, &message, 1)) > 0)
+	{
+		take_message(drain, message, (size_t) len);
+		PQfreemem(message);
+	}
+	if (len == -2)
+		fail("could not receive", PQerrorMessage(drain->conn));
+	return len == 0;
+}
+
+static void
+run(Drain *drain)
+{
+	const Options *options = drain->options;
+	struct pollfd fds[2];
+
+	fds[0].fd = PQsocket(drain->conn);
+	fds[0].events = POLLIN;
+	fds[1].fd = STDIN_FILENO;
+	fds[1].events = POLLIN;
+
+	drain->begin_us = drain->last_us = clock_us(CLOCK_MONOTONIC);
+	start_replication(drain);
+	send_status(drain, false);
+
+	for (;;)
+	{
+		bool		reached;
+		int			ready;
+
+		if (!take_available(drain))
+			fail("stream", "the sender ended it");
+
+		reached = options->end_lsn != InvalidXLogRecPtr &&
+			drain->position >= options->end_lsn;
+		if (reached && !drain->printed)
+			print_result(drain);
+		if ((options->ack && drain->unconfirmed) ||
+			clock_us(CLOCK_MONOTONIC) - drain->status_us > STATUS_INTERVAL_US)
+			send_status(drain, false);
+
+		ready = poll(fds, 2, reached ? STATUS_INTERVAL_US / 1000 : IDLE_MS);
+		if (ready < 0 && errno != EINTR)
+			fail("poll", strerror(errno));
+		if (ready == 0 && !reached && options->end_lsn != InvalidXLogRecPtr)
+			send_status(drain, true);
+		if (ready > 0 && fds[1].revents)
+			break;
+		if (ready > 0 && fds[0].revents && !PQconsumeInput(drain->conn))
+			fail("could not receive", PQerrorMessage(drain->conn));
+	}
+
+	/* Closed early: what has arrived is taken into account. */
+	if (!drain->printed)
+	{
+		take_available(drain);
+		print_result(drain);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	Options		options;
+	Drain		drain;
+
+	parse_options(argc, argv, &options);
+	memset(&drain, 0, sizeof(drain));
+	drain.options = &options;
+	drain.position = options.start_lsn;
+	drain.conn = connect_replication(&options);
+	run(&drain);
+	PQfinish(drain.conn);
+	return 0;
+}

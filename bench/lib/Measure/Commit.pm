@@ -1,0 +1,96 @@
+# Commit throughput with one synchronous standby.
+#
+# Two pairs of servers, with the module and without, stand side by side and
+# take short turns: a disk that is busy for a while meets both.
+#
+# Copyright (c) 2026, the walstream authors
+
+package Measure::Commit;
+
+use strict;
+use warnings;
+
+use Measure::Check;
+use Server;
+use Stats;
+
+sub run
+{
+	my ($bench) = @_;
+	my $results = $bench->{results};
+	my %servers = make_servers($bench);
+
+	for my $clients (1, 8)
+	{
+		my $id = "commit.clients_$clients";
+		my @pairs = Stats::alternate(
+			$bench->{many_pairs},
+			map {
+				my $primary = $servers{$_}[0];
+				sub { throughput($bench, $primary, $clients) }
+			} qw(stock walstream));
+
+		for my $who (qw(stock walstream))
+		{
+			$results->add("$id.tps_$who", 'commits/s',
+				map { $_->{$who}{tps} } @pairs);
+		}
+		$results->add_pairs($id, 'of stock', \@pairs, 'tps');
+	}
+
+	Measure::Check::replica($bench, 'commit', @{ $servers{walstream} });
+	$_->remove for map { @$_ } values %servers;
+	return;
+}
+
+# Primary and standby, of either kind.
+sub make_servers
+{
+	my ($bench) = @_;
+	my $origin = Server->create($bench, 'commit');
+	my %servers;
+
+	$origin->start;
+	$origin->pgbench('-i', '-q', '-s', 10);
+	$origin->sql('VACUUM');
+	$origin->stop;
+	for my $who (qw(stock walstream))
+	{
+		my $module = $who eq 'walstream' ? 1 : 0;
+		my $primary = $origin->copy("${who}_primary");
+		my $standby = $origin->copy("${who}_standby");
+
+		$primary->start(module => $module);
+		$standby->start(module => $module, standby_of => $primary);
+		make_synchronous($primary, $standby);
+		$servers{$who} = [ $primary, $standby ];
+	}
+	$origin->remove;
+	return %servers;
+}
+
+sub make_synchronous
+{
+	my ($primary, $standby) = @_;
+	my $me = "application_name = '$standby->{name}'";
+
+	$primary->configure(synchronous_standby_names => $standby->{name});
+	$primary->wait_until(
+		"SELECT sync_state = 'sync' FROM pg_stat_replication WHERE $me");
+	return if !$primary->{module};
+
+	my $codec = $primary->sql("SELECT codec FROM walstream_senders WHERE $me");
+	die "the standby's stream is not compressed\n" if $codec ne 'zstd';
+	return;
+}
+
+sub throughput
+{
+	my ($bench, $primary, $clients) = @_;
+	my $out = $primary->pgbench('-n', '-M', 'prepared', '-c', $clients,
+		'-T', $bench->{commit_seconds});
+	my ($tps) = $out =~ /^tps = ([\d.]+)/m or die "pgbench said: $out\n";
+	return { tps => $tps };
+}
+
+1;

@@ -1,0 +1,64 @@
+# What the benchmark needs built: the module in a private copy of the
+# PostgreSQL installation, and its own programs.
+#
+# Copyright (c) 2026, the walstream authors
+
+package Tools;
+
+use strict;
+use warnings;
+
+use Host;
+
+sub build
+{
+	my ($bench) = @_;
+	my $dir = $bench->{host}->dir;
+	my $top = "$bench->{top}/..";
+
+	# What apt-get and make say goes to the terminal.
+	$ENV{PG_CONFIG} = output_of("cd '$top' && src/tools/setup bench");
+
+	# In a copy of the source, so that no object made for another PostgreSQL
+	# or by another compiler gets in and none is left behind.
+	my $source = "$dir/source";
+	mkdir $source;
+	output_of("tar -c -C '$top' --exclude=./.git --exclude='*.o' --exclude='*.so' . "
+		  . "| tar -x -C '$source'");
+	output_of("cd '$source' && make -s PG_CONFIG=\"\$PG_CONFIG\" >&2");
+	$bench->{bindir} =
+	  output_of("cd '$source' && src/tools/private_install '$dir/install' -s");
+
+	my %config = map { $_ => output_of("\"\$PG_CONFIG\" --$_") }
+	  qw(version cflags includedir includedir-server libdir pkglibdir);
+	my $flags = "$config{cflags} -O2 -DFRONTEND -D_GNU_SOURCE -Isrc "
+	  . "-isystem $config{'includedir-server'} -isystem $config{includedir}";
+	my %needs = (
+		drain => "src/pure/*.c -L$config{pkglibdir} -L$config{libdir} "
+		  . '-lpgcommon -lpgport -lpq -lzstd -llz4 -lm',
+		encode => "src/pure/*.c -L$config{pkglibdir} -L$config{libdir} "
+		  . '-lpgcommon -lpgport -lzstd -llz4 -lm',
+		slowlink => '');
+
+	$bench->{version} = $config{version};
+	$bench->{tools} = "$dir/tools";
+	mkdir $bench->{tools};
+	for my $tool (sort keys %needs)
+	{
+		output_of("cd '$source' && cc $flags -o '$bench->{tools}/$tool' "
+			  . "bench/$tool.c $needs{$tool}");
+	}
+	return;
+}
+
+# Of a shell command, as the user that we are.
+sub output_of
+{
+	my ($command) = @_;
+	my $out = `$command`;
+	die "bench: failed: $command\n" if $? != 0;
+	chomp $out;
+	return $out;
+}
+
+1;
