@@ -27,7 +27,7 @@
 #define WS_BACKOFF_AFTER	(256 * 1024)
 #define WS_BACKOFF_PROBE	(8 * 1024)
 #define WS_BACKOFF_MIN		(256 * 1024)
-#define WS_BACKOFF_MAX		(8 * 1024 * 1024)
+#define WS_BACKOFF_MAX		(32 * 1024 * 1024)
 
 typedef struct WsBackoff
 {
