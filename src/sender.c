@@ -334,7 +334,9 @@ filter_flush(void)
 /*
  * A walsender flushes after each row.  The flush that directly follows a row
  * leaves the batch alone, so that rows can gather in it; before the walsender
- * sleeps it always flushes once more.
+ * sleeps it always flushes once more.  Nor does a batch leave while what was
+ * sent before it is stuck: it could only wait behind that, and the walsender,
+ * which sees that something is pending, will flush again.
  */
 static int
 filter_flush_if_writable(void)
@@ -343,11 +345,17 @@ filter_flush_if_writable(void)
 
 	if (encoding && ws_encoder_pending(encoder, &oldest_us))
 	{
-		if (!flush_is_due &&
-			last_row_us - oldest_us < WS_BATCH_AGE_US)
-		{
-			flush_is_due = true;
+		bool		due = flush_is_due || last_row_us - oldest_us >= WS_BATCH_AGE_US;
+
+		flush_is_due = true;
+		if (!due)
 			return prev_methods->flush_if_writable();
+		if (prev_methods->is_send_pending())
+		{
+			if (prev_methods->flush_if_writable() != 0)
+				return EOF;
+			if (prev_methods->is_send_pending())
+				return 0;
 		}
 		send_batch(true);
 	}
