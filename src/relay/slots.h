@@ -1,0 +1,100 @@
+/*-------------------------------------------------------------------------
+ *
+ * slots.h
+ *	  Relay slots: what a downstream still needs, remembered while it is away.
+ *
+ * One small file each in the store's directory slots/, written under a
+ * temporary name, fsynced, renamed, the directory fsynced.  In shared memory
+ * there are max_replication_slots of them.  They are loaded by the receiver
+ * when it opens the store, before the first feedback goes upstream.
+ *
+ * A slot without position (created without RESERVE_WAL) holds nothing back
+ * until its downstream first streams.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_SLOTS_H
+#define WS_SLOTS_H
+
+#include "senders.h"
+#include "store.h"
+
+typedef struct WsSlotSnapshot
+{
+	char		name[NAMEDATALEN];
+	bool		temporary;
+	pid_t		active_pid;		/* 0: nobody uses it */
+	TimeLineID	restart_tli;	/* 0 and Invalid: no position yet */
+	XLogRecPtr	restart_lsn;	/* WAL from here on is kept */
+	WsFeedback	feedback;
+	bool		lost;			/* what it needs has been removed */
+} WsSlotSnapshot;
+
+extern Size ws_slots_shmem_size(void);
+extern void ws_slots_shmem_init(void);
+
+/*
+ * Receiver only: read all slots' files into shared memory, once after shared
+ * memory was made.  A damaged file is an ERROR that names it.
+ */
+extern void ws_slots_load(const WsStore *store);
+extern bool ws_slots_are_loaded(void);
+
+/*
+ * Create a slot, durable unless temporary; a temporary one belongs to this
+ * process and goes with it.  restart_lsn Invalid: no position yet.  An ERROR
+ * with PostgreSQL's codes: invalid name, DUPLICATE_OBJECT, no free slot.
+ */
+extern void ws_slot_create(const WsStore *store, const char *name, bool temporary,
+						   TimeLineID restart_tli, XLogRecPtr restart_lsn);
+
+/*
+ * Drop.  If another process uses it: an ERROR OBJECT_IN_USE, or with wait,
+ * wait until it is free.  UNDEFINED_OBJECT if there is none.
+ */
+extern void ws_slot_drop(const WsStore *store, const char *name, bool wait);
+
+/*
+ * Take the slot for this process, given back with ws_slot_release() or on
+ * exit.  UNDEFINED_OBJECT, OBJECT_IN_USE, or OBJECT_NOT_IN_PREREQUISITE_STATE
+ * with a hint if it is lost.
+ */
+extern void ws_slot_acquire(const char *name);
+extern void ws_slot_release(void);
+
+/* Drop this process' temporary slots: at session end, or on an error. */
+extern void ws_slots_drop_temporary(void);
+
+/*
+ * The slot that this process has acquired: its downstream has flushed up to
+ * lsn.  Written to the file at once if a segment boundary was passed, else at
+ * most once a second; what the keeper goes by is what was made durable.
+ */
+extern void ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn);
+
+/* The acquired slot's feedback, durable before it takes effect when it advances. */
+extern void ws_slot_set_feedback(const WsStore *store, WsFeedback feedback);
+
+/* False if there is no such slot. */
+extern bool ws_slot_get(const char *name, WsSlotSnapshot *slot);
+extern int	ws_slots_snapshot(WsSlotSnapshot **slots);
+
+/*
+ * Keeper: the oldest durable position that a slot which is not lost needs;
+ * Invalid if none holds anything.
+ */
+extern XLogRecPtr ws_slots_oldest_lsn(void);
+
+/*
+ * Keeper: WAL before lsn is going to be removed.  Slots that need it become
+ * lost, durably; their users are told with SIGTERM, and it is logged.  Returns
+ * when no user of such a slot is left.
+ */
+extern void ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn);
+
+/* The oldest that any slot needs, and the number of slots. */
+extern WsFeedback ws_slots_feedback(int *count);
+
+#endif							/* WS_SLOTS_H */
