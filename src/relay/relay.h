@@ -13,6 +13,8 @@
 #ifndef WS_RELAY_H
 #define WS_RELAY_H
 
+#include <netdb.h>
+
 #include "datatype/timestamp.h"
 #include "store.h"
 
