@@ -71,6 +71,23 @@ test_parse(void)
 	parses("\xff\xfe\x01", 0, WS_CODEC_NONE, WS_CODEC_NONE, "garbage");
 }
 
+static void
+test_own(void)
+{
+	ok(ws_accept_parse("own").own, "own alone");
+	parses("own", 0, WS_CODEC_NONE, WS_CODEC_NONE, "own alone");
+	ok(ws_accept_parse("1 zstd own lz4").own, "own among codecs");
+	ok(ws_accept_parse(" own 1 zstd").own, "own before a version");
+	parses(" own 1 zstd", 0, WS_CODEC_NONE, WS_CODEC_NONE,
+		   "own before a version");
+	ok(ws_accept_parse("later own").own, "own after an unknown word");
+	ok(!ws_accept_parse("1 zstd").own, "not without the word");
+	ok(!ws_accept_parse("").own && !ws_accept_parse(NULL).own,
+	   "not without a value");
+	ok(!ws_accept_parse("1 OWN owner ow ownn now").own,
+	   "not with words that resemble it");
+}
+
 /* Values far longer than anything that ws_accept_format writes. */
 static void
 test_overlong(void)
@@ -178,6 +195,7 @@ int
 main(void)
 {
 	test_parse();
+	test_own();
 	test_overlong();
 	test_format();
 	test_choose();

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * make_corpus_slotfile.c
+ *	  Write the seeds of the target for relay slots' files.
+ *
+ * The argument is the folder that holds a folder for each target.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "seed.h"
+#include "slotfile.h"
+
+/* A whole file, and the same without its last line. */
+static void
+make_file(const WsSlotFile *file, const char *name)
+{
+	char		content[WS_SLOTFILE_MAX_BYTES];
+	char		seed_name[64];
+	size_t		len = ws_slotfile_format(file, content);
+
+	add_number(0, 1);
+	add_bytes(content, len);
+	write_seed("fuzz_slotfile", name);
+
+	add_number(1, 1);
+	add_bytes(content, len - strlen("crc 01234567\n"));
+	snprintf(seed_name, sizeof(seed_name), "%s_without_crc", name);
+	write_seed("fuzz_slotfile", seed_name);
+}
+
+int
+main(int argc, char **argv)
+{
+	WsSlotFile	usual = {
+		.name = "standby_a",
+		.restart_tli = 1,
+		.restart_lsn = 0x3000000,
+		.xmin = 740
+	};
+	WsSlotFile	none = {.name = "b"};
+	WsSlotFile	lost = {
+		.name = "c_2",
+		.restart_tli = 12,
+		.restart_lsn = UINT64CONST(0xab00000001),
+		.catalog_xmin = UINT64CONST(0x100000003),
+		.lost = true
+	};
+
+	if (argc != 2)
+		return 2;
+	seed_corpus = argv[1];
+	make_file(&usual, "usual");
+	make_file(&none, "without_position");
+	make_file(&lost, "lost");
+	return 0;
+}
