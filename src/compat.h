@@ -135,4 +135,183 @@ ws_logical_options_are_kept(void)
 	}
 }
 
+/*----------------------------------------------------------------
+ * The relay's workers and its receiver (relay.c, pull*.c)
+ *----------------------------------------------------------------
+ */
+#include "postmaster/bgworker_internals.h"
+
+/* 18 made the postmaster's list of workers a doubly linked one. */
+#if PG_VERSION_NUM >= 180000
+#define ws_list_iter			dlist_iter
+#define ws_list_foreach			dlist_foreach
+#define ws_list_container		dlist_container
+#else
+#define ws_list_iter			slist_iter
+#define ws_list_foreach			slist_foreach
+#define ws_list_container		slist_container
+#endif
+
+/* In the postmaster: was there room for this static worker? */
+static inline bool
+ws_worker_is_registered(const char *name)
+{
+	ws_list_iter iter;
+
+	ws_list_foreach(iter, &BackgroundWorkerList)
+	{
+		RegisteredBgWorker *rw = ws_list_container(RegisteredBgWorker, rw_lnode,
+												   iter.cur);
+
+		if (strcmp(rw->rw_worker.bgw_name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* WAL is the same within this. */
+#define WS_MAJOR_VERSION	(PG_VERSION_NUM / 10000)
+
+/*
+ * Connect as a physical receiver, and create a physical slot that reserves WAL
+ * from the last checkpoint on (all versions ask the server for that).
+ */
+#if PG_VERSION_NUM >= 170000
+#define ws_walrcv_connect_physical(conninfo, appname, err) \
+	walrcv_connect(conninfo, true, false, false, appname, err)
+#define ws_walrcv_create_physical_slot(conn, name, lsn) \
+	walrcv_create_slot(conn, name, false, false, false, CRS_NOEXPORT_SNAPSHOT, lsn)
+#elif PG_VERSION_NUM >= 160000
+#define ws_walrcv_connect_physical(conninfo, appname, err) \
+	walrcv_connect(conninfo, false, false, appname, err)
+#define ws_walrcv_create_physical_slot(conn, name, lsn) \
+	walrcv_create_slot(conn, name, false, false, CRS_NOEXPORT_SNAPSHOT, lsn)
+#else
+#define ws_walrcv_connect_physical(conninfo, appname, err) \
+	walrcv_connect(conninfo, false, appname, err)
+#define ws_walrcv_create_physical_slot(conn, name, lsn) \
+	walrcv_create_slot(conn, name, false, false, CRS_NOEXPORT_SNAPSHOT, lsn)
+#endif
+
+/*----------------------------------------------------------------
+ * The relay's walsender (relay/serve*.c)
+ *----------------------------------------------------------------
+ */
+
+#if PG_VERSION_NUM < 170000
+#define PqMsg_BackendKeyData	'K'
+#define PqMsg_Bind				'B'
+#define PqMsg_Close				'C'
+#define PqMsg_CopyFail			'f'
+#define PqMsg_DataRow			'D'
+#define PqMsg_Describe			'D'
+#define PqMsg_Execute			'E'
+#define PqMsg_Flush				'H'
+#define PqMsg_FunctionCall		'F'
+#define PqMsg_ParameterStatus	'S'
+#define PqMsg_Parse				'P'
+#define PqMsg_Query				'Q'
+#define PqMsg_RowDescription	'T'
+#define PqMsg_Sync				'S'
+#define PqMsg_Terminate			'X'
+#endif
+
+/* 18 wants it in front of a declaration; the older form can stand there. */
+#if PG_VERSION_NUM >= 180000
+#define ws_noreturn		pg_noreturn
+#else
+#define ws_noreturn		pg_attribute_noreturn()
+#endif
+
+/* 16 made IDENTIFY_SYSTEM's timeline an int8. */
+#if PG_VERSION_NUM >= 160000
+#define WS_TIMELINE_TYPE	INT8OID
+#else
+#define WS_TIMELINE_TYPE	INT4OID
+#endif
+
+/* 17 counts what is left in the receive buffer. */
+#if PG_VERSION_NUM >= 170000
+#define ws_pq_has_data()	(pq_buffer_remaining_data() > 0)
+#else
+#define ws_pq_has_data()	pq_buffer_has_data()
+#endif
+
+/* 18 made log_connections a set of flags. */
+#if PG_VERSION_NUM >= 180000
+#include "tcop/backend_startup.h"
+#define WS_LOG_AUTHORIZATION	((log_connections & LOG_CONNECTION_AUTHORIZATION) != 0)
+#define ws_note_authenticated() (conn_timing.auth_end = GetCurrentTimestamp())
+#else
+#define WS_LOG_AUTHORIZATION	Log_connections
+#define ws_note_authenticated() ((void) 0)
+/* exported, but in no header */
+extern PGDLLIMPORT bool Log_disconnections;
+#endif
+
+/*
+ * The session's user: 16 has SYSTEM_USER, 17 a way round the check for LOGIN.
+ * 18 splits the entry in pg_stat_activity, whose first part was made before
+ * authentication.
+ */
+#if PG_VERSION_NUM >= 170000
+#define ws_set_session_user(name)	InitializeSessionUserId((name), InvalidOid, false)
+#else
+#define ws_set_session_user(name)	InitializeSessionUserId((name), InvalidOid)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define ws_set_system_user() \
+	do { \
+		if (MyClientConnectionInfo.authn_id) \
+			InitializeSystemUser(MyClientConnectionInfo.authn_id, \
+								 hba_authname(MyClientConnectionInfo.auth_method)); \
+	} while (0)
+#else
+#define ws_set_system_user()	((void) 0)
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#define ws_report_authenticated()	pgstat_bestart_security()
+#define ws_report_started()			pgstat_bestart_final()
+#else
+#define ws_report_authenticated()	((void) 0)
+#define ws_report_started()			pgstat_bestart()
+#endif
+
+/* 18's cancel keys are of any length. */
+#if PG_VERSION_NUM >= 180000
+#define ws_send_cancel_key(buf)		pq_sendbytes((buf), MyCancelKey, MyCancelKeyLength)
+#else
+#define ws_send_cancel_key(buf)		pq_sendint32((buf), MyCancelKey)
+#endif
+
+/*
+ * The parser of replication commands: 18 made it reentrant.  A scanner is
+ * declared with WS_SCANNER; parse gives 0 and sets node.
+ */
+#if PG_VERSION_NUM >= 180000
+#define WS_SCANNER	yyscan_t
+#define ws_scanner_init(query, scanner)		replication_scanner_init((query), &(scanner))
+#define ws_scanner_finish(scanner)			replication_scanner_finish(scanner)
+#define ws_scanner_is_replication(scanner)	replication_scanner_is_replication_command(scanner)
+#define ws_replication_parse(scanner, node) replication_yyparse(&(node), (scanner))
+#else
+#define WS_SCANNER	char pg_attribute_unused()
+#define ws_scanner_init(query, scanner)		replication_scanner_init(query)
+#define ws_scanner_finish(scanner)			replication_scanner_finish()
+#define ws_scanner_is_replication(scanner)	replication_scanner_is_replication_command()
+#define ws_replication_parse(scanner, node) \
+	((replication_yyparse() == 0) ? ((node) = replication_parse_result, 0) : 1)
+#endif
+
+/* The names of commands that 17 added. */
+#if PG_VERSION_NUM >= 170000
+#define ws_later_command_name(tag) \
+	((tag) == T_UploadManifestCmd ? "UPLOAD_MANIFEST" : \
+	 (tag) == T_AlterReplicationSlotCmd ? "ALTER_REPLICATION_SLOT" : NULL)
+#else
+#define ws_later_command_name(tag)	NULL
+#endif
+
 #endif							/* WS_COMPAT_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guc.c
- *	  Every setting of walstream.
+ *	  Every setting of walstream but the relay's, which are in guc_relay.c.
  *
  * Values are parsed in the check hooks, so that a bad one is refused when it
  * is set or the configuration is reloaded, and the old one stays in force.
@@ -217,6 +217,8 @@ ws_guc_init(void)
 							PGC_INTERNAL,
 							GUC_REPORT | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							NULL, NULL, NULL);
+
+	ws_guc_init_relay();
 
 	MarkGUCPrefixReserved("walstream");
 }

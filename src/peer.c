@@ -9,6 +9,7 @@
  */
 #include "compat.h"
 
+#include "guc.h"
 #include "peer.h"
 #include "port/atomics.h"
 #include "replication/logicallauncher.h"
@@ -46,13 +47,15 @@ struct WsPeer
 static WsPeer *peers = NULL;
 
 /*
- * All that can stream at once: every walsender, the walreceiver, and every
- * apply or table synchronization worker.
+ * All that can stream at once: every walsender (a relay's are among them), the
+ * walreceiver, every apply or table synchronization worker, and a relay's
+ * receiver.
  */
 static int
 peer_count(void)
 {
-	return max_wal_senders + 1 + max_logical_replication_workers;
+	return max_wal_senders + 1 + max_logical_replication_workers +
+		(ws_guc_relay()->enabled ? 1 : 0);
 }
 
 Size
@@ -232,6 +235,8 @@ ws_peer_role_name(WsPeerRole role)
 			return "physical receiver";
 		case WS_ROLE_LOGICAL_RECEIVER:
 			return "logical receiver";
+		case WS_ROLE_RELAY_RECEIVER:
+			return "relay receiver";
 	}
 	return "unknown";
 }

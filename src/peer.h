@@ -26,7 +26,8 @@ typedef enum WsPeerRole
 	WS_ROLE_PHYSICAL_SENDER,
 	WS_ROLE_LOGICAL_SENDER,
 	WS_ROLE_PHYSICAL_RECEIVER,
-	WS_ROLE_LOGICAL_RECEIVER
+	WS_ROLE_LOGICAL_RECEIVER,
+	WS_ROLE_RELAY_RECEIVER
 } WsPeerRole;
 
 /* Why bytes travel as they do; anything but WS_MODE_CODED is plain. */

@@ -22,6 +22,18 @@
 
 #define TRANCHE_NAME "walstream"
 
+/* What ws_shmem_add() may be called for. */
+#define MAX_ADDED	8
+
+typedef struct AddedPart
+{
+	Size		(*size) (void);
+	void		(*init) (void);
+} AddedPart;
+
+static AddedPart added[MAX_ADDED];
+static int	added_count = 0;
+
 static shmem_request_hook_type prev_shmem_request_hook = NULL;
 static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
 static LWLock *lock = NULL;
@@ -35,6 +47,8 @@ request_shmem(void)
 	RequestAddinShmemSpace(ws_peer_shmem_size());
 	RequestAddinShmemSpace(ws_stats_shmem_size());
 	RequestAddinShmemSpace(ws_upstream_shmem_size());
+	for (int i = 0; i < added_count; i++)
+		RequestAddinShmemSpace(added[i].size());
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
 }
 
@@ -49,6 +63,8 @@ startup_shmem(void)
 	ws_stats_shmem_init();
 	ws_peer_shmem_init();
 	ws_upstream_shmem_init();
+	for (int i = 0; i < added_count; i++)
+		added[i].init();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -59,6 +75,16 @@ ws_shmem_init(void)
 	shmem_request_hook = request_shmem;
 	prev_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = startup_shmem;
+}
+
+void
+ws_shmem_add(Size (*size) (void), void (*init) (void))
+{
+	if (added_count == MAX_ADDED)
+		elog(ERROR, "too many shared structures");
+	added[added_count].size = size;
+	added[added_count].init = init;
+	added_count++;
 }
 
 bool

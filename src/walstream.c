@@ -12,6 +12,7 @@
 #include "fmgr.h"
 #include "guc.h"
 #include "receiver.h"
+#include "relay/relay.h"
 #include "sender.h"
 #include "shmem.h"
 
@@ -25,7 +26,8 @@ extern PGDLLEXPORT void _PG_init(void);
  *	  change.
  * 2. Settings, also under pg_upgrade, whose servers read configuration files
  *	  that may set them.
- * 3. The rest: shared memory, the sender's hook, the receiver's table.
+ * 3. The rest: shared memory, the sender's hook, the receiver's table; and, if
+ *	  this instance is to be one, the relay.
  */
 void
 _PG_init(void)
@@ -40,4 +42,5 @@ _PG_init(void)
 	ws_shmem_init();
 	ws_sender_init();
 	ws_receiver_init();
+	ws_relay_init();
 }

@@ -1,0 +1,213 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc_relay.c
+ *	  The settings of a relay.
+ *
+ * walstream.relay_upstream is a connection string and may hold a password.
+ * Only superusers see it.  PostgreSQL would write its value into the log where
+ * a check hook refuses it, so ours gives another message, which says less where
+ * libpq's words could quote a piece of a password; and where a reload changes
+ * it, so there the message is cut short.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "guc.h"
+#include "libpq-fe.h"
+#include "replication/slot.h"
+
+#define UPSTREAM_NAME	"walstream.relay_upstream"
+
+static emit_log_hook_type prev_emit_log = NULL;
+
+static bool walstream_relay = false;
+static char *walstream_relay_directory = NULL;
+static char *walstream_relay_upstream = NULL;
+static char *walstream_relay_slot = NULL;
+static int	walstream_relay_keep_size = 1024;
+static int	walstream_relay_keep_age = 0;
+static int	walstream_relay_max_slot_keep_size = -1;
+static int	walstream_relay_compress = WS_RELAY_COMPRESS_ZSTD;
+
+static const struct config_enum_entry compress_options[] = {
+	{"off", WS_RELAY_COMPRESS_OFF, false},
+	{"lz4", WS_RELAY_COMPRESS_LZ4, false},
+	{"zstd", WS_RELAY_COMPRESS_ZSTD, false},
+	{NULL, 0, false}
+};
+
+static bool
+check_directory(char **newval, void **extra, GucSource source)
+{
+	if ((*newval)[0] == '\0')
+	{
+		GUC_check_errdetail("The directory of the relay's WAL must have a name.");
+		return false;
+	}
+	if (strlen(*newval) >= MAXPGPATH / 2)
+	{
+		GUC_check_errdetail("The directory's name is too long.");
+		return false;
+	}
+	canonicalize_path(*newval);
+	return true;
+}
+
+/* Could a part of this connection string be a password? */
+static bool
+may_hold_password(const char *conninfo)
+{
+	return strstr(conninfo, "://") != NULL || strstr(conninfo, "pass") != NULL;
+}
+
+static bool
+check_upstream(char **newval, void **extra, GucSource source)
+{
+	char	   *error = NULL;
+	PQconninfoOption *options;
+	char	   *detail;
+
+	if ((*newval)[0] == '\0')
+		return true;
+
+	options = PQconninfoParse(*newval, &error);
+	if (options != NULL)
+	{
+		PQconninfoFree(options);
+		return true;
+	}
+
+	if (may_hold_password(*newval))
+		detail = pstrdup("It is not a valid connection string.");
+	else
+		detail = psprintf("It is not a valid connection string: %s",
+						  error != NULL ? error : "out of memory");
+	PQfreemem(error);
+	for (size_t len = strlen(detail); len > 0 && detail[len - 1] == '\n'; len--)
+		detail[len - 1] = '\0';
+
+	GUC_check_errmsg("invalid value for parameter \"%s\"", UPSTREAM_NAME);
+	GUC_check_errdetail("%s", detail);
+	GUC_check_errhint("Write it as primary_conninfo is written, for example \"host=primary.example.com port=5432 user=replicator\".");
+	pfree(detail);
+	return false;
+}
+
+static bool
+check_slot(char **newval, void **extra, GucSource source)
+{
+	return (*newval)[0] == '\0' || ReplicationSlotValidateName(*newval, WARNING);
+}
+
+/* In the postmaster, which alone reports what a reload has changed. */
+static void
+hide_changed_upstream(ErrorData *edata)
+{
+	if (edata->message_id != NULL && edata->message != NULL &&
+		strcmp(edata->message_id, "parameter \"%s\" changed to \"%s\"") == 0 &&
+		strstr(edata->message, UPSTREAM_NAME) != NULL)
+		edata->message = pstrdup("parameter \"" UPSTREAM_NAME "\" changed");
+	if (prev_emit_log)
+		prev_emit_log(edata);
+}
+
+static void
+define_what_and_where(void)
+{
+	DefineCustomBoolVariable("walstream.relay",
+							 "Makes this instance a relay of another cluster's WAL.",
+							 NULL,
+							 &walstream_relay,
+							 false,
+							 PGC_POSTMASTER, 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomStringVariable("walstream.relay_directory",
+							   "Directory in which the relay keeps the WAL.",
+							   "Relative to the data directory unless absolute.",
+							   &walstream_relay_directory,
+							   "walstream_relay",
+							   PGC_POSTMASTER, GUC_SUPERUSER_ONLY,
+							   check_directory, NULL, NULL);
+
+	DefineCustomStringVariable(UPSTREAM_NAME,
+							   "Connection string of the server whose WAL the relay receives.",
+							   NULL,
+							   &walstream_relay_upstream,
+							   "",
+							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+							   check_upstream, NULL, NULL);
+
+	DefineCustomStringVariable("walstream.relay_slot",
+							   "Replication slot that the relay uses on its upstream.",
+							   "It is created there if it is missing.",
+							   &walstream_relay_slot,
+							   "",
+							   PGC_SIGHUP, 0,
+							   check_slot, NULL, NULL);
+}
+
+static void
+define_retention(void)
+{
+	DefineCustomIntVariable("walstream.relay_keep_size",
+							"WAL that the relay keeps at least, whether a slot needs it or not.",
+							NULL,
+							&walstream_relay_keep_size,
+							1024, 0, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("walstream.relay_keep_age",
+							"Time for which the relay keeps WAL at least, whether a slot needs it or not.",
+							NULL,
+							&walstream_relay_keep_age,
+							0, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("walstream.relay_max_slot_keep_size",
+							"WAL that the relay keeps at most for its slots.",
+							"A slot that needs more is lost; -1 means no limit.",
+							&walstream_relay_max_slot_keep_size,
+							-1, -1, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("walstream.relay_compress",
+							 "How the relay compresses WAL segments that are complete.",
+							 NULL,
+							 &walstream_relay_compress,
+							 WS_RELAY_COMPRESS_ZSTD, compress_options,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+}
+
+void
+ws_guc_init_relay(void)
+{
+	define_what_and_where();
+	define_retention();
+
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = hide_changed_upstream;
+}
+
+const WsRelaySettings *
+ws_guc_relay(void)
+{
+	static WsRelaySettings settings;
+
+	settings.enabled = walstream_relay;
+	settings.directory = walstream_relay_directory;
+	settings.upstream = walstream_relay_upstream;
+	settings.slot = walstream_relay_slot;
+	settings.keep_size_mb = walstream_relay_keep_size;
+	settings.keep_age_s = walstream_relay_keep_age;
+	settings.max_slot_keep_size_mb = walstream_relay_max_slot_keep_size;
+	settings.compress = walstream_relay_compress;
+	return &settings;
+}
