@@ -38,15 +38,7 @@
 #include "access/xlog_internal.h"
 #include "pgtime.h"
 #include "pure/history.h"
-
-/* What the identity file says: a store belongs to one cluster for ever. */
-typedef struct WsStoreIdentity
-{
-	uint64		system_identifier;
-	uint32		segment_size;	/* bytes */
-	uint32		block_size;		/* of WAL, bytes */
-	uint32		major_version;	/* of PostgreSQL, such as 15 */
-} WsStoreIdentity;
+#include "pure/identity.h"
 
 /* An open store; path and identity are fixed while it is. */
 typedef struct WsStore

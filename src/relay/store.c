@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  A store's directory: its lock, its identity, and what is in it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/file_perm.h"
+#include "relay/store_file.h"
+#include "storage/fd.h"
+
+/* Room for the longest name below the store's own path. */
+#define MAX_STORE_PATH	(MAXPGPATH - 2 * WS_FILE_NAME_SIZE)
+
+/* The file with the lock, in the postmaster and inherited; -1: none */
+static int	lock_fd = -1;
+
+static void
+make_directory(const char *path)
+{
+	char		parent[MAXPGPATH];
+
+	if (strlen(path) >= MAX_STORE_PATH)
+		ereport(FATAL,
+				errcode(ERRCODE_NAME_TOO_LONG),
+				errmsg("path \"%s\" is too long", path));
+	if (MakePGDirectory(path) != 0)
+	{
+		if (errno == EEXIST)
+			return;
+		ereport(FATAL,
+				errcode_for_file_access(),
+				errmsg("could not create directory \"%s\": %m", path));
+	}
+
+	strlcpy(parent, path, MAXPGPATH);
+	get_parent_directory(parent);
+	fsync_fname_ext(parent[0] != '\0' ? parent : ".", true, false, FATAL);
+}
+
+void
+ws_store_lock(const char *path)
+{
+	char		lock_path[MAXPGPATH];
+	int			fd;
+
+	if (lock_fd >= 0)
+		return;
+	make_directory(path);
+
+	/* not handed on to programs that the server starts: close-on-exec */
+	ws_file_path(path, WS_LOCK_FILE, lock_path);
+	fd = BasicOpenFile(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | PG_BINARY);
+	if (fd < 0)
+		ereport(FATAL,
+				errcode_for_file_access(),
+				errmsg("could not open file \"%s\": %m", lock_path));
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+	{
+		if (errno == EWOULDBLOCK)
+			ereport(FATAL,
+					errcode(ERRCODE_LOCK_FILE_EXISTS),
+					errmsg("relay directory \"%s\" is in use", path),
+					errdetail("Another server, or a process left over from one, holds the lock on \"%s\".",
+							  lock_path),
+					errhint("Give each relay a directory of its own with walstream.relay_directory."));
+		ereport(FATAL,
+				errcode_for_file_access(),
+				errmsg("could not lock file \"%s\": %m", lock_path));
+	}
+	lock_fd = fd;
+}
+
+/*
+ * Look at all names: refuse what does not belong there.  True if there is WAL
+ * or a history file.
+ */
+static bool
+check_names(const char *path, uint32 segment_size)
+{
+	DIR		   *dir = AllocateDir(path);
+	struct dirent *entry;
+	bool		found = false;
+
+	while ((entry = ReadDir(dir, path)) != NULL)
+	{
+		TimeLineID	tli;
+		XLogSegNo	segno;
+		WsSegmentForm form;
+
+		switch (ws_file_classify(entry->d_name, segment_size, &tli, &segno, &form))
+		{
+			case WS_FILE_SEGMENT:
+			case WS_FILE_HISTORY:
+				found = true;
+				break;
+			case WS_FILE_TEMPORARY:
+			case WS_FILE_OTHER:
+				break;
+			case WS_FILE_UNKNOWN:
+				ereport(ERROR,
+						errcode(ERRCODE_DATA_CORRUPTED),
+						errmsg("file \"%s/%s\" does not belong in a relay directory",
+							   path, entry->d_name),
+						errhint("Move it away, or set walstream.relay_directory to the relay's own directory."));
+		}
+	}
+	FreeDir(dir);
+	return found;
+}
+
+static void
+report_identity(const char *file, WsStatus status)
+{
+	ereport(ERROR,
+			errcode(ERRCODE_DATA_CORRUPTED),
+			status == WS_E_UNEXPECTED ?
+			errmsg("file \"%s\" is of another format version", file) :
+			errmsg("file \"%s\" is damaged", file),
+			status == WS_E_UNEXPECTED ?
+			errhint("The relay directory was made by another version of walstream.") :
+			errdetail("It is refused because of: %s.", ws_status_text(status)));
+}
+
+/* This server reads WAL of its own kind only. */
+static void
+check_identity(const char *file, const WsStoreIdentity *identity)
+{
+	if (identity->major_version != PG_MAJORVERSION_NUM)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("relay directory holds WAL of PostgreSQL %u, this server is PostgreSQL %u",
+					   identity->major_version, PG_MAJORVERSION_NUM),
+				errdetail("File \"%s\" says so.", file),
+				errhint("Set walstream.relay_directory to a new directory."));
+	if (identity->block_size != XLOG_BLCKSZ)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("relay directory holds WAL with a block size of %u, this server's is %u",
+					   identity->block_size, XLOG_BLCKSZ),
+				errdetail("File \"%s\" says so.", file),
+				errhint("Use a server that was built with --with-wal-blocksize=%u.",
+						identity->block_size / 1024));
+}
+
+bool
+ws_store_open(const char *path, WsStore *store)
+{
+	char		file[MAXPGPATH];
+	char	   *content;
+	size_t		len;
+	WsStatus	status;
+
+	memset(store, 0, sizeof(*store));
+	if (strlen(path) >= MAX_STORE_PATH)
+		ereport(ERROR,
+				errcode(ERRCODE_NAME_TOO_LONG),
+				errmsg("path \"%s\" is too long", path));
+	if (!ws_file_exists(path))
+		return false;
+
+	ws_file_path(path, WS_IDENTITY_FILE, file);
+	content = ws_file_read_all(file, WS_IDENTITY_MAX_BYTES - 1, &len);
+	if (content == NULL)
+	{
+		if (check_names(path, 0))
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("relay directory \"%s\" has WAL but no file \"%s\"",
+						   path, WS_IDENTITY_FILE),
+					errhint("Restore that file, or set walstream.relay_directory to a new directory."));
+		return false;
+	}
+
+	status = ws_identity_parse(content, len, &store->identity);
+	if (status != WS_OK)
+		report_identity(file, status);
+	check_identity(file, &store->identity);
+	check_names(path, store->identity.segment_size);
+	strlcpy(store->path, path, MAXPGPATH);
+	pfree(content);
+	return true;
+}
+
+void
+ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *store)
+{
+	char		content[WS_IDENTITY_MAX_BYTES];
+	size_t		len;
+
+	if (!ws_identity_is_sane(identity))
+		elog(ERROR, "no cluster has system identifier " UINT64_FORMAT ", segment size %u, block size %u, version %u",
+			 identity->system_identifier, identity->segment_size,
+			 identity->block_size, identity->major_version);
+	check_identity(WS_IDENTITY_FILE, identity);
+	if (ws_store_open(path, store))
+		elog(ERROR, "relay directory \"%s\" has an identity already", path);
+	make_directory(path);
+
+	len = ws_identity_format(identity, content);
+	ws_file_replace(path, WS_IDENTITY_FILE, content, len);
+	strlcpy(store->path, path, MAXPGPATH);
+	store->identity = *identity;
+}
+
+/* By timeline and number, of two forms the one that counts first. */
+static int
+compare_segments(const void *a, const void *b)
+{
+	const WsSegment *x = a;
+	const WsSegment *y = b;
+
+	if (x->tli != y->tli)
+		return x->tli < y->tli ? -1 : 1;
+	if (x->segno != y->segno)
+		return x->segno < y->segno ? -1 : 1;
+	return (int) x->form - (int) y->form;
+}
+
+/* Find out a segment's size; false if the file is gone. */
+static bool
+stat_segment(const WsStore *store, const char *name, WsSegment *segment)
+{
+	char		path[MAXPGPATH];
+	struct stat st;
+
+	ws_file_path(store->path, name, path);
+	if (stat(path, &st) != 0)
+	{
+		if (errno == ENOENT)
+			return false;
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not stat file \"%s\": %m", path));
+	}
+	segment->stored_bytes = st.st_size;
+	segment->mtime = st.st_mtime;
+	return true;
+}
+
+int
+ws_store_list(const WsStore *store, WsSegment **segments)
+{
+	DIR		   *dir = AllocateDir(store->path);
+	struct dirent *entry;
+	WsSegment  *list;
+	int			room = 64;
+	int			count = 0;
+	int			kept = 0;
+
+	list = palloc(room * sizeof(WsSegment));
+	while ((entry = ReadDir(dir, store->path)) != NULL)
+	{
+		WsSegment	segment;
+
+		if (ws_file_classify(entry->d_name, store->identity.segment_size,
+							 &segment.tli, &segment.segno,
+							 &segment.form) != WS_FILE_SEGMENT ||
+			!stat_segment(store, entry->d_name, &segment))
+			continue;
+		if (count == room)
+		{
+			room *= 2;
+			list = repalloc_huge(list, room * sizeof(WsSegment));
+		}
+		list[count++] = segment;
+	}
+	FreeDir(dir);
+
+	qsort(list, count, sizeof(WsSegment), compare_segments);
+	for (int i = 0; i < count; i++)
+	{
+		if (kept > 0 && list[kept - 1].tli == list[i].tli &&
+			list[kept - 1].segno == list[i].segno)
+			continue;
+		list[kept++] = list[i];
+	}
+	*segments = list;
+	return kept;
+}

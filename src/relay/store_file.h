@@ -1,0 +1,112 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_file.h
+ *	  Files of a store: names, and making what is written to them durable.
+ *
+ * For store*.c only.  PostgreSQL's setting fsync is respected.  Where syncing
+ * fails an ERROR is raised, never PANIC: no process but the caller's relies on
+ * the file yet, and it starts again with a new one.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_STORE_FILE_H
+#define WS_STORE_FILE_H
+
+#include "store.h"
+
+#define WS_IDENTITY_FILE	"walstream.identity"
+#define WS_LOCK_FILE		"walstream.lock"
+#define WS_SPARE_FILE		"walstream.spare"
+#define WS_SLOTS_DIRECTORY	"slots"
+#define WS_SET_ASIDE_PREFIX	"before-gap."
+#define WS_TEMPORARY_SUFFIX	".tmp"
+
+/* Large enough for a name that a store uses, and ".tmp". */
+#define WS_FILE_NAME_SIZE	(MAXFNAMELEN + 16)
+
+/* What a name in a store's directory says. */
+typedef enum WsFileKind
+{
+	WS_FILE_SEGMENT,
+	WS_FILE_HISTORY,
+	WS_FILE_TEMPORARY,
+	WS_FILE_OTHER,				/* one of the others that belong there */
+	WS_FILE_UNKNOWN
+} WsFileKind;
+
+/*
+ * Classify a name.  Of a segment *tli, *segno and *form are set; without
+ * identity (segment_size 0) *segno is not.
+ */
+extern WsFileKind ws_file_classify(const char *name, uint32 segment_size,
+								   TimeLineID *tli, XLogSegNo *segno,
+								   WsSegmentForm *form);
+
+/* The path of a file in the directory, into buf of MAXPGPATH bytes. */
+extern void ws_file_path(const char *directory, const char *name, char *buf);
+
+/*
+ * The path of a segment's file.
+ */
+extern void ws_segment_path(const WsStore *store, TimeLineID tli, XLogSegNo segno,
+							WsSegmentForm form, char *buf);
+
+/* Is there such a file? */
+extern bool ws_file_exists(const char *path);
+
+/* Remove a file; it may be missing. */
+extern void ws_file_remove(const char *path);
+
+/*
+ * The whole file, palloc'd, with a zero byte behind; NULL if it is missing.
+ * An ERROR if it has more than max_len bytes.
+ */
+extern char *ws_file_read_all(const char *path, size_t max_len, size_t *len);
+
+/* All bytes at offset; 0 or errno.  Waits are reported as wait_event. */
+extern int	ws_file_write(int fd, const char *buf, size_t len, off_t offset,
+						  uint32 wait_event);
+
+/*
+ * Up to len bytes at offset: fewer only at the end of the file, -1 and errno
+ * on failure.
+ */
+extern ssize_t ws_file_read(int fd, char *buf, size_t len, off_t offset);
+
+/* Make a directory's entries durable. */
+extern void ws_directory_sync(const char *path);
+
+/*
+ * Rename a file whose content is durable, in its directory, and make that
+ * durable.  0, or errno of rename(); an ERROR if syncing fails.
+ */
+extern int	ws_file_rename(const char *directory, const char *from, const char *to);
+
+/* Write a small file durably, in place of what is there under the name. */
+extern void ws_file_replace(const char *directory, const char *name,
+							const char *content, size_t len);
+
+/* Has the device no room (or the user no quota)? */
+#define ws_errno_is_no_space(e)		((e) == ENOSPC || (e) == EDQUOT)
+
+/*----------------------------------------------------------------
+ * Allocating (store_alloc.c)
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Create the file anew with size bytes of zeros, durably but for its name.  0
+ * or errno; then there is no such file.
+ */
+extern int	ws_file_allocate(const char *path, uint32 size);
+
+/*
+ * Create the .partial file of a segment, from the spare if there is one,
+ * durably and with its name.  0, or errno for which ws_errno_is_no_space()
+ * holds; an ERROR for anything else.
+ */
+extern int	ws_segment_allocate(const WsStore *store, TimeLineID tli, XLogSegNo segno);
+
+#endif							/* WS_STORE_FILE_H */

@@ -1,0 +1,138 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_history.c
+ *	  Timeline history files in a store.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "relay/store_file.h"
+
+static void
+history_path(const WsStore *store, TimeLineID tli, char *path)
+{
+	char		name[MAXFNAMELEN];
+
+	TLHistoryFileName(name, tli);
+	ws_file_path(store->path, name, path);
+}
+
+/* Parse into a palloc'd history; an ERROR that says where it comes from. */
+static WsHistory *
+parse_history(TimeLineID tli, const char *content, size_t len, const char *source)
+{
+	WsHistory  *history = palloc(sizeof(WsHistory));
+	WsStatus	status;
+	int			line;
+
+	history->entries = palloc((WS_HISTORY_MAX_ENTRIES + 1) * sizeof(WsHistoryEntry));
+	status = ws_history_parse(tli, content, len, history, &line);
+	if (status == WS_E_TOO_LARGE)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("timeline history %s is too large", source));
+	if (status != WS_OK)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("timeline history %s is not valid", source),
+				errdetail("The first mistake is in line %d.", line));
+
+	/* most have few entries, and many may be kept */
+	history->entries = repalloc(history->entries,
+								history->count * sizeof(WsHistoryEntry));
+	return history;
+}
+
+bool
+ws_store_has_history(const WsStore *store, TimeLineID tli)
+{
+	char		path[MAXPGPATH];
+
+	if (tli == 1)
+		return true;
+	history_path(store, tli, path);
+	return ws_file_exists(path);
+}
+
+char *
+ws_store_read_history_file(const WsStore *store, TimeLineID tli, size_t *len)
+{
+	char		path[MAXPGPATH];
+	char	   *content;
+
+	history_path(store, tli, path);
+	content = ws_file_read_all(path, WS_HISTORY_MAX_BYTES, len);
+	if (content == NULL)
+		ereport(ERROR,
+				errcode(ERRCODE_UNDEFINED_FILE),
+				errmsg("could not open file \"%s\": %m", path));
+	return content;
+}
+
+WsHistory *
+ws_store_read_history(const WsStore *store, TimeLineID tli)
+{
+	char		path[MAXPGPATH];
+	char		source[MAXPGPATH + 16];
+	char	   *content;
+	size_t		len;
+	WsHistory  *history;
+
+	if (tli == 1)
+		return parse_history(tli, "", 0, "");
+
+	history_path(store, tli, path);
+	snprintf(source, sizeof(source), "file \"%s\"", path);
+	content = ws_store_read_history_file(store, tli, &len);
+	history = parse_history(tli, content, len, source);
+	pfree(content);
+	return history;
+}
+
+static bool
+histories_are_equal(const WsHistory *a, const WsHistory *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (int i = 0; i < a->count; i++)
+	{
+		if (a->entries[i].tli != b->entries[i].tli ||
+			a->entries[i].end_lsn != b->entries[i].end_lsn)
+			return false;
+	}
+	return true;
+}
+
+void
+ws_store_write_history(const WsStore *store, TimeLineID tli,
+					   const char *content, size_t len)
+{
+	char		name[MAXFNAMELEN];
+	WsHistory  *history;
+
+	if (tli == 1)
+		elog(ERROR, "timeline 1 has no history");
+	history = parse_history(tli, content, len, "from the upstream");
+	TLHistoryFileName(name, tli);
+
+	if (ws_store_has_history(store, tli))
+	{
+		WsHistory  *stored = ws_store_read_history(store, tli);
+
+		if (!histories_are_equal(history, stored))
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("history of timeline %u is not the one that is stored", tli),
+					errdetail("File \"%s/%s\" names other timelines or other positions than the upstream.",
+							  store->path, name),
+					errhint("The upstream's timeline %u is another one than that which this relay has followed: two servers have been promoted.", tli));
+
+		/* a crash may have come between its renaming and the syncing */
+		ws_directory_sync(store->path);
+		return;
+	}
+	ws_file_replace(store->path, name, content, len);
+}

@@ -1,0 +1,405 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_recover.c
+ *	  Finds what a store holds, after a stop or a crash.
+ *
+ * Closed segments are complete: they were durable before they got their names.
+ * Of the open one nothing is known but what its records say, and not even that
+ * it is on disk: after a failed fsync a system may call pages clean that never
+ * got there.  So it is written anew, and only then read.
+ *
+ * The valid end is that of the last complete record.  What is behind it in the
+ * open segment stays in the file, but is not reported; it is received again.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "relay/store_file.h"
+#include "relay/store_records.h"
+#include "storage/fd.h"
+#include "utils/wait_event.h"
+
+#define COPY_BYTES		(1024 * 1024)
+
+/* A store while it is being recovered. */
+typedef struct Recovery
+{
+	const WsStore *store;
+	uint32		segment_size;
+	WsSegment  *segments;
+	int			count;
+} Recovery;
+
+/*
+ * Remove what this process left unfinished.  The keeper's temporary files are
+ * its own: it may be at work.
+ */
+static void
+remove_temporary_files(const WsStore *store)
+{
+	static const char *const suffixes[] = {".partial.tmp", ".history.tmp", ".identity.tmp"};
+	DIR		   *dir = AllocateDir(store->path);
+	struct dirent *entry;
+
+	while ((entry = ReadDir(dir, store->path)) != NULL)
+	{
+		size_t		len = strlen(entry->d_name);
+		char		path[MAXPGPATH];
+
+		for (int i = 0; i < lengthof(suffixes); i++)
+		{
+			size_t		suffix_len = strlen(suffixes[i]);
+
+			if (len <= suffix_len ||
+				strcmp(entry->d_name + len - suffix_len, suffixes[i]) != 0)
+				continue;
+			ws_file_path(store->path, entry->d_name, path);
+			ws_file_remove(path);
+		}
+	}
+	FreeDir(dir);
+}
+
+/* Copy all of one file over another, which may be the same; 0 or errno. */
+static int
+copy_bytes(int from_fd, int to_fd, uint32 size, const char *from_path)
+{
+	char	   *buf = palloc(COPY_BYTES);
+	int			error = 0;
+
+	for (uint32 done = 0; done < size && error == 0; done += COPY_BYTES)
+	{
+		size_t		len = Min(COPY_BYTES, size - done);
+		ssize_t		got = ws_file_read(from_fd, buf, len, done);
+
+		if (got < 0)
+			ereport(ERROR,
+					errcode_for_file_access(),
+					errmsg("could not read file \"%s\": %m", from_path));
+		memset(buf + got, 0, len - got);
+		error = ws_file_write(to_fd, buf, len, done, WAIT_EVENT_WAL_WRITE);
+	}
+	pfree(buf);
+	if (error == 0 && pg_fsync(to_fd) != 0)
+		error = errno;
+	return error;
+}
+
+static int
+open_file(const char *path, int flags)
+{
+	int			fd = OpenTransientFile(path, flags | PG_BINARY);
+
+	if (fd < 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not open file \"%s\": %m", path));
+	return fd;
+}
+
+/*
+ * Write an open segment into a new file, durably with its name.  Without room
+ * for one it is written over itself: that makes every page dirty again, so that
+ * the sync that follows tells of all of them.
+ */
+static void
+rewrite_partial(const WsStore *store, const WsSegment *segment)
+{
+	char		name[WS_FILE_NAME_SIZE];
+	char		temporary[WS_FILE_NAME_SIZE];
+	char		path[MAXPGPATH];
+	char		temporary_path[MAXPGPATH];
+	int			error;
+	int			from_fd;
+	int			to_fd;
+
+	ws_segment_file_name(store, segment->tli, segment->segno, WS_SEGMENT_PARTIAL, name);
+	snprintf(temporary, sizeof(temporary), "%s" WS_TEMPORARY_SUFFIX, name);
+	ws_file_path(store->path, name, path);
+	ws_file_path(store->path, temporary, temporary_path);
+	if (segment->stored_bytes > store->identity.segment_size)
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("WAL segment file \"%s\" has an incorrect size", path),
+				errdetail("It has " UINT64_FORMAT " bytes instead of %u.",
+						  segment->stored_bytes, store->identity.segment_size));
+
+	from_fd = open_file(path, O_RDWR);
+	to_fd = open_file(temporary_path, O_CREAT | O_TRUNC | O_WRONLY);
+	error = copy_bytes(from_fd, to_fd, store->identity.segment_size, path);
+	if (CloseTransientFile(to_fd) != 0 && error == 0)
+		error = errno;
+	if (error == 0)
+		error = ws_file_rename(store->path, temporary, name);
+	if (error != 0)
+		unlink(temporary_path);
+	if (ws_errno_is_no_space(error))
+	{
+		error = copy_bytes(from_fd, from_fd, store->identity.segment_size, path);
+		ws_directory_sync(store->path);
+	}
+	CloseTransientFile(from_fd);
+	if (error != 0)
+	{
+		errno = error;
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not write file \"%s\" anew: %m", path));
+	}
+}
+
+/* Closed files of the line have their full size; an open one is the last. */
+static void
+check_line_files(const Recovery *recovery, const WsHistory *history,
+				 XLogSegNo first, XLogSegNo last)
+{
+	for (int i = 0; i < recovery->count; i++)
+	{
+		const WsSegment *segment = &recovery->segments[i];
+		char		path[MAXPGPATH];
+
+		if (segment->segno < first || segment->segno > last ||
+			segment->tli != ws_line_segment_tli(history, recovery->segment_size,
+												segment->segno))
+			continue;
+		ws_segment_path(recovery->store, segment->tli, segment->segno, segment->form, path);
+		if (segment->form == WS_SEGMENT_PARTIAL && segment->segno < last)
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("WAL segment file \"%s\" is followed by others, but not complete",
+						   path));
+		if (segment->form == WS_SEGMENT_RAW &&
+			segment->stored_bytes != recovery->segment_size)
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("WAL segment file \"%s\" has an incorrect size", path),
+					errdetail("It has " UINT64_FORMAT " bytes instead of %u.",
+							  segment->stored_bytes, recovery->segment_size));
+	}
+}
+
+/*
+ * Read on to the last complete record and return its end.  Only what is not
+ * closed may end in anything but a record.
+ */
+static XLogRecPtr
+read_to_end(WsRecords *records, XLogRecPtr begin_lsn, XLogRecPtr closed_lsn)
+{
+	XLogRecPtr	valid_lsn = begin_lsn;
+	bool		found = ws_records_seek(records, begin_lsn);
+
+	while (found && ws_records_next(records))
+	{
+		XLogRecPtr	padding;
+		XLogRecPtr	not_zero;
+
+		valid_lsn = records->xlog->EndRecPtr;
+		if (valid_lsn > closed_lsn && ws_records_is_switch(records, &padding) &&
+			!ws_records_are_zeros(records, padding, Min(valid_lsn, records->end_lsn), &not_zero))
+		{
+			valid_lsn = padding;
+			break;
+		}
+	}
+
+	if (valid_lsn < closed_lsn && records->page_lsn < closed_lsn)
+	{
+		XLogSegNo	segno;
+		char		name[MAXFNAMELEN];
+		uint32		segment_size = records->store.identity.segment_size;
+
+		XLByteToSeg(records->page_lsn, segno, segment_size);
+		XLogFileName(name, ws_line_segment_tli(records->history, segment_size, segno),
+					 segno, segment_size);
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("WAL segment %s in relay directory \"%s\" is damaged", name,
+					   records->store.path),
+				errdetail("There is no valid record behind %X/%X: %s.",
+						  LSN_FORMAT_ARGS(valid_lsn),
+						  records->message != NULL ? records->message : "unknown reason"));
+	}
+	return found ? valid_lsn : InvalidXLogRecPtr;
+}
+
+/*
+ * The valid end of the line in segments first to last, of which those before
+ * closed_lsn are closed.  Begins with the last closed segment; if no record
+ * begins in it, with an earlier one.
+ */
+static XLogRecPtr
+find_valid_end(const WsStore *store, const WsHistory *history, XLogSegNo first,
+			   XLogSegNo last, XLogRecPtr closed_lsn)
+{
+	uint32		segment_size = store->identity.segment_size;
+	XLogSegNo	segno = Max(closed_lsn / segment_size, first + 1);
+	XLogRecPtr	valid_lsn;
+
+	do
+	{
+		WsRecords  *records = ws_records_new(store, history, (last + 1) * segment_size);
+
+		segno--;
+		valid_lsn = read_to_end(records, segno * segment_size, closed_lsn);
+		ws_records_free(records);
+	} while (valid_lsn == InvalidXLogRecPtr && segno > first);
+	return valid_lsn != InvalidXLogRecPtr ? valid_lsn : first * segment_size;
+}
+
+/* The open segment turns out to be complete. */
+static void
+close_partial(const WsStore *store, TimeLineID tli, XLogSegNo segno)
+{
+	char		from[WS_FILE_NAME_SIZE];
+	char		to[WS_FILE_NAME_SIZE];
+
+	ws_segment_file_name(store, tli, segno, WS_SEGMENT_PARTIAL, from);
+	ws_segment_file_name(store, tli, segno, WS_SEGMENT_RAW, to);
+	errno = ws_file_rename(store->path, from, to);
+	if (errno != 0)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not rename file \"%s/%s\" to \"%s\": %m",
+					   store->path, from, to));
+}
+
+/* Recover the line that leads to tli, of which there is WAL. */
+static void
+recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
+			 WsStoreExtent *extent)
+{
+	const WsStore *store = recovery->store;
+	const WsSegment *segment = ws_line_last_segment(recovery->segments,
+													recovery->count, tli);
+	XLogSegNo	first;
+	XLogSegNo	last = segment->segno;
+	bool		is_open = segment->form == WS_SEGMENT_PARTIAL;
+	XLogRecPtr	closed_lsn = (is_open ? last : last + 1) * recovery->segment_size;
+
+	if (!ws_line_require_first(store, history, recovery->segments, recovery->count,
+							last, &first))
+		elog(ERROR, "segment " UINT64_FORMAT " of timeline %u has vanished", last, tli);
+	check_line_files(recovery, history, first, last);
+	if (is_open)
+		rewrite_partial(store, segment);
+	else
+		ws_directory_sync(store->path);
+
+	extent->first_tli = ws_line_segment_tli(history, recovery->segment_size, first);
+	extent->first_lsn = first * recovery->segment_size;
+	extent->tli = tli;
+	extent->end_lsn = find_valid_end(store, history, first, last, closed_lsn);
+	if (is_open && extent->end_lsn == (last + 1) * recovery->segment_size)
+		close_partial(store, tli, last);
+}
+
+/* The newest timeline of the line before its last that has WAL; 0 if none. */
+static TimeLineID
+find_parent(const Recovery *recovery, const WsHistory *history)
+{
+	for (int i = history->count - 2; i >= 0; i--)
+	{
+		if (ws_line_last_segment(recovery->segments, recovery->count,
+								 history->entries[i].tli) != NULL)
+			return history->entries[i].tli;
+	}
+	return 0;
+}
+
+bool
+ws_store_recover(const WsStore *store, WsStoreExtent *extent)
+{
+	Recovery	recovery = {.store = store,.segment_size = store->identity.segment_size};
+	WsHistory  *history;
+	TimeLineID	tli;
+
+	remove_temporary_files(store);
+	recovery.count = ws_store_list(store, &recovery.segments);
+	if (recovery.count == 0)
+		return false;
+
+	tli = recovery.segments[recovery.count - 1].tli;
+	history = ws_store_read_history(store, tli);
+	recover_line(&recovery, history, tli, extent);
+
+	/*
+	 * A timeline whose WAL does not reach its beginning says nothing that its
+	 * parent's does not say; if that has more, then nobody has followed yet.
+	 */
+	while (extent->end_lsn < ws_line_begin(history) &&
+		   (tli = find_parent(&recovery, history)) != 0)
+	{
+		WsStoreExtent parent;
+
+		history = ws_store_read_history(store, tli);
+		recover_line(&recovery, history, tli, &parent);
+		if (parent.end_lsn < extent->end_lsn)
+			break;
+		*extent = parent;
+	}
+	pfree(recovery.segments);
+	return true;
+}
+
+bool
+ws_store_find_first(const WsStore *store, TimeLineID tli, TimeLineID *first_tli,
+					XLogRecPtr *first_lsn)
+{
+	WsSegment  *segments;
+	int			count = ws_store_list(store, &segments);
+	const WsSegment *last = ws_line_last_segment(segments, count, tli);
+	WsHistory  *history;
+	XLogSegNo	first;
+	bool		found = false;
+
+	if (last != NULL)
+	{
+		history = ws_store_read_history(store, tli);
+		found = ws_line_require_first(store, history, segments, count, last->segno, &first);
+		if (found)
+		{
+			*first_tli = ws_line_segment_tli(history, store->identity.segment_size, first);
+			*first_lsn = first * store->identity.segment_size;
+		}
+	}
+	pfree(segments);
+	return found;
+}
+
+bool
+ws_store_has_record_after(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
+						  XLogRecPtr end_lsn, XLogRecPtr *last_commit_lsn,
+						  XLogRecPtr *record_end_lsn)
+{
+	WsRecords  *records;
+	bool		found = false;
+
+	*last_commit_lsn = InvalidXLogRecPtr;
+	*record_end_lsn = InvalidXLogRecPtr;
+	if (lsn >= end_lsn)
+		return false;
+
+	records = ws_records_new(store, ws_store_read_history(store, tli), end_lsn);
+	if (ws_records_seek(records, lsn))
+	{
+		while (ws_records_next(records))
+		{
+			uint8		info = XLogRecGetInfo(records->xlog) & XLOG_XACT_OPMASK;
+
+			found = true;
+			*record_end_lsn = Min(records->xlog->EndRecPtr, end_lsn);
+			if (XLogRecGetRmid(records->xlog) == RM_XACT_ID &&
+				(info == XLOG_XACT_COMMIT || info == XLOG_XACT_COMMIT_PREPARED))
+				*last_commit_lsn = *record_end_lsn;
+		}
+	}
+	ws_records_free(records);
+	return found;
+}

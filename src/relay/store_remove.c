@@ -1,0 +1,101 @@
+/*-------------------------------------------------------------------------
+ *
+ * store_remove.c
+ *	  Removes stored segments, or sets them aside.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "relay/store_file.h"
+#include "storage/fd.h"
+
+void
+ws_store_remove(const WsStore *store, TimeLineID tli, XLogSegNo segno)
+{
+	for (int form = WS_SEGMENT_PARTIAL; form <= WS_SEGMENT_LZ4; form++)
+	{
+		char		name[WS_FILE_NAME_SIZE];
+		char		path[MAXPGPATH];
+
+		ws_segment_file_name(store, tli, segno, (WsSegmentForm) form, name);
+		ws_file_path(store->path, name, path);
+		ws_file_remove(path);
+
+		/* what an interrupted compression left behind */
+		strcat(name, WS_TEMPORARY_SUFFIX);
+		ws_file_path(store->path, name, path);
+		if (form == WS_SEGMENT_ZSTD || form == WS_SEGMENT_LZ4)
+			ws_file_remove(path);
+	}
+	ws_directory_sync(store->path);
+}
+
+/* By position: oldest first, whatever the timeline. */
+static int
+compare_positions(const void *a, const void *b)
+{
+	const WsSegment *x = a;
+	const WsSegment *y = b;
+
+	if (x->segno != y->segno)
+		return x->segno < y->segno ? -1 : 1;
+	if (x->tli != y->tli)
+		return x->tli < y->tli ? -1 : 1;
+	return 0;
+}
+
+/*
+ * Move a segment in every form; a crash never leaves it in neither directory.
+ */
+static void
+move_segment(const WsStore *store, const WsSegment *segment, const char *directory)
+{
+	for (int form = WS_SEGMENT_PARTIAL; form <= WS_SEGMENT_LZ4; form++)
+	{
+		char		name[WS_FILE_NAME_SIZE];
+		char		from[MAXPGPATH];
+		char		to[MAXPGPATH];
+
+		ws_segment_file_name(store, segment->tli, segment->segno,
+							 (WsSegmentForm) form, name);
+		ws_file_path(store->path, name, from);
+		ws_file_path(directory, name, to);
+		if (rename(from, to) != 0 && errno != ENOENT)
+			ereport(ERROR,
+					errcode_for_file_access(),
+					errmsg("could not rename file \"%s\" to \"%s\": %m", from, to));
+	}
+	ws_directory_sync(directory);
+	ws_directory_sync(store->path);
+}
+
+void
+ws_store_set_aside(const WsStore *store)
+{
+	WsSegment  *segments;
+	int			count = ws_store_list(store, &segments);
+	XLogRecPtr	end_lsn;
+	char		name[WS_FILE_NAME_SIZE];
+	char		directory[MAXPGPATH];
+
+	if (count == 0)
+		return;
+	qsort(segments, count, sizeof(WsSegment), compare_positions);
+
+	/* named by where the gap begins: begun again it goes on in the same place */
+	end_lsn = (segments[count - 1].segno + 1) * store->identity.segment_size;
+	snprintf(name, sizeof(name), WS_SET_ASIDE_PREFIX "%08X-%08X", LSN_FORMAT_ARGS(end_lsn));
+	ws_file_path(store->path, name, directory);
+	if (MakePGDirectory(directory) != 0 && errno != EEXIST)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not create directory \"%s\": %m", directory));
+	ws_directory_sync(store->path);
+
+	for (int i = 0; i < count; i++)
+		move_segment(store, &segments[i], directory);
+	pfree(segments);
+}
