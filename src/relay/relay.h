@@ -21,10 +21,11 @@
 /* What the receiver is doing, in the order in which it comes about. */
 typedef enum WsRelayState
 {
-	WS_RELAY_STOPPED,			/* no receiver runs (it is about to be started) */
+	WS_RELAY_STOPPED,			/* no receiver runs (it is about to be
+								 * started) */
 	WS_RELAY_OPENING,			/* checks the store; nothing is served yet */
-	WS_RELAY_WAITING,			/* "waiting for upstream": none answers, or none
-								 * is set */
+	WS_RELAY_WAITING,			/* "waiting for upstream": none answers, or
+								 * none is set */
 	WS_RELAY_CATCHING_UP,		/* has less than the upstream had at the start */
 	WS_RELAY_STREAMING,
 	WS_RELAY_DISK_FULL,			/* keeps the connection, tries again */
@@ -42,7 +43,8 @@ typedef enum WsRelayState
 typedef struct WsRelayStatus
 {
 	WsRelayState state;
-	char		reason[WS_RELAY_TEXT];	/* of the state, for a person; "" if plain */
+	char		reason[WS_RELAY_TEXT];	/* of the state, for a person; "" if
+										 * plain */
 	pid_t		receiver_pid;	/* 0: none */
 	pid_t		keeper_pid;
 
@@ -96,7 +98,7 @@ extern const char *ws_relay_state_name(WsRelayState state);
  */
 extern bool ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
 
-/* The open store; false while it is not open. */
+/* The open store, which may hold no WAL yet; false while it is not open. */
 extern bool ws_relay_get_store(WsStore *store);
 
 /* Raise or clear a request and wake the receiver. */
@@ -128,10 +130,24 @@ extern PGDLLEXPORT void walstream_relay_keeper_main(Datum arg);
  */
 extern void ws_relay_worker_begin(bool keeper);
 
+/* In a worker that ends: was it asked to, by SIGTERM? */
+extern bool ws_relay_worker_was_told_to_end(void);
+
+/*
+ * Held by the one worker that moves or replaces files of the store: the keeper
+ * while it compresses or removes a segment, the receiver while it recovers or
+ * sets the store aside.  Waits, and checks for interrupts; given back on exit.
+ */
+extern void ws_relay_lock_store(void);
+extern void ws_relay_unlock_store(void);
+
 /* Receiver only; reason NULL for none. */
 extern void ws_relay_set_state(WsRelayState state, const char *reason);
 
-/* Receiver only: the store was opened, or holds its first bytes. */
+/*
+ * Receiver only: the store was opened, or holds its first bytes.  extent NULL:
+ * it holds no WAL (any more).  A position told before is not taken back.
+ */
 extern void ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent);
 
 /*
@@ -144,6 +160,8 @@ extern void ws_relay_publish_position(TimeLineID tli, XLogRecPtr received_lsn,
 extern void ws_relay_set_upstream(const char *host, int port, int version);
 extern void ws_relay_set_upstream_lsn(XLogRecPtr lsn, TimestampTz message_time);
 extern void ws_relay_note_error(const char *message);
+
+/* Receiver only: a connection was made; the first is not counted as one more. */
 extern void ws_relay_count_reconnect(void);
 
 /* Receiver only: is this asked for?  take: and is hereby answered. */

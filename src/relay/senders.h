@@ -87,6 +87,14 @@ extern XLogRecPtr ws_senders_oldest_send_lsn(void);
  */
 extern WsFeedback ws_senders_feedback(int *connected);
 
+extern bool ws_feedback_equals(WsFeedback a, WsFeedback b);
+
+/* An epoch without xid is nothing. */
+extern WsFeedback ws_feedback_normalize(WsFeedback feedback);
+
+/* Of two downstreams' feedback, what keeps enough for both. */
+extern WsFeedback ws_feedback_older(WsFeedback a, WsFeedback b);
+
 extern const char *ws_sender_state_name(WsSenderState state);
 
 #endif							/* WS_SENDERS_H */

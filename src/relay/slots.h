@@ -69,8 +69,10 @@ extern void ws_slots_drop_temporary(void);
 
 /*
  * The slot that this process has acquired: its downstream has flushed up to
- * lsn.  Written to the file at once if a segment boundary was passed, else at
- * most once a second; what the keeper goes by is what was made durable.
+ * lsn.  A position that holds more than before is written to the file at once,
+ * others as soon as a segment boundary was passed, else at most once a second;
+ * what the keeper goes by is what was made durable.  That it cannot be written
+ * is logged only: the slot then holds more for longer.
  */
 extern void ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn);
 
@@ -88,8 +90,15 @@ extern int	ws_slots_snapshot(WsSlotSnapshot **slots);
 extern XLogRecPtr ws_slots_oldest_lsn(void);
 
 /*
- * Keeper: WAL before lsn is going to be removed.  Slots that need it become
- * lost, durably; their users are told with SIGTERM, and it is logged.  Returns
+ * Keeper: how much of the WAL before wanted_lsn may be removed now; what is
+ * returned is a segment's start.  Slots hold the rest back.  From now on no
+ * slot can be made, or moved back, to a position before it.
+ */
+extern XLogRecPtr ws_slots_allow_removal(const WsStore *store, XLogRecPtr wanted_lsn);
+
+/*
+ * Keeper: WAL before lsn is going to be removed, or has been.  Slots that need
+ * it become lost; their users are told with SIGTERM, and it is logged.  Returns
  * when no user of such a slot is left.
  */
 extern void ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn);

@@ -1,0 +1,262 @@
+/*-------------------------------------------------------------------------
+ *
+ * relay.c
+ *	  Makes an instance a relay: checks that it can be one and starts its
+ *	  workers.
+ *
+ * What can be known before the server accepts connections is checked in
+ * _PG_init and stops the start, so that an operator does not find out in the
+ * hour of need that nothing was received.
+ *
+ * The workers are static: the postmaster starts them again whenever they end.
+ * How soon is decided here, in the worker that was started, because the
+ * postmaster knows only one fixed pause.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <sys/stat.h>
+
+#include "access/xlog.h"
+#include "guc.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "relay.h"
+#include "relay_shared.h"
+#include "replication/walsender.h"
+#include "senders.h"
+#include "serve.h"
+#include "shmem.h"
+#include "slots.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/timestamp.h"
+
+#define RECEIVER_NAME	"walstream relay receiver"
+#define KEEPER_NAME		"walstream relay keeper"
+
+/* A worker that has failed waits this long, doubled each time ... */
+#define MIN_BACKOFF_MS	1000
+#define MAX_BACKOFF_MS	60000
+/* ... until one of them has worked for this long. */
+#define GOOD_WORK_MS	60000
+
+static emit_log_hook_type prev_emit_log = NULL;
+static WsRelayWorker my_worker;
+static TimestampTz work_began = 0;	/* 0: the back-off is not over */
+
+/* The error that ends this worker, if it was told of one. */
+static int	fatal_sqlstate = 0;
+
+bool
+ws_relay_enabled(void)
+{
+	return ws_guc_relay()->enabled;
+}
+
+/* A standby's own WAL comes from elsewhere, and it may be promoted. */
+static void
+check_not_standby(void)
+{
+	static const char *const signal_files[] = {"standby.signal", "recovery.signal"};
+	struct stat statbuf;
+
+	for (int i = 0; i < lengthof(signal_files); i++)
+	{
+		if (stat(signal_files[i], &statbuf) == 0)
+			ereport(FATAL,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("a standby cannot be a relay"),
+					 errdetail("There is a file \"%s\" in the data directory.",
+							   signal_files[i]),
+					 errhint("Make the relay of a new cluster, created with initdb, or set walstream.relay to off.")));
+	}
+}
+
+static void
+check_settings(void)
+{
+	if (wal_level < WAL_LEVEL_REPLICA)
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a relay cannot run with wal_level \"minimal\""),
+				 errhint("Set wal_level to \"replica\" on this instance, or walstream.relay to off.")));
+	if (max_wal_senders == 0)
+		ereport(FATAL,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a relay cannot serve anybody with max_wal_senders 0"),
+				 errhint("Set max_wal_senders on this instance to the number of standbys and other receivers that will be connected at once.")));
+}
+
+/*
+ * PostgreSQL only logs that there is no room for a worker, and starts without.
+ */
+static void
+register_worker(const char *name, const char *function, int flags)
+{
+	BackgroundWorker worker = {0};
+
+	strlcpy(worker.bgw_name, name, BGW_MAXLEN);
+	strlcpy(worker.bgw_type, name, BGW_MAXLEN);
+	strlcpy(worker.bgw_library_name, "walstream", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, function, BGW_MAXLEN);
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | flags;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = 0;
+	RegisterBackgroundWorker(&worker);
+
+	if (!ws_worker_is_registered(name))
+		ereport(FATAL,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("max_worker_processes is too small for a relay"),
+				 errdetail("There is no room for the background worker \"%s\" among %d.",
+						   name, max_worker_processes),
+				 errhint("Increase max_worker_processes on this instance; the relay needs two, beside those of PostgreSQL and other modules.")));
+}
+
+static Size
+lock_shmem_size(void)
+{
+	return 0;
+}
+
+/*
+ * Not done in _PG_init, which also runs for "postgres -C", beside a server that
+ * is up.
+ */
+static void
+lock_store(void)
+{
+	ws_store_lock(ws_guc_relay()->directory);
+}
+
+void
+ws_relay_init(void)
+{
+	if (!ws_relay_enabled() || !IsPostmasterEnvironment)
+		return;
+
+	check_not_standby();
+	check_settings();
+	register_worker(RECEIVER_NAME, "walstream_relay_receiver_main",
+					BGWORKER_BACKEND_DATABASE_CONNECTION);
+	register_worker(KEEPER_NAME, "walstream_relay_keeper_main", 0);
+
+	ws_shmem_add(lock_shmem_size, lock_store);
+	ws_shmem_add(ws_relay_shmem_size, ws_relay_shmem_init);
+	ws_shmem_add(ws_senders_shmem_size, ws_senders_shmem_init);
+	ws_shmem_add(ws_slots_shmem_size, ws_slots_shmem_init);
+
+	ws_serve_init();
+}
+
+/*
+ * emit_log_hook of a worker: an error that it does not survive is kept for
+ * walstream_relay.last_error.
+ */
+static void
+note_fatal_error(ErrorData *edata)
+{
+	if (edata->elevel >= ERROR)
+	{
+		char		message[WS_RELAY_TEXT];
+
+		fatal_sqlstate = edata->sqlerrcode;
+		if (edata->sqlerrcode != ERRCODE_ADMIN_SHUTDOWN)
+		{
+			snprintf(message, sizeof(message), "%s%s%s",
+					 edata->message ? edata->message : "missing error text",
+					 edata->detail ? ": " : "",
+					 edata->detail ? edata->detail : "");
+			ws_relay_note_error(message);
+		}
+	}
+	if (prev_emit_log)
+		prev_emit_log(edata);
+}
+
+bool
+ws_relay_worker_was_told_to_end(void)
+{
+	return fatal_sqlstate == ERRCODE_ADMIN_SHUTDOWN;
+}
+
+/*
+ * What was claimed is given back, and a failure counted.  Being told to end
+ * is none.
+ */
+static void
+end_worker(int code, Datum arg)
+{
+	bool		failed = code != 0 && !ws_relay_worker_was_told_to_end();
+	bool		worked = work_began != 0 &&
+		TimestampDifferenceExceeds(work_began, GetCurrentTimestamp(), GOOD_WORK_MS);
+
+	ws_relay_shared_end_worker(my_worker, failed, worked,
+							   fatal_sqlstate == ERRCODE_DISK_FULL);
+}
+
+/*
+ * Wait until the back-off is over, somebody asks for something, or the
+ * configuration is reloaded, which may have mended what failed.
+ */
+static void
+wait_for_backoff(int failures, TimestampTz failed_at)
+{
+	uint32		requests = ws_relay_shared_requests();
+	TimestampTz until;
+	int			delay_ms = MIN_BACKOFF_MS;
+
+	if (failures == 0)
+		return;
+	for (int i = 1; i < failures && delay_ms < MAX_BACKOFF_MS; i++)
+		delay_ms *= 2;
+	until = TimestampTzPlusMilliseconds(failed_at, Min(delay_ms, MAX_BACKOFF_MS));
+
+	while (!ConfigReloadPending &&
+		   ws_relay_shared_requests() == requests)
+	{
+		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+															  until);
+
+		if (left_ms <= 0)
+			break;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 left_ms, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+void
+ws_relay_worker_begin(bool keeper)
+{
+	int			failures;
+	TimestampTz failed_at;
+
+	my_worker = keeper ? WS_RELAY_KEEPER : WS_RELAY_RECEIVER;
+	before_shmem_exit(end_worker, 0);
+	failures = ws_relay_shared_begin_worker(my_worker, &failed_at);
+
+	prev_emit_log = emit_log_hook;
+	emit_log_hook = note_fatal_error;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	wait_for_backoff(failures, failed_at);
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+	work_began = GetCurrentTimestamp();
+}

@@ -1,0 +1,219 @@
+/*-------------------------------------------------------------------------
+ *
+ * slots_file.c
+ *	  The durable files of relay slots, in the store's directory slots/.
+ *
+ * A file is written under a temporary name, fsynced and renamed, and the
+ * directory fsynced, so that after a crash it is the old or the new one.  A
+ * slot's owner alone writes or removes its file.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/file_perm.h"
+#include "replication/slot.h"
+#include "slots_shared.h"
+#include "storage/fd.h"
+
+/* How a name ends that is not a slot's yet. */
+#define TMP_SUFFIX ".tmp"
+
+static void
+make_directory_path(const WsStore *store, char *path)
+{
+	snprintf(path, MAXPGPATH, "%s/slots", store->path);
+}
+
+static void
+make_file_path(const WsStore *store, const char *name, const char *suffix,
+			   char *path)
+{
+	snprintf(path, MAXPGPATH, "%s/slots/%s%s", store->path, name, suffix);
+}
+
+/* Write a new file durably under a name that may be lost. */
+static bool
+write_tmp(const char *path, const char *content, size_t len, int elevel)
+{
+	int			fd;
+	bool		done;
+
+	fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
+	if (fd < 0)
+	{
+		ereport(elevel,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\": %m", path)));
+		return false;
+	}
+
+	errno = 0;
+	done = write(fd, content, len) == (ssize_t) len;
+	if (!done)
+	{
+		/* if write didn't set errno, assume problem is no disk space */
+		if (errno == 0)
+			errno = ENOSPC;
+	}
+	else
+		done = pg_fsync(fd) == 0;
+
+	if (!done)
+	{
+		int			save_errno = errno;
+
+		CloseTransientFile(fd);
+		unlink(path);
+		errno = save_errno;
+		ereport(elevel,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", path)));
+		return false;
+	}
+	CloseTransientFile(fd);
+	return true;
+}
+
+bool
+ws_slot_file_write(const WsStore *store, const WsSlotFile *file, int elevel)
+{
+	char		directory[MAXPGPATH];
+	char		path[MAXPGPATH];
+	char		tmp_path[MAXPGPATH];
+	char		content[WS_SLOTFILE_MAX_BYTES];
+	size_t		len = ws_slotfile_format(file, content);
+
+	make_directory_path(store, directory);
+	make_file_path(store, file->name, "", path);
+	make_file_path(store, file->name, TMP_SUFFIX, tmp_path);
+
+	if (!write_tmp(tmp_path, content, len, elevel))
+		return false;
+	if (rename(tmp_path, path) < 0)
+	{
+		ereport(elevel,
+				(errcode_for_file_access(),
+				 errmsg("could not rename file \"%s\" to \"%s\": %m",
+						tmp_path, path)));
+		return false;
+	}
+	return fsync_fname_ext(directory, true, false, elevel) == 0;
+}
+
+void
+ws_slot_file_remove(const WsStore *store, const char *name)
+{
+	char		directory[MAXPGPATH];
+	char		path[MAXPGPATH];
+
+	make_directory_path(store, directory);
+	make_file_path(store, name, "", path);
+	if (unlink(path) < 0 && errno != ENOENT)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not remove file \"%s\": %m", path)));
+	fsync_fname(directory, true);
+}
+
+/* Read a slot's file; an ERROR that names it if it is not sound. */
+static void
+read_file(const WsStore *store, const char *name, WsSlotFile *file)
+{
+	char		path[MAXPGPATH];
+	char		content[WS_SLOTFILE_MAX_BYTES + 1];
+	int			fd;
+	ssize_t		len;
+	WsStatus	status;
+
+	make_file_path(store, name, "", path);
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", path)));
+	len = read(fd, content, sizeof(content));
+	if (len < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", path)));
+	CloseTransientFile(fd);
+
+	status = ws_slotfile_parse(content, len, file);
+	if (status != WS_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("relay slot file \"%s\" is damaged", path),
+				 errdetail("It is refused: %s.", ws_status_text(status)),
+				 errhint("To go on without this slot, remove the file; its downstream may then need a new base backup.")));
+	if (strcmp(file->name, name) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("relay slot file \"%s\" belongs to slot \"%s\"",
+						path, file->name),
+				 errhint("Give it its own name again, or remove it.")));
+}
+
+/* The directory may be missing in a store that never had a slot. */
+static void
+make_directory(const WsStore *store, const char *directory)
+{
+	if (MakePGDirectory(directory) == 0)
+		fsync_fname(store->path, true);
+	else if (errno != EEXIST)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create directory \"%s\": %m", directory)));
+}
+
+int
+ws_slot_files_read(const WsStore *store, WsSlotFile **files)
+{
+	WsSlotFile *result = palloc0(sizeof(WsSlotFile) * Max(max_replication_slots, 1));
+	int			count = 0;
+	char		directory[MAXPGPATH];
+	char		path[MAXPGPATH];
+	DIR		   *dir;
+	struct dirent *entry;
+
+	make_directory_path(store, directory);
+	make_directory(store, directory);
+
+	/* a rename may have been seen by us and not be on disk yet */
+	fsync_fname(directory, true);
+
+	dir = AllocateDir(directory);
+	while ((entry = ReadDir(dir, directory)) != NULL)
+	{
+		size_t		len = strlen(entry->d_name);
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (len > strlen(TMP_SUFFIX) &&
+			strcmp(entry->d_name + len - strlen(TMP_SUFFIX), TMP_SUFFIX) == 0)
+		{
+			make_file_path(store, entry->d_name, "", path);
+			if (unlink(path) < 0)
+				ereport(ERROR,
+						(errcode_for_file_access(),
+						 errmsg("could not remove file \"%s\": %m", path)));
+			continue;
+		}
+		if (count >= max_replication_slots)
+			ereport(ERROR,
+					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					 errmsg("directory \"%s\" holds more relay slots than max_replication_slots (currently %d)",
+							directory, max_replication_slots),
+					 errhint("Raise \"max_replication_slots\" on the relay, which needs a restart.")));
+		read_file(store, entry->d_name, &result[count++]);
+	}
+	FreeDir(dir);
+
+	*files = result;
+	return count;
+}
