@@ -10,8 +10,9 @@
  * stays theirs.
  *
  * The state of a connection is found by the address of its WalReceiverConn.
- * Only receivers have one: other processes that use the table, such as a
- * backend in CREATE SUBSCRIPTION, get the functions as they were.
+ * Only receivers have one: walreceivers, apply workers, and a process that has
+ * called ws_receiver_enable().  Others that use the table, such as a backend in
+ * CREATE SUBSCRIPTION, get the functions as they were.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -50,7 +51,7 @@ typedef struct Receiver
 	/* WS_MODE_UNDECIDED if compression was asked for, else why not */
 	WsPeerMode	mode;
 	WsAccept	asked;
-	WsDecoder  *decoder;		/* NULL if not asked */
+	WsDecoder  *decoder;		/* NULL if not asked, or not streamed yet */
 
 	/*
 	 * From startstreaming to endstreaming.  Outside of it rows of a COPY come
@@ -68,6 +69,8 @@ typedef struct Receiver
 
 static WalReceiverFunctionsType *stock = NULL;
 static WalReceiverFunctionsType decorated;
+static bool enabled = false;	/* ws_receiver_enable() was called */
+static int	upstream_segment_size = 0;	/* 0: as this server's */
 static dlist_head receivers = DLIST_STATIC_INIT(receivers);
 
 static Receiver *
@@ -137,7 +140,32 @@ may_ask(bool logical, WsUpstreamKey way, WsUpstreamKey stream)
 	return WS_MODE_UNDECIDED;
 }
 
-/* Remember a connection and make what it needs to stream. */
+/* Make what decodes the stream that has been asked for. */
+static void
+make_decoder(Receiver *receiver)
+{
+	WsCodecParams params = {0};
+	MemoryContextCallback *callback;
+
+	params.logical = receiver->logical;
+	params.wal_block_size = XLOG_BLCKSZ;
+	params.wal_segment_size = upstream_segment_size != 0 ?
+		upstream_segment_size : wal_segment_size;
+	params.wal_page_magic = XLOG_PAGE_MAGIC;
+	receiver->decoder = ws_decoder_new(&params, &receiver->asked);
+	if (receiver->decoder == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed while creating the decoder of a replication stream.")));
+
+	callback = MemoryContextAlloc(receiver->context, sizeof(MemoryContextCallback));
+	callback->func = free_decoder;
+	callback->arg = receiver;
+	MemoryContextRegisterResetCallback(receiver->context, callback);
+}
+
+/* Remember a connection. */
 static void
 register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 				  WsUpstreamKey stream, WsPeerMode mode, const char *accept)
@@ -156,27 +184,7 @@ register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 	receiver->mode = mode;
 
 	if (mode == WS_MODE_UNDECIDED)
-	{
-		WsCodecParams params = {0};
-		MemoryContextCallback *callback;
-
-		params.logical = logical;
-		params.wal_block_size = XLOG_BLCKSZ;
-		params.wal_segment_size = wal_segment_size;
-		params.wal_page_magic = XLOG_PAGE_MAGIC;
 		receiver->asked = ws_accept_parse(accept);
-		receiver->decoder = ws_decoder_new(&params, &receiver->asked);
-		if (receiver->decoder == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY),
-					 errmsg("out of memory"),
-					 errdetail("Failed while creating the decoder of a replication stream.")));
-
-		callback = MemoryContextAlloc(context, sizeof(MemoryContextCallback));
-		callback->func = free_decoder;
-		callback->arg = receiver;
-		MemoryContextRegisterResetCallback(context, callback);
-	}
 
 	dlist_push_head(&receivers, &receiver->node);
 	if (!exit_registered)
@@ -266,7 +274,8 @@ receiver_connect(WS_CONNECT_PARAMS)
 	char	   *with_accept = NULL;
 	WalReceiverConn *conn;
 
-	if (!WS_CONNECT_REPLICATES || !(AmWalReceiverProcess() || IsLogicalWorker()))
+	if (!WS_CONNECT_REPLICATES ||
+		!(AmWalReceiverProcess() || IsLogicalWorker() || enabled))
 		return (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
 
 	way = ws_upstream_key(conninfo, NULL);
@@ -344,6 +353,14 @@ announce_decoder_news(Receiver *receiver)
 			 hello->reason, spec);
 }
 
+static WsPeerRole
+receiver_role(Receiver *receiver)
+{
+	if (receiver->logical)
+		return WS_ROLE_LOGICAL_RECEIVER;
+	return enabled ? WS_ROLE_RELAY_RECEIVER : WS_ROLE_PHYSICAL_RECEIVER;
+}
+
 static void
 receiver_begin_stream(Receiver *receiver)
 {
@@ -353,9 +370,7 @@ receiver_begin_stream(Receiver *receiver)
 	receiver->announced = false;
 	if (receiver->peer == NULL)
 	{
-		receiver->peer = ws_peer_claim(receiver->logical ?
-									   WS_ROLE_LOGICAL_RECEIVER : WS_ROLE_PHYSICAL_RECEIVER,
-									   receiver->name);
+		receiver->peer = ws_peer_claim(receiver_role(receiver), receiver->name);
 		if (receiver->peer == NULL)
 			ereport(WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -363,8 +378,10 @@ receiver_begin_stream(Receiver *receiver)
 		receiver->feed.shared = ws_peer_counters(receiver->peer);
 	}
 
-	if (receiver->decoder != NULL)
+	if (receiver->mode == WS_MODE_UNDECIDED)
 	{
+		if (receiver->decoder == NULL)
+			make_decoder(receiver);
 		ws_decoder_begin(receiver->decoder);
 		ws_peer_set_mode(receiver->peer, WS_MODE_UNDECIDED, WS_REASON_NONE, none);
 	}
@@ -508,6 +525,18 @@ receiver_disconnect(WalReceiverConn *conn)
 		MemoryContextDelete(receiver->context);
 	}
 	(stock->walrcv_disconnect) (conn);
+}
+
+void
+ws_receiver_enable(void)
+{
+	enabled = true;
+}
+
+void
+ws_receiver_set_segment_size(int segment_size)
+{
+	upstream_segment_size = segment_size;
 }
 
 void

@@ -1,0 +1,159 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull.h
+ *	  The parts of the relay's receiver, for each other.
+ *
+ *	pull.c				what it does next, and the waiting in between
+ *	pull_upstream.c		connecting, and whether this is our upstream
+ *	pull_plan.c			where on which timeline to go on
+ *	pull_stream.c		storing what is streamed of one timeline
+ *	pull_reply.c		status updates and feedback
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_PULL_H
+#define WS_PULL_H
+
+#include "relay.h"
+#include "replication/walreceiver.h"
+
+/* How a connection, or a stream in it, ended; errors end the worker. */
+typedef enum WsPullEnd
+{
+	WS_PULL_NEXT,				/* stream: look where to go on, same
+								 * connection */
+	WS_PULL_RETRY,				/* connect again, after a pause */
+	WS_PULL_CHANGED,			/* the settings have changed, or a pause is
+								 * asked for: connect again at once */
+	WS_PULL_DIVERGED,			/* state and reason are set: ... */
+	WS_PULL_GAP					/* ... wait for an operator */
+} WsPullEnd;
+
+/* The receiver; one, in its process. */
+typedef struct WsPull
+{
+	/* settings in use, in TopMemoryContext */
+	char	   *upstream;
+	char	   *slot;
+
+	/* the store, and up to where it is durable on the timeline to go on with */
+	bool		store_is_open;
+	WsStore		store;
+	bool		has_wal;
+	TimeLineID	tli;
+	XLogRecPtr	end_lsn;
+	TimeLineID	published_tli;	/* the newest that is served; 0: none.  A
+								 * newer one than tli on the way from a common
+								 * ancestor */
+
+	/* what an operator has allowed, for the next connection */
+	bool		follow_allowed;
+	bool		restart_allowed;
+
+	int			attempts;		/* to go on that have failed, in a row */
+
+	/*
+	 * The connection, NULL without one; all it needs is in the context, which
+	 * is reset with it.
+	 */
+	MemoryContext context;
+	WalReceiverConn *conn;
+	uint64		upstream_identifier;
+	TimeLineID	upstream_tli;
+	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
+	int			segment_size;	/* bytes */
+	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid
+								 * without one */
+} WsPull;
+
+/* Where streaming is to begin. */
+typedef struct WsPullStart
+{
+	TimeLineID	tli;
+	XLogRecPtr	begin_lsn;		/* a segment's start */
+	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
+	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
+	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
+								 * Invalid if it is on it */
+} WsPullStart;
+
+/*----------------------------------------------------------------
+ * pull.c
+ *----------------------------------------------------------------
+ */
+
+/* Has something been asked for that ends the connection? */
+extern bool ws_pull_must_end(WsPull *pull);
+
+/* Set the state, and the process title to go with it. */
+extern void ws_pull_set_state(WsRelayState state, const char *reason);
+
+/*----------------------------------------------------------------
+ * pull_upstream.c
+ *----------------------------------------------------------------
+ */
+
+/* False if no host answers or lets us in: *error is palloc'd. */
+extern bool ws_pull_connect(WsPull *pull, char **error);
+extern void ws_pull_disconnect(WsPull *pull);
+
+/* Ask the upstream where it is. */
+extern void ws_pull_identify(WsPull *pull);
+
+/*
+ * Refuse an upstream whose WAL cannot be ours, by ERROR; then see to the slot.
+ */
+extern void ws_pull_check_upstream(WsPull *pull);
+
+/*----------------------------------------------------------------
+ * pull_plan.c
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Make the upstream's history durable and decide where to begin: WS_PULL_NEXT
+ * and *start.  Begins a new range where there is no WAL, or that is allowed.
+ */
+extern WsPullEnd ws_pull_plan(WsPull *pull, WsPullStart *start);
+
+/*----------------------------------------------------------------
+ * pull_stream.c
+ *----------------------------------------------------------------
+ */
+
+/* Receive one timeline until it or the connection ends. */
+extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPullStart *start);
+
+/*
+ * The process ends, in order or not: keep what has arrived, and tell the
+ * upstream if reply is set.
+ */
+extern void ws_pull_stream_finish(WsPull *pull, bool reply);
+
+/*----------------------------------------------------------------
+ * pull_reply.c
+ *----------------------------------------------------------------
+ */
+
+/* With a new connection or timeline: nothing has been told yet. */
+extern void ws_pull_reply_begin(WalReceiverConn *conn);
+
+/*
+ * Tell the positions if they have changed, wal_receiver_status_interval has
+ * passed, or force is set; with ping, the upstream is to answer.
+ */
+extern void ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
+						  XLogRecPtr flushed_lsn, bool force, bool ping);
+
+/*
+ * Tell what downstreams and slots need, if that has changed or
+ * wal_receiver_status_interval has passed.
+ */
+extern void ws_pull_feedback(WalReceiverConn *conn);
+
+/* When a reply is due even if nothing happens. */
+extern TimestampTz ws_pull_reply_due(void);
+
+#endif							/* WS_PULL_H */

@@ -1,0 +1,363 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull_plan.c
+ *	  Decides where on which timeline the relay's receiver goes on.
+ *
+ * The upstream's history, made durable before anything is asked of a timeline,
+ * is laid beside what is stored.  Where the upstream left a timeline before the
+ * end of what we have of it, our bytes past that point are harmless as long
+ * as no complete record is among them; if one is, somebody may have been told
+ * that it is safe, and an operator has to decide.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "pull.h"
+#include "slots.h"
+#include "utils/memutils.h"
+
+static XLogRecPtr
+segment_start(const WsPull *pull, XLogRecPtr lsn)
+{
+	return lsn - lsn % pull->segment_size;
+}
+
+/* Parse a history file that the upstream has sent. */
+static WsHistory *
+parse_history(TimeLineID tli, const char *content, size_t len)
+{
+	WsHistory  *history = palloc(sizeof(WsHistory));
+	int			line;
+
+	history->entries = palloc(sizeof(WsHistoryEntry) * (WS_HISTORY_MAX_ENTRIES + 1));
+	if (ws_history_parse(tli, content, len, history, &line) != WS_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent an invalid history file of timeline %u", tli),
+				 errdetail("Line %d cannot be used.", line)));
+	return history;
+}
+
+static char *
+fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
+{
+	char		expected[MAXFNAMELEN];
+	char	   *name;
+	char	   *content;
+	int			size;
+
+	walrcv_readtimelinehistoryfile(pull->conn, tli, &name, &content, &size);
+	TLHistoryFileName(expected, tli);
+	if (strcmp(name, expected) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent history file \"%s\" instead of \"%s\"",
+						name, expected)));
+	*len = size;
+	return content;
+}
+
+/*
+ * One that is not in the upstream's line: downstreams ask for all of them, as
+ * walreceivers do, but the upstream need not have it.
+ */
+static void
+fetch_other_history(WsPull *pull, TimeLineID tli)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		size_t		len;
+		char	   *content = fetch_history(pull, tli, &len);
+
+		ws_store_write_history(&pull->store, tli, content, len);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+
+		/* what the store says is not to be passed over */
+		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		ereport(DEBUG1,
+				(errmsg_internal("upstream has no history of timeline %u: %s",
+								 tli, error->message)));
+	}
+	PG_END_TRY();
+}
+
+static bool
+equal_histories(const WsHistory *a, const WsHistory *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (int i = 0; i < a->count; i++)
+	{
+		if (a->entries[i].tli != b->entries[i].tli ||
+			a->entries[i].end_lsn != b->entries[i].end_lsn)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Store the history files up to the upstream's timeline.  NULL if the
+ * upstream's own is not the one that is stored.
+ */
+static WsHistory *
+receive_histories(WsPull *pull)
+{
+	TimeLineID	tli = pull->upstream_tli;
+	WsHistory  *history;
+	char	   *content;
+	size_t		len;
+
+	if (tli == 1)
+		return parse_history(1, "", 0);
+
+	content = fetch_history(pull, tli, &len);
+	history = parse_history(tli, content, len);
+	if (ws_store_has_history(&pull->store, tli))
+		return equal_histories(history, ws_store_read_history(&pull->store, tli)) ?
+			history : NULL;
+
+	/* the ancestors' first: a timeline whose file is there has them all */
+	for (TimeLineID other = 2; other < tli; other++)
+	{
+		XLogRecPtr	end_lsn;
+		TimeLineID	next_tli;
+
+		if (ws_store_has_history(&pull->store, other))
+			continue;
+		if (ws_history_find(history, other, &end_lsn, &next_tli))
+		{
+			char	   *ancestor;
+			size_t		ancestor_len;
+
+			ancestor = fetch_history(pull, other, &ancestor_len);
+			ws_store_write_history(&pull->store, other, ancestor, ancestor_len);
+		}
+		else if (tli - other <= WS_HISTORY_MAX_ENTRIES)
+			fetch_other_history(pull, other);
+	}
+	ws_store_write_history(&pull->store, tli, content, len);
+	return history;
+}
+
+/* A new store begins where the slot does, or with what comes now. */
+static void
+begin_range(WsPull *pull, const WsHistory *history, WsPullStart *start)
+{
+	XLogRecPtr	lsn = XLogRecPtrIsInvalid(pull->slot_lsn) ?
+		pull->upstream_lsn : pull->slot_lsn;
+	TimeLineID	next_tli;
+
+	for (int i = 0; i < history->count; i++)
+	{
+		start->tli = history->entries[i].tli;
+		if (history->entries[i].end_lsn > lsn)
+			break;
+	}
+	start->begin_lsn = segment_start(pull, lsn);
+	start->stored_lsn = start->begin_lsn;
+	start->publish_lsn = start->begin_lsn;
+	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
+}
+
+/* What is stored no longer is, and the next range will be another. */
+static void
+set_range_aside(WsPull *pull, XLogRecPtr begin_lsn)
+{
+	ereport(LOG,
+			(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
+					LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
+					LSN_FORMAT_ARGS(begin_lsn))));
+	pull->has_wal = false;
+	pull->published_tli = 0;
+	ws_relay_publish_store(&pull->store, NULL);
+	ws_slots_invalidate_before(&pull->store, begin_lsn);
+	ws_relay_lock_store();
+	ws_store_set_aside(&pull->store);
+	ws_relay_unlock_store();
+}
+
+static WsPullEnd
+be_behind(const char *reason)
+{
+	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_relay_note_error(reason);
+	return WS_PULL_RETRY;
+}
+
+static WsPullEnd
+diverge(const char *reason, const char *hint)
+{
+	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("relay stops receiving: the upstream's WAL is not a continuation of what is stored"),
+			 errdetail("%s.", reason),
+			 errhint("%s", hint)));
+	return WS_PULL_DIVERGED;
+}
+
+static WsPullEnd
+diverge_unless_followed(WsPull *pull, const char *reason)
+{
+	if (pull->follow_allowed)
+	{
+		ereport(LOG,
+				(errmsg("relay follows the upstream although its WAL is not a continuation of what is stored"),
+				 errdetail("%s.", reason)));
+		return WS_PULL_NEXT;
+	}
+	return diverge(reason,
+				   "What is stored is still served.  SELECT walstream_relay_follow() goes on with the upstream's timeline.");
+}
+
+/*
+ * The upstream has left our timeline at switch_lsn, before the end of what we
+ * have of it.
+ */
+static WsPullEnd
+check_surplus(WsPull *pull, XLogRecPtr switch_lsn)
+{
+	XLogRecPtr	commit_lsn;
+	XLogRecPtr	record_lsn;
+	char	   *reason;
+
+	if (!ws_store_has_record_after(&pull->store, pull->tli, switch_lsn, pull->end_lsn,
+								   &commit_lsn, &record_lsn))
+		return WS_PULL_NEXT;
+
+	reason = psprintf("Timeline %u was left by the upstream at %X/%X; stored are " UINT64_FORMAT " bytes more, with complete records up to %X/%X%s",
+					  pull->tli, LSN_FORMAT_ARGS(switch_lsn),
+					  pull->end_lsn - switch_lsn, LSN_FORMAT_ARGS(record_lsn),
+					  XLogRecPtrIsInvalid(commit_lsn) ? " and no commit" :
+					  psprintf(", the last commit up to %X/%X", LSN_FORMAT_ARGS(commit_lsn)));
+	return diverge_unless_followed(pull, reason);
+}
+
+/*
+ * The newest timeline that is in our line and in the upstream's, and how far
+ * we are on it.
+ */
+static WsPullEnd
+find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *end_lsn)
+{
+	WsHistory  *ours = ws_store_read_history(&pull->store, pull->tli);
+	XLogRecPtr	switch_lsn;
+	TimeLineID	next_tli;
+	WsPullEnd	end;
+	int			i = ours->count - 1;
+
+	while (i >= 0 && !ws_history_find(theirs, ours->entries[i].tli, &switch_lsn, &next_tli))
+		i--;
+	if (i < 0)
+		return diverge("The upstream's timelines and the stored ones have nothing in common",
+					   "Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
+
+	*tli = ours->entries[i].tli;
+	*end_lsn = pull->end_lsn;
+	if (i == ours->count - 1)
+		return WS_PULL_NEXT;
+
+	*end_lsn = ours->entries[i].end_lsn;
+	end = diverge_unless_followed(pull,
+								  psprintf("Timeline %u, on which WAL is stored up to %X/%X, is not in the history of the upstream's timeline %u; what they have in common ends on timeline %u at or before %X/%X",
+										   pull->tli, LSN_FORMAT_ARGS(pull->end_lsn),
+										   pull->upstream_tli, *tli,
+										   LSN_FORMAT_ARGS(*end_lsn)));
+	if (end == WS_PULL_NEXT)
+	{
+		pull->tli = *tli;
+		pull->end_lsn = *end_lsn;
+	}
+	return end;
+}
+
+/* Go on behind what is stored. */
+static WsPullEnd
+resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
+{
+	WsPullEnd	end;
+	TimeLineID	next_tli;
+
+	end = find_common(pull, theirs, &start->tli, &start->stored_lsn);
+	if (end != WS_PULL_NEXT)
+		return end;
+	ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
+
+	start->begin_lsn = segment_start(pull, start->stored_lsn);
+	start->publish_lsn = start->stored_lsn;
+
+	/* where all of a timeline is there, the next one, of which nothing is */
+	while (!XLogRecPtrIsInvalid(start->switch_lsn) &&
+		   start->stored_lsn >= start->switch_lsn)
+	{
+		if (start->tli == pull->tli)
+		{
+			end = check_surplus(pull, start->switch_lsn);
+			if (end != WS_PULL_NEXT)
+				return end;
+		}
+		start->tli = next_tli;
+		start->publish_lsn = start->switch_lsn;
+		start->begin_lsn = segment_start(pull, start->switch_lsn);
+		start->stored_lsn = start->begin_lsn;
+		ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
+	}
+
+	if (start->tli == pull->upstream_tli && pull->upstream_lsn < start->begin_lsn)
+		return be_behind(psprintf("the upstream is at %X/%X on timeline %u, before the segment in which the stored WAL ends at %X/%X",
+								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
+								  LSN_FORMAT_ARGS(pull->end_lsn)));
+
+	if (segment_start(pull, pull->slot_lsn) > start->begin_lsn)
+		ereport(LOG,
+				(errmsg("replication slot \"%s\" keeps the upstream's WAL only from %X/%X on, the relay needs it from %X/%X on",
+						pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn),
+						LSN_FORMAT_ARGS(start->begin_lsn)),
+				 errdetail("What is missing is received if the upstream happens to have it still.")));
+	return WS_PULL_NEXT;
+}
+
+WsPullEnd
+ws_pull_plan(WsPull *pull, WsPullStart *start)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	WsHistory  *theirs;
+	WsPullEnd	end;
+
+	memset(start, 0, sizeof(*start));
+
+	if (pull->has_wal && !pull->restart_allowed && pull->upstream_tli < pull->tli)
+		end = be_behind(psprintf("the upstream is on timeline %u, behind timeline %u of the stored WAL",
+								 pull->upstream_tli, pull->tli));
+	else if ((theirs = receive_histories(pull)) == NULL)
+		end = diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
+							   pull->upstream_tli),
+					  "Two servers were promoted to the same timeline: correct walstream.relay_upstream.");
+	else if (!pull->has_wal || pull->restart_allowed)
+	{
+		begin_range(pull, theirs, start);
+		if (pull->has_wal)
+			set_range_aside(pull, start->begin_lsn);
+		end = WS_PULL_NEXT;
+	}
+	else
+		end = resume_range(pull, theirs, start);
+
+	pull->restart_allowed = false;
+	MemoryContextSwitchTo(old);
+	return end;
+}

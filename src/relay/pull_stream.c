@@ -1,0 +1,664 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull_stream.c
+ *	  The relay's receiver stores what its upstream streams of one timeline,
+ *	  and acknowledges it.
+ *
+ * For each wake-up all that has arrived is written and the write acknowledged,
+ * then made durable with one fdatasync and the flush acknowledged.
+ *
+ * What is acknowledged has come through this connection: it is written, or was
+ * stored before and compared equal.  So an upstream is never told of bytes that
+ * it has not sent itself, and a timeline's positions begin with the segment in
+ * which streaming of it begins.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "pgstat.h"
+#include "port/pg_bswap.h"
+#include "pull.h"
+#include "pure/frame.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+/*
+ * While the upstream has told of more than it has sent, the next message is at
+ * hand, and one fdatasync for both is better than two: wait so long for it, so
+ * long in all, and for so much.  Catching up, no commit waits for us.
+ */
+#define NEXT_MESSAGE_MS		5
+#define DEFER_STREAMING_MS	20
+#define DEFER_CATCHING_UP_MS 500
+#define MAX_BATCH_BYTES		(16 * 1024 * 1024)
+
+/* Feedback that nobody woke us for is looked for this often at least. */
+#define FEEDBACK_CHECK_MS	1000
+
+/* While the disk is full: try again, and tell the upstream that we live. */
+#define RETRY_ROOM_MS		1000
+
+#define KEEPALIVE_SIZE		(1 + 8 + 8 + 1)
+
+typedef struct Stream
+{
+	WsPull	   *pull;
+	WsPullStart start;
+	MemoryContext context;
+	WsStoreWriter *writer;
+	bool		usable;			/* the writer is not in the middle of
+								 * something */
+
+	WsRelayState state;
+	XLogRecPtr	target_lsn;		/* the upstream's end when this began */
+	XLogRecPtr	received_lsn;	/* all before has come, and is written */
+	XLogRecPtr	flushed_lsn;	/* of the store */
+	XLogRecPtr	upstream_lsn;	/* the end of WAL there, as last told */
+	TimestampTz deferred_since; /* the flush of what is written; 0: it is not */
+
+	TimestampTz heard_time;		/* of the last message, by our clock */
+	bool		pinged;			/* since then */
+	TimestampTz feedback_check;
+} Stream;
+
+/*
+ * Not on the stack, which is gone when ws_pull_stream_finish() is called after
+ * an error.
+ */
+static Stream stream;
+static Stream *current = NULL;
+
+/* Nothing of this stream has come yet: nothing is told. */
+static XLogRecPtr
+told_written(const Stream *s)
+{
+	return s->received_lsn > s->start.begin_lsn ? s->received_lsn : InvalidXLogRecPtr;
+}
+
+static XLogRecPtr
+told_flushed(const Stream *s)
+{
+	return s->received_lsn > s->start.begin_lsn ?
+		Min(s->received_lsn, s->flushed_lsn) : InvalidXLogRecPtr;
+}
+
+static void
+reply(Stream *s, bool force, bool ping)
+{
+	ws_pull_reply(s->pull->conn, told_written(s), told_flushed(s), force, ping);
+}
+
+static void
+show_state(Stream *s, WsRelayState state)
+{
+	s->state = state;
+	ws_pull_set_state(state, NULL);
+}
+
+/* The first bytes of a range: now there is something to serve. */
+static void
+publish_range(Stream *s)
+{
+	WsPull	   *pull = s->pull;
+	WsStoreExtent extent;
+
+	extent.first_tli = extent.tli = s->start.tli;
+	extent.first_lsn = s->start.begin_lsn;
+	extent.end_lsn = s->flushed_lsn;
+	ws_relay_publish_store(&pull->store, &extent);
+	pull->has_wal = true;
+	pull->tli = pull->published_tli = s->start.tli;
+	pull->end_lsn = s->flushed_lsn;
+}
+
+/* Let everybody have what is durable. */
+static void
+publish(Stream *s)
+{
+	WsPull	   *pull = s->pull;
+	TimeLineID	tli = s->start.tli;
+	bool		closed;
+
+	if (!pull->has_wal)
+	{
+		if (s->flushed_lsn > s->start.begin_lsn)
+			publish_range(s);
+		return;
+	}
+
+	/*
+	 * A new timeline counts once it has come to the switch point; before that
+	 * the old one reaches farther.
+	 */
+	if (tli != pull->tli && (s->flushed_lsn < s->start.publish_lsn ||
+							 s->flushed_lsn == s->start.begin_lsn))
+		return;
+
+	closed = tli != pull->tli ||
+		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size;
+	pull->tli = tli;
+	pull->end_lsn = s->flushed_lsn;
+
+	if (tli < pull->published_tli)
+		return;
+	ws_relay_publish_position(tli, s->received_lsn,
+							  Max(s->received_lsn, s->flushed_lsn), s->flushed_lsn);
+	if (tli > pull->published_tli)
+	{
+		ereport(LOG,
+				(errmsg("relay has followed its upstream from timeline %u to %u at %X/%X",
+						pull->published_tli, tli,
+						LSN_FORMAT_ARGS(s->start.publish_lsn))));
+		pull->published_tli = tli;
+		pull->follow_allowed = false;
+	}
+	if (closed)
+		ws_relay_wake_keeper();
+}
+
+static void
+flush(Stream *s)
+{
+	s->deferred_since = 0;
+	if (ws_store_written_lsn(s->writer) > s->flushed_lsn)
+	{
+		s->usable = false;
+		s->flushed_lsn = ws_store_flush(s->writer);
+		s->usable = true;
+	}
+	publish(s);
+
+	if (s->state == WS_RELAY_CATCHING_UP &&
+		s->start.tli == s->pull->upstream_tli && s->received_lsn >= s->target_lsn)
+	{
+		show_state(s, WS_RELAY_STREAMING);
+		s->pull->follow_allowed = false;
+	}
+	if (update_process_title)
+	{
+		char		title[64];
+
+		snprintf(title, sizeof(title), "%s %X/%X",
+				 ws_relay_state_name(s->state), LSN_FORMAT_ARGS(s->received_lsn));
+		set_ps_display(title);
+	}
+}
+
+/*
+ * No room for what has come.  What came before is kept and acknowledged, and
+ * nothing more is read, but the upstream hears from us.  False if the
+ * connection is to end meanwhile.
+ */
+static bool
+wait_for_room(Stream *s)
+{
+	if (s->state != WS_RELAY_DISK_FULL)
+	{
+		char	   *reason = psprintf("no space left in \"%s\" for WAL from %X/%X on",
+									  s->pull->store.path,
+									  LSN_FORMAT_ARGS(s->received_lsn));
+
+		flush(s);
+		reply(s, true, false);
+		s->state = WS_RELAY_DISK_FULL;
+		ws_pull_set_state(WS_RELAY_DISK_FULL, reason);
+		ereport(LOG,
+				(errcode(ERRCODE_DISK_FULL),
+				 errmsg("relay waits for disk space: %s", reason),
+				 errhint("It goes on by itself when there is room.")));
+		ws_relay_note_error(reason);
+		pfree(reason);
+	}
+
+	ws_relay_wake_keeper();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 RETRY_ROOM_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+
+	/* its keepalives are behind the WAL that cannot be taken */
+	reply(s, true, false);
+	ws_pull_feedback(s->pull->conn);
+	s->heard_time = GetCurrentTimestamp();
+	return !ws_pull_must_end(s->pull);
+}
+
+static WsPullEnd
+diverge(Stream *s, XLogRecPtr lsn)
+{
+	char	   *reason = psprintf("On timeline %u the upstream has other bytes than the stored ones at %X/%X",
+								  s->start.tli, LSN_FORMAT_ARGS(lsn));
+
+	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("relay stops receiving: the upstream's WAL is not what is stored"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served and was not changed.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
+	return WS_PULL_DIVERGED;
+}
+
+/* Store a piece of WAL. */
+static WsPullEnd
+take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
+{
+	XLogRecPtr	differs_lsn;
+
+	/* never a gap, whatever comes */
+	if (lsn != s->received_lsn)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent WAL from %X/%X on instead of %X/%X",
+						LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(s->received_lsn))));
+	if (!XLogRecPtrIsInvalid(s->start.switch_lsn) && lsn + len > s->start.switch_lsn)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent WAL of timeline %u past %X/%X, where it ends",
+						s->start.tli, LSN_FORMAT_ARGS(s->start.switch_lsn))));
+
+	for (;;)
+	{
+		WsWriteResult result;
+
+		s->usable = false;
+		result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
+		s->usable = true;
+
+		if (result == WS_WRITE_OK)
+			break;
+		if (result == WS_WRITE_DIFFERS)
+			return diverge(s, differs_lsn);
+		if (!wait_for_room(s))
+			return WS_PULL_CHANGED;
+	}
+	s->received_lsn = lsn + len;
+
+	if (s->state == WS_RELAY_DISK_FULL)
+	{
+		ereport(LOG, (errmsg("relay has disk space again and goes on")));
+		show_state(s, WS_RELAY_CATCHING_UP);
+	}
+	return WS_PULL_NEXT;
+}
+
+static WsPullEnd
+take_message(Stream *s, const char *message, size_t len)
+{
+	if (message[0] == 'w' && len >= WS_STOCK_HEADER)
+	{
+		WsStockHeader header;
+
+		ws_stock_header_decode((const uint8 *) message, &header);
+		s->upstream_lsn = header.wal_end;
+		ws_relay_set_upstream_lsn(header.wal_end, s->heard_time);
+		return take_wal(s, header.start_lsn, message + WS_STOCK_HEADER,
+						len - WS_STOCK_HEADER);
+	}
+
+	if (message[0] == 'k' && len == KEEPALIVE_SIZE)
+	{
+		uint64		end_lsn;
+
+		memcpy(&end_lsn, message + 1, sizeof(end_lsn));
+		ws_relay_set_upstream_lsn(pg_ntoh64(end_lsn), s->heard_time);
+		if (message[KEEPALIVE_SIZE - 1] != 0)
+			reply(s, true, false);
+		return WS_PULL_NEXT;
+	}
+
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("upstream sent an invalid message of type %d and %zu bytes",
+					message[0], len)));
+}
+
+/*
+ * Does this error say that the upstream has no longer the WAL that was asked
+ * for?  There is no code to go by, and the words may be in any language; but
+ * they name the segment, without a path, and give no other reason.
+ */
+static bool
+says_removed(const char *message)
+{
+	const char *end = message + strcspn(message, "\n");
+
+	for (const char *c = message; c < end; c++)
+	{
+		size_t		len = strspn(c, "0123456789ABCDEF");
+
+		if (len == XLOG_FNAME_LEN && (c == message || c[-1] != '/'))
+			return memchr(c, ':', end - c) == NULL;
+		if (len > 0)
+			c += len - 1;
+	}
+	return false;
+}
+
+static WsPullEnd
+be_in_gap(Stream *s)
+{
+	WsPull	   *pull = s->pull;
+	char	   *reason;
+
+	reason = psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, and the upstream %s %X/%X",
+					  LSN_FORMAT_ARGS(s->start.begin_lsn), s->start.tli,
+					  LSN_FORMAT_ARGS(pull->end_lsn),
+					  XLogRecPtrIsInvalid(pull->slot_lsn) ? "is at" : "keeps it from",
+					  LSN_FORMAT_ARGS(XLogRecPtrIsInvalid(pull->slot_lsn) ?
+									  pull->upstream_lsn : pull->slot_lsn));
+	ws_pull_set_state(WS_RELAY_GAP, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
+	return WS_PULL_GAP;
+}
+
+/*
+ * The next message, as walrcv_receive() gives it.  *gap: there will be none,
+ * the WAL is not there.
+ */
+static int
+receive(Stream *s, char **message, pgsocket *fd, bool *gap)
+{
+	volatile int len = -1;
+
+	*gap = false;
+	if (!s->pull->has_wal || s->received_lsn != s->start.begin_lsn)
+		return walrcv_receive(s->pull->conn, message, fd);
+
+	PG_TRY();
+	{
+		len = walrcv_receive(s->pull->conn, message, fd);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(s->context);
+		error = CopyErrorData();
+		if (!says_removed(error->message))
+			PG_RE_THROW();
+		FlushErrorState();
+		*gap = true;
+	}
+	PG_END_TRY();
+	return len;
+}
+
+/* Is the flush better left until the next message has come? */
+static bool
+defer_flush(Stream *s)
+{
+	int			limit_ms = s->state == WS_RELAY_CATCHING_UP ?
+		DEFER_CATCHING_UP_MS : DEFER_STREAMING_MS;
+
+	if (s->received_lsn >= s->upstream_lsn ||
+		s->received_lsn >= s->flushed_lsn + MAX_BATCH_BYTES)
+		return false;
+	if (s->deferred_since == 0)
+		s->deferred_since = s->heard_time;
+	return !TimestampDifferenceExceeds(s->deferred_since, s->heard_time, limit_ms);
+}
+
+/*
+ * Take what has arrived, beginning with a message, and acknowledge it.  *len
+ * becomes what receiving the next one gave: 0 if there is none, negative if
+ * the upstream has ended the stream.
+ */
+static WsPullEnd
+take_batch(Stream *s, char *message, int *len, pgsocket *fd)
+{
+	size_t		bytes = 0;
+	bool		gap;
+
+	s->heard_time = GetCurrentTimestamp();
+	s->pinged = false;
+	while (*len > 0)
+	{
+		WsPullEnd	end = take_message(s, message, *len);
+
+		if (end != WS_PULL_NEXT)
+			return end;
+		bytes += *len;
+		if (bytes >= MAX_BATCH_BYTES)
+			break;
+		*len = receive(s, &message, fd, &gap);
+		if (gap)
+			return be_in_gap(s);
+	}
+
+	/* at the stream's end the upstream may be gone already */
+	if (*len >= 0)
+		reply(s, false, false);
+	if (*len == 0 && defer_flush(s))
+		return WS_PULL_NEXT;
+	flush(s);
+	if (*len >= 0)
+		reply(s, false, false);
+	return WS_PULL_NEXT;
+}
+
+/* What is due without a message from the upstream. */
+static void
+attend(Stream *s, bool woken)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (wal_receiver_timeout > 0)
+	{
+		if (TimestampDifferenceExceeds(s->heard_time, now, wal_receiver_timeout))
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("upstream has been silent for longer than wal_receiver_timeout")));
+		if (!s->pinged &&
+			TimestampDifferenceExceeds(s->heard_time, now, wal_receiver_timeout / 2))
+		{
+			s->pinged = true;
+			reply(s, true, true);
+		}
+	}
+	reply(s, false, false);
+
+	if (woken || now >= s->feedback_check)
+	{
+		s->feedback_check = TimestampTzPlusMilliseconds(now, FEEDBACK_CHECK_MS);
+		ws_pull_feedback(s->pull->conn);
+	}
+}
+
+/* How long at most there is nothing to do without news; -1: for ever. */
+static long
+time_to_wait(Stream *s)
+{
+	TimestampTz due = ws_pull_reply_due();
+
+	if (s->deferred_since != 0)
+		return NEXT_MESSAGE_MS;
+	if (wal_receiver_timeout > 0)
+		due = Min(due, TimestampTzPlusMilliseconds(s->heard_time, s->pinged ?
+												   wal_receiver_timeout : wal_receiver_timeout / 2));
+	return due == DT_NOEND ? -1 :
+		TimestampDifferenceMilliseconds(GetCurrentTimestamp(), due) + 1;
+}
+
+/*
+ * Wait for a message, somebody who wakes us (returns true), or what is due
+ * next.
+ */
+static bool
+wait_for_news(Stream *s, pgsocket fd)
+{
+	long		timeout_ms = time_to_wait(s);
+	int			events;
+
+	events = WaitLatchOrSocket(MyLatch,
+							   WL_LATCH_SET | WL_SOCKET_READABLE | WL_EXIT_ON_PM_DEATH |
+							   (timeout_ms >= 0 ? WL_TIMEOUT : 0),
+							   fd, timeout_ms, WAIT_EVENT_WAL_RECEIVER_MAIN);
+	if (events & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+
+	/* it did not come */
+	if (s->deferred_since != 0 && !(events & WL_SOCKET_READABLE))
+	{
+		flush(s);
+		reply(s, false, false);
+	}
+	return (events & WL_LATCH_SET) != 0;
+}
+
+/*
+ * The upstream has ended the COPY: at the end of the timeline, or because it
+ * stops; then the connection is over, which is nothing unusual.
+ */
+static WsPullEnd
+end_copy(Stream *s)
+{
+	volatile WsPullEnd end = WS_PULL_RETRY;
+
+	PG_TRY();
+	{
+		TimeLineID	next_tli;
+
+		walrcv_endstreaming(s->pull->conn, &next_tli);
+		if (next_tli != 0)
+			end = WS_PULL_NEXT;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(s->context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+
+	if (end == WS_PULL_RETRY)
+	{
+		ereport(LOG,
+				(errmsg("upstream has ended the stream of WAL at %X/%X",
+						LSN_FORMAT_ARGS(s->received_lsn))));
+		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
+		return end;
+	}
+
+	if (s->received_lsn != s->start.switch_lsn && !XLogRecPtrIsInvalid(s->start.switch_lsn))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ended timeline %u at %X/%X instead of %X/%X",
+						s->start.tli, LSN_FORMAT_ARGS(s->received_lsn),
+						LSN_FORMAT_ARGS(s->start.switch_lsn))));
+	return end;
+}
+
+static WsPullEnd
+run_stream(Stream *s)
+{
+	bool		woken = true;
+
+	for (;;)
+	{
+		pgsocket	fd = PGINVALID_SOCKET;
+		char	   *message;
+		int			len;
+		bool		gap;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ws_pull_must_end(s->pull))
+		{
+			flush(s);
+			reply(s, true, false);
+			return WS_PULL_CHANGED;
+		}
+
+		len = receive(s, &message, &fd, &gap);
+		if (gap)
+			return be_in_gap(s);
+		if (len != 0)
+		{
+			WsPullEnd	end = take_batch(s, message, &len, &fd);
+
+			if (end != WS_PULL_NEXT)
+				return end;
+		}
+		if (len < 0)
+			return end_copy(s);
+
+		attend(s, woken);
+		woken = len == 0 && wait_for_news(s, fd);
+	}
+}
+
+static void
+begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
+{
+	memset(s, 0, sizeof(*s));
+	s->pull = pull;
+	s->start = *start;
+	s->context = AllocSetContextCreate(pull->context, "walstream relay stream",
+									   ALLOCSET_DEFAULT_SIZES);
+	s->received_lsn = start->begin_lsn;
+	s->flushed_lsn = start->stored_lsn;
+	s->target_lsn = pull->upstream_lsn;
+	s->heard_time = GetCurrentTimestamp();
+	s->feedback_check = s->heard_time;
+	MemoryContextSwitchTo(s->context);
+	s->writer = ws_store_writer_new(&pull->store, start->tli, start->begin_lsn,
+									start->stored_lsn);
+	s->usable = true;
+}
+
+WsPullEnd
+ws_pull_stream(WsPull *pull, const WsPullStart *start)
+{
+	MemoryContext old = CurrentMemoryContext;
+	WalRcvStreamOptions options = {0};
+	WsPullEnd	end;
+
+	begin_stream(&stream, pull, start);
+	ws_pull_reply_begin(pull->conn);
+	show_state(&stream, WS_RELAY_CATCHING_UP);
+
+	options.logical = false;
+	options.slotname = pull->slot[0] != '\0' ? pull->slot : NULL;
+	options.startpoint = start->begin_lsn;
+	options.proto.physical.startpointTLI = start->tli;
+	if (!walrcv_startstreaming(pull->conn, &options))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream has no WAL of timeline %u from %X/%X on",
+						start->tli, LSN_FORMAT_ARGS(start->begin_lsn))));
+	ereport(LOG,
+			(errmsg("relay receives WAL from %X/%X on timeline %u",
+					LSN_FORMAT_ARGS(start->begin_lsn), start->tli)));
+
+	current = &stream;
+	end = run_stream(&stream);
+	current = NULL;
+
+	ws_store_writer_free(stream.writer);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(stream.context);
+	return end;
+}
+
+void
+ws_pull_stream_finish(WsPull *pull, bool tell)
+{
+	Stream	   *s = current;
+
+	/* an error in here must not come back to it */
+	current = NULL;
+	if (s == NULL || !s->usable)
+		return;
+	MemoryContextSwitchTo(s->context);
+	flush(s);
+	if (tell)
+		reply(s, false, false);
+}

@@ -1,0 +1,267 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull_upstream.c
+ *	  The relay's receiver connects to its upstream and makes sure of whom it
+ *	  is talking to.
+ *
+ * Everything goes through WalReceiverFunctions, so that the connection is a
+ * decorated one (receiver.c).  Only what a relay's own walsender answers too is
+ * asked for, so that the upstream may be a relay.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "pull.h"
+#include "receiver.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/pg_lsn.h"
+#include "utils/tuplestore.h"
+
+#define MAX_COLUMNS	4
+
+#define DEFAULT_NAME	"walstream_relay"
+
+bool
+ws_pull_connect(WsPull *pull, char **error)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	char	   *host;
+	int			port;
+
+	pull->conn = ws_walrcv_connect_physical(pull->upstream,
+											cluster_name[0] != '\0' ? cluster_name : DEFAULT_NAME,
+											error);
+	if (pull->conn != NULL)
+	{
+		walrcv_get_senderinfo(pull->conn, &host, &port);
+		ws_relay_set_upstream(host, port, walrcv_server_version(pull->conn));
+		ws_relay_count_reconnect();
+	}
+	MemoryContextSwitchTo(old);
+	return pull->conn != NULL;
+}
+
+void
+ws_pull_disconnect(WsPull *pull)
+{
+	if (pull->conn != NULL)
+		walrcv_disconnect(pull->conn);
+	pull->conn = NULL;
+	ws_relay_set_upstream(NULL, 0, 0);
+	MemoryContextReset(pull->context);
+}
+
+/*
+ * Send a command and return its only row, each column as text, palloc'd, or
+ * NULL.
+ */
+static void
+ask(WsPull *pull, const char *command, int columns, char **values)
+{
+	const Oid	types[MAX_COLUMNS] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	WalRcvExecResult *result;
+	MemoryContext old;
+
+	Assert(columns <= MAX_COLUMNS);
+
+	/* reading the result looks types up */
+	StartTransactionCommand();
+	result = walrcv_exec(pull->conn, command, columns, types);
+	if (result->status != WALRCV_OK_TUPLES && result->status != WALRCV_OK_COMMAND)
+		ereport(ERROR,
+				(errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
+				 errmsg("upstream refused \"%s\": %s", command,
+						result->err != NULL ? result->err : "unknown error")));
+
+	old = MemoryContextSwitchTo(pull->context);
+	if (columns > 0)
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(result->tupledesc,
+														&TTSOpsMinimalTuple);
+
+		if (result->status != WALRCV_OK_TUPLES ||
+			!tuplestore_gettupleslot(result->tuplestore, true, false, slot))
+			ereport(ERROR,
+					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("upstream gave no answer to \"%s\"", command)));
+		for (int i = 0; i < columns; i++)
+		{
+			bool		isnull;
+			Datum		value = slot_getattr(slot, i + 1, &isnull);
+
+			values[i] = isnull ? NULL : TextDatumGetCString(value);
+		}
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	MemoryContextSwitchTo(old);
+
+	walrcv_clear_result(result);
+	CommitTransactionCommand();
+}
+
+static char *
+ask_setting(WsPull *pull, const char *name)
+{
+	char	   *command = psprintf("SHOW %s", name);
+	char	   *value;
+
+	ask(pull, command, 1, &value);
+	return value != NULL ? value : pstrdup("");
+}
+
+static XLogRecPtr
+parse_lsn(const char *value)
+{
+	uint32		high,
+				low;
+
+	if (value == NULL || sscanf(value, "%X/%X", &high, &low) != 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream gave \"%s\" where a position is expected",
+						value != NULL ? value : "")));
+	return ((uint64) high) << 32 | low;
+}
+
+void
+ws_pull_identify(WsPull *pull)
+{
+	char	   *values[4];
+
+	ask(pull, "IDENTIFY_SYSTEM", 4, values);
+	if (values[0] == NULL || values[1] == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream did not identify itself")));
+	pull->upstream_identifier = strtou64(values[0], NULL, 10);
+	pull->upstream_tli = (TimeLineID) strtoul(values[1], NULL, 10);
+	pull->upstream_lsn = parse_lsn(values[2]);
+}
+
+static void
+check_identifier(WsPull *pull)
+{
+	uint64		ours = pull->store.identity.system_identifier;
+
+	if (pull->store_is_open && pull->upstream_identifier != ours)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("upstream is another cluster than the one whose WAL is stored"),
+				 errdetail("The upstream's system identifier is " UINT64_FORMAT ", that of the relay's WAL in \"%s\" is " UINT64_FORMAT ".",
+						   pull->upstream_identifier, pull->store.path, ours),
+				 errhint("Correct walstream.relay_upstream, or use another walstream.relay_directory.")));
+}
+
+static void
+check_version(WsPull *pull)
+{
+	int			version = walrcv_server_version(pull->conn) / 10000;
+
+	if (version != WS_MAJOR_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("upstream is a PostgreSQL %d, this relay is a PostgreSQL %d",
+						version, WS_MAJOR_VERSION),
+				 errhint("Run the relay with the upstream's major version.")));
+}
+
+static void
+check_settings(WsPull *pull)
+{
+	char	   *block_size = ask_setting(pull, "wal_block_size");
+	char	   *integer_datetimes = ask_setting(pull, "integer_datetimes");
+	char	   *segment_size = ask_setting(pull, "wal_segment_size");
+
+	if (atoi(block_size) != XLOG_BLCKSZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("upstream has a WAL block size of %s, this relay one of %d",
+						block_size, XLOG_BLCKSZ)));
+	if (strcmp(integer_datetimes, "on") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("upstream has integer_datetimes \"%s\", this relay \"on\"",
+						integer_datetimes)));
+
+	if (!parse_int(segment_size, &pull->segment_size, GUC_UNIT_BYTE, NULL) ||
+		!IsValidWalSegSize(pull->segment_size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream has an invalid WAL segment size: \"%s\"",
+						segment_size)));
+	if (pull->store_is_open &&
+		pull->segment_size != pull->store.identity.segment_size)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("upstream has another WAL segment size than what is stored"),
+				 errdetail("The upstream's is %d bytes, that of the relay's WAL %u.",
+						   pull->segment_size, pull->store.identity.segment_size)));
+}
+
+/* Where the slot is; false if there is none. */
+static bool
+read_slot(WsPull *pull)
+{
+	char	   *command = psprintf("READ_REPLICATION_SLOT \"%s\"", pull->slot);
+	char	   *values[3];
+
+	ask(pull, command, 3, values);
+	pull->slot_lsn = values[1] != NULL ? parse_lsn(values[1]) : InvalidXLogRecPtr;
+	return values[0] != NULL;
+}
+
+/*
+ * A slot without position holds nothing: it was created so, or it was lost,
+ * and then PostgreSQL will not let anybody stream with it again.  A new one in
+ * its place holds what the upstream still has.
+ */
+static void
+prepare_slot(WsPull *pull)
+{
+	pull->slot_lsn = InvalidXLogRecPtr;
+	if (pull->slot[0] == '\0')
+		return;
+
+	if (read_slot(pull))
+	{
+		if (!XLogRecPtrIsInvalid(pull->slot_lsn))
+			return;
+		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
+		ereport(LOG,
+				(errmsg("replaced replication slot \"%s\" on the upstream, which held no WAL",
+						pull->slot)));
+	}
+	else
+		ereport(LOG,
+				(errmsg("creating replication slot \"%s\" on the upstream",
+						pull->slot)));
+
+	ws_walrcv_create_physical_slot(pull->conn, pull->slot, NULL);
+	if (!read_slot(pull))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("replication slot \"%s\" on the upstream has disappeared",
+						pull->slot)));
+}
+
+void
+ws_pull_check_upstream(WsPull *pull)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+
+	check_version(pull);
+	ws_pull_identify(pull);
+	check_identifier(pull);
+	check_settings(pull);
+	ws_receiver_set_segment_size(pull->segment_size);
+	prepare_slot(pull);
+	MemoryContextSwitchTo(old);
+}
