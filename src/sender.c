@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sender.c
- *	  Codes and counts what one of PostgreSQL's own walsenders sends.
+ *	  Codes and counts what a walsender sends.
  *
  * A walsender hands every message to the functions in PqCommMethods.  Once a
  * client that wants replication has been authenticated, we put a table of our
@@ -9,7 +9,7 @@
  * CopyBothResponse and the end of the COPY it puts CopyData messages through
  * an encoder, if the client asked for that, and counts them.  Slots,
  * synchronous replication, timeouts and the order of shutdown stay
- * PostgreSQL's.
+ * PostgreSQL's, or the relay's where the walsender is that of a relay.
  *
  * Nothing here may raise an ERROR from within a method: its report would
  * travel through the same method.
@@ -46,6 +46,7 @@ static bool passing_on = false;
 /* The stream; all NULL or false outside of one. */
 static bool streaming = false;	/* from CopyBothResponse to the COPY's end */
 static bool logical = false;
+static int	segment_size = 0;	/* of the stream's WAL; 0: this cluster's */
 static WsEncoder *encoder = NULL;	/* kept between the streams of a
 									 * connection */
 static bool encoding = false;	/* the client asked: use the encoder */
@@ -263,6 +264,8 @@ begin_stream(void)
 	WsCodecSpec spec;
 	WsNoCodecReason reason;
 
+	logical = MyReplicationSlot != NULL && SlotIsLogical(MyReplicationSlot);
+	claim_peer();
 	streaming = true;
 	encoding = false;
 	feed.published = passed_counts;
@@ -282,7 +285,8 @@ begin_stream(void)
 
 		params.logical = logical;
 		params.wal_block_size = XLOG_BLCKSZ;
-		params.wal_segment_size = wal_segment_size;
+		params.wal_segment_size =
+			segment_size != 0 ? segment_size : wal_segment_size;
 		params.wal_page_magic = XLOG_PAGE_MAGIC;
 		encoder = ws_encoder_new(&params);
 	}
@@ -376,11 +380,8 @@ filter_putmessage(char msgtype, const char *s, size_t len)
 
 	if (msgtype == PqMsg_CopyBothResponse)
 	{
-		bool		hello;
+		bool		hello = begin_stream();
 
-		logical = MyReplicationSlot != NULL && SlotIsLogical(MyReplicationSlot);
-		claim_peer();
-		hello = begin_stream();
 		if (prev_methods->putmessage(msgtype, s, len) != 0)
 			return EOF;
 		return hello ? send_ready(false) : 0;
@@ -408,8 +409,11 @@ static void
 filter_putmessage_noblock(char msgtype, const char *s, size_t len)
 {
 	bool		was_passing_on;
+	bool		hello = false;
 
-	if (streaming && !passing_on)
+	if (msgtype == PqMsg_CopyBothResponse && !passing_on)
+		hello = begin_stream();
+	else if (streaming && !passing_on)
 	{
 		if (msgtype == PqMsg_CopyData && encoding)
 		{
@@ -430,6 +434,9 @@ filter_putmessage_noblock(char msgtype, const char *s, size_t len)
 	passing_on = true;
 	prev_methods->putmessage_noblock(msgtype, s, len);
 	passing_on = was_passing_on;
+
+	if (hello)
+		send_ready(true);
 }
 
 static const PQcommMethods filter_methods = {
@@ -463,4 +470,10 @@ ws_sender_init(void)
 {
 	prev_client_authentication = ClientAuthentication_hook;
 	ClientAuthentication_hook = client_authentication;
+}
+
+void
+ws_sender_set_segment_size(int size)
+{
+	segment_size = size;
 }

@@ -13,4 +13,10 @@
 /* In _PG_init: install the authentication hook. */
 extern void ws_sender_init(void);
 
+/*
+ * In a walsender that serves another cluster's WAL: its segment size, before
+ * it streams.
+ */
+extern void ws_sender_set_segment_size(int segment_size);
+
 #endif							/* WS_SENDER_H */

@@ -86,6 +86,12 @@ asks_for(const WsAccept *accept, WsCodecId id)
 	return false;
 }
 
+static bool
+is_own(const char *word, size_t len)
+{
+	return len == 3 && memcmp(word, "own", 3) == 0;
+}
+
 WsAccept
 ws_accept_parse(const char *value)
 {
@@ -97,15 +103,17 @@ ws_accept_parse(const char *value)
 	if (value == NULL || !next_word(&pos, &word, &len))
 		return accept;
 	accept.version = parse_version(word, len);
-	if (accept.version == 0)
-		return accept;
+	accept.own = is_own(word, len);
 
 	/* no codec is taken twice, so there is room for all there are */
 	while (next_word(&pos, &word, &len))
 	{
 		const WsCodec *codec = ws_codec_by_name(word, len);
 
-		if (codec != NULL && !asks_for(&accept, codec->id))
+		if (is_own(word, len))
+			accept.own = true;
+		else if (accept.version != 0 && codec != NULL &&
+				 !asks_for(&accept, codec->id))
 			accept.codecs[accept.count++] = codec->id;
 	}
 	return accept;

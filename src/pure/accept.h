@@ -10,6 +10,9 @@
  *
  *		1 zstd lz4
  *
+ * The word "own", which needs no version, asks a relay for its instance's own
+ * walsender instead of the relay's.
+ *
  * A sender ignores words that it does not know, so that later versions can
  * add words without a new setting.  The sender answers with a hello, the
  * first CopyData message of the stream:
@@ -57,12 +60,16 @@ typedef struct WsCompression
 	WsCodecSpec specs[WS_MAX_CODECS];
 } WsCompression;
 
-/* walstream.accept as parsed; version 0 means that nothing was asked for. */
+/*
+ * walstream.accept as parsed; version 0 means that no compression was asked
+ * for.
+ */
 typedef struct WsAccept
 {
 	int			version;
 	int			count;
 	WsCodecId	codecs[WS_MAX_CODECS];
+	bool		own;
 } WsAccept;
 
 typedef enum WsNoCodecReason

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * serve_reply.c
+ *	  What a downstream tells its relay sender while it streams.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "libpq/pqformat.h"
+#include "serve_reply.h"
+#include "slots.h"
+#include "utils/timestamp.h"
+
+static void
+publish(WsReplies *replies)
+{
+	ws_sender_set_reply(replies->sender, replies->write_lsn,
+						replies->flush_lsn, replies->apply_lsn,
+						replies->lag_us, replies->reply_time);
+}
+
+/*
+ * A lag that cannot be told leaves the last one shown, until the downstream
+ * says twice that it has everything.  What it never reports, such as
+ * a relay that applies nothing, has no lag.
+ */
+static void
+update_lags(WsReplies *replies, const XLogRecPtr reached[WS_LAG_READERS],
+			bool idle)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	for (int i = 0; i < WS_LAG_READERS; i++)
+	{
+		bool		reported = !XLogRecPtrIsInvalid(reached[i]);
+		int64		lag_us;
+
+		lag_us = ws_lag_reach(&replies->lag, i,
+							  reported ? reached[i] : PG_UINT64_MAX, now);
+		if (!reported)
+			replies->lag_us[i] = WS_LAG_UNKNOWN;
+		else if (lag_us != WS_LAG_UNKNOWN || idle)
+			replies->lag_us[i] = lag_us;
+	}
+}
+
+static bool
+take_status(WsReplies *replies, StringInfo content)
+{
+	XLogRecPtr	reached[WS_LAG_READERS];
+	bool		wants_answer;
+	bool		idle;
+
+	for (int i = 0; i < WS_LAG_READERS; i++)
+		reached[i] = pq_getmsgint64(content);
+	replies->reply_time = pq_getmsgint64(content);
+	wants_answer = pq_getmsgbyte(content) != 0;
+
+	idle = reached[0] == replies->write_lsn &&
+		reached[1] == replies->flush_lsn && reached[2] == replies->apply_lsn &&
+		reached[1] == replies->sent_lsn && reached[2] == replies->sent_lsn;
+	update_lags(replies, reached, idle);
+
+	replies->write_lsn = reached[0];
+	replies->flush_lsn = reached[1];
+	replies->apply_lsn = reached[2];
+	publish(replies);
+
+	/*
+	 * A downstream may hold bytes behind the end of this timeline; and none
+	 * is believed that says it has more than there is.
+	 */
+	if (replies->has_slot && !XLogRecPtrIsInvalid(replies->flush_lsn))
+		ws_slot_advance(replies->store, replies->tli,
+						Min(replies->flush_lsn, replies->limit_lsn));
+	return wants_answer;
+}
+
+static FullTransactionId
+read_xid(StringInfo content)
+{
+	TransactionId xid = pq_getmsgint(content, 4);
+	uint32		epoch = pq_getmsgint(content, 4);
+
+	if (!TransactionIdIsNormal(xid))
+		return InvalidFullTransactionId;
+	return FullTransactionIdFromEpochAndXid(epoch, xid);
+}
+
+static void
+take_feedback(WsReplies *replies, StringInfo content)
+{
+	WsFeedback	feedback;
+
+	replies->reply_time = pq_getmsgint64(content);
+	feedback.xmin = read_xid(content);
+	feedback.catalog_xmin = read_xid(content);
+	publish(replies);
+
+	if (replies->has_slot)
+		ws_slot_set_feedback(replies->store, feedback);
+	else
+		ws_sender_set_feedback(replies->sender, feedback);
+}
+
+bool
+ws_replies_take(WsReplies *replies, StringInfo content)
+{
+	int			type = pq_getmsgbyte(content);
+
+	switch (type)
+	{
+		case 'r':
+			return take_status(replies, content);
+		case 'h':
+			take_feedback(replies, content);
+			return false;
+		default:
+			ereport(FATAL,
+					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("unexpected standby message type %d", type)));
+	}
+	return false;
+}
