@@ -43,7 +43,7 @@ SELECT c.relname, a.attnum, a.attname,
 SELECT p.proname, a.number, a.name, format_type(a.type, NULL) AS type
   FROM pg_proc AS p
     JOIN members AS m ON (m.objid = p.oid),
-    unnest(p.proargnames, p.proallargtypes)
+    unnest(p.proargnames, coalesce(p.proallargtypes, p.proargtypes::oid[]))
       WITH ORDINALITY AS a(name, type, number)
   ORDER BY p.proname COLLATE "C", a.number;
 
@@ -92,6 +92,9 @@ SELECT count(*) >= 0 AS readable FROM ws_second.walstream_senders;
 SELECT count(*) >= 0 AS readable FROM ws_second.walstream_receiver;
 SELECT count(*) >= 0 AS readable FROM ws_second.walstream_totals;
 SELECT count(*) AS rows FROM ws_second.walstream_overview;
+SELECT count(*) AS rows FROM ws_second.walstream_relay;
+SELECT count(*) AS rows FROM ws_second.walstream_relay_segments;
+SELECT count(*) AS rows FROM ws_second.walstream_relay_slots;
 
 -- nothing in the schema that it is created in gets into the views
 DROP EXTENSION walstream;

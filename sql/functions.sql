@@ -35,6 +35,20 @@ SELECT o.senders, o.oldest_slot, o.oldest_restart_lsn = s.restart_lsn AS same_ls
   WHERE s.slot_name = 'regress_walstream';
 SELECT pg_drop_replication_slot('regress_walstream');
 
+-- a server that is no relay: nothing to see, nothing to do
+SELECT count(*) FROM walstream_relay;
+SELECT count(*) FROM walstream_relay_segments;
+SELECT count(*) FROM walstream_relay_slots;
+SELECT count(*) FROM walstream_get_relay_senders();
+SELECT walstream_relay_oldest_send_lsn() IS NULL AS is_null;
+SELECT * FROM walstream_relay_verify();
+SELECT walstream_relay_pause();
+SELECT walstream_relay_resume();
+SELECT walstream_relay_follow();
+SELECT walstream_relay_restart_after_gap();
+SELECT walstream_create_relay_slot('regress_walstream');
+SELECT walstream_drop_relay_slot('regress_walstream');
+
 -- a reset empties the totals
 SELECT walstream_reset_stats();
 SELECT count(*) FROM walstream_totals;

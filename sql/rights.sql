@@ -38,6 +38,11 @@ SELECT count(*) FROM walstream_get_receivers();
 SELECT count(*) FROM walstream_get_totals();
 SELECT walstream_oldest_send_lsn();
 SELECT walstream_reset_stats();
+SELECT count(*) FROM walstream_relay;
+SELECT count(*) FROM walstream_relay_segments;
+SELECT count(*) FROM walstream_relay_slots;
+SELECT walstream_relay_pause();
+SELECT walstream_create_relay_slot('regress_walstream');
 RESET ROLE;
 
 -- pg_monitor: everything but the reset
@@ -51,7 +56,18 @@ SELECT count(*) > 0 AS allowed FROM walstream_get_sender_slots();
 SELECT count(*) >= 0 AS allowed FROM walstream_get_receivers();
 SELECT count(*) >= 0 AS allowed FROM walstream_get_totals();
 SELECT walstream_oldest_send_lsn() IS NULL AS allowed;
+SELECT count(*) >= 0 AS allowed FROM walstream_relay;
+SELECT count(*) >= 0 AS allowed FROM walstream_relay_segments;
+SELECT count(*) >= 0 AS allowed FROM walstream_relay_slots;
+SELECT count(*) >= 0 AS allowed FROM walstream_get_relay_senders();
+SELECT walstream_relay_oldest_send_lsn() IS NULL AS allowed;
 SELECT walstream_reset_stats();
+SELECT walstream_relay_pause();
+SELECT walstream_relay_resume();
+SELECT walstream_relay_follow();
+SELECT walstream_relay_restart_after_gap();
+SELECT walstream_create_relay_slot('regress_walstream');
+SELECT walstream_drop_relay_slot('regress_walstream');
 RESET ROLE;
 
 -- whom EXECUTE is granted to: the reset, and still nothing to read

@@ -47,6 +47,40 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_get_sender_slots() IS
 'all max_wal_senders walsender slots; in a free one everything but its number is null';
 
+CREATE FUNCTION walstream_get_relay_senders(
+    OUT slot integer,
+    OUT pid integer,
+    OUT state text,
+    OUT sent_lsn pg_lsn,
+    OUT write_lsn pg_lsn,
+    OUT flush_lsn pg_lsn,
+    OUT replay_lsn pg_lsn,
+    OUT write_lag interval,
+    OUT flush_lag interval,
+    OUT replay_lag interval,
+    OUT sync_priority integer,
+    OUT sync_state text,
+    OUT reply_time timestamptz,
+    OUT codec text,
+    OUT level integer,
+    OUT plain_reason text,
+    OUT streaming_since timestamptz,
+    OUT raw_bytes bigint,
+    OUT wire_bytes bigint,
+    OUT messages bigint,
+    OUT frames bigint,
+    OUT bypassed_messages bigint,
+    OUT codec_failures bigint,
+    OUT encode_time double precision,
+    OUT slot_name name,
+    OUT restart_lsn pg_lsn)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_relay_senders() IS
+'the same max_wal_senders slots for the walsenders that serve a relay''s WAL, with their relay slots; no rows if the server is no relay';
+
 CREATE FUNCTION walstream_get_receivers(
     OUT pid integer,
     OUT kind text,
@@ -121,8 +155,8 @@ CREATE VIEW walstream_senders AS
         a.client_hostname,
         a.client_port,
         a.backend_start,
-        r.slot_name,
-        r.restart_lsn,
+        coalesce(r.slot_name, w.slot_name) AS slot_name,
+        coalesce(r.restart_lsn, w.restart_lsn) AS restart_lsn,
         w.state,
         w.sent_lsn,
         w.write_lsn,
@@ -145,8 +179,12 @@ CREATE VIEW walstream_senders AS
         w.frames,
         w.bypassed_messages,
         w.codec_failures,
-        w.encode_time
-    FROM walstream_get_sender_slots() AS w
+        w.encode_time,
+        w.relay
+    FROM (SELECT g.*, NULL::name AS slot_name, NULL::pg_lsn AS restart_lsn, false AS relay
+            FROM walstream_get_sender_slots() AS g
+            UNION ALL
+            SELECT h.*, true FROM walstream_get_relay_senders() AS h) AS w
         JOIN pg_catalog.pg_stat_get_activity(NULL::integer) AS a
             ON (a.pid OPERATOR(pg_catalog.=) w.pid)
         LEFT JOIN pg_catalog.pg_authid AS u
@@ -158,7 +196,7 @@ CREATE VIEW walstream_senders AS
             ORDER BY l.temporary, l.slot_name LIMIT 1) AS r ON (true);
 
 COMMENT ON VIEW walstream_senders IS 'one row for each walsender, whether its stream is compressed or not';
-COMMENT ON COLUMN walstream_senders.slot IS 'number of the walsender slot, from 0 to max_wal_senders - 1';
+COMMENT ON COLUMN walstream_senders.slot IS 'number of the walsender slot, from 0 to max_wal_senders - 1; those that serve a relay''s WAL are numbered for themselves';
 COMMENT ON COLUMN walstream_senders.pid IS 'process ID of the walsender';
 COMMENT ON COLUMN walstream_senders.usesysid IS 'OID of the user it is logged in as';
 COMMENT ON COLUMN walstream_senders.usename IS 'name of the user it is logged in as';
@@ -167,8 +205,8 @@ COMMENT ON COLUMN walstream_senders.client_addr IS 'IP address of the receiver; 
 COMMENT ON COLUMN walstream_senders.client_hostname IS 'host name of the receiver, if log_hostname is on';
 COMMENT ON COLUMN walstream_senders.client_port IS 'TCP port of the receiver; -1 for a Unix-domain socket';
 COMMENT ON COLUMN walstream_senders.backend_start IS 'when the receiver connected';
-COMMENT ON COLUMN walstream_senders.slot_name IS 'replication slot in use; null if none';
-COMMENT ON COLUMN walstream_senders.restart_lsn IS 'oldest WAL that this replication slot keeps on disk';
+COMMENT ON COLUMN walstream_senders.slot_name IS 'replication slot or relay slot in use; null if none';
+COMMENT ON COLUMN walstream_senders.restart_lsn IS 'oldest WAL that this slot keeps on disk';
 COMMENT ON COLUMN walstream_senders.state IS 'startup, backup, catchup, streaming or stopping, as in pg_stat_replication';
 COMMENT ON COLUMN walstream_senders.sent_lsn IS 'WAL has been sent up to here';
 COMMENT ON COLUMN walstream_senders.write_lsn IS 'WAL has been written by the receiver up to here';
@@ -192,6 +230,7 @@ COMMENT ON COLUMN walstream_senders.frames IS 'messages of walstream that were s
 COMMENT ON COLUMN walstream_senders.bypassed_messages IS 'WAL messages whose bytes were sent as they are';
 COMMENT ON COLUMN walstream_senders.codec_failures IS 'times that the codec failed and the message was sent as it is';
 COMMENT ON COLUMN walstream_senders.encode_time IS 'time spent encoding, in milliseconds';
+COMMENT ON COLUMN walstream_senders.relay IS 'true if it serves the WAL that this server holds as a relay, false if this server''s own';
 
 CREATE VIEW walstream_receiver AS
     SELECT
@@ -282,9 +321,11 @@ CREATE VIEW walstream_overview AS
         r.restart_lsn AS oldest_restart_lsn,
         pg_catalog.pg_wal_lsn_diff(c.current_lsn, r.restart_lsn) AS retained_bytes
     FROM (SELECT
-            pg_catalog.count(*) FILTER (WHERE pid IS NOT NULL) AS senders,
-            pg_catalog.count(*) FILTER (WHERE codec IS NOT NULL) AS compressed
-            FROM walstream_get_sender_slots()) AS s
+            pg_catalog.count(*) FILTER (WHERE w.pid IS NOT NULL) AS senders,
+            pg_catalog.count(*) FILTER (WHERE w.codec IS NOT NULL) AS compressed
+            FROM (SELECT g.pid, g.codec FROM walstream_get_sender_slots() AS g
+                UNION ALL
+                SELECT h.pid, h.codec FROM walstream_get_relay_senders() AS h) AS w) AS s
         CROSS JOIN (SELECT CASE WHEN pg_catalog.pg_is_in_recovery()
             THEN greatest(pg_catalog.pg_last_wal_receive_lsn(),
                           pg_catalog.pg_last_wal_replay_lsn())
@@ -295,15 +336,241 @@ CREATE VIEW walstream_overview AS
             WHERE l.restart_lsn IS NOT NULL
             ORDER BY l.restart_lsn LIMIT 1) AS r ON (true);
 
-COMMENT ON VIEW walstream_overview IS 'one row: how far behind the slowest stream is, and which slot holds WAL back on disk';
-COMMENT ON COLUMN walstream_overview.senders IS 'walsenders in use';
+COMMENT ON VIEW walstream_overview IS 'one row: how far behind the slowest stream of this server''s own WAL is, and which slot holds it back on disk';
+COMMENT ON COLUMN walstream_overview.senders IS 'walsenders in use, those that serve a relay''s WAL included';
 COMMENT ON COLUMN walstream_overview.compressed IS 'of these, how many send a compressed stream';
-COMMENT ON COLUMN walstream_overview.current_lsn IS 'end of the WAL that can be sent';
-COMMENT ON COLUMN walstream_overview.oldest_send_lsn IS 'how far the slowest active walsender has sent';
+COMMENT ON COLUMN walstream_overview.current_lsn IS 'end of the server''s own WAL that can be sent; for a relay''s see walstream_relay';
+COMMENT ON COLUMN walstream_overview.oldest_send_lsn IS 'how far the slowest active walsender of it has sent';
 COMMENT ON COLUMN walstream_overview.unsent_bytes IS 'WAL that the slowest active walsender has not sent, in bytes';
 COMMENT ON COLUMN walstream_overview.oldest_slot IS 'replication slot with the oldest restart_lsn, active or not';
 COMMENT ON COLUMN walstream_overview.oldest_restart_lsn IS 'restart_lsn of that slot: WAL from here on is kept on disk';
 COMMENT ON COLUMN walstream_overview.retained_bytes IS 'WAL that this slot keeps on disk, in bytes';
+
+--
+-- Relay
+--
+
+CREATE FUNCTION walstream_get_relay(
+    OUT state text,
+    OUT reason text,
+    OUT upstream_host text,
+    OUT upstream_port integer,
+    OUT system_identifier bigint,
+    OUT timeline integer,
+    OUT received_lsn pg_lsn,
+    OUT written_lsn pg_lsn,
+    OUT flushed_lsn pg_lsn,
+    OUT first_timeline integer,
+    OUT first_lsn pg_lsn,
+    OUT upstream_lsn pg_lsn,
+    OUT last_message_time timestamptz,
+    OUT raw_bytes bigint,
+    OUT stored_bytes bigint,
+    OUT reconnects bigint,
+    OUT last_error text,
+    OUT last_error_time timestamptz,
+    OUT receiver_pid integer,
+    OUT keeper_pid integer)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_relay() IS
+'what the relay does and holds; no row if the server is no relay';
+
+CREATE FUNCTION walstream_get_relay_segments(
+    OUT timeline integer,
+    OUT segment text,
+    OUT start_lsn pg_lsn,
+    OUT state text,
+    OUT raw_bytes bigint,
+    OUT stored_bytes bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_relay_segments() IS
+'the WAL segments that the relay holds';
+
+CREATE FUNCTION walstream_get_relay_slots(
+    OUT slot_name name,
+    OUT temporary boolean,
+    OUT active_pid integer,
+    OUT timeline integer,
+    OUT restart_lsn pg_lsn,
+    OUT held_bytes bigint,
+    OUT xmin xid8,
+    OUT catalog_xmin xid8,
+    OUT lost boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_relay_slots() IS
+'the slots that hold WAL back on the relay';
+
+CREATE FUNCTION walstream_relay_oldest_send_lsn()
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_oldest_send_lsn() IS
+'how far the slowest active walsender has sent of the WAL that the relay holds; null if none is active';
+
+CREATE FUNCTION walstream_relay_verify(
+    OUT ok boolean,
+    OUT timeline integer,
+    OUT lsn pg_lsn,
+    OUT reason text,
+    OUT verified_bytes bigint)
+RETURNS record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_verify() IS
+'read and check all WAL that the relay holds; if it is not ok, where the first byte is that is wrong or missing, and why';
+
+CREATE FUNCTION walstream_relay_pause()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_pause() IS
+'let the relay stop receiving; what it holds is served';
+
+CREATE FUNCTION walstream_relay_resume()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_resume() IS
+'let the relay receive again after a pause';
+
+CREATE FUNCTION walstream_relay_follow()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_follow() IS
+'let a relay that has diverged follow its upstream to the new timeline: WAL of the old one that is not part of it is given up';
+
+CREATE FUNCTION walstream_relay_restart_after_gap()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_restart_after_gap() IS
+'let the relay begin anew with the WAL that its upstream still has: what it holds is put aside, and its slots are lost';
+
+CREATE FUNCTION walstream_create_relay_slot(
+    slot_name name,
+    temporary boolean DEFAULT false)
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION walstream_create_relay_slot(name, boolean) IS
+'create a relay slot, which holds WAL back on the relay from the returned position on; a temporary one until the session ends';
+
+CREATE FUNCTION walstream_drop_relay_slot(slot_name name)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION walstream_drop_relay_slot(name) IS
+'drop a relay slot';
+
+CREATE VIEW walstream_relay AS
+    SELECT
+        r.state,
+        r.reason,
+        r.upstream_host,
+        r.upstream_port,
+        r.system_identifier,
+        r.timeline,
+        r.received_lsn,
+        r.written_lsn,
+        r.flushed_lsn,
+        r.first_timeline,
+        r.first_lsn,
+        r.upstream_lsn,
+        r.last_message_time,
+        r.raw_bytes,
+        r.stored_bytes,
+        pg_catalog.round(r.raw_bytes::numeric OPERATOR(pg_catalog./) nullif(r.stored_bytes, 0::bigint)::numeric, 2) AS ratio,
+        r.reconnects,
+        r.last_error,
+        r.last_error_time,
+        r.receiver_pid,
+        r.keeper_pid
+    FROM walstream_get_relay() AS r;
+
+COMMENT ON VIEW walstream_relay IS 'one row on a relay, none elsewhere. As a synchronous standby a relay satisfies synchronous_commit remote_write and on; remote_apply cannot be satisfied, because it replays nothing';
+COMMENT ON COLUMN walstream_relay.state IS 'stopped, opening, waiting for upstream, catching up, streaming, disk full, diverged, gap, paused or failed';
+COMMENT ON COLUMN walstream_relay.reason IS 'why the relay is in this state, where that is not plain';
+COMMENT ON COLUMN walstream_relay.upstream_host IS 'host that the relay is connected to; null while it is not';
+COMMENT ON COLUMN walstream_relay.upstream_port IS 'port that the relay is connected to';
+COMMENT ON COLUMN walstream_relay.system_identifier IS 'system identifier of the cluster whose WAL this is, as in pg_control_system()';
+COMMENT ON COLUMN walstream_relay.timeline IS 'timeline that is being received, which the next three columns are on';
+COMMENT ON COLUMN walstream_relay.received_lsn IS 'WAL has been received up to here';
+COMMENT ON COLUMN walstream_relay.written_lsn IS 'WAL has been written up to here';
+COMMENT ON COLUMN walstream_relay.flushed_lsn IS 'WAL has been made durable up to here: this is acknowledged, and served';
+COMMENT ON COLUMN walstream_relay.first_timeline IS 'timeline of the oldest WAL that the relay holds';
+COMMENT ON COLUMN walstream_relay.first_lsn IS 'start of the oldest WAL that the relay holds';
+COMMENT ON COLUMN walstream_relay.upstream_lsn IS 'end of the upstream''s WAL, as last told by it';
+COMMENT ON COLUMN walstream_relay.last_message_time IS 'when the upstream''s last message was received';
+COMMENT ON COLUMN walstream_relay.raw_bytes IS 'size of the WAL segments that the relay holds, uncompressed';
+COMMENT ON COLUMN walstream_relay.stored_bytes IS 'bytes that they take on disk';
+COMMENT ON COLUMN walstream_relay.ratio IS 'raw_bytes divided by stored_bytes';
+COMMENT ON COLUMN walstream_relay.reconnects IS 'connections to an upstream that were made after the first';
+COMMENT ON COLUMN walstream_relay.last_error IS 'last error of the receiver or the keeper; null if there was none';
+COMMENT ON COLUMN walstream_relay.last_error_time IS 'when that was';
+COMMENT ON COLUMN walstream_relay.receiver_pid IS 'process ID of the receiver; null while it does not run';
+COMMENT ON COLUMN walstream_relay.keeper_pid IS 'process ID of the keeper; null while it does not run';
+
+CREATE VIEW walstream_relay_segments AS
+    SELECT
+        g.timeline,
+        g.segment,
+        g.start_lsn,
+        g.state,
+        g.raw_bytes,
+        g.stored_bytes,
+        pg_catalog.round(g.raw_bytes::numeric OPERATOR(pg_catalog./) nullif(g.stored_bytes, 0::bigint)::numeric, 2) AS ratio
+    FROM walstream_get_relay_segments() AS g;
+
+COMMENT ON VIEW walstream_relay_segments IS 'one row for each WAL segment that the relay holds';
+COMMENT ON COLUMN walstream_relay_segments.timeline IS 'timeline of the segment';
+COMMENT ON COLUMN walstream_relay_segments.segment IS 'name of its file in the relay''s directory';
+COMMENT ON COLUMN walstream_relay_segments.start_lsn IS 'where the segment begins';
+COMMENT ON COLUMN walstream_relay_segments.state IS 'partial (being written, or the last one of a timeline that was left), or how it is kept: raw, zstd or lz4';
+COMMENT ON COLUMN walstream_relay_segments.raw_bytes IS 'size of the segment, uncompressed';
+COMMENT ON COLUMN walstream_relay_segments.stored_bytes IS 'size of its file';
+COMMENT ON COLUMN walstream_relay_segments.ratio IS 'raw_bytes divided by stored_bytes';
+
+CREATE VIEW walstream_relay_slots AS
+    SELECT
+        l.slot_name,
+        l.temporary,
+        l.active_pid,
+        l.timeline,
+        l.restart_lsn,
+        l.held_bytes,
+        l.xmin,
+        l.catalog_xmin,
+        l.lost
+    FROM walstream_get_relay_slots() AS l;
+
+COMMENT ON VIEW walstream_relay_slots IS 'one row for each relay slot; PostgreSQL''s own replication slots are in pg_replication_slots';
+COMMENT ON COLUMN walstream_relay_slots.slot_name IS 'name of the slot';
+COMMENT ON COLUMN walstream_relay_slots.temporary IS 'true if it goes with the session that made it';
+COMMENT ON COLUMN walstream_relay_slots.active_pid IS 'process ID of the walsender or session that uses it; null if none does';
+COMMENT ON COLUMN walstream_relay_slots.timeline IS 'timeline that its downstream was last on';
+COMMENT ON COLUMN walstream_relay_slots.restart_lsn IS 'WAL from here on is held on the relay; null if the slot has no position yet';
+COMMENT ON COLUMN walstream_relay_slots.held_bytes IS 'WAL from there to the end of what the relay holds, in bytes';
+COMMENT ON COLUMN walstream_relay_slots.xmin IS 'oldest transaction whose rows the downstream needs on the primary, with epoch';
+COMMENT ON COLUMN walstream_relay_slots.catalog_xmin IS 'the same for rows of system catalogs';
+COMMENT ON COLUMN walstream_relay_slots.lost IS 'true if WAL that the downstream needs has been removed: the slot is of no use any more';
 
 --
 -- Rights: who may watch PostgreSQL's replication may watch this.
@@ -314,18 +581,42 @@ REVOKE ALL ON FUNCTION walstream_get_receivers() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_get_totals() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_oldest_send_lsn() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_reset_stats() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_relay_senders() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_relay() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_relay_segments() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_relay_slots() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_oldest_send_lsn() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_verify() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_pause() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_resume() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_follow() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_restart_after_gap() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_create_relay_slot(name, boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_drop_relay_slot(name) FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION walstream_get_sender_slots() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_receivers() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_totals() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_oldest_send_lsn() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_relay_senders() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_relay() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_relay_segments() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_relay_slots() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_relay_oldest_send_lsn() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_relay_verify() TO pg_monitor;
 
 REVOKE ALL ON walstream_senders FROM PUBLIC;
 REVOKE ALL ON walstream_receiver FROM PUBLIC;
 REVOKE ALL ON walstream_totals FROM PUBLIC;
 REVOKE ALL ON walstream_overview FROM PUBLIC;
+REVOKE ALL ON walstream_relay FROM PUBLIC;
+REVOKE ALL ON walstream_relay_segments FROM PUBLIC;
+REVOKE ALL ON walstream_relay_slots FROM PUBLIC;
 
 GRANT SELECT ON walstream_senders TO pg_monitor;
 GRANT SELECT ON walstream_receiver TO pg_monitor;
 GRANT SELECT ON walstream_totals TO pg_monitor;
 GRANT SELECT ON walstream_overview TO pg_monitor;
+GRANT SELECT ON walstream_relay TO pg_monitor;
+GRANT SELECT ON walstream_relay_segments TO pg_monitor;
+GRANT SELECT ON walstream_relay_slots TO pg_monitor;

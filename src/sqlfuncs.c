@@ -1,8 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * sqlfuncs.c
- *	  Every SQL function: formats snapshots of shared state into rows and
- *	  decides nothing.
+ *	  Every SQL function about streams: formats snapshots of shared state into
+ *	  rows and decides nothing.
+ *
+ * Those about a relay and its store are in relay/relay_sql.c.
  *
  * Who may call what is said in the extension script.
  *
@@ -14,10 +16,14 @@
 
 #include "funcapi.h"
 #include "peer.h"
+#include "relay/relay.h"
+#include "relay/senders.h"
+#include "relay/slots.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "shmem.h"
+#include "sqlrow.h"
 #include "stats.h"
 #include "storage/spin.h"
 #include "utils/builtins.h"
@@ -28,136 +34,50 @@
 
 PG_FUNCTION_INFO_V1(walstream_version);
 PG_FUNCTION_INFO_V1(walstream_get_sender_slots);
+PG_FUNCTION_INFO_V1(walstream_get_relay_senders);
 PG_FUNCTION_INFO_V1(walstream_get_receivers);
 PG_FUNCTION_INFO_V1(walstream_get_totals);
 PG_FUNCTION_INFO_V1(walstream_oldest_send_lsn);
 PG_FUNCTION_INFO_V1(walstream_reset_stats);
 
-static void
-check_preloaded(void)
-{
-	if (!ws_shmem_ready())
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("walstream must be loaded via \"shared_preload_libraries\""),
-				 errhint("Add walstream to \"shared_preload_libraries\" in postgresql.conf and restart the server.")));
-}
-
-/* The columns of a row, filled from the left. */
-typedef struct Row
-{
-	Datum		values[32];
-	bool		nulls[32];
-	int			count;
-} Row;
-
-static void
-add_value(Row *row, Datum value)
-{
-	Assert(row->count < (int) lengthof(row->values));
-	row->values[row->count] = value;
-	row->nulls[row->count++] = false;
-}
-
-static void
-add_null(Row *row)
-{
-	Assert(row->count < (int) lengthof(row->values));
-	row->values[row->count] = (Datum) 0;
-	row->nulls[row->count++] = true;
-}
-
-static void
-add_text(Row *row, const char *value)
-{
-	if (value != NULL)
-		add_value(row, CStringGetTextDatum(value));
-	else
-		add_null(row);
-}
-
-static void
-add_lsn(Row *row, XLogRecPtr value)
-{
-	if (!XLogRecPtrIsInvalid(value))
-		add_value(row, LSNGetDatum(value));
-	else
-		add_null(row);
-}
-
-static void
-add_time(Row *row, TimestampTz value)
-{
-	if (value != 0)
-		add_value(row, TimestampTzGetDatum(value));
-	else
-		add_null(row);
-}
-
-/* A lag in microseconds, negative if unknown. */
-static void
-add_lag(Row *row, TimeOffset value)
-{
-	Interval   *interval;
-
-	if (value < 0)
-	{
-		add_null(row);
-		return;
-	}
-	interval = palloc0(sizeof(Interval));
-	interval->time = value;
-	add_value(row, IntervalPGetDatum(interval));
-}
-
-static void
-put_row(FunctionCallInfo fcinfo, Row *row)
-{
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	Assert(row->count == rsinfo->setDesc->natts);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc,
-						 row->values, row->nulls);
-}
-
 /* raw_bytes, wire_bytes, messages, frames, bypassed, failures, time in ms */
 static void
-add_counters(Row *row, const WsCounters *counters)
+add_counters(WsRow *row, const WsCounters *counters)
 {
 	const uint64 *values = counters->values;
 
-	add_value(row, Int64GetDatum((int64) values[WS_COUNT_RAW_BYTES]));
-	add_value(row, Int64GetDatum((int64) values[WS_COUNT_WIRE_BYTES]));
-	add_value(row, Int64GetDatum((int64) values[WS_COUNT_MESSAGES]));
-	add_value(row, Int64GetDatum((int64) values[WS_COUNT_FRAMES]));
-	add_value(row, Int64GetDatum((int64) values[WS_COUNT_BYPASSED]));
-	add_value(row, Int64GetDatum((int64) values[WS_COUNT_CODEC_FAILURES]));
-	add_value(row, Float8GetDatum(values[WS_COUNT_CODING_NS] / 1000000.0));
+	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_RAW_BYTES]));
+	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_WIRE_BYTES]));
+	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_MESSAGES]));
+	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_FRAMES]));
+	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_BYPASSED]));
+	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_CODEC_FAILURES]));
+	ws_row_add(row, Float8GetDatum(values[WS_COUNT_CODING_NS] / 1000000.0));
 }
 
 /* codec, level, reason, streaming_since and the counters; NULLs for NULL */
 static void
-add_stream(Row *row, const WsPeerSnapshot *peer)
+add_stream(WsRow *row, const WsPeerSnapshot *peer)
 {
 	if (peer == NULL)
 	{
 		for (int i = 0; i < 4 + WS_COUNTERS; i++)
-			add_null(row);
+			ws_row_add_null(row);
 		return;
 	}
 
 	if (peer->mode == WS_MODE_CODED)
 	{
-		add_text(row, ws_codec_by_id(peer->codec.id)->name);
-		add_value(row, Int32GetDatum(peer->codec.level));
+		ws_row_add_text(row, ws_codec_by_id(peer->codec.id)->name);
+		ws_row_add(row, Int32GetDatum(peer->codec.level));
 	}
 	else
 	{
-		add_null(row);
-		add_null(row);
+		ws_row_add_null(row);
+		ws_row_add_null(row);
 	}
-	add_text(row, ws_peer_mode_reason(peer->mode, peer->reason));
-	add_time(row, peer->streaming_since);
+	ws_row_add_text(row, ws_peer_mode_reason(peer->mode, peer->reason));
+	ws_row_add_time(row, peer->streaming_since);
 	add_counters(row, &peer->counters);
 }
 
@@ -204,30 +124,30 @@ sync_state_name(int slot, const WalSnd *walsnd,
 
 /* PostgreSQL's own part of a walsender slot; NULLs if it is free. */
 static void
-add_walsender(Row *row, int slot, const WalSnd *walsnd,
+add_walsender(WsRow *row, int slot, const WalSnd *walsnd,
 			  const SyncRepStandbyData *standbys, int nstandbys)
 {
-	add_value(row, Int32GetDatum(slot));
+	ws_row_add(row, Int32GetDatum(slot));
 	if (walsnd->pid == 0)
 	{
 		for (int i = 0; i < 12; i++)
-			add_null(row);
+			ws_row_add_null(row);
 		return;
 	}
 
-	add_value(row, Int32GetDatum(walsnd->pid));
-	add_text(row, walsender_state_name(walsnd->state));
-	add_lsn(row, walsnd->sentPtr);
-	add_lsn(row, walsnd->write);
-	add_lsn(row, walsnd->flush);
-	add_lsn(row, walsnd->apply);
-	add_lag(row, walsnd->writeLag);
-	add_lag(row, walsnd->flushLag);
-	add_lag(row, walsnd->applyLag);
-	add_value(row, Int32GetDatum(XLogRecPtrIsInvalid(walsnd->flush) ? 0 :
+	ws_row_add(row, Int32GetDatum(walsnd->pid));
+	ws_row_add_text(row, walsender_state_name(walsnd->state));
+	ws_row_add_lsn(row, walsnd->sentPtr);
+	ws_row_add_lsn(row, walsnd->write);
+	ws_row_add_lsn(row, walsnd->flush);
+	ws_row_add_lsn(row, walsnd->apply);
+	ws_row_add_lag(row, walsnd->writeLag);
+	ws_row_add_lag(row, walsnd->flushLag);
+	ws_row_add_lag(row, walsnd->applyLag);
+	ws_row_add(row, Int32GetDatum(XLogRecPtrIsInvalid(walsnd->flush) ? 0 :
 								 walsnd->sync_standby_priority));
-	add_text(row, sync_state_name(slot, walsnd, standbys, nstandbys));
-	add_time(row, walsnd->replyTime);
+	ws_row_add_text(row, sync_state_name(slot, walsnd, standbys, nstandbys));
+	ws_row_add_time(row, walsnd->replyTime);
 }
 
 /* Copy one of PostgreSQL's walsender slots under its lock. */
@@ -249,6 +169,18 @@ walstream_version(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(WALSTREAM_VERSION));
 }
 
+/* The stream that this process sends, NULL if there is none. */
+static WsPeerSnapshot *
+find_sender(WsPeerSnapshot *peers, int npeers, pid_t pid)
+{
+	for (int i = 0; i < npeers && pid != 0; i++)
+	{
+		if (peers[i].pid == pid && is_sender(peers[i].role))
+			return &peers[i];
+	}
+	return NULL;
+}
+
 /*
  * All max_wal_senders slots, free ones too.
  */
@@ -260,7 +192,7 @@ walstream_get_sender_slots(PG_FUNCTION_ARGS)
 	WsPeerSnapshot *peers;
 	int			npeers;
 
-	check_preloaded();
+	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
 	nstandbys = SyncRepGetCandidateStandbys(&standbys);
 	npeers = ws_peer_snapshot(&peers);
@@ -268,18 +200,78 @@ walstream_get_sender_slots(PG_FUNCTION_ARGS)
 	for (int slot = 0; slot < max_wal_senders; slot++)
 	{
 		WalSnd		walsnd = copy_walsender(slot);
-		WsPeerSnapshot *peer = NULL;
-		Row			row = {0};
-
-		for (int i = 0; i < npeers && walsnd.pid != 0; i++)
-		{
-			if (peers[i].pid == walsnd.pid && is_sender(peers[i].role))
-				peer = &peers[i];
-		}
+		WsRow		row = {0};
 
 		add_walsender(&row, slot, &walsnd, standbys, nstandbys);
-		add_stream(&row, peer);
-		put_row(fcinfo, &row);
+		add_stream(&row, find_sender(peers, npeers, walsnd.pid));
+		ws_row_put(fcinfo, &row);
+	}
+	return (Datum) 0;
+}
+
+/* As add_walsender().  Nobody waits for a relay's downstreams. */
+static void
+add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
+{
+	ws_row_add(row, Int32GetDatum(sender->slot));
+	if (sender->pid == 0)
+	{
+		for (int i = 0; i < 12; i++)
+			ws_row_add_null(row);
+		return;
+	}
+
+	ws_row_add(row, Int32GetDatum(sender->pid));
+	ws_row_add_text(row, ws_sender_state_name(sender->state));
+	ws_row_add_lsn(row, sender->sent_lsn);
+	ws_row_add_lsn(row, sender->write_lsn);
+	ws_row_add_lsn(row, sender->flush_lsn);
+	ws_row_add_lsn(row, sender->apply_lsn);
+	ws_row_add_lag(row, sender->write_lag_us);
+	ws_row_add_lag(row, sender->flush_lag_us);
+	ws_row_add_lag(row, sender->apply_lag_us);
+	ws_row_add(row, Int32GetDatum(0));
+	ws_row_add_text(row, "async");
+	ws_row_add_time(row, sender->reply_time);
+}
+
+/*
+ * The same of a relay's senders, with their relay slots; no rows elsewhere.
+ */
+Datum
+walstream_get_relay_senders(PG_FUNCTION_ARGS)
+{
+	WsSenderSnapshot *senders;
+	int			nsenders;
+	WsPeerSnapshot *peers;
+	int			npeers;
+
+	ws_sql_check_preloaded();
+	InitMaterializedSRF(fcinfo, 0);
+	if (!ws_relay_enabled())
+		return (Datum) 0;
+	nsenders = ws_senders_snapshot(&senders);
+	npeers = ws_peer_snapshot(&peers);
+
+	for (int i = 0; i < nsenders; i++)
+	{
+		WsSenderSnapshot *sender = &senders[i];
+		WsSlotSnapshot slot;
+		WsRow		row = {0};
+
+		add_relay_sender(&row, sender);
+		add_stream(&row, find_sender(peers, npeers, sender->pid));
+		if (sender->relay_slot[0] != '\0' && ws_slot_get(sender->relay_slot, &slot))
+		{
+			ws_row_add_name(&row, slot.name);
+			ws_row_add_lsn(&row, slot.restart_lsn);
+		}
+		else
+		{
+			ws_row_add_null(&row);
+			ws_row_add_null(&row);
+		}
+		ws_row_put(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -290,22 +282,22 @@ walstream_get_receivers(PG_FUNCTION_ARGS)
 	WsPeerSnapshot *peers;
 	int			npeers;
 
-	check_preloaded();
+	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
 	npeers = ws_peer_snapshot(&peers);
 
 	for (int i = 0; i < npeers; i++)
 	{
-		Row			row = {0};
+		WsRow		row = {0};
 
 		if (is_sender(peers[i].role))
 			continue;
-		add_value(&row, Int32GetDatum(peers[i].pid));
-		add_text(&row, ws_peer_role_name(peers[i].role));
-		add_text(&row, peers[i].name);
-		add_lsn(&row, peers[i].position);
+		ws_row_add(&row, Int32GetDatum(peers[i].pid));
+		ws_row_add_text(&row, ws_peer_role_name(peers[i].role));
+		ws_row_add_text(&row, peers[i].name);
+		ws_row_add_lsn(&row, peers[i].position);
 		add_stream(&row, &peers[i]);
-		put_row(fcinfo, &row);
+		ws_row_put(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -347,7 +339,7 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 	int			npeers;
 	TimestampTz reset_time;
 
-	check_preloaded();
+	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
 
 	LWLockAcquire(ws_shmem_lock(), LW_SHARED);
@@ -363,16 +355,16 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < ntotals; i++)
 	{
-		Row			row = {0};
+		WsRow		row = {0};
 
-		add_text(&row, totals[i].name);
-		add_text(&row, totals[i].role >= 0 ?
+		ws_row_add_text(&row, totals[i].name);
+		ws_row_add_text(&row, totals[i].role >= 0 ?
 				 ws_peer_role_name(totals[i].role) : NULL);
-		add_value(&row, Int64GetDatum((int64) totals[i].streams));
+		ws_row_add(&row, Int64GetDatum((int64) totals[i].streams));
 		add_counters(&row, &totals[i].counters);
-		add_time(&row, totals[i].last_end);
-		add_time(&row, reset_time);
-		put_row(fcinfo, &row);
+		ws_row_add_time(&row, totals[i].last_end);
+		ws_row_add_time(&row, reset_time);
+		ws_row_put(fcinfo, &row);
 	}
 	return (Datum) 0;
 }
@@ -385,7 +377,7 @@ walstream_oldest_send_lsn(PG_FUNCTION_ARGS)
 {
 	XLogRecPtr	oldest = InvalidXLogRecPtr;
 
-	check_preloaded();
+	ws_sql_check_preloaded();
 
 	for (int slot = 0; slot < max_wal_senders; slot++)
 	{
@@ -406,7 +398,7 @@ walstream_oldest_send_lsn(PG_FUNCTION_ARGS)
 Datum
 walstream_reset_stats(PG_FUNCTION_ARGS)
 {
-	check_preloaded();
+	ws_sql_check_preloaded();
 	ws_stats_reset();
 	PG_RETURN_VOID();
 }
