@@ -250,16 +250,16 @@ END
 }
 
 # init_server NAME: a new cluster.  Standbys log in as the role "replicator",
-# which is no superuser, with the password in $scratch/pgpass.
+# which is no superuser, with the password in $scratch/pgpass, the same in all.
 init_server()
 {
-	local password
-
-	password=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-	echo "$password" | "${as_user[@]}" tee "$scratch/password" >/dev/null
+	if [ ! -f "$scratch/password" ]; then
+		od -An -N16 -tx1 /dev/urandom | tr -d ' \n' | "${as_user[@]}" tee "$scratch/password" >/dev/null
+		"${as_user[@]}" sh -c 'umask 077; cat >"$1"' - "$scratch/pgpass" \
+			<<<"127.0.0.1:*:*:replicator:$(cat "$scratch/password")"
+	fi
 	run "$bindir/initdb" -D "$scratch/$1" -U postgres -E UTF8 --no-locale --no-sync \
 		--auth-local=trust --auth-host=scram-sha-256 --pwfile="$scratch/password"
-	"${as_user[@]}" sh -c 'umask 077; cat >"$1"' - "$scratch/pgpass" <<<"127.0.0.1:*:*:replicator:$password"
 	add_server "$1"
 }
 

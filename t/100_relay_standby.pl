@@ -1,0 +1,140 @@
+# Copyright (c) 2026, the walstream authors
+
+# A relay as the primary's only synchronous standby, and behind it a standby
+# without walstream and one with it, both from base backups.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+$primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
+my $relay = walstream_relay($primary, 'relay');
+wait_for_relay_state($relay, 'streaming');
+make_synchronous($primary, $relay);
+
+my $stock = walstream_standby(
+	$primary, 'stock',
+	walstream => 0,
+	conninfo => $relay->connstr);
+my $ours = walstream_standby($primary, 'ours', conninfo => $relay->connstr);
+
+# Commits wait for the relay alone.
+load_wal($primary, 20_000);
+$primary->safe_psql('postgres', "SET synchronous_commit = remote_write; INSERT INTO load (filler) VALUES ('remote_write')");
+wait_for_replay($primary, $_) foreach $stock, $ours;
+is( $primary->safe_psql(
+		'postgres', 'SELECT string_agg(application_name, $$ $$) FROM pg_stat_replication'),
+	'relay',
+	'one stream leaves the primary');
+is(sender_row($primary, 'relay')->{codec}, 'zstd', 'it is compressed');
+
+my $row = relay_row($relay);
+is($row->{state}, 'streaming', 'state');
+is( $row->{system_identifier},
+	$primary->safe_psql('postgres',
+		'SELECT system_identifier FROM pg_control_system()'),
+	'system identifier');
+is($row->{timeline}, 1, 'timeline');
+is($row->{last_error}, undef, 'no error');
+is( $relay->safe_psql(
+		'postgres',
+		'SELECT received_lsn >= written_lsn AND written_lsn >= flushed_lsn AND flushed_lsn > first_lsn FROM walstream_relay'
+	),
+	't',
+	'positions');
+is(sender_row($relay, 'stock')->{codec}, undef, 'plain to the stock standby');
+is(sender_row($relay, 'ours')->{codec}, 'zstd', 'compressed to ours');
+cmp_ok(sender_row($relay, 'ours')->{ratio}, '>', 1.5, 'ratio');
+wait_until(
+	$relay, q{
+	SELECT count(*) = 2 AND bool_and(state = 'streaming') AND
+		bool_and(flush_lsn = (SELECT flushed_lsn FROM walstream_relay))
+	FROM walstream_senders},
+	'both standbys have flushed all that the relay has');
+wait_until(
+	$relay,
+	"SELECT walstream_relay_oldest_send_lsn() = flushed_lsn FROM walstream_relay",
+	'the slowest sender has sent all');
+standby_matches($primary, $stock, 'stock standby');
+standby_matches($primary, $ours, 'standby with walstream');
+
+# What is stored is the primary's.
+wait_for_relay($primary, $relay);
+wait_until(
+	$relay,
+	"SELECT count(*) > 2 AND count(*) FILTER (WHERE state NOT IN ('zstd', 'partial')) = 0 FROM walstream_relay_segments",
+	'closed segments are compressed');
+$row = relay_row($relay);
+is( compare_store(
+		store_dir($relay), 1,
+		lsn_number($row->{first_lsn}), lsn_number($row->{flushed_lsn}),
+		$primary->data_dir . '/pg_wal'),
+	undef,
+	'all bytes are stored');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT bool_and(raw_bytes = 1024 * 1024) AND bool_and(stored_bytes < raw_bytes / 1.5) AND bool_and(ratio > 1.5) FROM walstream_relay_segments WHERE state = 'zstd'"
+	),
+	't',
+	'sizes of compressed segments');
+
+# A standby that was away gets from there what it missed.
+$stock->stop;
+load_wal($primary, 40_000);
+$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+wait_for_relay($primary, $relay);
+wait_until(
+	$relay,
+	"SELECT count(*) FILTER (WHERE state <> 'zstd') <= 1 FROM walstream_relay_segments",
+	'what it missed is compressed');
+$stock->start;
+standby_matches($primary, $stock, 'a standby that was away');
+
+# The relay is restarted while the primary runs, and while that is dead.
+my $before = relay_row($relay);
+$relay->restart;
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary);
+standby_matches($primary, $_, $_->name . ' after a restart of the relay')
+  foreach $stock, $ours;
+
+my $client = start_commits($primary);
+$primary->poll_query_until('postgres', 'SELECT count(*) > 200 FROM acked')
+  or die "nothing is committed\n";
+$stock->stop;
+$primary->stop('immediate');
+stop_commits($client);
+my @acked = acked_ids($client);
+cmp_ok(scalar(@acked), '>', 100, 'some commits were confirmed');
+$relay->restart;
+wait_for_relay_state($relay, 'waiting for upstream');
+is(relay_row($relay)->{upstream_host}, undef, 'no upstream');
+isnt(relay_row($relay)->{last_error}, undef, 'the reason is told');
+$stock->start;
+my $flushed = relay_row($relay)->{flushed_lsn};
+foreach my $standby ($stock, $ours)
+{
+	$standby->poll_query_until('postgres',
+		"SELECT pg_last_wal_receive_lsn() >= '$flushed'")
+	  or die "standby does not receive\n";
+	$standby->poll_query_until('postgres',
+		"SELECT pg_last_wal_replay_lsn() >= '$flushed'")
+	  or die "standby does not replay\n";
+	is_deeply([ missing_ids($standby, @acked) ],
+		[], 'a relay without upstream serves all confirmed commits to ' . $standby->name);
+}
+
+# The primary comes back.
+$primary->start;
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary);
+standby_matches($primary, $_, $_->name . ' in the end') foreach $stock, $ours;
+cmp_ok(relay_row($relay)->{reconnects}, '>=', 0, 'reconnects are counted');
+
+done_testing();

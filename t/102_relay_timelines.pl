@@ -1,0 +1,170 @@
+# Copyright (c) 2026, the walstream authors
+
+# Two timeline switches while standbys, pg_receivewal and another relay follow
+# the relay.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $one = walstream_primary('one');
+my $two = walstream_standby($one, 'two');
+my $three = walstream_standby($one, 'three');
+my $hosts = join(' ',
+	'host=' . join(',', map { $_->host } $one, $two, $three),
+	'port=' . join(',', map { $_->port } $one, $two, $three),
+	'target_session_attrs=read-write');
+my $relay = walstream_relay($one, 'relay', conninfo => $hosts);
+wait_for_relay($one, $relay);
+my $second = walstream_relay($relay, 'second');
+wait_for_relay_state($_, 'streaming') foreach $relay, $second;
+
+my $standby = walstream_standby(
+	$one, 'standby',
+	walstream => 0,
+	conninfo => $relay->connstr);
+my $far = walstream_standby($one, 'far', conninfo => $second->connstr);
+my $late = walstream_standby(
+	$one, 'late',
+	conninfo => $relay->connstr,
+	start => 0);
+my $dir = PostgreSQL::Test::Utils::tempdir();
+my $receivewal = start_receivewal($relay, $dir);
+load_wal($one, 10_000);
+wait_for_replay($one, $_) foreach $standby, $far, $two, $three;
+
+# The third follows from one to the next directly.
+sub switch_over
+{
+	my ($old, $new, $timeline) = @_;
+
+	$old->stop;
+	$new->promote;
+	load_wal($new, 10_000);
+	foreach my $node ($relay, $second)
+	{
+		wait_until(
+			$node,
+			"SELECT timeline = $timeline AND state = 'streaming' FROM walstream_relay",
+			$node->name . " follows to timeline $timeline");
+		wait_for_relay($new, $node);
+	}
+	foreach my $node ($standby, $far)
+	{
+		standby_matches($new, $node, $node->name . " on timeline $timeline");
+		is( $node->safe_psql('postgres',
+				'SELECT received_tli FROM pg_stat_wal_receiver'),
+			$timeline,
+			$node->name . " receives timeline $timeline");
+	}
+	return;
+}
+
+my $walreceiver =
+  $standby->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver');
+my $three_conninfo = $two->connstr =~ s/'/''/gr;
+wait_for_replay($one, $_) foreach $two, $three;
+switch_over($one, $two, 2);
+is( $standby->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver'),
+	$walreceiver,
+	'a standby keeps its connection over the switch');
+$three->append_conf('postgresql.conf',
+	"primary_conninfo = '$three_conninfo'\nrecovery_target_timeline = latest\n");
+$three->restart;
+wait_for_replay($two, $three);
+switch_over($two, $three, 3);
+
+# What is stored: for each timeline what was its own.
+foreach my $node ($relay, $second)
+{
+	my @files = store_files(store_dir($node));
+	my $history = slurp_file(store_dir($node) . '/00000003.history');
+
+	is($history, slurp_file($three->data_dir . '/pg_wal/00000003.history'),
+		$node->name . ': history file');
+	my @switch = map { lsn_number($_) } $history =~ m{^\d+\s+(\S+)}mg;
+	is(scalar(@switch), 2, 'two switches');
+	my $first = lsn_number(relay_row($node)->{first_lsn});
+	my $end = lsn_number(relay_row($node)->{flushed_lsn});
+	my @begin = ($first, map { $_ & ~0xfffff } @switch);
+	foreach my $case (
+		[ 1, $begin[0], $switch[0], $one ],
+		[ 2, $begin[1], $switch[1], $two ],
+		[ 3, $begin[2], $end, $three ])
+	{
+		my ($tli, $from, $to, $source) = @$case;
+
+		is( compare_store(
+				store_dir($node), $tli, $from, $to,
+				$source->data_dir . '/pg_wal'),
+			undef,
+			$node->name . ": all bytes of timeline $tli");
+	}
+	is( $node->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't', $node->name . ': verified');
+}
+
+# A standby that was away on both switches, and a client that sees how a
+# timeline ends.
+$late->start;
+standby_matches($three, $late, 'a standby that was away over both switches');
+ok(stop_receivewal($receivewal), 'pg_receivewal ends well')
+  || diag(${ $receivewal->{output} });
+like(
+	${ $receivewal->{output} },
+	qr/switched to timeline 3 at/,
+	'pg_receivewal followed both switches');
+
+my ($switch) =
+  slurp_file(store_dir($relay) . '/00000002.history') =~ m{^1\s+(\S+)}m;
+my $client = WalstreamClient->new($relay, application_name => 'client');
+
+# The messages that a stream of a timeline that has ended gets, but for WAL.
+sub stream_to_the_end
+{
+	my ($lsn, $timeline) = @_;
+	my @answer;
+
+	$client->_send('Q', "START_REPLICATION $lsn TIMELINE $timeline\0");
+	for (;;)
+	{
+		my ($type, $content) = $client->_read;
+
+		push @answer, $type if $type ne 'd';
+		is($content,
+			pack('n N a1 N a*', 2, 1, '2', length($switch), $switch),
+			'the next timeline and where it begins')
+		  if $type eq 'D';
+		$client->_send('c', '') if $type eq 'c';
+		return "@answer" if $type eq 'Z';
+	}
+}
+
+my $first = relay_row($relay)->{first_lsn};
+is(stream_to_the_end($first, 1), 'W c T D C C Z',
+	'after CopyDone a row and two CommandCompletes');
+like(stream_to_the_end($switch, 1), qr/^(?:W c )?T D C(?: C)? Z$/,
+	'who asks for the switch point is told the same');
+$client->start("START_REPLICATION $switch TIMELINE 2");
+$client->_read_until('c');
+$client->_send('c', '');
+$client->_read_until('Z');
+$client->command('TIMELINE_HISTORY 2');
+$client->close;
+
+# The relay starts again with three timelines.
+my $flushed = relay_row($relay)->{flushed_lsn};
+$three->stop('immediate');
+$relay->restart;
+wait_until(
+	$relay,
+	"SELECT timeline = 3 AND flushed_lsn >= '$flushed' FROM walstream_relay",
+	'a restarted relay knows its timeline');
+
+done_testing();

@@ -1,0 +1,267 @@
+# Copyright (c) 2026, the walstream authors
+
+# Power cuts.  All that a relay does to its files under load, over restarts and
+# a timeline switch, is recorded.  Then its directory is rebuilt as a power cut
+# at many of the moments leaves it, with only what was synced: what the relay
+# had acknowledged, served or promised by then must be there.  The same with any
+# single kind of our syncs left out must fail, else the test proves nothing.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamPower;
+use WalstreamRelay;
+use WalstreamTest;
+
+# Of a directory those syncs are needed that make the name durable of the store,
+# of a segment that is opened, of one that was compressed, whose raw form is then
+# removed, and of a slot.  Without the others nothing is lost: a segment that is
+# closed has been synced under either name; a spare one and a removed one are just
+# made or removed again; identity and history come before a segment is opened.
+my $needed_directory_sync =
+  qr{after .*(?:making store(?:,|$)|to store/SEGMENT\.(?:partial|zst)|creating store/SEGMENT\.partial|slots/NAME)};
+
+my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
+srand($seed);
+note("seed $seed");
+
+my $segment_bytes = 1024 * 1024;
+my $base = PostgreSQL::Test::Utils::tempdir();
+my $watched = "$base/watched";
+my $log = "$base/record";
+mkdir($watched);
+my $keep_files = "wal_keep_size = 1GB\n";
+
+my $one = walstream_primary('one');
+my $two = walstream_standby($one, 'two');
+my $hosts = join(' ',
+	'host=' . join(',', map { $_->host } $one, $two),
+	'port=' . join(',', map { $_->port } $one, $two),
+	'target_session_attrs=read-write');
+my $relay = walstream_relay(
+	$one, 'relay',
+	conninfo => $hosts,
+	directory => "$watched/store",
+	start => 0,
+	conf => "fsync = on\n");
+
+sub start_recorded
+{
+	start_preloaded($relay, 'power_record', $watched, $log);
+	return;
+}
+
+#
+# Load: single commits, whole segments, slots, restarts, another timeline
+#
+start_recorded();
+$relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
+wait_for_relay_state($relay, 'streaming');
+$one->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
+$one->reload;
+my $standby = walstream_standby($one, 'standby',
+	walstream => 0,
+	conninfo => $relay->connstr,
+	conf => "primary_slot_name = standby\n",
+	start => 0);
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+add_mark($log, 'slot standby');
+$standby->start;
+
+my $client = start_commits($one);
+load_wal($one, 8000);
+wait_for_replay($one, $standby);
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('other')");
+add_mark($log, 'slot other');
+$relay->stop('immediate');
+start_recorded();
+load_wal($one, 8000);
+stop_commits($client);
+wait_for_replay($one, $two);
+$one->stop;
+$two->promote;
+load_wal($two, 8000);
+wait_for_replay($two, $standby);
+$relay->stop;
+start_recorded();
+load_wal($two, 8000);
+wait_for_relay($two, $relay);
+wait_until(
+	$relay,
+	"SELECT count(*) FILTER (WHERE state = 'zstd') > 3 AND count(*) FILTER (WHERE state NOT IN ('zstd', 'partial')) = 0 FROM walstream_relay_segments",
+	'segments were compressed');
+$relay->stop('immediate');
+$standby->stop;
+my %pg_wal = map { $_->[0] => $_->[1]->data_dir . '/pg_wal' } [ 1, $one ], [ 2, $two ];
+
+my ($switch) = map { lsn_number($_) }
+  slurp_file("$pg_wal{2}/00000002.history") =~ m{^1\s+(\S+)}m;
+
+my $record = WalstreamPower->new($log);
+note($record->count . ' records');
+
+#
+# What is wrong with the files of a power cut; undef if nothing is.
+#
+my %segments;				# of the primaries
+my %right;					# versions of segments that were found right
+
+# Are the first bytes of a segment stored?
+sub segment_fault
+{
+	my ($replay, $files, $tli, $name, $bytes) = @_;
+	my ($form) =
+	  grep { defined $files->{"store/$name$_"} } ('', '.zst', '.partial');
+	return "$name is missing" unless defined $form;
+	my $version = $replay->{versions}{"store/$name$form"};
+	my $key = defined $version ? "$name $version $bytes" : '';
+
+	return undef if $right{$key};
+	my $stored = $files->{"store/$name$form"};
+	if ($form eq '.zst')
+	{
+		open(my $fh, '>:raw', "$base/packed.zst") or die "$base/packed.zst: $!\n";
+		print $fh $stored;
+		close($fh);
+		$stored = eval { store_content("$base/packed.zst") } // '';
+	}
+	$segments{$name} //= slurp_file("$pg_wal{$tli}/$name");
+	return "$name$form differs"
+	  if substr($stored, 0, $bytes) ne substr($segments{$name}, 0, $bytes);
+	$right{$key} = 1 if $key ne '';
+	return undef;
+}
+
+sub find_fault
+{
+	my ($replay, $files) = @_;
+	my %need = %{ $replay->{acked} };
+
+	return undef unless %need;
+
+	# what was served up to the switch point was of the first timeline
+	my $served_tli = $replay->{served} > $switch ? 2 : 1;
+	$need{$served_tli} = $replay->{served}
+	  if $replay->{served} > ($need{$served_tli} // 0);
+
+	return 'no identity' unless defined $files->{'store/walstream.identity'};
+	foreach my $tli (sort keys %need)
+	{
+		next if $need{$tli} <= $replay->{begun}{$tli};
+		return "no history of timeline $tli"
+		  if $tli > 1 && !defined $files->{ sprintf('store/%08X.history', $tli) };
+		for (my $segno = int($replay->{begun}{$tli} / $segment_bytes);
+			$segno * $segment_bytes < $need{$tli};
+			$segno++)
+		{
+			my $name = sprintf('%08X%08X%08X', $tli, int($segno / 4096), $segno % 4096);
+			my $bytes = $need{$tli} - $segno * $segment_bytes;
+
+			$bytes = $segment_bytes if $bytes > $segment_bytes;
+			my $fault = segment_fault($replay, $files, $tli, $name, $bytes);
+			return $fault if defined $fault;
+		}
+	}
+	foreach my $mark (sort keys %{ $replay->{marks} })
+	{
+		my ($slot) = $mark =~ /^slot (\w+)/ or next;
+		return "no slot $slot" unless grep { m{^store/slots/$slot\b} && !/\.tmp$/ } keys %$files;
+	}
+
+	# files that are written once, then renamed
+	my @incomplete = $replay->incomplete_files(
+		qr{^store/(walstream\.identity|.*\.history|.*\.zst|slots/[^.]*)$});
+	return "incomplete: @incomplete" if @incomplete;
+	return undef;
+}
+
+# Moments: after each change of names, which are the delicate ones, and some of
+# those after an acknowledgement.
+my @acks = $record->find('ack');
+my %moments = map { $_ + 1 => 1 } map { $record->find($_) } qw(create rename unlink mkdir);
+$moments{ $acks[ int(rand(@acks)) ] + 1 } = 1 foreach 1 .. 60;
+$moments{ $acks[-1] + 1 } = 1;
+$moments{ int(rand($record->count)) } = 1 foreach 1 .. 20;
+my @moments = sort { $a <=> $b } keys %moments;
+
+# The first moment at which something is wrong, and what; undef if none is.
+sub find_fault_at_moments
+{
+	my (%options) = @_;
+	my $replay = $record->replay(leave_out => $options{leave_out});
+	my $fault;
+
+	foreach my $moment (@moments)
+	{
+		$replay->advance($moment);
+		$fault = find_fault($replay, $replay->files);
+		foreach my $try (1 .. $options{torn} // 0)
+		{
+			$fault //= find_fault($replay, $replay->files($seed + 1000 * $try + $moment));
+		}
+		return "record $moment: $fault" if defined $fault;
+	}
+	$options{at_end}->($replay) if $options{at_end};
+	return undef;
+}
+
+my %kinds;
+is( find_fault_at_moments(
+		torn => 1,
+		at_end => sub {
+			my ($replay) = @_;
+
+			%kinds = $replay->kinds;
+			is(join(' ', sort keys %{ $replay->{acked} }), '1 2',
+				'both timelines were acknowledged');
+			cmp_ok($replay->{served}, '>', 0, 'WAL was served');
+		}),
+	undef,
+	'all that was acknowledged, served or promised is there at '
+	  . @moments . ' moments');
+note("$_: $kinds{$_}") foreach sort keys %kinds;
+
+# Each kind of sync is needed.
+foreach my $kind (sort keys %kinds)
+{
+	next if $kind =~ /directory/ && $kind !~ $needed_directory_sync;
+	my $fault = find_fault_at_moments(leave_out => $kind)
+	  // find_fault_at_moments(leave_out => $kind, torn => 8);
+
+	isnt($fault, undef, "without \"$kind\" something is lost");
+	note("without \"$kind\": $fault") if defined $fault;
+}
+
+# A relay starts from what is left, and serves it.
+$two->stop('immediate');
+my @late = grep { $_ > $acks[ $#acks / 3 ] } @moments;
+foreach my $try (1 .. 4)
+{
+	my $moment = $late[ int(rand(@late)) ];
+	my $replay = $record->replay;
+
+	$replay->advance($moment);
+	system_or_bail('rm', '-rf', "$watched/store");
+	write_files($replay->files($try % 2 ? undef : $seed + $moment), $watched);
+	my ($timeline) = reverse sort { $a <=> $b } keys %{ $replay->{acked} };
+	my $acked = sprintf('%X/%X', $replay->{acked}{$timeline} >> 32,
+		$replay->{acked}{$timeline} & 0xffffffff);
+
+	$relay->start;
+	wait_for_relay_state($relay, 'waiting for upstream');
+	my $row = relay_row($relay);
+	note("power cut at record $moment, acknowledged $acked on $timeline; the relay has $row->{flushed_lsn} on $row->{timeline}");
+	ok($row->{timeline} >= $timeline && lsn_number($row->{flushed_lsn}) >= $replay->{acked}{$timeline},
+		"power cut $try: the relay has what it had acknowledged");
+	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't',
+		"power cut $try: all is verified");
+	is( $relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_relay_slots WHERE NOT lost'),
+		scalar(grep { /^slot/ } keys %{ $replay->{marks} }),
+		"power cut $try: slots");
+	$relay->stop;
+}
+
+done_testing();

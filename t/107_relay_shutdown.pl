@@ -1,0 +1,111 @@
+# Copyright (c) 2026, the walstream authors
+
+# A relay stops, fast, smart or immediately, whatever its clients do; and they
+# do not hold up DROP DATABASE.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+$ENV{PGCTLTIMEOUT} = 40;
+my $primary = walstream_primary('primary');
+my $relay = walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '3s'\n");
+wait_for_relay_state($relay, 'streaming');
+my $begin = relay_row($relay)->{first_lsn};
+my $standby = walstream_standby(
+	$primary, 'standby',
+	conninfo => $relay->connstr,
+	conf => "wal_retrieve_retry_interval = '100ms'\nwal_receiver_status_interval = 1\n");
+load_wal($primary, 30_000);
+wait_for_replay($primary, $standby);
+
+# Connections that do nothing, have sent half of a message, do not read, or
+# have done so while they stream.
+sub connect_clients
+{
+	my %clients = map {
+		$_ => WalstreamClient->new($relay, application_name => $_)
+	} qw(idle half stalled unread silent);
+
+	$clients{half}->_write("Q\0\0\0\x20IDENT");
+	$clients{$_}->start("START_REPLICATION $begin") foreach qw(stalled unread);
+	$clients{stalled}->_write("d\0\0\0\x40r\0\0");
+	$clients{silent}->start('START_REPLICATION ' . $primary->lsn('flush'));
+	$relay->poll_query_until('postgres',
+		"SELECT count(*) = 6 AND count(*) FILTER (WHERE sent_lsn > '$begin') >= 3 FROM walstream_senders")
+	  or die "not all are connected\n";
+	return values %clients;
+}
+
+sub drop_database
+{
+	my ($what) = @_;
+	my $began = time();
+
+	$relay->safe_psql('postgres', 'CREATE DATABASE dropped');
+	$relay->safe_psql('postgres', 'DROP DATABASE dropped');
+	cmp_ok(time() - $began, '<', 15, "$what: DROP DATABASE is not held up");
+	return;
+}
+
+foreach my $mode (qw(fast smart immediate))
+{
+	# with nothing but the standby
+	my $log = -s $standby->logfile;
+	my $began = time();
+	$relay->stop($mode);
+	cmp_ok(time() - $began, '<', 5, "$mode stop with a standby");
+	$standby->wait_for_log(qr/replication terminated by primary server/, $log)
+	  if $mode ne 'immediate';
+	$relay->start;
+	wait_for_relay_state($relay, 'streaming');
+
+	my @clients = connect_clients();
+	drop_database($mode);
+	$began = time();
+	$relay->stop($mode);
+	cmp_ok(time() - $began, '<', $mode eq 'immediate' ? 5 : 15,
+		"$mode stop with clients of all kinds");
+	undef @clients;
+	$relay->start;
+	wait_for_relay_state($relay, 'streaming');
+	load_wal($primary, 100);
+	wait_for_replay($primary, $standby);
+}
+
+# What was received is sent and confirmed before a fast stop ends.
+foreach my $mode (qw(fast smart))
+{
+	my $client = start_commits($primary, first => $mode eq 'fast' ? 1 : 1_000_000);
+	my $before = $primary->lsn('insert');
+
+	wait_for_relay($primary, $relay);
+	$standby->poll_query_until('postgres',
+		"SELECT pg_last_wal_receive_lsn() > '$before'::pg_lsn + 50000")
+	  or die "nothing is received\n";
+	$relay->stop($mode);
+	$standby->poll_query_until('postgres',
+		'SELECT count(*) = 0 FROM pg_stat_wal_receiver') or die;
+	my $received =
+	  $standby->safe_psql('postgres', 'SELECT pg_last_wal_receive_lsn()');
+	stop_commits($client);
+	$primary->stop('immediate');
+	$relay->start;
+	wait_for_relay_state($relay, 'waiting for upstream');
+	is( $relay->safe_psql('postgres',
+			"SELECT flushed_lsn <= '$received' FROM walstream_relay"),
+		't',
+		"$mode stop under load: all that the relay had was sent");
+	$primary->start;
+	wait_for_relay_state($relay, 'streaming');
+}
+standby_matches($primary, $standby, 'in the end');
+
+done_testing();

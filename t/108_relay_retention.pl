@@ -1,0 +1,189 @@
+# Copyright (c) 2026, the walstream authors
+
+# How long a relay keeps WAL: minimums without slots, slots that hold more,
+# slots that are lost, and a gap after which it begins anew.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $mb = 1024 * 1024;
+my $primary = walstream_primary('primary',
+	conf => "wal_keep_size = 0\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\nwal_recycle = off\n");
+my $relay = walstream_relay(
+	$primary, 'relay',
+	conf => "walstream.relay_keep_size = '4MB'\n");
+wait_for_relay_state($relay, 'streaming');
+my $begin = relay_row($relay)->{first_lsn};
+
+# So many segments more, and the relay has them.
+sub write_segments
+{
+	my ($count) = @_;
+
+	foreach (1 .. $count)
+	{
+		load_wal($primary, 100);
+		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	}
+	load_wal($primary, 1);
+	wait_for_relay($primary, $relay);
+	return;
+}
+
+sub set_setting
+{
+	my ($name, $value) = @_;
+
+	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'");
+	$relay->reload;
+	return;
+}
+
+# relay_keep_size
+write_segments(8);
+wait_until(
+	$relay,
+	"SELECT flushed_lsn - first_lsn BETWEEN 4 * $mb AND 6 * $mb FROM walstream_relay",
+	'relay_keep_size is kept, and little more');
+isnt(relay_row($relay)->{first_lsn}, $begin, 'the first position has moved');
+is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'what is there is whole');
+
+my $client = WalstreamClient->new($relay, application_name => 'client');
+like(command_error($client, "START_REPLICATION $begin"), qr/requested WAL segment \w+ has already been removed/,
+	'what was removed cannot be had');
+$client->close;
+
+# relay_keep_age
+set_setting('relay_keep_age', '1h');
+my $first = relay_row($relay)->{first_lsn};
+write_segments(6);
+is(relay_row($relay)->{first_lsn}, $first, 'relay_keep_age keeps more');
+set_setting('relay_keep_age', '0');
+wait_until(
+	$relay,
+	"SELECT flushed_lsn - first_lsn <= 6 * $mb FROM walstream_relay",
+	'until it is no longer set');
+
+# A slot holds more.
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('holds')");
+my $restart = relay_slot_row($relay, 'holds')->{restart_lsn};
+isnt($restart, undef, 'a slot with a position');
+write_segments(10);
+is( $relay->safe_psql('postgres',
+		"SELECT first_lsn <= '$restart' FROM walstream_relay"),
+	't', 'a slot holds WAL');
+$client = WalstreamClient->new($relay, application_name => 'client');
+$client->start("START_REPLICATION SLOT holds $restart");
+like($client->receive, qr/^[wk]/, 'and it can be had');
+
+# Up to relay_max_slot_keep_size; its user is told, and so is the next.
+my $log = -s $relay->logfile;
+set_setting('relay_max_slot_keep_size', '8MB');
+wait_until(
+	$relay,
+	"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'holds'",
+	'a slot that wants more than relay_max_slot_keep_size is lost');
+wait_until(
+	$relay,
+	"SELECT flushed_lsn - first_lsn <= 10 * $mb FROM walstream_relay",
+	'and holds nothing any more');
+$relay->wait_for_log(qr/LOG: .*(?:"holds".*lost|lost.*"holds"|invalidating.*"holds")/, $log);
+like($client->receive_error, qr/terminating connection|removed|closed the connection/,
+	'its user is told');
+$client = WalstreamClient->new($relay, application_name => 'client');
+like(command_error($client, "START_REPLICATION SLOT holds $restart"), qr/holds/, 'a lost slot is refused');
+$client->close;
+$relay->restart;
+wait_for_relay_state($relay, 'streaming');
+is(relay_slot_row($relay, 'holds')->{lost}, JSON::PP::true, 'it stays lost');
+
+# A slot that moves with its standby holds nothing for long.
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+my $standby = walstream_standby(
+	$primary, 'standby',
+	conninfo => $relay->connstr,
+	conf => "primary_slot_name = standby\n");
+write_segments(8);
+wait_for_replay($primary, $standby);
+wait_until(
+	$relay,
+	"SELECT flushed_lsn - first_lsn <= 6 * $mb FROM walstream_relay",
+	'a slot in use lets go of what is flushed');
+$standby->stop;
+write_segments(1);
+
+#
+# The upstream has no longer what comes next.
+#
+$relay->stop;
+foreach (1 .. 4)
+{
+	load_wal($primary, 1000);
+	$primary->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
+}
+$relay->start;
+wait_for_relay_state($relay, 'gap');
+my $row = relay_row($relay);
+like($row->{reason}, qr{[0-9A-F]+/[0-9A-F]+.*}, 'the reason has positions');
+note("gap: $row->{reason}");
+my $end = $row->{flushed_lsn};
+$first = $row->{first_lsn};
+
+# What is stored is served.
+$standby->start;
+$standby->poll_query_until('postgres',
+	"SELECT pg_last_wal_receive_lsn() >= '$end'")
+  or die "not served\n";
+pass('what is stored before the gap is served');
+$standby->stop;
+$relay->restart;
+wait_for_relay_state($relay, 'gap');
+is(relay_row($relay)->{flushed_lsn}, $end, 'nothing changes by itself');
+
+$relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+wait_for_relay_state($relay, 'streaming');
+write_segments(1);
+is($relay->safe_psql('postgres',
+		"SELECT first_lsn > '$end' FROM walstream_relay"),
+	't', 'a new range begins behind the gap');
+my ($aside) = glob(store_dir($relay) . '/before-gap.*');
+ok(defined $aside && store_files($aside) > 0, 'the old one is set aside');
+is(relay_slot_row($relay, 'standby')->{lost}, JSON::PP::true, 'slots are lost');
+is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'the new range is whole');
+$client = WalstreamClient->new($relay, application_name => 'client');
+like(command_error($client, "START_REPLICATION $first"), qr/requested WAL segment \w+ has already been removed/,
+	'the old range is not served');
+$client->close;
+$relay->restart;
+wait_for_relay_state($relay, 'streaming');
+my $after = walstream_standby($primary, 'after', conninfo => $relay->connstr);
+wait_for_replay($primary, $after);
+pass('a standby of the new range');
+
+# A slot upstream that is lost is a gap, too, and one that comes too late.
+$relay->stop;
+$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('late')");
+foreach (1 .. 4)
+{
+	load_wal($primary, 1000);
+	$primary->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
+}
+$primary->safe_psql('postgres',
+	"SELECT pg_drop_replication_slot('late'); SELECT pg_create_physical_replication_slot('late', true)");
+$relay->append_conf('postgresql.conf', "walstream.relay_slot = 'late'\n");
+$relay->start;
+wait_for_relay_state($relay, 'gap');
+pass('a slot upstream that was made too late');
+
+done_testing();

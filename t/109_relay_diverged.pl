@@ -1,0 +1,194 @@
+# Copyright (c) 2026, the walstream authors
+
+# A new primary that is behind the relay; another primary on the same timeline.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamPower;
+use WalstreamRelay;
+use WalstreamTest;
+
+# A primary with a standby, and a relay that finds whichever is the primary.
+sub make_three
+{
+	my ($n, %options) = @_;
+	my $one = walstream_primary("one$n",
+		conf => "wal_writer_flush_after = 0\nwal_writer_delay = 10ms\n");
+	my $two = walstream_standby($one, "two$n");
+	my $hosts = join(' ',
+		'host=' . join(',', map { $_->host } $one, $two),
+		'port=' . join(',', map { $_->port } $one, $two),
+		'target_session_attrs=read-write');
+	my $relay = walstream_relay($one, "relay$n", conninfo => $hosts, %options);
+
+	return ($one, $two, $relay);
+}
+
+#
+# The relay holds a part of a record that nobody else can have whole: it
+# follows, and never reports more of the new timeline than it holds.
+#
+my $base = PostgreSQL::Test::Utils::tempdir();
+mkdir("$base/watched");
+my ($one, $two, $relay) = make_three(1,
+	directory => "$base/watched/store",
+	start => 0,
+	conf => "fsync = on\n");
+start_preloaded($relay, 'power_record', "$base/watched", "$base/record");
+$relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
+wait_for_relay_state($relay, 'streaming');
+load_wal($one, 1000);
+wait_for_relay($one, $relay);
+wait_for_replay($one, $two);
+$one->safe_psql('postgres', 'CHECKPOINT');
+wait_for_replay($one, $two);
+
+# The end of this record is on a page that is not full, and so is not flushed.
+my $end = $one->safe_psql('postgres',
+	"SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))");
+$_->poll_query_until('postgres', $_ == $relay
+	? "SELECT flushed_lsn > '$end'::pg_lsn - 20000 FROM walstream_relay"
+	: "SELECT pg_last_wal_receive_lsn() > '$end'::pg_lsn - 20000")
+  || die "no part of the record arrives\n"
+  foreach $relay, $two;
+my $held = relay_row($relay)->{flushed_lsn};
+is($relay->safe_psql('postgres', "SELECT '$held'::pg_lsn < '$end'"), 't', 'the relay holds a part of a record');
+$one->kill9;
+$two->promote;
+$two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay1'\n");
+$two->reload;
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'a part of a record does not keep it from following');
+load_wal($two, 100);
+my ($switch) = slurp_file("$base/watched/store/00000002.history") =~ m{^1\s+(\S+)}m;
+is($relay->safe_psql('postgres', "SELECT '$switch'::pg_lsn < '$held'"), 't',
+	'it was behind the switch point');
+$relay->stop;
+
+# The first positions acknowledged on the new timeline.
+my $record = WalstreamPower->new("$base/record");
+my $replay = $record->replay;
+my @wrong;
+my $right = 0;
+foreach my $ack ($record->find('ack'))
+{
+	$replay->advance($ack + 1);
+	my ($name, $pid, $write, $flush) = @{ $record->{records}[$ack] };
+
+	next if ($replay->{connection}{$pid} // 0) != 2;
+	next if hex($flush) <= lsn_number($switch);
+	my $name_of_segment = sprintf('00000002%08X%08X',
+		hex($flush) >> 32, (hex($flush) & 0xffffffff) >> 20);
+	my $bytes = hex($flush) & 0xfffff;
+	my $stored = $replay->files->{"store/$name_of_segment.partial"} // '';
+	push @wrong, $flush
+	  if substr($stored, 0, $bytes) ne substr(
+		slurp_file($two->data_dir . "/pg_wal/$name_of_segment"), 0, $bytes);
+	$right++;
+}
+cmp_ok($right, '>', 0, 'positions of the new timeline were acknowledged');
+is_deeply(\@wrong, [], 'no position of the new timeline is acknowledged before its bytes are held');
+$two->stop;
+
+#
+# The relay holds a commit that the new primary does not.
+#
+($one, $two, $relay) = make_three(2);
+wait_for_relay_state($relay, 'streaming');
+make_synchronous($one, $relay);
+$one->safe_psql('postgres', 'CREATE TABLE acked (id bigint)');
+wait_for_replay($one, $two);
+my $standby = walstream_standby($one, 'standby', conninfo => $relay->connstr);
+$two->stop;
+$one->safe_psql('postgres', 'INSERT INTO acked VALUES (1)');
+my $commit = $one->lsn('flush');
+wait_for_relay($one, $relay);
+$one->stop('immediate');
+$two->start;
+$two->promote;
+my $log = -s $relay->logfile;
+wait_for_relay_state($relay, 'diverged');
+my $row = relay_row($relay);
+note("diverged: $row->{reason}");
+is($row->{timeline}, 1, 'it does not follow');
+like($row->{reason} . slurp_file($relay->logfile), qr/\Q$commit\E/,
+	'the position of the last commit is told');
+is($standby->poll_query_until('postgres', 'SELECT count(*) = 1 FROM acked'), 1,
+	'the old timeline is served');
+$two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay2'\n");
+$two->reload;
+$two->poll_query_until('postgres', "SHOW synchronous_standby_names", 'relay2') or die;
+my $session = start_psql($two, 'CREATE TABLE waits (id int)');
+$two->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+  or die "a commit does not wait\n";
+is( $two->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$commit'"),
+	0, 'nothing is confirmed to the new primary');
+$relay->restart;
+wait_for_relay_state($relay, 'diverged');
+is(relay_row($relay)->{timeline}, 1, 'not after a restart either');
+
+$relay->safe_psql('postgres', 'SELECT walstream_relay_follow()');
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'it follows when it is told to');
+ok($session->{run}->finish, 'the commit goes on');
+my $other = walstream_standby($two, 'other', conninfo => $relay->connstr);
+load_wal($two);
+standby_matches($two, $other, 'a standby of the new timeline');
+$_->stop foreach $standby, $other, $relay, $two;
+
+#
+# Two primaries on one timeline
+#
+$one = walstream_primary('one');
+$relay = walstream_relay($one, 'relay');
+wait_for_relay_state($relay, 'streaming');
+load_wal($one, 100);
+wait_for_relay($one, $relay);
+$relay->stop;
+$one->stop;
+$one->backup_fs_cold('cold');
+my $copy = PostgreSQL::Test::Cluster->new('copy');
+$copy->init_from_backup($one, 'cold');
+$_->start foreach $one, $copy, $relay;
+wait_for_relay_state($relay, 'streaming');
+$one->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('one')");
+wait_for_relay($one, $relay);
+my $flushed = relay_row($relay)->{flushed_lsn};
+load_wal($copy, 200);
+set_relay_upstream($relay, $copy->connstr);
+wait_for_relay_state($relay, 'diverged');
+note('diverged: ' . relay_row($relay)->{reason});
+is(relay_row($relay)->{flushed_lsn}, $flushed, 'nothing that was acknowledged is given up');
+wait_for_relay($one, $relay, $flushed);
+is( compare_store(
+		store_dir($relay), 1, lsn_number(relay_row($relay)->{first_lsn}),
+		lsn_number($flushed), $one->data_dir . '/pg_wal'),
+	undef, 'or overwritten');
+
+# Another cluster altogether
+my $stranger = walstream_primary('stranger');
+$log = -s $relay->logfile;
+set_relay_upstream($relay, $stranger->connstr);
+$relay->restart;
+$relay->wait_for_log(qr/system identifier/, $log);
+is(relay_row($relay)->{flushed_lsn}, $flushed, 'another cluster is refused');
+
+# Back to the right one
+set_relay_upstream($relay, $one->connstr);
+wait_for_relay_state($relay, 'streaming');
+load_wal($one, 100);
+wait_for_relay($one, $relay);
+pass('it goes on with its own upstream');
+
+done_testing();

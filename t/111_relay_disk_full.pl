@@ -1,0 +1,106 @@
+# Copyright (c) 2026, the walstream authors
+
+# The relay's disk is full: it says so, stays connected, loses nothing, and
+# goes on by itself when there is room.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $mb = 1024 * 1024;
+my $base = PostgreSQL::Test::Utils::tempdir();
+my $faults = "$base/faults";
+my $primary = walstream_primary('primary', conf => "wal_sender_timeout = '4s'\n");
+my $relay = walstream_relay(
+	$primary, 'relay',
+	start => 0,
+	conf => "walstream.relay_compress = off\n");
+my $dir = store_dir($relay);
+mkdir($dir, 0700);
+start_preloaded($relay, 'power_fault', $dir, $faults);
+$relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
+wait_for_relay_state($relay, 'streaming');
+make_synchronous($primary, $relay);
+load_wal($primary, 10_000);
+my $standby = walstream_standby($primary, 'standby', conninfo => $relay->connstr);
+wait_for_replay($primary, $standby);
+
+sub used_bytes
+{
+	my $bytes = 0;
+	$bytes += -s "$dir/$_" foreach grep { -f "$dir/$_" } slurp_dir($dir);
+	return $bytes;
+}
+
+# Room for some segments more, and none after that.
+set_faults($faults, 'space ' . (used_bytes() + 2 * $mb + 1000));
+my $log = -s $relay->logfile;
+my $client = start_commits($primary);
+my $load = start_psql(
+	$primary, q{DO $$
+BEGIN
+	FOR i IN 1..60 LOOP
+		INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 1000) g;
+		COMMIT;
+	END LOOP;
+END
+$$});
+wait_for_relay_state($relay, 'disk full');
+wait_for_fault($faults, qr/ENOSPC/);
+my $row = relay_row($relay);
+like($row->{reason}, qr/No space left|full|room/i, "the reason is told: $row->{reason}");
+like(slurp_file($relay->logfile, $log), qr/No space left on device/, 'the log says so');
+my $flushed = $row->{flushed_lsn};
+
+# It keeps answering, for longer than the primary would wait for a silent one.
+my $sender = fetch_row($primary, "SELECT pid, reply_time FROM pg_stat_replication WHERE application_name = 'relay'");
+wait_until(
+	$primary,
+	"SELECT reply_time > timestamptz '$sender->{reply_time}' + interval '6 s' FROM pg_stat_replication WHERE pid = $sender->{pid}",
+	'the connection stays, and replies go on');
+is(relay_row($relay)->{flushed_lsn}, $flushed, 'nothing more is acknowledged');
+is(relay_row($relay)->{state}, 'disk full', 'the disk is still full');
+
+# What it has is served.
+$standby->restart;
+$standby->poll_query_until('postgres',
+	"SELECT pg_last_wal_receive_lsn() >= '$flushed'") or die "not served\n";
+pass('what is there is served');
+
+# There is room again.
+set_faults($faults);
+wait_for_relay_state($relay, 'streaming');
+ok($load->{run}->finish, 'the load goes on') || diag(${ $load->{output} });
+stop_commits($client);
+is( $primary->safe_psql('postgres',
+		"SELECT pid FROM pg_stat_replication WHERE application_name = 'relay'"),
+	$sender->{pid},
+	'it was the same connection all the time');
+standby_matches($primary, $standby, 'nothing was lost');
+is_deeply([ missing_ids($standby, acked_ids($client)) ], [], 'no commit either');
+
+# Retention makes room.
+$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.relay_keep_size = '3MB'");
+set_faults($faults, 'space ' . (used_bytes() + $mb));
+$relay->reload;
+load_wal($primary, 40_000);
+wait_for_relay($primary, $relay);
+is(relay_row($relay)->{state}, 'streaming', 'the keeper removes what retention allows');
+
+# A relay that starts with a full disk
+$relay->stop;
+set_faults($faults, 'space ' . (used_bytes() - $mb));
+start_preloaded($relay, 'power_fault', $dir, $faults);
+$relay->poll_query_until('postgres',
+	"SELECT state IN ('disk full', 'failed', 'stopped', 'opening') FROM walstream_relay") or die;
+set_faults($faults);
+$primary->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('in the end')");
+wait_for_relay_state($relay, 'streaming');
+standby_matches($primary, $standby, 'in the end');
+
+done_testing();

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, the walstream authors
+
+# A relay of a relay.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+my $near = walstream_relay($primary, 'near', slot => 'near');
+wait_for_relay_state($near, 'streaming');
+make_synchronous($primary, $near);
+my $far = walstream_relay(
+	$near, 'far',
+	slot => 'far',
+	conf => "walstream.relay_compress = lz4\n");
+wait_for_relay_state($far, 'streaming');
+my $standby = walstream_standby(
+	$primary, 'standby',
+	conninfo => $far->connstr,
+	conf => "hot_standby_feedback = on\nwal_receiver_status_interval = 1\n");
+load_wal($primary, 20_000);
+standby_matches($primary, $standby, 'behind two relays');
+
+is(relay_row($far)->{system_identifier}, relay_row($near)->{system_identifier}, 'one cluster');
+isnt(relay_slot_row($near, 'far')->{active_pid}, undef, 'the second has made its slot on the first');
+is(sender_row($near, 'far')->{codec}, 'zstd', 'compressed from relay to relay');
+is(sender_row($far, 'standby')->{codec}, 'zstd', 'and to the standby');
+wait_until(
+	$far,
+	"SELECT count(*) > 1 FROM walstream_relay_segments WHERE state = 'lz4'",
+	'the second stores in its own way');
+foreach my $relay ($near, $far)
+{
+	wait_for_relay($primary, $relay);
+	my $row = relay_row($relay);
+	is( compare_store(
+			store_dir($relay), 1,
+			lsn_number($row->{first_lsn}), lsn_number($row->{flushed_lsn}),
+			$primary->data_dir . '/pg_wal'),
+		undef,
+		$relay->name . ': all bytes');
+}
+
+# Feedback passes both.
+wait_until(
+	$primary,
+	"SELECT xmin IS NOT NULL FROM pg_replication_slots WHERE slot_name = 'near'",
+	'feedback arrives at the primary');
+
+# The first is away, and the primary after it: the second serves on.
+$near->stop;
+wait_for_relay_state($far, 'waiting for upstream');
+$standby->restart;
+$near->start;
+my $session = start_psql($primary, "INSERT INTO load (filler) VALUES ('after')");
+ok($session->{run}->finish, 'a commit');
+wait_for_relay_state($far, 'streaming');
+standby_matches($primary, $standby, 'after the first was away');
+my $log = -s $far->logfile;
+$primary->stop('immediate');
+$near->stop('immediate');
+$near->start;
+wait_for_relay_state($far, 'streaming');
+pass('a relay streams from one that has no upstream');
+is(relay_row($far)->{flushed_lsn}, relay_row($near)->{flushed_lsn}, 'and has all of it');
+
+# A relay is no primary.
+my ($stdout, $stderr) = run_command(
+	[
+		'psql', '-XAtd',
+		$near->connstr . ' dbname=postgres replication=true target_session_attrs=read-write',
+		'-c', 'IDENTIFY_SYSTEM'
+	]);
+is($stdout, '', 'target_session_attrs=read-write does not take a relay for a primary');
+($stdout, $stderr) = run_command(
+	[
+		'psql', '-XAtd',
+		$near->connstr . ' dbname=postgres replication=true target_session_attrs=standby',
+		'-c', 'IDENTIFY_SYSTEM'
+	]);
+isnt($stdout, '', 'but for a standby');
+
+# Of two hosts the one that is the primary
+$primary->start;
+my $hosts = join(' ',
+	'host=' . join(',', $near->host, $primary->host),
+	'port=' . join(',', $near->port, $primary->port),
+	'target_session_attrs=read-write');
+set_relay_upstream($far, $hosts);
+wait_until(
+	$primary,
+	"SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = 'far'",
+	'a relay finds the primary in its host list');
+wait_until($far,
+	"SELECT upstream_port = " . $primary->port . " AND state = 'streaming' FROM walstream_relay",
+	'and shows it');
+
+done_testing();

@@ -1,0 +1,164 @@
+# Copyright (c) 2026, the walstream authors
+
+# A client that has logged in and then sends what it should not.  It is shown
+# the door, and nobody else notices.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+my $relay = walstream_relay($primary, 'relay');
+wait_for_relay_state($relay, 'streaming');
+my $begin = relay_row($relay)->{first_lsn};
+my $standby = walstream_standby($primary, 'standby', conninfo => $relay->connstr);
+load_wal($primary, 5000);
+wait_for_replay($primary, $standby);
+my $sender = sender_row($relay, 'standby')->{pid};
+
+srand($ENV{WALSTREAM_TEST_SEED} // 4711);
+my $start = "START_REPLICATION $begin\0";
+my $far = 'START_REPLICATION ' . 'FFFFFFFF/0' . "\0";
+
+sub message
+{
+	my ($type, $content) = @_;
+
+	return $type . pack('N', 4 + length($content)) . $content;
+}
+
+sub garbage
+{
+	my ($bytes) = @_;
+
+	return join('', map { chr(int(rand(256))) } 1 .. $bytes);
+}
+
+# What a client sends, and whether the connection is ended.  "error" is one
+# that leaves it open.
+foreach my $case (
+	[ 'an unknown message type', message('#', ''), 'end' ],
+	[ 'garbage', garbage(5000), 'any' ],
+	[ 'a negative length', "Q\xff\xff\xff\xff", 'end' ],
+	[ 'a length of 3', "Q\0\0\0\3", 'end' ],
+	[ 'a huge length', "Q\x3f\xff\xff\xff", 'end' ],
+	[ 'a message without end', "Q\0\0\0\x10abc", 'hang' ],
+	[ 'a command without end', message('Q', 'IDENTIFY_SYSTEM'), 'end' ],
+	[ 'an empty command', message('Q', "\0"), 'error' ],
+	[ 'a command that is none', message('Q', "FROBNICATE\0"), 'error' ],
+	[ 'a command that is too long', message('Q', 'x' x 200_000 . "\0"), 'any' ],
+	[ 'a command of quotes', message('Q', ('"' x 1000) . "\0"), 'error' ],
+	[ 'a command of bytes', message('Q', garbage(2000) =~ tr/\0//dr . "\0"), 'error' ],
+	[ 'Parse', message('P', "\0SELECT 1\0\0\0"), 'any' ],
+	[ 'Sync', message('S', ''), 'any' ],
+	[ 'a function call', message('F', "\0\0\0\1\0\0\0\0\0\0"), 'any' ],
+	[ 'CopyData without a stream', message('d', 'r' . "\0" x 33), 'any' ],
+	[ 'CopyDone without a stream', message('c', ''), 'any' ],
+	[ 'START_REPLICATION far ahead', message('Q', $far), 'error' ],
+	[ 'START_REPLICATION of another timeline', message('Q', "START_REPLICATION $begin TIMELINE 7\0"), 'error' ],
+	[ 'START_REPLICATION at 0/0', message('Q', "START_REPLICATION 0/0\0"), 'error' ],
+	[ 'TIMELINE_HISTORY of none', message('Q', "TIMELINE_HISTORY 4000000000\0"), 'error' ],
+	[ 'TIMELINE_HISTORY 1', message('Q', "TIMELINE_HISTORY 1\0"), 'error' ],
+	[ 'a slot with a bad name', message('Q', "CREATE_REPLICATION_SLOT \"../../x\" PHYSICAL\0"), 'error' ],
+	[ 'a slot with a long name', message('Q', 'CREATE_REPLICATION_SLOT ' . 'x' x 200 . " PHYSICAL\0"), 'error' ],
+	[ 'a reply of a wrong size', message('Q', $start) . message('d', 'r123'), 'end' ],
+	[ 'a feedback of a wrong size', message('Q', $start) . message('d', 'h123'), 'end' ],
+	[ 'an unknown reply', message('Q', $start) . message('d', 'x' . "\0" x 33), 'end' ],
+	[ 'an empty reply', message('Q', $start) . message('d', ''), 'end' ],
+	[ 'a huge reply', message('Q', $start) . "d\x3f\xff\xff\xff" . 'x' x 1000, 'end' ],
+	[ 'a reply of positions beyond all', message('Q', $start) . message('d', 'r' . "\xff" x 32 . "\1"), 'any' ],
+	[ 'a command in a stream', message('Q', $start) . message('Q', "IDENTIFY_SYSTEM\0"), 'end' ],
+	[ 'garbage in a stream', message('Q', $start) . garbage(3000), 'any' ],
+	[ 'CopyFail in a stream', message('Q', $start) . message('f', "no\0"), 'any' ],
+	[ 'CopyDone twice', message('Q', $start) . message('c', '') . message('c', ''), 'any' ],
+	[ 'a connection that is cut in a stream', message('Q', $start), 'cut' ])
+{
+	my ($what, $bytes, $expected) = @$case;
+	my $client = WalstreamClient->new($relay, application_name => 'hostile');
+	my ($ended, $error, $ready) = ('', '', '');
+
+	eval { $client->_write($bytes) };
+	if ($expected ne 'hang' && $expected ne 'cut')
+	{
+		local $PostgreSQL::Test::Utils::timeout_default = 3;
+		while (!$ended)
+		{
+			my ($type, $content) = eval { $client->_read };
+
+			if (!defined $type)
+			{
+				$ended = $@;
+				last;
+			}
+			($error) = $content =~ /\0M([^\0]*)/ if $type eq 'E';
+			$ready = 1 if $type eq 'Z';
+			last if $ready && $expected eq 'error';
+			last if $expected eq 'any';
+		}
+	}
+	if ($expected eq 'end')
+	{
+		like($ended, qr/closed|could not read/, "$what: the connection is ended");
+		isnt($error, '', "$what: $error");
+	}
+	elsif ($expected eq 'error')
+	{
+		isnt($error, '', "$what: $error");
+		eval { $client->command('IDENTIFY_SYSTEM') };
+		is($@, '', "$what: the connection goes on");
+	}
+	else
+	{
+		pass("$what: sent");
+	}
+	close($client->{socket});
+}
+
+# Bytes at random in a stream and out of it
+foreach my $n (1 .. 40)
+{
+	my $client = WalstreamClient->new($relay, application_name => 'random');
+	my @types = qw(Q d c f X r h P B S H C D);
+
+	$client->_send('Q', $start) if $n % 2;
+	foreach (1 .. 5)
+	{
+		eval { $client->_write(message($types[ int(rand(@types)) ], garbage(int(rand(60))))) };
+	}
+	close($client->{socket});
+}
+
+# Nobody is left, none was brought down, and the others go on.
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM walstream_senders",
+	'no sender is left behind');
+is(sender_row($relay, 'standby')->{pid}, $sender, 'the standby\'s is the same');
+is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_relay_slots'), 0, 'no slot either');
+load_wal($primary, 1000);
+standby_matches($primary, $standby, 'the standby');
+
+# max_wal_senders filled
+my @clients;
+eval {
+	foreach (1 .. 9)
+	{
+		push @clients, WalstreamClient->new($relay, application_name => "client $_");
+	}
+};
+is($@, '', 'as many as there can be');
+eval { WalstreamClient->new($relay, application_name => 'one more') };
+like($@, qr/exceeds "?max_wal_senders"? \(currently 10\)/, 'and no more');
+$_->close foreach @clients;
+wait_until($relay, "SELECT count(*) = 1 FROM walstream_senders", 'all are free again');
+my $again = WalstreamClient->new($relay, application_name => 'again');
+$again->command('IDENTIFY_SYSTEM');
+$again->close;
+
+done_testing();

@@ -1,0 +1,151 @@
+# Copyright (c) 2026, the walstream authors
+
+# Feedback of standbys behind a relay: it reaches the primary and leaves it,
+# slots keep it while their standby is away, also over a restart of the relay.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+my $relay = walstream_relay($primary, 'relay', slot => 'relay',
+	conf => "wal_receiver_status_interval = 1\n");
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary, 100);
+my $conf = "wal_receiver_status_interval = 1\nmax_standby_streaming_delay = -1\n";
+my $with = walstream_standby(
+	$primary, 'with_slot',
+	conninfo => $relay->connstr,
+	conf => "$conf primary_slot_name = with_slot\n",
+	start => 0);
+my $without = walstream_standby($primary, 'without', conninfo => $relay->connstr, conf => $conf);
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('with_slot')");
+$with->start;
+wait_for_replay($primary, $_) foreach $with, $without;
+
+my $xmin = "SELECT xmin FROM pg_replication_slots WHERE slot_name = 'relay'";
+sub primary_has
+{
+	my ($condition, $what) = @_;
+
+	return wait_until($primary,
+		"SELECT $condition FROM pg_replication_slots WHERE slot_name = 'relay'", $what);
+}
+
+sub feedback
+{
+	my ($node, $value) = @_;
+
+	$node->safe_psql('postgres', "ALTER SYSTEM SET hot_standby_feedback = $value");
+	$node->reload;
+	return;
+}
+
+# Transactions whose numbers go up.
+sub use_xids
+{
+	$primary->safe_psql('postgres', 'SELECT pg_current_xact_id()') foreach 1 .. 5;
+	load_wal($primary, 10);
+	wait_for_replay($primary, $_) foreach grep { $_->{_pid} } $with, $without;
+	return;
+}
+
+primary_has('xmin IS NULL', 'no feedback at first');
+
+# A standby without slot, with an old snapshot
+feedback($without, 'on');
+primary_has('xmin IS NOT NULL', 'feedback arrives');
+my $session = $without->background_psql('postgres');
+$session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+my $old = $session->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
+use_xids();
+primary_has("xmin = '$old'", 'the oldest snapshot holds');
+$session->query_safe('COMMIT');
+primary_has("xmin::text::bigint > $old", 'and lets go');
+
+# With slot and without: the older counts.
+$session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$old = $session->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
+use_xids();
+feedback($with, 'on');
+wait_until($relay,
+	"SELECT xmin::text::bigint > $old FROM walstream_relay_slots WHERE slot_name = 'with_slot'",
+	'the slot has what its standby needs');
+primary_has("xmin = '$old'", 'the older of both goes to the primary');
+$session->query_safe('COMMIT');
+$session->quit;
+primary_has("xmin::text::bigint > $old", 'until it is gone');
+
+# A standby without slot takes its feedback along.
+feedback($with, 'off');
+wait_until($relay,
+	"SELECT xmin IS NULL FROM walstream_relay_slots WHERE slot_name = 'with_slot'",
+	'a slot is told that nothing is needed');
+primary_has('xmin IS NOT NULL', 'the other still holds');
+$without->stop;
+primary_has('xmin IS NULL', 'a standby without slot takes its feedback along');
+
+# One with a slot leaves it there, and a restart of the relay changes nothing.
+feedback($with, 'on');
+primary_has('xmin IS NOT NULL', 'feedback through the slot');
+my $held = $with->background_psql('postgres');
+$held->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
+$old = $held->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
+use_xids();
+primary_has("xmin = '$old'", 'held');
+$held->quit;
+$with->stop('immediate');
+use_xids();
+is($relay->safe_psql('postgres', "SELECT xmin::text FROM walstream_relay_slots WHERE slot_name = 'with_slot'"),
+	$old, 'the slot holds it while its standby is away');
+foreach my $mode (qw(fast immediate))
+{
+	$relay->stop($mode);
+	use_xids();
+	is($primary->safe_psql('postgres', $xmin), $old, "$mode stop of the relay: held");
+	$relay->start;
+	wait_for_relay_state($relay, 'streaming');
+	use_xids();
+	wait_for_relay($primary, $relay);
+	my $sender = $primary->safe_psql('postgres',
+		"SELECT reply_time FROM pg_stat_replication WHERE application_name = 'relay'");
+	$primary->poll_query_until('postgres',
+		"SELECT reply_time > timestamptz '$sender' + interval '1 s' FROM pg_stat_replication WHERE application_name = 'relay'")
+	  or die "no replies\n";
+	is($primary->safe_psql('postgres', $xmin), $old, "$mode stop of the relay: held after it");
+}
+$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('with_slot')");
+primary_has('xmin IS NULL', 'until the slot is dropped');
+
+# No downstream and no slot: an explicit "nothing", also when the primary's slot
+# remembers something.
+$relay->stop;
+my $client = WalstreamClient->new($primary, application_name => 'other');
+my $lsn = $primary->lsn('flush');
+$client->start("START_REPLICATION SLOT relay $lsn");
+my $next = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()');
+$client->_send('d', 'h' . pack('q> N N N N', 0, $next, 0, 0, 0));
+primary_has('xmin IS NOT NULL', 'the primary\'s slot holds something');
+$client->close;
+$relay->start;
+primary_has('xmin IS NULL', 'the relay says that it needs nothing');
+
+# catalog_xmin has a place of its own.
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('catalog')");
+$client = WalstreamClient->new($relay, application_name => 'client');
+$client->start("START_REPLICATION SLOT catalog $lsn");
+$next = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()');
+$client->_send('d', 'h' . pack('q> N N N N', 0, 0, 0, $next, 0));
+wait_until($relay,
+	"SELECT catalog_xmin = '$next' AND xmin IS NULL FROM walstream_relay_slots WHERE slot_name = 'catalog'",
+	'catalog_xmin of a slot');
+primary_has("catalog_xmin = '$next' AND xmin IS NULL", 'and on the primary');
+$client->close;
+
+done_testing();

@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the walstream authors
+
+# What a relay cannot be is refused when it starts, with a way out; what may be
+# changed is changed by a reload; secrets are not shown.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+$primary->safe_psql('postgres', "CREATE ROLE repl LOGIN REPLICATION PASSWORD 'geheim'");
+my $relay = walstream_relay($primary, 'relay',
+	conninfo => $primary->connstr . ' user=repl password=geheim',
+	start => 0);
+my $conf = $relay->data_dir . '/postgresql.conf';
+my $kept = slurp_file($conf);
+
+# Impossible configurations
+foreach my $case (
+	[ 'wal_level', "wal_level = minimal\nmax_wal_senders = 0\nmax_replication_slots = 0\n", qr/wal_level|max_wal_senders/ ],
+	[ 'max_wal_senders', "max_wal_senders = 0\n", qr/max_wal_senders/ ],
+	[ 'max_worker_processes', "max_worker_processes = 1\n", qr/max_worker_processes/ ])
+{
+	my ($what, $lines, $setting) = @$case;
+	my $log = -s $relay->logfile // 0;
+
+	$log = 0 unless -e $relay->logfile;
+	append_to_file($conf, $lines);
+	is($relay->start(fail_ok => 1), 0, "$what: it does not start");
+	my $said = slurp_file($relay->logfile, $log);
+	like($said, qr/FATAL:  .*\n(?:.*\n)*?.*HINT:  .*/, "$what: with a hint");
+	like($said, $setting, "$what: that names it");
+	unlink($conf);
+	append_to_file($conf, $kept);
+}
+append_to_file($relay->data_dir . '/standby.signal', '');
+my $log = -s $relay->logfile;
+is($relay->start(fail_ok => 1), 0, 'a standby is no relay');
+like(slurp_file($relay->logfile, $log), qr/HINT:  /, 'with a hint');
+unlink($relay->data_dir . '/standby.signal');
+
+# Without upstream
+$relay->adjust_conf('postgresql.conf', 'walstream.relay_upstream', "''");
+$relay->start;
+$relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
+wait_for_relay_state($relay, 'waiting for upstream');
+pass('a relay without upstream starts');
+
+# A conninfo that is none
+my ($status, $stdout, $stderr) = $relay->psql('postgres',
+	"ALTER SYSTEM SET walstream.relay_upstream = 'host=x nonsense=1'");
+isnt($status, 0, 'a conninfo that is none is refused');
+like($stderr, qr/invalid value for parameter "walstream.relay_upstream"/, 'and named');
+unlike($stderr, qr/geheim/, 'no secret in it');
+
+# Changed by a reload
+my $conninfo = $primary->connstr . ' user=repl password=geheim';
+set_relay_upstream($relay, $conninfo);
+wait_for_relay_state($relay, 'streaming');
+is($primary->safe_psql('postgres',
+		"SELECT usename FROM pg_stat_replication WHERE application_name = 'relay'"),
+	'repl', 'it connects as the role that it was told');
+is(relay_row($relay)->{upstream_port}, $primary->port, 'port of the upstream');
+is($relay->safe_psql('postgres',
+		"SELECT kind FROM walstream_receiver"),
+	'relay receiver', 'walstream_receiver shows it');
+
+# Secrets
+$relay->safe_psql('postgres', "CREATE ROLE reader LOGIN; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor");
+foreach my $role (qw(reader monitor))
+{
+	my $as = "SET ROLE $role;";
+
+	like(($relay->psql('postgres', "$as SHOW walstream.relay_upstream"))[2],
+		$role eq 'reader' ? qr/permission denied|must be superuser/ : qr/^|permission denied/,
+		"$role: conninfo");
+	foreach my $function (qw(walstream_relay_pause() walstream_relay_resume() walstream_relay_follow()
+		walstream_relay_restart_after_gap() walstream_create_relay_slot('x') walstream_drop_relay_slot('x')))
+	{
+		like(($relay->psql('postgres', "$as SELECT $function"))[2],
+			qr/permission denied for function/, "$role: $function");
+	}
+}
+foreach my $view (qw(walstream_relay walstream_relay_slots walstream_relay_segments walstream_senders))
+{
+	is(($relay->psql('postgres', "SET ROLE monitor; SELECT count(*) FROM $view"))[0], 0,
+		"monitor: $view");
+	like(($relay->psql('postgres', "SET ROLE reader; SELECT * FROM $view"))[2],
+		qr/permission denied/, "reader: $view");
+	unlike($relay->safe_psql('postgres', "SELECT v::text FROM $view v"), qr/geheim/,
+		"no secret in $view");
+}
+load_wal($primary, 1000);
+wait_for_relay($primary, $relay);
+unlike($relay->safe_psql('postgres', 'SELECT * FROM pg_stat_activity'), qr/geheim/,
+	'nor in pg_stat_activity');
+
+# Pause and resume
+$relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
+wait_for_relay_state($relay, 'paused');
+wait_until($primary, 'SELECT count(*) = 0 FROM pg_stat_replication', 'paused: no connection');
+my $flushed = relay_row($relay)->{flushed_lsn};
+load_wal($primary, 1000);
+is(relay_row($relay)->{flushed_lsn}, $flushed, 'and nothing is received');
+my $standby = walstream_standby($primary, 'standby', conninfo => $relay->connstr);
+$standby->stop;
+$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+wait_for_relay_state($relay, 'streaming');
+wait_for_relay($primary, $relay);
+pass('resumed');
+foreach my $function (qw(follow restart_after_gap))
+{
+	like(($relay->psql('postgres', "SELECT walstream_relay_$function()"))[2],
+		qr/ERROR:  .*\n.*DETAIL:/s, "$function: not now");
+}
+
+# One store, one relay
+my $other = walstream_relay($primary, 'other',
+	directory => store_dir($relay), start => 0);
+$log = 0;
+is($other->start(fail_ok => 1), 0, 'another instance does not get the store');
+like(slurp_file($other->logfile), qr/FATAL:  .*(?:lock|in use|used by)/, 'and says so');
+
+# A worker that fails is started again, after a while, and tells why.
+$log = -s $relay->logfile;
+my $pid = $relay->safe_psql('postgres', 'SELECT receiver_pid FROM walstream_relay');
+$relay->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
+wait_until($relay, "SELECT receiver_pid <> $pid AND state = 'streaming' FROM walstream_relay",
+	'a receiver that was ended is started again');
+is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_get_receivers()'), 1,
+	'its entry was given back');
+
+# Settings that are refused
+foreach my $case (
+	[ 'relay_keep_size', '-1' ],
+	[ 'relay_keep_age', '-1' ],
+	[ 'relay_max_slot_keep_size', '-2' ],
+	[ 'relay_compress', 'gzip' ],
+	[ 'relay_slot', 'No Slot' ])
+{
+	my ($name, $value) = @$case;
+
+	isnt(($relay->psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'"))[0], 0,
+		"$name = $value is refused");
+}
+
+# No relay
+is($primary->safe_psql('postgres',
+		'CREATE EXTENSION walstream; SELECT count(*) FROM walstream_relay'),
+	0, 'another server has no rows');
+like(($primary->psql('postgres', 'SELECT walstream_relay_pause()'))[2],
+	qr/this server is not a relay/, 'and no functions');
+
+# All logs, in the end
+unlike(slurp_file($relay->logfile), qr/password=geheim.*(?:LOG|ERROR|FATAL|DETAIL|WARNING)|(?:ERROR|FATAL|DETAIL|WARNING):.*geheim/,
+	'no secret in the log');
+
+done_testing();

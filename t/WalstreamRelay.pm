@@ -1,0 +1,423 @@
+#-------------------------------------------------------------------------
+#
+# WalstreamRelay.pm
+#	  Relays for tests: making them, waiting for them, looking into what they
+#	  store, and clients that know which of their commits were confirmed.
+#
+# Copyright (c) 2026, the walstream authors
+#
+#-------------------------------------------------------------------------
+package WalstreamRelay;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Carp;
+use Cwd;
+use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamTest;
+
+our @EXPORT = qw(
+  walstream_relay
+  start_preloaded
+  set_faults
+  wait_for_fault
+  make_synchronous
+  relay_row
+  relay_slot_row
+  wait_for_relay
+  wait_for_relay_state
+  set_relay_upstream
+  store_dir
+  store_files
+  store_content
+  compare_store
+  lsn_number
+  start_commits
+  stop_commits
+  acked_ids
+  missing_ids
+  start_psql
+  start_receivewal
+  stop_receivewal
+  command_error
+);
+
+#
+# walstream_relay($upstream, $name, %options): a relay of that node.
+#
+#	conninfo	of the upstream, if not straight to the node
+#	slot		walstream.relay_slot
+#	directory	walstream.relay_directory
+#	libraries	shared_preload_libraries
+#	conf		text for the end of postgresql.conf
+#	start		0: do not start it
+#	extension	0: do not create the extension
+#
+# Segments of the relay's own cluster have another size than the upstream's.
+#
+sub walstream_relay
+{
+	my ($upstream, $name, %options) = @_;
+	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $conninfo =
+	  quote($options{conninfo} // ($upstream ? $upstream->connstr : ''));
+	my $libraries = $options{libraries} // 'walstream';
+
+	$node->init(allows_streaming => 1);
+	$node->append_conf(
+		'postgresql.conf', qq(
+autovacuum = off
+shared_preload_libraries = '$libraries'
+walstream.relay = on
+walstream.relay_upstream = '$conninfo'
+));
+	foreach my $setting (qw(slot directory))
+	{
+		$node->append_conf('postgresql.conf',
+			"walstream.relay_$setting = '" . quote($options{$setting}) . "'")
+		  if defined $options{$setting};
+	}
+	$node->append_conf('postgresql.conf', $options{conf})
+	  if defined $options{conf};
+	if ($options{start} // 1)
+	{
+		$node->start;
+		$node->safe_psql('postgres', 'CREATE EXTENSION walstream')
+		  if $options{extension} // 1;
+
+		# An upstream at the very start of a segment has nothing to send.
+		$upstream->safe_psql('postgres',
+			"SELECT pg_logical_emit_message(true, '', '')")
+		  if $upstream;
+	}
+	return $node;
+}
+
+sub quote
+{
+	my ($value) = @_;
+
+	return $value =~ s/'/''/gr;
+}
+
+#
+# start_preloaded($relay, $library, $dir, $file): start the node with one of
+# the libraries of src/test/power, which watches $dir and uses $file.
+#
+sub start_preloaded
+{
+	my ($node, $library, $dir, $file) = @_;
+
+	system_or_bail('make', '-s', '-C', 'src/test/power');
+	local $ENV{LD_PRELOAD} = getcwd() . "/src/test/power/$library.so";
+	local $ENV{POWER_DIR} = $dir;
+	local $ENV{POWER_LOG} = $file;
+	local $ENV{POWER_FAULT} = $file;
+	$node->start;
+	return;
+}
+
+# set_faults($file, @lines): what power_fault.so shall do from now on.
+sub set_faults
+{
+	my ($file, @lines) = @_;
+
+	open(my $fh, '>', "$file.new") or die "could not write \"$file\": $!\n";
+	print $fh "$_\n" foreach @lines;
+	close($fh);
+	rename("$file.new", $file) or die "could not rename \"$file\": $!\n";
+	return;
+}
+
+# wait_for_fault($file, $pattern): until such a fault was raised.
+sub wait_for_fault
+{
+	my ($file, $pattern) = @_;
+	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+
+	while ($attempts-- > 0)
+	{
+		return 1
+		  if -e "$file.raised" && slurp_file("$file.raised") =~ $pattern;
+		select(undef, undef, undef, 0.01);
+	}
+	croak "no fault like $pattern was raised";
+}
+
+# The relay as the only synchronous standby of the primary.
+sub make_synchronous
+{
+	my ($primary, $relay) = @_;
+	my $name = $relay->name;
+
+	$primary->append_conf('postgresql.conf',
+		"synchronous_standby_names = '$name'\n");
+	$primary->reload;
+	$primary->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = '$name' AND sync_state = 'sync'"
+	) or croak "$name does not become synchronous";
+	return;
+}
+
+sub relay_row
+{
+	my ($relay) = @_;
+
+	return fetch_row($relay, 'SELECT * FROM walstream_relay');
+}
+
+sub relay_slot_row
+{
+	my ($relay, $name) = @_;
+
+	return fetch_row($relay,
+		"SELECT * FROM walstream_relay_slots WHERE slot_name = '$name'");
+}
+
+#
+# wait_for_relay($upstream, $relay, $lsn): until the relay holds all that the
+# upstream has, or the position.
+#
+sub wait_for_relay
+{
+	my ($upstream, $relay, $lsn) = @_;
+
+	$lsn //= $upstream->safe_psql('postgres',
+		'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END'
+	);
+	$relay->poll_query_until('postgres',
+		"SELECT flushed_lsn >= '$lsn' FROM walstream_relay")
+	  or croak $relay->name . " does not reach $lsn";
+	return $lsn;
+}
+
+sub wait_for_relay_state
+{
+	my ($relay, $state) = @_;
+
+	$relay->poll_query_until('postgres',
+		"SELECT state = '$state' FROM walstream_relay")
+	  or croak $relay->name . " does not become $state";
+	return;
+}
+
+# Another upstream, with a reload.
+sub set_relay_upstream
+{
+	my ($relay, $conninfo) = @_;
+
+	$relay->adjust_conf('postgresql.conf', 'walstream.relay_upstream',
+		"'" . quote($conninfo) . "'");
+	$relay->reload;
+	return;
+}
+
+#
+# What is stored
+#
+
+sub store_dir
+{
+	my ($relay) = @_;
+
+	return $relay->data_dir . '/walstream_relay';
+}
+
+# Names of the files with WAL, sorted.
+sub store_files
+{
+	my ($dir) = @_;
+
+	return sort grep { /^[0-9A-F]{24}(\.|$)/ } slurp_dir($dir);
+}
+
+# The bytes of a segment, whatever form it has.
+sub store_content
+{
+	my ($file) = @_;
+	my %program = (zst => 'zstd', lz4 => 'lz4');
+
+	if ($file =~ /\.(zst|lz4)$/)
+	{
+		my ($stdout, $stderr) = ('', '');
+
+		IPC::Run::run [ $program{$1}, '-dcq', $file ], '>', \$stdout, '2>',
+		  \$stderr
+		  or croak "could not unpack \"$file\": $stderr";
+		return $stdout;
+	}
+	return slurp_file($file);
+}
+
+#
+# compare_store($dir, $tli, $begin_lsn, $end_lsn, $pg_wal): undef if all bytes
+# of the timeline from one position to the other (numbers) are stored and are
+# those of pg_wal, else what is wrong.  $files, a hash of names to contents,
+# may be given for the directory.
+#
+sub compare_store
+{
+	my ($dir, $tli, $begin, $end, $pg_wal, $segment_bytes) = @_;
+
+	$segment_bytes //= 1024 * 1024;
+	for (my $segno = int($begin / $segment_bytes);
+		$segno * $segment_bytes < $end;
+		$segno++)
+	{
+		my $name = segment_name($tli, $segno, $segment_bytes);
+		my ($form) =
+		  grep { -e "$dir/$name$_" } ('', '.zst', '.lz4', '.partial');
+		my $bytes = $end - $segno * $segment_bytes;
+
+		return "$name is missing" unless defined $form;
+		$bytes = $segment_bytes if $bytes > $segment_bytes;
+		my $stored = substr(store_content("$dir/$name$form"), 0, $bytes);
+		my $expected = substr(slurp_file("$pg_wal/$name"), 0, $bytes);
+		next if $stored eq $expected;
+		($stored ^ $expected) =~ /[^\0]/;
+		return "$name$form differs from byte $-[0] of $bytes";
+	}
+	return undef;
+}
+
+sub segment_name
+{
+	my ($tli, $segno, $segment_bytes) = @_;
+	my $per_id = 4294967296 / $segment_bytes;
+
+	return sprintf('%08X%08X%08X',
+		$tli, int($segno / $per_id), $segno % $per_id);
+}
+
+sub lsn_number
+{
+	return WalstreamTest::lsn_number(@_);
+}
+
+#
+# Clients
+#
+
+#
+# start_commits($node, %options): a client that commits one row after the other
+# into a table "acked" and writes each id to a file of its own after COMMIT has
+# returned.  It ends with its server, or when it is told to.
+#
+#	first	the first id
+#
+sub start_commits
+{
+	my ($node, %options) = @_;
+	my $base = PostgreSQL::Test::Utils::tempdir();
+	my $first = $options{first} // 1;
+	my $client = { file => "$base/ids", stop => "$base/stop", output => '' };
+
+	open(my $script, '>', "$base/script") or die "$base/script: $!\n";
+	foreach my $id ($first .. $first + 200_000)
+	{
+		print $script "INSERT INTO acked (id) VALUES ($id);\n\\echo $id\n";
+		print $script
+		  "\\set stop `test -e $client->{stop} && echo 1 || echo 0`\n\\if :stop\n\\q\n\\endif\n"
+		  if $id % 25 == 0;
+	}
+	close($script);
+	$node->safe_psql('postgres',
+		"CREATE TABLE IF NOT EXISTS acked (id bigint PRIMARY KEY, filler text DEFAULT repeat('x', 100))"
+	);
+	$client->{run} = IPC::Run::start(
+		[
+			'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
+			'-d', $node->connstr('postgres'), '-f', "$base/script"
+		],
+		'>', $client->{file}, '2>', \$client->{output},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $client;
+}
+
+# End it if its server has not; its commits are then those of acked_ids.
+sub stop_commits
+{
+	my ($client) = @_;
+
+	append_to_file($client->{stop}, '');
+	$client->{run}->finish;
+	return;
+}
+
+sub acked_ids
+{
+	my ($client) = @_;
+
+	return grep { /^\d+$/ } split(/\n/, slurp_file($client->{file}));
+}
+
+# Which of the ids are not on the node.
+sub missing_ids
+{
+	my ($node, @ids) = @_;
+	my %there = map { $_ => 1 }
+	  split(/\n/, $node->safe_psql('postgres', 'SELECT id FROM acked'));
+
+	return grep { !$there{$_} } @ids;
+}
+
+# A psql that is still running, with what it writes.
+sub start_psql
+{
+	my ($node, $sql) = @_;
+	my $output = '';
+	my $run = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ],
+		'>&' => \$output,
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+
+	return { run => $run, output => \$output };
+}
+
+# start_receivewal($node, $dir, @options): a pg_receivewal that goes on.
+sub start_receivewal
+{
+	my ($node, $dir, @options) = @_;
+	my $output = '';
+	my $run = IPC::Run::start(
+		[
+			'pg_receivewal', '-v', '--no-loop', '-D', $dir,
+			'-d', $node->connstr, @options
+		],
+		'>&' => \$output,
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+
+	return { run => $run, output => \$output };
+}
+
+sub stop_receivewal
+{
+	my ($program) = @_;
+
+	$program->{run}->signal('INT');
+	return $program->{run}->finish;
+}
+
+# command_error($client, $command): what a WalstreamClient is told of a command
+# that fails; the next one can be sent.
+sub command_error
+{
+	my ($client, $command) = @_;
+	my $error = '';
+
+	$client->_send('Q', "$command\0");
+	for (;;)
+	{
+		my ($type, $content) = $client->_read;
+
+		($error) = $content =~ /\0M([^\0]*)/ if $type eq 'E';
+		return $error if $type eq 'Z';
+	}
+}
+
+1;
