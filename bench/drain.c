@@ -68,7 +68,9 @@ typedef struct Drain
 	XLogRecPtr	position;		/* all before has arrived */
 	Counts		marked;
 	Counts		total;
+	int64		connect_us;		/* before the connection was made */
 	int64		begin_us;
+	int64		first_us;		/* when data first arrived, 0: not yet */
 	int64		last_us;		/* when data last arrived */
 	int64		status_us;		/* when a status was last sent */
 	bool		unconfirmed;	/* data since then */
@@ -273,6 +275,8 @@ count_message(Drain *drain, size_t len)
 	}
 	drain->unconfirmed = true;
 	drain->last_us = clock_us(CLOCK_MONOTONIC);
+	if (drain->first_us == 0)
+		drain->first_us = drain->last_us;
 }
 
 static void
@@ -326,11 +330,13 @@ print_result(Drain *drain)
 	printf("{\"pid\":%d,\"hello\":%d,\"codec\":%d,\"position\":\"%X/%X\","
 		   "\"bytes\":" UINT64_FORMAT ",\"messages\":" UINT64_FORMAT ","
 		   "\"total_bytes\":" UINT64_FORMAT ",\"total_messages\":" UINT64_FORMAT ","
-		   "\"wall_s\":%.6f}\n",
+		   "\"first_s\":%.6f,\"wall_s\":%.6f}\n",
 		   PQbackendPID(drain->conn), drain->hello, drain->codec,
 		   LSN_FORMAT_ARGS(drain->position),
 		   drain->marked.bytes, drain->marked.messages,
 		   drain->total.bytes, drain->total.messages,
+		   drain->first_us == 0 ? 0.0 :
+		   (drain->first_us - drain->connect_us) / 1e6,
 		   (drain->last_us - drain->begin_us) / 1e6);
 	fflush(stdout);
 }
@@ -412,6 +418,7 @@ main(int argc, char **argv)
 	memset(&drain, 0, sizeof(drain));
 	drain.options = &options;
 	drain.position = options.start_lsn;
+	drain.connect_us = clock_us(CLOCK_MONOTONIC);
 	drain.conn = connect_replication(&options);
 	run(&drain);
 	PQfinish(drain.conn);

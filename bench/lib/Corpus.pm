@@ -12,7 +12,8 @@ use Server;
 use Workload;
 
 # segments: how much WAL there shall be at least.  keep_base: keep a copy of
-# the cluster as it was before, from which standbys can be made.
+# the cluster as it was before, from which standbys can be made.  slot: make a
+# slot of that name, which holds all of the WAL.
 sub generate
 {
 	my ($class, $bench, $name, $segments, %arg) = @_;
@@ -38,6 +39,13 @@ sub generate
 	my $segment_start = "pg_current_wal_insert_lsn() - '0/0' - "
 	  . "(pg_current_wal_insert_lsn() - '0/0') % $self->{segment_size}";
 	my $start = $server->sql("SELECT $segment_start");
+	if (defined($self->{slot} = $arg{slot}))
+	{
+		# it holds what comes after the last checkpoint
+		$server->sql('CHECKPOINT');
+		$server->sql(
+			"SELECT pg_create_physical_replication_slot('$arg{slot}', true)");
+	}
 	my $end = $start + $segments * $self->{segment_size};
 	do
 	{

@@ -26,6 +26,7 @@ sub draw
 	link_times($results, "$dir/link.svg");
 	cpu_times($results, "$dir/cpu.svg");
 	ratios_to_stock($results, "$dir/stock.svg");
+	relay_fan($results, "$dir/relay.svg");
 	return;
 }
 
@@ -133,7 +134,12 @@ sub ratios_to_stock
 		'cpu.not_asking' => 'CPU, peer does not ask',
 		'cpu.incompressible' => 'CPU, incompressible',
 		'wall.incompressible' => 'wall time, incompressible',
-		'cpu.logical' => 'CPU, logical bulk insert');
+		'cpu.logical' => 'CPU, logical bulk insert',
+		'relay.commit.clients_1' => 'relay confirms, 1 client',
+		'relay.commit.clients_8' => 'relay confirms, 8 clients',
+		'relay.receive.speed' => 'relay receives, to pg_receivewal',
+		'relay.serve.raw.speed' => 'relay serves',
+		'relay.connect.raw' => 'relay, time to first byte');
 	my @rows;
 
 	for my $result ($results->list)
@@ -151,6 +157,35 @@ sub ratios_to_stock
 		title => 'Commit throughput and sender cost, divided by stock PostgreSQL',
 		unit => 'ratio to stock (1 = the same)',
 		names => { walstream => 'median and 95 % interval', bar => 'bar' },
+		rows => \@rows);
+	return;
+}
+
+# What downstreams cost the primary, behind a relay and without.
+sub relay_fan
+{
+	my ($results, $path) = @_;
+	my @rows;
+
+	for my $count (1, 8, 32)
+	{
+		my %cpu = map { $_ => value($results, "fan.${_}_$count.cpu") }
+		  qw(direct relay);
+		push @rows,
+		  {
+			label => $count == 1 ? 'one standby' : "$count standbys",
+			values => [
+				defined $cpu{direct} ? [ stock => $cpu{direct} ] : (),
+				defined $cpu{relay} ? [ walstream => $cpu{relay} ] : ()
+			]
+		  };
+	}
+	Chart::bars(
+		$path,
+		title => 'CPU time of the primary under a load, by number of standbys',
+		unit => 'seconds for each GB of WAL',
+		short => 's',
+		names => { stock => 'attached to it', walstream => 'behind a relay' },
 		rows => \@rows);
 	return;
 }

@@ -33,6 +33,16 @@ my %bars = (
 	'memory.receiver' => [ '<=', 3 ],
 	'link.tpcb_fpi.speedup' => [ '>=', 9 ],
 	'link.mixed.speedup' => [ '>=', 4 ],
+	'relay.commit.clients_1' => [ '>=', 1 ],
+	'relay.commit.clients_8' => [ '>=', 1 ],
+	'relay.receive.speed' => [ '>=', 1 ],
+	'relay.serve.raw.speed' => [ '>=', 0.9 ],
+	'relay.connect.raw' => [ '<=', 1.2 ],
+	'relay.memory.receiver' => [ '<=', 32 ],
+	'relay.memory.keeper' => [ '<=', 32 ],
+	'relay.memory.sender' => [ '<=', 10 ],
+	'fan.relay_8.growth' => [ '<=', 1.1 ],
+	'fan.relay_32.growth' => [ '<=', 1.1 ],
 	(
 		map { ("check.$_" => [ '<=', 0 ]) }
 		  qw(standby.segments standby.tables standby.shutdown

@@ -1,0 +1,137 @@
+# One stream that a relay serves, against a stock walsender that reads the same
+# files: rate, CPU time, memory, and how soon the first byte comes.
+#
+# Copyright (c) 2026, the walstream authors
+
+package Measure::RelayServe;
+
+use strict;
+use warnings;
+
+use Corpus;
+use Drain;
+use Measure::RelayReceive;
+use Relay;
+use Stats;
+
+sub run
+{
+	my ($bench, $corpus) = @_;
+	my $relay = Relay->create($bench, 'relay_serve');
+	my @memory;
+
+	Measure::RelayReceive::copy_slot($corpus->{stock}, $corpus);
+	$relay->start(
+		upstream => $corpus->{stock},
+		slot => 'receive',
+		compress => 'off');
+	$relay->wait_for_segments('', @{ $corpus->{segments} });
+	$relay->stop;
+	$relay->share_segments($corpus->files);
+	for my $form (qw(raw zst))
+	{
+		my $compress = $form eq 'raw' ? 'off' : 'zstd';
+
+		$relay->start(
+			upstream => $corpus->{stock},
+			slot => 'receive',
+			compress => $compress);
+		$relay->wait_for_segments($compress eq 'off' ? '' : '.zst',
+			@{ $corpus->{segments} });
+		$relay->wait_for_lsn($corpus->{mark});
+		push @memory, serve($bench, $corpus, $relay, $form);
+		connect_times($bench, $corpus, $relay, $form);
+		$relay->stop;
+	}
+	$bench->{results}->add('relay.memory.sender', 'MB', @memory);
+	$relay->remove;
+	Measure::RelayReceive::drop_slot($corpus->{stock});
+	return;
+}
+
+# Plain to a client that does not ask, which the bar is for, and compressed to
+# one that does, against a stock server with the module.  Gives the memory of
+# the senders.
+sub serve
+{
+	my ($bench, $corpus, $relay, $form) = @_;
+	my $results = $bench->{results};
+	my @memory;
+
+	for my $kind ([ 'stock', undef, '' ], [ 'walstream', '1 zstd', '.compressed' ])
+	{
+		my ($who, $accept, $suffix) = @$kind;
+		my $id = "relay.serve.$form$suffix";
+		my @pairs = pairs($bench, $corpus, $corpus->{$who}, $relay->server, $accept);
+
+		$results->add("$id.mb_per_s", 'MB/s',
+			map { $corpus->{wal_bytes} / $_->{walstream}{wall_s} / 1e6 } @pairs);
+		$results->add_pairs("$id.speed", "of ${who}'s", \@pairs, 'wall_s',
+			sub { $_[0] / $_[1] });
+		$results->add_pairs("$id.cpu", "of ${who}'s", \@pairs, 'cpu_s');
+		push @memory, map { $_->{walstream}{private_mb} } @pairs;
+	}
+	return @memory;
+}
+
+sub pairs
+{
+	my ($bench, $corpus, $direct, $relay, $accept) = @_;
+	my $measure = sub {
+		my ($server) = @_;
+		return Drain->measure(
+			$bench, $server,
+			start => $corpus->{start},
+			end => $corpus->{mark},
+			accept => $accept);
+	};
+
+	# the first to read the WAL may find it on the disk only
+	$measure->($_) for $direct, $relay;
+	return Stats::alternate(
+		$bench->{many_pairs},
+		sub { $measure->($direct) },
+		sub { $measure->($relay) });
+}
+
+# From connecting until the first byte of WAL, in the middle of a segment.
+sub connect_times
+{
+	my ($bench, $corpus, $relay, $form) = @_;
+	my $results = $bench->{results};
+	my $id = "relay.connect.$form";
+	my ($start, $end) = middle($corpus);
+	my $measure = sub {
+		my ($server) = @_;
+		my $drain = Drain->begin($bench, $server,
+			start => $start, end => $end);
+		my $result = $drain->result;
+		$drain->finish;
+		return { first_ms => $result->{first_s} * 1e3 };
+	};
+	my @pairs = Stats::alternate(
+		$bench->{connects},
+		sub { $measure->($corpus->{stock}) },
+		sub { $measure->($relay->server) });
+
+	for my $who (qw(stock walstream))
+	{
+		$results->add("$id.${who}_ms", 'ms', map { $_->{$who}{first_ms} } @pairs);
+	}
+	$results->add_pairs($id, 'of stock', \@pairs, 'first_ms');
+	return;
+}
+
+# A position in the middle of a segment in the middle, and the next.
+sub middle
+{
+	my ($corpus) = @_;
+	my ($high, $low) = map { hex } split m{/}, $corpus->{start};
+	my $size = $corpus->{segment_size};
+	my $lsn = ($high << 32 | $low)
+	  + $size * int(@{ $corpus->{segments} } / 2) + $size / 2;
+
+	return map { Corpus::format_lsn($_) } $lsn, $lsn + 1;
+}
+
+1;

@@ -1,0 +1,145 @@
+# A relay of the benchmark: an instance that receives another one's WAL, keeps
+# and serves it.
+#
+# Copyright (c) 2026, the walstream authors
+
+package Relay;
+
+use strict;
+use warnings;
+
+use File::Path qw(remove_tree);
+use Time::HiRes ();
+
+use Host;
+use Server;
+
+# An instance that has received nothing yet.
+sub create
+{
+	my ($class, $bench, $name) = @_;
+	return bless {
+		bench => $bench,
+		name => $name,
+		server => Server->create(
+			$bench, $name,
+			conf => {
+				cluster_name => $name,
+				max_wal_senders => 50,
+				'walstream.relay' => 'on',
+				'walstream.relay_keep_size' => '64GB'
+			})
+	}, $class;
+}
+
+sub server { return $_[0]->{server}; }
+
+# upstream: whose WAL.  slot: its name there.  compress: what becomes of closed
+# segments, if not what is the default.
+sub start
+{
+	my ($self, %arg) = @_;
+	my %conf;
+
+	$conf{'walstream.relay_upstream'} = $arg{upstream}->conninfo
+	  if $arg{upstream};
+	$conf{'walstream.relay_slot'} = $arg{slot} if defined $arg{slot};
+	$conf{'walstream.relay_compress'} = $arg{compress} if $arg{compress};
+	$self->{server}->start(module => 1, conf => \%conf);
+	return $self;
+}
+
+sub stop
+{
+	my ($self) = @_;
+	$self->{server}->stop;
+	return;
+}
+
+sub remove
+{
+	my ($self) = @_;
+	$self->{server}->remove;
+	return;
+}
+
+# Forget all WAL of a stopped relay.
+sub clear
+{
+	my ($self) = @_;
+	remove_tree($self->directory);
+	return;
+}
+
+sub directory
+{
+	my ($self) = @_;
+	return $self->{server}->data . '/walstream_relay';
+}
+
+# Process ids of receiver and keeper.
+sub workers
+{
+	my ($self) = @_;
+	return @{
+		$self->{server}->row(
+			'SELECT receiver_pid, keeper_pid FROM walstream_relay')
+	}{qw(receiver_pid keeper_pid)};
+}
+
+# Wait until all WAL up to there is durable in the relay.
+sub wait_for_lsn
+{
+	my ($self, $lsn) = @_;
+	$self->{server}
+	  ->wait_until("SELECT flushed_lsn >= '$lsn' FROM walstream_relay", 600);
+	return;
+}
+
+# Wait until these segments are stored so: suffix '', '.zst', '.lz4'.
+sub wait_for_segments
+{
+	my ($self, $suffix, @segments) = @_;
+	my @files = map { $self->directory . "/$_" } @segments;
+
+	Relay::wait_for_file("$_$suffix") for @files;
+	return if $suffix eq '';
+	for my $file (@files)
+	{
+		Relay::wait_for(sub { !-e $file }, "$file to be removed");
+	}
+	return;
+}
+
+# The same memory for those files here and there, so that who reads them has
+# no advantage.  Of a stopped relay.
+sub share_segments
+{
+	my ($self, @files) = @_;
+	$self->{bench}{host}->run([ 'ln', '-f', '-t', $self->directory, @files ]);
+	return;
+}
+
+# When a file is there: a sign that any receiver gives alike, and looking for it
+# costs next to nothing.  meanwhile: what to do between looks.
+sub wait_for_file
+{
+	my ($path, $meanwhile) = @_;
+	return wait_for(sub { -e $path }, $path, $meanwhile);
+}
+
+sub wait_for
+{
+	my ($condition, $what, $meanwhile) = @_;
+	my $give_up = Time::HiRes::time() + 300;
+
+	until ($condition->())
+	{
+		die "timed out waiting for $what\n" if Time::HiRes::time() > $give_up;
+		$meanwhile->() if $meanwhile;
+		Time::HiRes::sleep(0.002);
+	}
+	return Time::HiRes::time();
+}
+
+1;
