@@ -145,7 +145,7 @@ add_walsender(WsRow *row, int slot, const WalSnd *walsnd,
 	ws_row_add_lag(row, walsnd->flushLag);
 	ws_row_add_lag(row, walsnd->applyLag);
 	ws_row_add(row, Int32GetDatum(XLogRecPtrIsInvalid(walsnd->flush) ? 0 :
-								 walsnd->sync_standby_priority));
+								  walsnd->sync_standby_priority));
 	ws_row_add_text(row, sync_state_name(slot, walsnd, standbys, nstandbys));
 	ws_row_add_time(row, walsnd->replyTime);
 }
@@ -359,7 +359,7 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 
 		ws_row_add_text(&row, totals[i].name);
 		ws_row_add_text(&row, totals[i].role >= 0 ?
-				 ws_peer_role_name(totals[i].role) : NULL);
+						ws_peer_role_name(totals[i].role) : NULL);
 		ws_row_add(&row, Int64GetDatum((int64) totals[i].streams));
 		add_counters(&row, &totals[i].counters);
 		ws_row_add_time(&row, totals[i].last_end);

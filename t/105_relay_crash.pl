@@ -15,6 +15,8 @@ use WalstreamTest;
 declare_expected_warning('was terminated by signal 9: Killed');
 declare_expected_warning('terminating connection because of crash of another server process');
 
+declare_expected_warning('canceling the wait for synchronous replication and terminating connection');
+
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 srand($seed);
 diag("WALSTREAM_TEST_SEED=$seed") if $ENV{WALSTREAM_TEST_SEED};

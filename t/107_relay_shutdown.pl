@@ -14,6 +14,10 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
+# what PostgreSQL says when it replays DROP DATABASE after an immediate stop
+declare_expected_warning('could not open directory "base/\\d+": No such file or directory');
+declare_expected_warning('some useless files may be left behind in old database directory');
+
 $ENV{PGCTLTIMEOUT} = 40;
 my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '3s'\n");

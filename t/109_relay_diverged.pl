@@ -47,9 +47,11 @@ wait_for_replay($one, $two);
 $one->safe_psql('postgres', 'CHECKPOINT');
 wait_for_replay($one, $two);
 
-# The end of this record is on a page that is not full, and so is not flushed.
-my $end = $one->safe_psql('postgres',
-	"SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))");
+# The end of this record is on a page that is not full, and so is not flushed
+# before the transaction ends.
+my $session = $one->background_psql('postgres');
+my $end = $session->query_safe(
+	"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))");
 $_->poll_query_until('postgres', $_ == $relay
 	? "SELECT flushed_lsn > '$end'::pg_lsn - 20000 FROM walstream_relay"
 	: "SELECT pg_last_wal_receive_lsn() > '$end'::pg_lsn - 20000")
@@ -58,6 +60,7 @@ $_->poll_query_until('postgres', $_ == $relay
 my $held = relay_row($relay)->{flushed_lsn};
 is($relay->safe_psql('postgres', "SELECT '$held'::pg_lsn < '$end'"), 't', 'the relay holds a part of a record');
 $one->kill9;
+eval { $session->quit };
 $two->promote;
 $two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay1'\n");
 $two->reload;
@@ -124,7 +127,7 @@ is($standby->poll_query_until('postgres', 'SELECT count(*) = 1 FROM acked'), 1,
 $two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay2'\n");
 $two->reload;
 $two->poll_query_until('postgres', "SHOW synchronous_standby_names", 'relay2') or die;
-my $session = start_psql($two, 'CREATE TABLE waits (id int)');
+$session = start_psql($two, 'CREATE TABLE waits (id int)');
 $two->poll_query_until('postgres',
 	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
   or die "a commit does not wait\n";

@@ -38,13 +38,13 @@ my $flushed = relay_row($relay)->{flushed_lsn};
 set_faults($faults, 'fdatasync *.partial EIO', 'fsync *.partial EIO');
 my $session = start_psql($primary, "INSERT INTO load (filler) VALUES ('fsync fails')");
 wait_for_fault($faults, qr/EIO/);
-$relay->wait_for_log(qr/(?:ERROR|FATAL):  could not fsync file "[^"]*\.partial"/, $log);
+$relay->wait_for_log(qr/(?:ERROR|FATAL):  could not (?:fsync|fdatasync) file "[^"]*\.partial"/, $log);
 is( $primary->safe_psql('postgres',
 		"SELECT count(*) FROM load WHERE filler = 'fsync fails'"),
 	0, 'a commit that could not be synced is not confirmed');
 my $recorded = relay_row($relay);
 is($recorded->{flushed_lsn}, $flushed, 'nor is its position');
-like($recorded->{last_error}, qr/could not fsync/, 'the error is shown');
+like($recorded->{last_error}, qr/could not f(?:data)?sync/, 'the error is shown');
 set_faults($faults);
 ok($session->{run}->finish, 'it is when it has been received again');
 wait_for_relay_state($relay, 'streaming');
@@ -172,7 +172,7 @@ foreach my $form ('off', 'zstd', 'lz4')
 	if ($form ne 'off')
 	{
 		$relay->poll_query_until('postgres',
-			"SELECT count(*) > 1 FROM walstream_relay_segments WHERE state = '$state{$form}'")
+			"SELECT count(*) > 0 FROM walstream_relay_segments WHERE state = '$state{$form}'")
 		  or die "nothing is compressed\n";
 	}
 	my ($file) = reverse grep { /^[0-9A-F]{24}\Q$suffix{$form}\E$/ } store_files($dir);
@@ -184,8 +184,8 @@ foreach my $form ('off', 'zstd', 'lz4')
 	my $row = fetch_row($relay, 'SELECT * FROM walstream_relay_verify()');
 	ok(!$row->{ok}, "$form: a flipped bit is found");
 	is($relay->safe_psql('postgres',
-			"SELECT '$row->{lsn}'::pg_lsn - '$begin_lsn'::pg_lsn BETWEEN 0 AND 1024 * 1024"),
-		't', "$form: and where it is");
+			"SELECT '$row->{lsn}'::pg_lsn - '$begin_lsn'::pg_lsn BETWEEN -10000 AND 1024 * 1024"),
+		't', "$form: and the record in which it is");
 	like($row->{reason}, qr/\S/, "$form: $row->{reason}");
 	change_byte("$dir/$file", $where);
 	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't',

@@ -54,7 +54,7 @@ wait_for_relay_state($relay, 'disk full');
 wait_for_fault($faults, qr/ENOSPC/);
 my $row = relay_row($relay);
 like($row->{reason}, qr/No space left|full|room/i, "the reason is told: $row->{reason}");
-like(slurp_file($relay->logfile, $log), qr/No space left on device/, 'the log says so');
+like(slurp_file($relay->logfile, $log), qr/no space left/i, 'the log says so');
 my $flushed = $row->{flushed_lsn};
 
 # It keeps answering, for longer than the primary would wait for a silent one.
@@ -88,17 +88,24 @@ is_deeply([ missing_ids($standby, acked_ids($client)) ], [], 'no commit either')
 $relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.relay_keep_size = '3MB'");
 set_faults($faults, 'space ' . (used_bytes() + $mb));
 $relay->reload;
-load_wal($primary, 40_000);
-wait_for_relay($primary, $relay);
+foreach (1 .. 8)
+{
+	# what the standby has not is not kept for it
+	load_wal($primary, 5_000);
+	wait_for_replay($primary, $standby);
+}
 is(relay_row($relay)->{state}, 'streaming', 'the keeper removes what retention allows');
 
 # A relay that starts with a full disk
+$relay->safe_psql('postgres', 'ALTER SYSTEM RESET walstream.relay_keep_size');
 $relay->stop;
 set_faults($faults, 'space ' . (used_bytes() - $mb));
 start_preloaded($relay, 'power_fault', $dir, $faults);
-$relay->poll_query_until('postgres',
-	"SELECT state IN ('disk full', 'failed', 'stopped', 'opening') FROM walstream_relay") or die;
+$load = start_psql($primary,
+	"INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 50000) g");
+wait_for_relay_state($relay, 'disk full');
 set_faults($faults);
+ok($load->{run}->finish, 'it goes on when there is room');
 $primary->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('in the end')");
 wait_for_relay_state($relay, 'streaming');
 standby_matches($primary, $standby, 'in the end');

@@ -30,7 +30,9 @@ foreach my $step (1 .. 4)
 	$target{time}[$step] =
 	  $primary->safe_psql('postgres', 'SELECT clock_timestamp()');
 	load_wal($primary, 5000);
-	$primary->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
+	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	wait_for_relay($primary, $relay);
+	$primary->safe_psql('postgres', 'CHECKPOINT');
 }
 $primary->safe_psql('postgres', 'INSERT INTO steps VALUES (5)');
 wait_for_relay($primary, $relay);

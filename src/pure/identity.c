@@ -100,9 +100,9 @@ take_number(const char **next, const char *name, uint64 max, uint64 *number)
 WsStatus
 ws_identity_parse(const char *content, size_t len, WsStoreIdentity *identity)
 {
-	char		text[WS_IDENTITY_MAX_BYTES];
+	char		copy[WS_IDENTITY_MAX_BYTES];
 	char		again[WS_IDENTITY_MAX_BYTES];
-	const char *next = text;
+	const char *next = copy;
 	uint64		version;
 	uint64		segment_size;
 	uint64		block_size;
@@ -110,8 +110,8 @@ ws_identity_parse(const char *content, size_t len, WsStoreIdentity *identity)
 
 	if (len >= WS_IDENTITY_MAX_BYTES)
 		return WS_E_TOO_LARGE;
-	memcpy(text, content, len);
-	text[len] = '\0';
+	memcpy(copy, content, len);
+	copy[len] = '\0';
 
 	if (!skip_text(&next, FIRST_LINE) ||
 		!take_number(&next, "format_version", PG_INT32_MAX, &version))
@@ -131,11 +131,11 @@ ws_identity_parse(const char *content, size_t len, WsStoreIdentity *identity)
 
 	/* all but the value of the CRC must be as we would write it */
 	if (ws_identity_format(identity, again) != len ||
-		memcmp(text, again, next - text) != 0 ||
+		memcmp(copy, again, next - copy) != 0 ||
 		strncmp(next, "crc32c = ", strlen("crc32c = ")) != 0 ||
-		text[len - 1] != '\n')
+		copy[len - 1] != '\n')
 		return WS_E_MALFORMED;
-	if (memcmp(text, again, len) != 0)
+	if (memcmp(copy, again, len) != 0)
 		return WS_E_CHECK;
 	return ws_identity_is_sane(identity) ? WS_OK : WS_E_MALFORMED;
 }

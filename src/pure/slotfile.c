@@ -62,7 +62,7 @@ is_sound(const WsSlotFile *file)
 WsStatus
 ws_slotfile_parse(const char *content, size_t len, WsSlotFile *file)
 {
-	char		text[WS_SLOTFILE_MAX_BYTES + 1];
+	char		copy[WS_SLOTFILE_MAX_BYTES + 1];
 	char		again[WS_SLOTFILE_MAX_BYTES];
 	uint32		lsn_high;
 	uint32		lsn_low;
@@ -73,11 +73,11 @@ ws_slotfile_parse(const char *content, size_t len, WsSlotFile *file)
 
 	if (len > WS_SLOTFILE_MAX_BYTES)
 		return WS_E_TOO_LARGE;
-	memcpy(text, content, len);
-	text[len] = '\0';
+	memcpy(copy, content, len);
+	copy[len] = '\0';
 
 	memset(file, 0, sizeof(*file));
-	if (sscanf(text,
+	if (sscanf(copy,
 			   "walstream slot 1 name %63s timeline %u restart_lsn %X/%X"
 			   " xmin %llu catalog_xmin %llu lost %3s",
 			   file->name, &file->restart_tli, &lsn_high, &lsn_low,

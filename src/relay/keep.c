@@ -32,7 +32,7 @@
 /* What failed for want of room is tried again after this. */
 #define NO_SPACE_PAUSE_MS	10000
 
-/* A segment that could not be compressed, after this. */
+/* A segment that could not be compressed, after this or a reload. */
 #define FAILED_PAUSE_S		600
 
 #define BYTES_PER_MB		((uint64) 1024 * 1024)
@@ -238,10 +238,10 @@ choose_segment(const KeepRound *keep, bool *more)
 static void
 report_failure(const char *what, const ErrorData *edata)
 {
-	char		text[WS_RELAY_TEXT];
+	char		message[WS_RELAY_TEXT];
 
-	snprintf(text, sizeof(text), "%s: %s", what, edata->message);
-	ws_relay_note_error(text);
+	snprintf(message, sizeof(message), "%s: %s", what, edata->message);
+	ws_relay_note_error(message);
 	ereport(LOG,
 			(errcode(edata->sqlerrcode),
 			 errmsg_internal("%s", what),
@@ -416,6 +416,10 @@ walstream_relay_keeper_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+
+			/* how an operator says that something was mended */
+			list_free_deep(failed_segments);
+			failed_segments = NIL;
 		}
 
 		pause_ms = do_round();

@@ -7,6 +7,7 @@
  *	pull_upstream.c		connecting, and whether this is our upstream
  *	pull_plan.c			where on which timeline to go on
  *	pull_stream.c		storing what is streamed of one timeline
+ *	pull_halt.c			stopping until an operator has decided
  *	pull_reply.c		status updates and feedback
  *
  * Copyright (c) 2026, the walstream authors
@@ -131,6 +132,21 @@ extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPullStart *start);
  * upstream if reply is set.
  */
 extern void ws_pull_stream_finish(WsPull *pull, bool reply);
+
+/*----------------------------------------------------------------
+ * pull_halt.c
+ *----------------------------------------------------------------
+ */
+
+/* At lsn the upstream has other bytes on tli than the stored ones. */
+extern WsPullEnd ws_pull_differ(TimeLineID tli, XLogRecPtr lsn);
+
+/*
+ * Does this error of the upstream say that it no longer has the WAL that was
+ * asked for?
+ */
+extern bool ws_pull_says_removed(const char *message);
+extern WsPullEnd ws_pull_be_in_gap(const WsPull *pull, const WsPullStart *start);
 
 /*----------------------------------------------------------------
  * pull_reply.c

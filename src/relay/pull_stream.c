@@ -229,21 +229,6 @@ wait_for_room(Stream *s)
 	return !ws_pull_must_end(s->pull);
 }
 
-static WsPullEnd
-diverge(Stream *s, XLogRecPtr lsn)
-{
-	char	   *reason = psprintf("On timeline %u the upstream has other bytes than the stored ones at %X/%X",
-								  s->start.tli, LSN_FORMAT_ARGS(lsn));
-
-	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
-	ereport(LOG,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("relay stops receiving: the upstream's WAL is not what is stored"),
-			 errdetail("%s.", reason),
-			 errhint("What is stored is still served and was not changed.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
-	return WS_PULL_DIVERGED;
-}
-
 /* Store a piece of WAL. */
 static WsPullEnd
 take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
@@ -273,7 +258,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		if (result == WS_WRITE_OK)
 			break;
 		if (result == WS_WRITE_DIFFERS)
-			return diverge(s, differs_lsn);
+			return ws_pull_differ(s->start.tli, differs_lsn);
 		if (!wait_for_room(s))
 			return WS_PULL_CHANGED;
 	}
@@ -319,49 +304,6 @@ take_message(Stream *s, const char *message, size_t len)
 }
 
 /*
- * Does this error say that the upstream has no longer the WAL that was asked
- * for?  There is no code to go by, and the words may be in any language; but
- * they name the segment, without a path, and give no other reason.
- */
-static bool
-says_removed(const char *message)
-{
-	const char *end = message + strcspn(message, "\n");
-
-	for (const char *c = message; c < end; c++)
-	{
-		size_t		len = strspn(c, "0123456789ABCDEF");
-
-		if (len == XLOG_FNAME_LEN && (c == message || c[-1] != '/'))
-			return memchr(c, ':', end - c) == NULL;
-		if (len > 0)
-			c += len - 1;
-	}
-	return false;
-}
-
-static WsPullEnd
-be_in_gap(Stream *s)
-{
-	WsPull	   *pull = s->pull;
-	char	   *reason;
-
-	reason = psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, and the upstream %s %X/%X",
-					  LSN_FORMAT_ARGS(s->start.begin_lsn), s->start.tli,
-					  LSN_FORMAT_ARGS(pull->end_lsn),
-					  XLogRecPtrIsInvalid(pull->slot_lsn) ? "is at" : "keeps it from",
-					  LSN_FORMAT_ARGS(XLogRecPtrIsInvalid(pull->slot_lsn) ?
-									  pull->upstream_lsn : pull->slot_lsn));
-	ws_pull_set_state(WS_RELAY_GAP, reason);
-	ereport(LOG,
-			(errcode(ERRCODE_UNDEFINED_FILE),
-			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
-			 errdetail("%s.", reason),
-			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
-	return WS_PULL_GAP;
-}
-
-/*
  * The next message, as walrcv_receive() gives it.  *gap: there will be none,
  * the WAL is not there.
  */
@@ -384,7 +326,7 @@ receive(Stream *s, char **message, pgsocket *fd, bool *gap)
 
 		MemoryContextSwitchTo(s->context);
 		error = CopyErrorData();
-		if (!says_removed(error->message))
+		if (!ws_pull_says_removed(error->message))
 			PG_RE_THROW();
 		FlushErrorState();
 		*gap = true;
@@ -432,7 +374,7 @@ take_batch(Stream *s, char *message, int *len, pgsocket *fd)
 			break;
 		*len = receive(s, &message, fd, &gap);
 		if (gap)
-			return be_in_gap(s);
+			return ws_pull_be_in_gap(s->pull, &s->start);
 	}
 
 	/* at the stream's end the upstream may be gone already */
@@ -579,7 +521,7 @@ run_stream(Stream *s)
 
 		len = receive(s, &message, &fd, &gap);
 		if (gap)
-			return be_in_gap(s);
+			return ws_pull_be_in_gap(s->pull, &s->start);
 		if (len != 0)
 		{
 			WsPullEnd	end = take_batch(s, message, &len, &fd);

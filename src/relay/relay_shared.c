@@ -46,8 +46,8 @@ typedef struct RelayShared
 	pg_atomic_uint32 requests;	/* a bit for each WsRelayRequest */
 
 	/*
-	 * An LWLock would not do for what takes so long: interrupts are held while
-	 * one is.  store_user is guarded by lock.
+	 * An LWLock would not do for what takes so long: interrupts are held
+	 * while one is.  store_user is guarded by lock.
 	 */
 	ConditionVariable store_unlocked;
 	pid_t		store_user;		/* 0: none */

@@ -1,14 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * serve_stream.c
- *	  START_REPLICATION of a relay sender: sends stored WAL for as long as the
- *	  timeline and the client last.
+ *	  START_REPLICATION of a relay sender: the COPY, for as long as timeline and
+ *	  client last.
  *
  * The protocol, the timeouts and the states are those of PostgreSQL's
- * walsender.  A timeline ends with CopyDone at the point where the relay's
- * upstream left it, whether that was long ago or happens while we stream; a
- * stop of the server with a last cycle, in which the client confirms all that
- * the relay has.
+ * walsender.  A stop of the server asks for a last cycle, in which the client
+ * confirms all that the relay has.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,61 +14,25 @@
  */
 #include "compat.h"
 
-#include "access/xlog_internal.h"
-#include "catalog/pg_type.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
-#include "relay.h"
 #include "replication/walsender.h"
 #include "sender.h"
 #include "serve_client.h"
-#include "serve_reply.h"
 #include "serve_session.h"
+#include "serve_stream.h"
 #include "slots.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
 #include "utils/memutils.h"
-#include "utils/ps_status.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* One message carries at most this much WAL, as PostgreSQL's. */
-#define MAX_SEND_SIZE	(XLOG_BLCKSZ * 16)
+/* A client that sends without end does not keep us from anything else. */
+#define MAX_REPLIES		1000
 
-typedef struct Stream
-{
-	MemoryContext context;		/* of everything in here */
-	WsStore		store;
-	WsStoreReader *reader;
-	WsSender   *sender;
-	const char *slot_name;		/* NULL: none */
-	bool		slot_has_position;
-	WsReplies  *replies;
-	StringInfoData message;
-
-	/* the timeline being sent */
-	TimeLineID	tli;
-	bool		historic;		/* the relay has gone on to next_tli at
-								 * end_lsn */
-	TimeLineID	next_tli;
-	XLogRecPtr	end_lsn;
-
-	XLogRecPtr	start_lsn;
-	XLogRecPtr	sent_lsn;		/* put into the output buffer */
-	XLogRecPtr	published_lsn;	/* handed to the socket, and shown */
-	bool		caught_up;		/* nothing is left to send at the moment */
-	bool		done_sending;	/* CopyDone was sent */
-	bool		done_receiving; /* ... and received */
-
-	/* timeouts */
-	TimestampTz now;
-	TimestampTz last_reply_time;
-	bool		waiting_for_reply;
-	WsSenderState state;
-} Stream;
-
-static Stream *stream = NULL;
+static WsStream *stream = NULL;
 
 static void
 set_state(WsSenderState state)
@@ -80,103 +42,6 @@ set_state(WsSenderState state)
 		stream->state = state;
 		ws_sender_set_state(stream->sender, state);
 	}
-}
-
-/*
- * Our timeline is not the one that the relay is on now: find where it was
- * left.  False if it does not lead there.
- */
-static bool
-find_timeline_end(TimeLineID current_tli)
-{
-	WsHistory  *history = ws_store_read_history(&stream->store, current_tli);
-	bool		found;
-
-	found = ws_history_find(history, stream->tli, &stream->end_lsn,
-							&stream->next_tli);
-	stream->historic = found && stream->next_tli != 0;
-	pfree(history->entries);
-	pfree(history);
-	return stream->historic;
-}
-
-/*
- * Which timeline to send, and from where.  The start is checked loosely, as
- * clients begin at a segment's start, which may be before the timeline's.
- */
-static void
-choose_timeline(const StartReplicationCmd *cmd)
-{
-	TimeLineID	current_tli;
-	XLogRecPtr	flushed_lsn;
-
-	ws_serve_get_position(&current_tli, &flushed_lsn);
-	stream->tli = cmd->timeline != 0 ? cmd->timeline : current_tli;
-	stream->replies->limit_lsn = flushed_lsn;
-	if (stream->tli == current_tli)
-		return;
-
-	if (!find_timeline_end(current_tli))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("requested timeline %u is not in the history of this relay",
-						stream->tli),
-				 errdetail("The relay's latest timeline is %u.", current_tli)));
-	stream->replies->limit_lsn = stream->end_lsn;
-}
-
-/* As PostgreSQL after CopyBothResponse, and so within the COPY. */
-static void
-check_start(void)
-{
-	TimeLineID	tli;
-	XLogRecPtr	flushed_lsn;
-
-	if (stream->historic)
-		return;
-	ws_serve_get_position(&tli, &flushed_lsn);
-	if (tli == stream->tli && flushed_lsn < stream->start_lsn)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("requested starting point %X/%X is ahead of the WAL flush position of this relay %X/%X",
-						LSN_FORMAT_ARGS(stream->start_lsn),
-						LSN_FORMAT_ARGS(flushed_lsn))));
-}
-
-/*
- * Up to where can be sent: false if nothing can be said now, which is so
- * while the receiver opens the store anew.
- */
-static bool
-get_limit(XLogRecPtr *limit_lsn)
-{
-	TimeLineID	tli;
-
-	if (!stream->historic)
-	{
-		if (!ws_relay_get_position(&tli, limit_lsn))
-			return false;
-		if (tli != stream->tli && !find_timeline_end(tli))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("timeline %u does not lead to timeline %u, which the relay has followed",
-							stream->tli, tli)));
-	}
-	if (stream->historic)
-		*limit_lsn = stream->end_lsn;
-
-	stream->replies->limit_lsn = *limit_lsn;
-	ws_lag_note(&stream->replies->lag, *limit_lsn, stream->now);
-	return true;
-}
-
-static void
-send_copy_done(void)
-{
-	if (stream->done_sending)
-		return;
-	pq_putmessage_noblock(PqMsg_CopyDone, NULL, 0);
-	stream->done_sending = true;
 }
 
 static void
@@ -196,118 +61,27 @@ send_keepalive(bool request_reply)
 }
 
 /*
- * A slot that has had no position holds WAL from here on.
- */
-static void
-note_slot_position(void)
-{
-	if (stream->slot_name != NULL && !stream->slot_has_position)
-	{
-		stream->slot_has_position = true;
-		ws_slot_advance(&stream->store, stream->tli, stream->start_lsn);
-	}
-}
-
-static void
-send_wal(XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
-{
-	StringInfo	message = &stream->message;
-	size_t		len = end_lsn - stream->sent_lsn;
-	int			time_offset;
-	int64		now;
-
-	resetStringInfo(message);
-	pq_sendbyte(message, 'w');
-	pq_sendint64(message, stream->sent_lsn);
-	pq_sendint64(message, limit_lsn);
-	time_offset = message->len;
-	pq_sendint64(message, 0);
-
-	enlargeStringInfo(message, len);
-	ws_store_read(stream->reader, stream->tli,
-				  stream->historic ? stream->next_tli : 0,
-				  stream->sent_lsn, message->data + message->len, len);
-	message->len += len;
-	message->data[message->len] = '\0';
-	note_slot_position();
-
-	now = (int64) pg_hton64((uint64) GetCurrentTimestamp());
-	memcpy(message->data + time_offset, &now, sizeof(now));
-	pq_putmessage_noblock(PqMsg_CopyData, message->data, message->len);
-	stream->sent_lsn = end_lsn;
-}
-
-/*
- * Send the next piece of WAL, if there is one: up to the end, or else to a
- * page boundary, so that no record's header is cut.
- */
-static void
-send_next(void)
-{
-	XLogRecPtr	limit_lsn;
-	XLogRecPtr	end_lsn;
-
-	stream->caught_up = true;
-	if (stream->done_sending || !get_limit(&limit_lsn))
-		return;
-
-	/* a client may have bytes behind the end, of an incomplete record */
-	if (stream->historic && stream->end_lsn <= stream->sent_lsn)
-	{
-		elog(DEBUG1, "relay sender reached end of timeline %u at %X/%X (sent up to %X/%X)",
-			 stream->tli, LSN_FORMAT_ARGS(stream->end_lsn),
-			 LSN_FORMAT_ARGS(stream->sent_lsn));
-		send_copy_done();
-		return;
-	}
-	if (limit_lsn <= stream->sent_lsn)
-		return;
-
-	end_lsn = stream->sent_lsn + MAX_SEND_SIZE;
-	if (end_lsn >= limit_lsn)
-		end_lsn = limit_lsn;
-	else
-		end_lsn -= end_lsn % XLOG_BLCKSZ;
-	stream->caught_up = end_lsn == limit_lsn && !stream->historic;
-
-	send_wal(end_lsn, limit_lsn);
-}
-
-/* All that was sent has been handed to the socket: show it. */
-static void
-publish_sent(void)
-{
-	if (stream->published_lsn == stream->sent_lsn)
-		return;
-	stream->published_lsn = stream->sent_lsn;
-	ws_sender_set_sent(stream->sender, stream->tli, stream->sent_lsn);
-
-	if (update_process_title)
-	{
-		char		title[50];
-
-		snprintf(title, sizeof(title), "streaming %X/%X",
-				 LSN_FORMAT_ARGS(stream->sent_lsn));
-		set_ps_display(title);
-	}
-}
-
-/*
- * Take all messages that have arrived.  What comes after the client's CopyDone
+ * Take the messages that have arrived.  What comes after the client's CopyDone
  * is the next command, and not for us.
  */
 static void
 take_replies(void)
 {
-	bool		received = false;
+	XLogRecPtr	write_lsn = stream->replies->write_lsn;
+	XLogRecPtr	flush_lsn = stream->replies->flush_lsn;
+	int			received = 0;
 
-	while (!stream->done_receiving)
+	stream->has_more_replies = true;
+	while (!stream->done_receiving && received < MAX_REPLIES)
 	{
 		WsClientMessage message;
 		WsReadResult result = ws_client_read(WS_EXPECT_COPY, &message);
 
 		if (result == WS_READ_NOTHING)
+		{
+			stream->has_more_replies = false;
 			break;
+		}
 		if (result == WS_READ_EOF)
 		{
 			ereport(COMMERROR,
@@ -324,21 +98,27 @@ take_replies(void)
 					send_keepalive(false);
 				break;
 			case PqMsg_CopyDone:
-				send_copy_done();
+				ws_stream_send_copy_done(stream);
 				stream->done_receiving = true;
 				break;
 			case PqMsg_Terminate:
 				ws_client_gone();
 		}
-		received = true;
+		received++;
 		CHECK_FOR_INTERRUPTS();
 	}
+	if (stream->done_receiving)
+		stream->has_more_replies = false;
 
-	if (received)
-	{
+	if (received == 0)
+		return;
+	stream->waiting_for_reply = false;
+
+	/* a stop does not wait for a client that talks but confirms nothing new */
+	if (!ws_session_is_stopping() ||
+		stream->replies->write_lsn != write_lsn ||
+		stream->replies->flush_lsn != flush_lsn)
 		stream->last_reply_time = stream->now;
-		stream->waiting_for_reply = false;
-	}
 }
 
 /*
@@ -412,7 +192,7 @@ finish_last_cycle(void)
 	if (confirmed_lsn >= stream->sent_lsn)
 	{
 		ws_client_send_complete("COPY 0");
-		ws_client_flush();
+		ws_client_flush_some();
 		proc_exit(0);
 	}
 	if (!stream->waiting_for_reply)
@@ -454,19 +234,16 @@ run_stream(void)
 
 		stream->now = GetCurrentTimestamp();
 		take_replies();
-		if (stream->done_receiving && stream->done_sending &&
-			!pq_is_send_pending())
-			break;
 
 		if (pq_is_send_pending())
 			stream->caught_up = false;
 		else
-			send_next();
+			ws_stream_send_next(stream);
 		ws_client_flush_some();
 
 		if (!pq_is_send_pending())
 		{
-			publish_sent();
+			ws_stream_publish_sent(stream);
 			if (stream->caught_up)
 				become_caught_up();
 		}
@@ -475,14 +252,15 @@ run_stream(void)
 		if (stream->done_receiving && stream->done_sending &&
 			!pq_is_send_pending())
 			break;
-		if (stream->caught_up || pq_is_send_pending())
+		if (!stream->has_more_replies &&
+			(stream->caught_up || pq_is_send_pending()))
 			wait_for_work();
 	}
 }
 
 /*
- * Whatever the client has in its output is to leave first: CopyBothResponse
- * and what follows can then be told apart from it.
+ * From here on a stop asks for a last cycle.  What the client has not read
+ * of earlier results must have left before: it may never read it.
  */
 static void
 begin_copy(void)
@@ -490,6 +268,7 @@ begin_copy(void)
 	StringInfoData buf;
 
 	ws_client_flush();
+	ws_session_set_copying(true);
 	ws_sender_set_segment_size(stream->store.identity.segment_size);
 	set_state(WS_SENDER_CATCHUP);
 
@@ -500,21 +279,6 @@ begin_copy(void)
 	ws_client_flush_some();
 }
 
-/* What follows the end of a timeline that has a successor. */
-static void
-send_next_timeline(void)
-{
-	static const WsColumn columns[] = {
-		{"next_tli", INT8OID},
-		{"next_tli_startpos", TEXTOID}
-	};
-	const char *values[2];
-
-	values[0] = psprintf("%u", stream->next_tli);
-	values[1] = psprintf("%X/%X", LSN_FORMAT_ARGS(stream->end_lsn));
-	ws_client_send_row(columns, 2, values);
-}
-
 /*
  * Make the stream, in a context of its own, under the one for the command.
  */
@@ -522,12 +286,12 @@ static void
 make_stream(const StartReplicationCmd *cmd)
 {
 	MemoryContext context;
-	Stream	   *made;
+	WsStream   *made;
 
 	context = AllocSetContextCreate(TopMemoryContext, "walstream relay stream",
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
-	made = palloc0(sizeof(Stream));
+	made = palloc0(sizeof(WsStream));
 	made->context = context;
 	stream = made;
 
@@ -576,7 +340,6 @@ void
 ws_serve_stream(const StartReplicationCmd *cmd)
 {
 	MemoryContext command_context = CurrentMemoryContext;
-	bool		had_slot;
 
 	if (cmd->kind != REPLICATION_KIND_PHYSICAL)
 		ereport(ERROR,
@@ -587,15 +350,14 @@ ws_serve_stream(const StartReplicationCmd *cmd)
 	make_stream(cmd);
 	if (cmd->slotname != NULL)
 		take_slot(cmd->slotname);
-	choose_timeline(cmd);
+	ws_stream_choose_timeline(stream, cmd);
 	stream->replies->tli = stream->tli;
 
 	/* PostgreSQL enters no COPY where nothing can be in it */
 	if (!stream->historic || stream->start_lsn != stream->end_lsn)
 	{
-		ws_session_set_copying(true);
 		begin_copy();
-		check_start();
+		ws_stream_check_start(stream);
 		ws_sender_set_sent(stream->sender, stream->tli, stream->sent_lsn);
 		stream->published_lsn = stream->sent_lsn;
 		run_stream();
@@ -603,13 +365,12 @@ ws_serve_stream(const StartReplicationCmd *cmd)
 		set_state(WS_SENDER_STARTUP);
 	}
 
-	had_slot = stream->slot_name != NULL;
-	if (had_slot)
+	if (stream->slot_name != NULL)
 		ws_slot_release();
 
 	MemoryContextSwitchTo(command_context);
 	if (stream->historic)
-		send_next_timeline();
+		ws_stream_send_next_timeline(stream);
 	ws_client_send_complete("START_STREAMING");
 	ws_serve_stream_cleanup();
 }

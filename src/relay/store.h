@@ -43,7 +43,8 @@
 /* An open store; path and identity are fixed while it is. */
 typedef struct WsStore
 {
-	char		path[MAXPGPATH];	/* absolute, or relative to the data directory */
+	char		path[MAXPGPATH];	/* absolute, or relative to the data
+									 * directory */
 	WsStoreIdentity identity;
 } WsStore;
 

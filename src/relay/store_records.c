@@ -251,8 +251,8 @@ ws_records_is_filled_with_zeros(const WsRecords *records)
 	uint32		offset = (xlog->EndRecPtr - 1) % XLOG_BLCKSZ + 1;
 
 	/*
-	 * A record's end is in the page that was read last, and as pages' sizes are
-	 * multiples of the alignment, so is what fills it up.
+	 * A record's end is in the page that was read last, and as pages' sizes
+	 * are multiples of the alignment, so is what fills it up.
 	 */
 	for (uint32 i = MAXALIGN(len) - len; i > 0; i--)
 	{

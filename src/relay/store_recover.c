@@ -38,13 +38,15 @@ typedef struct Recovery
 } Recovery;
 
 /*
- * Remove what this process left unfinished.  The keeper's temporary files are
- * its own: it may be at work.
+ * Remove what was left unfinished, but for the spare, which the keeper may be
+ * making; it uses the same file again.
  */
 static void
 remove_temporary_files(const WsStore *store)
 {
-	static const char *const suffixes[] = {".partial.tmp", ".history.tmp", ".identity.tmp"};
+	static const char *const suffixes[] = {
+		".partial.tmp", ".zst.tmp", ".lz4.tmp", ".history.tmp", ".identity.tmp"
+	};
 	DIR		   *dir = AllocateDir(store->path);
 	struct dirent *entry;
 
@@ -284,7 +286,7 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	XLogRecPtr	closed_lsn = (is_open ? last : last + 1) * recovery->segment_size;
 
 	if (!ws_line_require_first(store, history, recovery->segments, recovery->count,
-							last, &first))
+							   last, &first))
 		elog(ERROR, "segment " UINT64_FORMAT " of timeline %u has vanished", last, tli);
 	check_line_files(recovery, history, first, last);
 	if (is_open)

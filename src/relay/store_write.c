@@ -168,7 +168,7 @@ open_segment(WsStoreWriter *writer)
 		return WS_WRITE_OK;
 	}
 
-	/* only what was recovered and ends within a segment can be in a closed one */
+	/* so it is if what was recovered ends within a closed one */
 	if (is_closed(writer, segno))
 	{
 		writer->stored_lsn = (segno + 1) * segment_size;

@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull_halt.c
+ *	  The relay's receiver stops where only an operator can decide: state, reason
+ *	  and a line in the log.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "pull.h"
+
+WsPullEnd
+ws_pull_differ(TimeLineID tli, XLogRecPtr lsn)
+{
+	char	   *reason = psprintf("On timeline %u the upstream has other bytes than the stored ones at %X/%X",
+								  tli, LSN_FORMAT_ARGS(lsn));
+
+	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("relay stops receiving: the upstream's WAL is not what is stored"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served and was not changed.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
+	return WS_PULL_DIVERGED;
+}
+
+/*
+ * There is no code to go by, and the words may be in any language; but they
+ * name the segment, without a path, and give no other reason.
+ */
+bool
+ws_pull_says_removed(const char *message)
+{
+	const char *end = message + strcspn(message, "\n");
+
+	for (const char *c = message; c < end; c++)
+	{
+		size_t		len = strspn(c, "0123456789ABCDEF");
+
+		if (len == XLOG_FNAME_LEN && (c == message || c[-1] != '/'))
+			return memchr(c, ':', end - c) == NULL;
+		if (len > 0)
+			c += len - 1;
+	}
+	return false;
+}
+
+WsPullEnd
+ws_pull_be_in_gap(const WsPull *pull, const WsPullStart *start)
+{
+	char	   *reason;
+
+	reason = psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, and the upstream %s %X/%X",
+					  LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
+					  LSN_FORMAT_ARGS(pull->end_lsn),
+					  XLogRecPtrIsInvalid(pull->slot_lsn) ? "is at" : "keeps it from",
+					  LSN_FORMAT_ARGS(XLogRecPtrIsInvalid(pull->slot_lsn) ?
+									  pull->upstream_lsn : pull->slot_lsn));
+	ws_pull_set_state(WS_RELAY_GAP, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
+	return WS_PULL_GAP;
+}

@@ -1,0 +1,239 @@
+/*-------------------------------------------------------------------------
+ *
+ * serve_send.c
+ *	  What a relay sender sends: which timeline, up to where, and the next
+ *	  piece of WAL.
+ *
+ * A timeline that the relay has left ends where its upstream left it, be it
+ * long ago or while we stream; a client gets CopyDone there, and then the name
+ * of the next one.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "catalog/pg_type.h"
+#include "libpq/libpq.h"
+#include "libpq/pqformat.h"
+#include "relay.h"
+#include "serve_client.h"
+#include "serve_session.h"
+#include "serve_stream.h"
+#include "slots.h"
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+/* One message carries at most this much WAL, as PostgreSQL's. */
+#define MAX_SEND_SIZE	(XLOG_BLCKSZ * 16)
+
+/*
+ * Our timeline is not the one that the relay is on now: find where it was
+ * left.  False if it does not lead there.
+ */
+static bool
+find_timeline_end(WsStream *stream, TimeLineID current_tli)
+{
+	WsHistory  *history = ws_store_read_history(&stream->store, current_tli);
+	bool		found;
+
+	found = ws_history_find(history, stream->tli, &stream->end_lsn,
+							&stream->next_tli);
+	stream->historic = found && stream->next_tli != 0;
+	pfree(history->entries);
+	pfree(history);
+	return stream->historic;
+}
+
+/*
+ * Which timeline to send, and from where.  The start is checked loosely, as
+ * clients begin at a segment's start, which may be before the timeline's.
+ */
+void
+ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
+{
+	TimeLineID	current_tli;
+	XLogRecPtr	flushed_lsn;
+
+	ws_serve_get_position(&current_tli, &flushed_lsn);
+	stream->tli = cmd->timeline != 0 ? cmd->timeline : current_tli;
+	stream->replies->limit_lsn = flushed_lsn;
+	if (stream->tli == current_tli)
+		return;
+
+	if (!find_timeline_end(stream, current_tli))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("requested timeline %u is not in the history of this relay",
+						stream->tli),
+				 errdetail("The relay's latest timeline is %u.", current_tli)));
+	stream->replies->limit_lsn = stream->end_lsn;
+}
+
+/* As PostgreSQL after CopyBothResponse, and so within the COPY. */
+void
+ws_stream_check_start(const WsStream *stream)
+{
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+
+	if (stream->historic)
+		return;
+	ws_serve_get_position(&tli, &flushed_lsn);
+	if (tli == stream->tli && flushed_lsn < stream->start_lsn)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("requested starting point %X/%X is ahead of the WAL flush position of this relay %X/%X",
+						LSN_FORMAT_ARGS(stream->start_lsn),
+						LSN_FORMAT_ARGS(flushed_lsn))));
+}
+
+/*
+ * Up to where can be sent: false if nothing can be said now, which is so
+ * while the receiver opens the store anew.
+ */
+static bool
+get_limit(WsStream *stream, XLogRecPtr *limit_lsn)
+{
+	TimeLineID	tli;
+
+	if (!stream->historic)
+	{
+		if (!ws_relay_get_position(&tli, limit_lsn))
+			return false;
+		if (tli != stream->tli && !find_timeline_end(stream, tli))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("timeline %u does not lead to timeline %u, which the relay has followed",
+							stream->tli, tli)));
+	}
+	if (stream->historic)
+		*limit_lsn = stream->end_lsn;
+
+	stream->replies->limit_lsn = *limit_lsn;
+	ws_lag_note(&stream->replies->lag, *limit_lsn, stream->now);
+	return true;
+}
+
+void
+ws_stream_send_copy_done(WsStream *stream)
+{
+	if (stream->done_sending)
+		return;
+	pq_putmessage_noblock(PqMsg_CopyDone, NULL, 0);
+	stream->done_sending = true;
+}
+
+/*
+ * A slot that has had no position holds WAL from here on.
+ */
+static void
+note_slot_position(WsStream *stream)
+{
+	if (stream->slot_name != NULL && !stream->slot_has_position)
+	{
+		stream->slot_has_position = true;
+		ws_slot_advance(&stream->store, stream->tli, stream->start_lsn);
+	}
+}
+
+static void
+send_wal(WsStream *stream, XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
+{
+	StringInfo	message = &stream->message;
+	size_t		len = end_lsn - stream->sent_lsn;
+	int			time_offset;
+	int64		now;
+
+	resetStringInfo(message);
+	pq_sendbyte(message, 'w');
+	pq_sendint64(message, stream->sent_lsn);
+	pq_sendint64(message, limit_lsn);
+	time_offset = message->len;
+	pq_sendint64(message, 0);
+
+	enlargeStringInfo(message, len);
+	ws_store_read(stream->reader, stream->tli,
+				  stream->historic ? stream->next_tli : 0,
+				  stream->sent_lsn, message->data + message->len, len);
+	message->len += len;
+	message->data[message->len] = '\0';
+	note_slot_position(stream);
+
+	now = (int64) pg_hton64((uint64) GetCurrentTimestamp());
+	memcpy(message->data + time_offset, &now, sizeof(now));
+	pq_putmessage_noblock(PqMsg_CopyData, message->data, message->len);
+	stream->sent_lsn = end_lsn;
+}
+
+/*
+ * Send the next piece of WAL, if there is one: up to the end, or else to a
+ * page boundary, so that no record's header is cut.
+ */
+void
+ws_stream_send_next(WsStream *stream)
+{
+	XLogRecPtr	limit_lsn;
+	XLogRecPtr	end_lsn;
+
+	stream->caught_up = true;
+	if (stream->done_sending || !get_limit(stream, &limit_lsn))
+		return;
+
+	/* a client may have bytes behind the end, of an incomplete record */
+	if (stream->historic && stream->end_lsn <= stream->sent_lsn)
+	{
+		elog(DEBUG1, "relay sender reached end of timeline %u at %X/%X (sent up to %X/%X)",
+			 stream->tli, LSN_FORMAT_ARGS(stream->end_lsn),
+			 LSN_FORMAT_ARGS(stream->sent_lsn));
+		ws_stream_send_copy_done(stream);
+		return;
+	}
+	if (limit_lsn <= stream->sent_lsn)
+		return;
+
+	end_lsn = stream->sent_lsn + MAX_SEND_SIZE;
+	if (end_lsn >= limit_lsn)
+		end_lsn = limit_lsn;
+	else
+		end_lsn -= end_lsn % XLOG_BLCKSZ;
+	stream->caught_up = end_lsn == limit_lsn && !stream->historic;
+
+	send_wal(stream, end_lsn, limit_lsn);
+}
+
+/* All that was sent has been handed to the socket: show it. */
+void
+ws_stream_publish_sent(WsStream *stream)
+{
+	if (stream->published_lsn == stream->sent_lsn)
+		return;
+	stream->published_lsn = stream->sent_lsn;
+	ws_sender_set_sent(stream->sender, stream->tli, stream->sent_lsn);
+
+	if (update_process_title)
+	{
+		char		title[50];
+
+		snprintf(title, sizeof(title), "streaming %X/%X",
+				 LSN_FORMAT_ARGS(stream->sent_lsn));
+		set_ps_display(title);
+	}
+}
+
+/* What follows the end of a timeline that has a successor. */
+void
+ws_stream_send_next_timeline(const WsStream *stream)
+{
+	static const WsColumn columns[] = {
+		{"next_tli", INT8OID},
+		{"next_tli_startpos", TEXTOID}
+	};
+	const char *values[2];
+
+	values[0] = psprintf("%u", stream->next_tli);
+	values[1] = psprintf("%X/%X", LSN_FORMAT_ARGS(stream->end_lsn));
+	ws_client_send_row(columns, 2, values);
+}

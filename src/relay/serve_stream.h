@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * serve_stream.h
+ *	  A relay sender's stream, for the two files that run it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_SERVE_STREAM_H
+#define WS_SERVE_STREAM_H
+
+#include "lib/stringinfo.h"
+#include "nodes/replnodes.h"
+#include "serve_reply.h"
+
+typedef struct WsStream
+{
+	MemoryContext context;		/* of everything in here */
+	WsStore		store;
+	WsStoreReader *reader;
+	WsSender   *sender;
+	const char *slot_name;		/* NULL: none */
+	bool		slot_has_position;
+	WsReplies  *replies;
+	StringInfoData message;
+
+	/* the timeline being sent */
+	TimeLineID	tli;
+	bool		historic;		/* the relay has gone on to next_tli at
+								 * end_lsn */
+	TimeLineID	next_tli;
+	XLogRecPtr	end_lsn;
+
+	XLogRecPtr	start_lsn;
+	XLogRecPtr	sent_lsn;		/* put into the output buffer */
+	XLogRecPtr	published_lsn;	/* handed to the socket, and shown */
+	bool		caught_up;		/* nothing is left to send at the moment */
+	bool		done_sending;	/* CopyDone was sent */
+	bool		done_receiving; /* ... and received */
+	bool		has_more_replies;	/* all that have arrived were not taken */
+
+	/* timeouts */
+	TimestampTz now;
+	TimestampTz last_reply_time;
+	bool		waiting_for_reply;
+	WsSenderState state;
+} WsStream;
+
+/*----------------------------------------------------------------
+ * serve_send.c
+ *----------------------------------------------------------------
+ */
+
+/* Which timeline to send, and up to where, if the relay has left it. */
+extern void ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd);
+
+/* Within the COPY: an ERROR if it is to start beyond what there is. */
+extern void ws_stream_check_start(const WsStream *stream);
+
+/*
+ * Put the next piece of WAL into the output buffer, if there is one, or
+ * CopyDone at the end of the timeline; says whether we are caught up.
+ */
+extern void ws_stream_send_next(WsStream *stream);
+
+/* Unless it has been sent. */
+extern void ws_stream_send_copy_done(WsStream *stream);
+
+/* All that was sent has been handed to the socket: show it. */
+extern void ws_stream_publish_sent(WsStream *stream);
+
+/* After the COPY, where the timeline has a successor: a row that names it. */
+extern void ws_stream_send_next_timeline(const WsStream *stream);
+
+#endif							/* WS_SERVE_STREAM_H */

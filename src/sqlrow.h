@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * sqlrow.h
+ *	  What SQL functions share: rows that are filled column by column.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_SQLROW_H
+#define WS_SQLROW_H
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+#include "fmgr.h"
+
+/* The columns of a row, filled from the left; begins as {0}. */
+typedef struct WsRow
+{
+	Datum		values[32];
+	bool		nulls[32];
+	int			count;
+} WsRow;
+
+/* An ERROR unless walstream has its shared memory. */
+extern void ws_sql_check_preloaded(void);
+
+extern void ws_row_add(WsRow *row, Datum value);
+extern void ws_row_add_null(WsRow *row);
+extern void ws_row_add_text(WsRow *row, const char *value); /* NULL: null */
+extern void ws_row_add_name(WsRow *row, const char *value);
+extern void ws_row_add_lsn(WsRow *row, XLogRecPtr value);	/* Invalid: null */
+extern void ws_row_add_time(WsRow *row, TimestampTz value); /* 0: null */
+
+/* A lag in microseconds, negative if unknown. */
+extern void ws_row_add_lag(WsRow *row, TimeOffset value);
+
+/* For a function that has called InitMaterializedSRF(). */
+extern void ws_row_put(FunctionCallInfo fcinfo, WsRow *row);
+
+/* For a function that returns one record. */
+extern Datum ws_row_to_datum(FunctionCallInfo fcinfo, WsRow *row);
+
+#endif							/* WS_SQLROW_H */

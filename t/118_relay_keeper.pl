@@ -1,0 +1,211 @@
+# Copyright (c) 2026, the walstream authors
+
+# The keeper's own work: a segment that cannot be compressed does not keep it
+# from the others, nor WAL that is old from being removed; slots whose files
+# cannot be written; and what SQL says of a relay that is asked for the wrong
+# thing.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+$primary->append_conf('postgresql.conf', "wal_keep_size = 1GB\n");
+$primary->reload;
+my $relay = walstream_relay(
+	$primary, 'relay',
+	conf => "walstream.relay_compress = off\n");
+my $store = store_dir($relay);
+wait_for_relay_state($relay, 'streaming');
+
+# So many segments more, and the relay has them.
+sub write_segments
+{
+	my ($count) = @_;
+
+	foreach (1 .. $count)
+	{
+		load_wal($primary, 100);
+		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	}
+	load_wal($primary, 1);
+	wait_for_relay($primary, $relay);
+	return;
+}
+
+sub set_setting
+{
+	my ($name, $value) = @_;
+
+	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'");
+	$relay->reload;
+	return;
+}
+
+sub error_of
+{
+	my ($query) = @_;
+
+	return ($relay->psql('postgres', $query))[2];
+}
+
+# Write over some bytes of a file, and give what was there.
+sub exchange_bytes
+{
+	my ($file, $offset, $bytes) = @_;
+
+	open(my $fh, '+<:raw', $file) or die "could not open \"$file\": $!\n";
+	seek($fh, $offset, 0);
+	read($fh, my $before, length($bytes));
+	seek($fh, $offset, 0);
+	print $fh $bytes;
+	close($fh) or die "could not write \"$file\": $!\n";
+	return $before;
+}
+
+#
+# Compressing
+#
+write_segments(6);
+my @raw = $relay->safe_psql('postgres',
+	"SELECT segment FROM walstream_relay_segments WHERE state = 'raw' ORDER BY start_lsn");
+@raw = split(/\n/, $raw[0]);
+cmp_ok(scalar(@raw), '>=', 6, 'off: closed segments stay raw');
+is( $relay->safe_psql('postgres', "SELECT ok AND reason IS NULL FROM walstream_relay_verify()"),
+	't', 'all is well');
+
+my $damaged = $raw[2];
+my $before = exchange_bytes("$store/$damaged", 0, "\0" x 16);
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT v.ok, v.timeline, v.lsn = s.start_lsn, v.reason IS NOT NULL
+		FROM walstream_relay_verify() v, walstream_relay_segments s WHERE s.segment = '$damaged'"),
+	'f|1|t|t',
+	'the first byte that is wrong is named');
+
+my $log = -s $relay->logfile;
+set_setting('relay_compress', 'zstd');
+wait_until(
+	$relay,
+	"SELECT array_agg(segment) = '{$damaged}' FROM walstream_relay_segments WHERE state = 'raw'",
+	'all but the damaged segment are compressed');
+write_segments(2);
+wait_until(
+	$relay,
+	"SELECT array_agg(segment) = '{$damaged}' FROM walstream_relay_segments WHERE state = 'raw'",
+	'and the next ones');
+my $told = () = slurp_file($relay->logfile, $log) =~ /could not compress WAL segment "$damaged"/g;
+is($told, 1, 'this is told once');
+like(relay_row($relay)->{last_error}, qr/could not compress WAL segment "$damaged": /,
+	'and in SQL');
+
+exchange_bytes("$store/$damaged", 0, $before);
+set_setting('relay_compress', 'lz4');
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM walstream_relay_segments WHERE segment = '$damaged.lz4' AND state = 'lz4' AND ratio > 1",
+	'mended and reloaded, it is compressed too');
+is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'all is well again');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT r.raw_bytes = s.raw_bytes AND r.stored_bytes = s.stored_bytes AND r.ratio > 1
+		FROM walstream_relay r, (SELECT sum(raw_bytes) AS raw_bytes, sum(stored_bytes) AS stored_bytes
+			FROM walstream_relay_segments) s"),
+	't',
+	'sizes are the sums of the segments');
+
+#
+# A slot whose file cannot be written holds what it held, and its standby
+# streams on.
+#
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+my $standby = walstream_standby(
+	$primary, 'standby',
+	conninfo => $relay->connstr,
+	conf => "primary_slot_name = standby\nwal_receiver_status_interval = 1s\n");
+wait_for_replay($primary, $standby);
+my $pid = relay_slot_row($relay, 'standby')->{active_pid};
+my $held = relay_row($relay)->{flushed_lsn};
+$log = -s $relay->logfile;
+chmod(0500, "$store/slots") or die "could not chmod \"$store/slots\": $!\n";
+set_setting('relay_keep_size', '0');
+write_segments(4);
+wait_for_replay($primary, $standby);
+$relay->wait_for_log(qr/LOG:  could not create file ".*slots\/standby\.tmp"/, $log);
+like(error_of("SELECT walstream_create_relay_slot('more')"),
+	qr/could not create file ".*slots\/more\.tmp"/, 'a new slot cannot be made');
+is($relay->safe_psql('postgres', "SELECT count(*) FROM walstream_relay_slots WHERE slot_name = 'more'"),
+	0, 'and is not there');
+is(relay_slot_row($relay, 'standby')->{active_pid}, $pid, 'the standby streams on');
+is($relay->safe_psql('postgres', "SELECT first_lsn <= '$held' FROM walstream_relay"),
+	't', 'WAL is held for it');
+chmod(0700, "$store/slots") or die "could not chmod \"$store/slots\": $!\n";
+wait_until(
+	$relay,
+	"SELECT first_lsn > '$held' FROM walstream_relay",
+	'until its file can be written');
+is(relay_slot_row($relay, 'standby')->{active_pid}, $pid, 'by the same walsender');
+$standby->stop;
+$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('standby')");
+
+#
+# relay_keep_age: time passes, and nothing else happens.
+#
+set_setting('relay_keep_age', '1h');
+write_segments(4);
+my $first = relay_row($relay)->{first_lsn};
+is($relay->safe_psql('postgres', "SELECT flushed_lsn - first_lsn > 4 * 1048576 FROM walstream_relay"),
+	't', 'what is young is kept');
+set_setting('relay_keep_age', '3s');
+wait_until(
+	$relay,
+	"SELECT first_lsn > '$first' AND flushed_lsn - first_lsn < 2 * 1048576 FROM walstream_relay",
+	'until it is old');
+is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'what is left is whole');
+
+#
+# The wrong thing
+#
+like(error_of('SELECT walstream_relay_follow()'),
+	qr/the relay has not diverged.*Its state is "streaming"/s, 'nothing to follow');
+like(error_of('SELECT walstream_relay_restart_after_gap()'),
+	qr/neither a gap nor diverged.*Its state is "streaming"/s, 'no gap');
+like(error_of("SELECT walstream_drop_relay_slot('none')"),
+	qr/relay slot "none" does not exist/, 'no such slot');
+like(error_of("SELECT walstream_create_relay_slot('Wrong')"),
+	qr/contains invalid character/, 'no such name');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT walstream_create_relay_slot('temp', true);
+		SELECT temporary, active_pid = pg_backend_pid(), lost FROM walstream_relay_slots;
+		SELECT walstream_drop_relay_slot('temp');
+		SELECT count(*) FROM walstream_relay_slots") =~ s/^\S+\n//r,
+	"t|t|f\n\n0",
+	'a temporary slot is its session\'s');
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('temp', true)");
+wait_until($relay, 'SELECT count(*) = 0 FROM walstream_relay_slots', 'and goes with it');
+
+$relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
+wait_for_relay_state($relay, 'paused');
+$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+wait_for_relay_state($relay, 'streaming');
+
+# A member of pg_monitor sees it all and changes nothing.
+$relay->safe_psql('postgres', 'CREATE ROLE watcher LOGIN IN ROLE pg_monitor');
+is( $relay->safe_psql(
+		'postgres',
+		'SET ROLE watcher; SELECT (SELECT count(*) FROM walstream_relay), (SELECT count(*) > 0 FROM walstream_relay_segments), (SELECT count(*) FROM walstream_relay_slots), (SELECT ok FROM walstream_relay_verify())'
+	),
+	'1|t|0|t',
+	'pg_monitor sees it');
+like(error_of('SET ROLE watcher; SELECT walstream_relay_pause()'),
+	qr/permission denied/, 'and changes nothing');
+
+done_testing();
