@@ -37,6 +37,7 @@ our @EXPORT = qw(
   store_content
   compare_store
   lsn_number
+  holds_records
   start_commits
   stop_commits
   acked_ids
@@ -300,6 +301,27 @@ sub segment_name
 sub lsn_number
 {
 	return WalstreamTest::lsn_number(@_);
+}
+
+#
+# holds_records($flushed, $acked, $tli, $pg_wal): after a recovery up to one
+# position, are all records there that end at or before the other, which was
+# acknowledged?  That one may be within a record: a message ends at a page's end.
+#
+sub holds_records
+{
+	my ($flushed, $acked, $tli, $pg_wal) = @_;
+
+	return 1 if lsn_number($flushed) >= lsn_number($acked);
+	my ($stdout) = run_command(
+		[
+			'pg_waldump', '--path', $pg_wal, '--timeline', $tli,
+			'--start', $flushed, '--limit', 2
+		]);
+	my @begin = $stdout =~ m{lsn: ([0-9A-F]+/[0-9A-F]+)}g;
+
+	# a page's header may be between the end of a record and the next
+	return @begin == 2 && lsn_number($begin[1]) > lsn_number($acked) + 40;
 }
 
 #

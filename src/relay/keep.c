@@ -57,8 +57,9 @@ typedef struct FailedSegment
 
 static List *failed_segments = NIL;
 
-/* Reported, and not since done. */
-static bool told_no_space = false;
+/* Of what is no room for: reported, and not since done. */
+static bool told_no_room_to_compress = false;
+static bool told_no_room_for_spare = false;
 
 static void
 shorten_pause(KeepRound *keep, long pause_ms)
@@ -153,7 +154,7 @@ invalidate_slots(KeepRound *keep, XLogRecPtr kept_lsn)
 
 /*
  * Remove whole segments, oldest first: whatever ends this process leaves WAL
- * without a gap.
+ * without a gap.  The store is locked.
  */
 static void
 remove_old(KeepRound *keep)
@@ -170,7 +171,6 @@ remove_old(KeepRound *keep)
 		return;
 
 	limit_lsn = ws_slots_allow_removal(store, kept_lsn);
-	ws_relay_lock_store();
 	for (int i = 0; i < keep->segment_count; i++)
 	{
 		const WsSegment *segment = &keep->segments[i];
@@ -185,7 +185,6 @@ remove_old(KeepRound *keep)
 	if (removed &&
 		ws_store_find_first(store, keep->status.tli, &first_tli, &first_lsn))
 		ws_relay_set_first(first_tli, first_lsn);
-	ws_relay_unlock_store();
 }
 
 /*----------------------------------------------------------------
@@ -282,13 +281,13 @@ try_work(const WsStore *store, const WsSegment *segment, WsSegmentForm form)
 
 /* True if there was no room, which is told once. */
 static bool
-is_no_space(KeepRound *keep, const char *what, const ErrorData *edata)
+is_no_space(KeepRound *keep, bool *told, const char *what, const ErrorData *edata)
 {
 	if (edata->sqlerrcode != ERRCODE_DISK_FULL)
 		return false;
-	if (!told_no_space)
+	if (!*told)
 		report_failure(what, edata);
-	told_no_space = true;
+	*told = true;
 	shorten_pause(keep, NO_SPACE_PAUSE_MS);
 	return true;
 }
@@ -316,7 +315,7 @@ compress_one(KeepRound *keep)
 	failed = find_failed(segment);
 	if (edata == NULL)
 	{
-		told_no_space = false;
+		told_no_room_to_compress = false;
 		failed_segments = list_delete_ptr(failed_segments, failed);
 		if (failed != NULL)
 			pfree(failed);
@@ -331,7 +330,7 @@ compress_one(KeepRound *keep)
 
 	ws_segment_file_name(store, segment->tli, segment->segno, segment->form, file_name);
 	what = psprintf("could not compress WAL segment \"%s\"", file_name);
-	if (is_no_space(keep, what, edata))
+	if (is_no_space(keep, &told_no_room_to_compress, what, edata))
 		return;
 
 	if (failed == NULL)
@@ -361,8 +360,10 @@ make_spare(KeepRound *keep)
 	if (keep->status.state == WS_RELAY_DISK_FULL)
 		return;
 	edata = try_work(&keep->status.store, NULL, WS_SEGMENT_RAW);
-	if (edata != NULL &&
-		!is_no_space(keep, "could not make a spare WAL segment", edata))
+	if (edata == NULL)
+		told_no_room_for_spare = false;
+	else if (!is_no_space(keep, &told_no_room_for_spare,
+						  "could not make a spare WAL segment", edata))
 		ReThrowError(edata);
 }
 
@@ -380,13 +381,21 @@ do_round(void)
 		.pause_ms = -1
 	};
 
-	/* while the receiver checks the store, it is the receiver's alone */
+	/*
+	 * What is removed has to be of the range that the positions are in, so
+	 * the receiver must not begin another one between looking and removing.
+	 */
+	ws_relay_lock_store();
 	ws_relay_get_status(&keep.status);
-	if (!keep.status.is_open || keep.status.state == WS_RELAY_OPENING)
+	if (!keep.status.is_open)
+	{
+		ws_relay_unlock_store();
 		return -1;
-
+	}
 	keep.segment_count = ws_store_list(&keep.status.store, &keep.segments);
 	remove_old(&keep);
+	ws_relay_unlock_store();
+
 	make_spare(&keep);
 	CHECK_FOR_INTERRUPTS();
 

@@ -145,13 +145,19 @@ open_store(WsPull *pull)
 	ws_pull_set_state(WS_RELAY_OPENING, NULL);
 	pull->store_is_open = ws_store_open(ws_guc_relay()->directory, &pull->store);
 	if (!pull->store_is_open)
+	{
+		ws_pull_set_state(WS_RELAY_WAITING, NULL);
 		return;
+	}
 
 	check_store(&pull->store);
 	load_slots(pull);
 	ws_relay_lock_store();
 	pull->has_wal = ws_store_recover(&pull->store, &extent);
 	ws_relay_unlock_store();
+
+	/* from here on it is served and kept, however long connecting takes */
+	ws_pull_set_state(WS_RELAY_WAITING, NULL);
 	ws_relay_publish_store(&pull->store, pull->has_wal ? &extent : NULL);
 	if (pull->has_wal)
 	{

@@ -109,48 +109,62 @@ equal_histories(const WsHistory *a, const WsHistory *b)
 	return true;
 }
 
-/*
- * Store the history files up to the upstream's timeline.  NULL if the
- * upstream's own is not the one that is stored.
- */
+/* The history of the upstream's timeline, and its file. */
 static WsHistory *
-receive_histories(WsPull *pull)
+receive_history(WsPull *pull, char **content, size_t *len)
+{
+	if (pull->upstream_tli == 1)
+	{
+		*content = "";
+		*len = 0;
+	}
+	else
+		*content = fetch_history(pull, pull->upstream_tli, len);
+	return parse_history(pull->upstream_tli, *content, *len);
+}
+
+/* Is it the stored one, if one is stored? */
+static bool
+is_our_history(const WsPull *pull, const WsHistory *theirs)
 {
 	TimeLineID	tli = pull->upstream_tli;
-	WsHistory  *history;
-	char	   *content;
-	size_t		len;
 
-	if (tli == 1)
-		return parse_history(1, "", 0);
+	return !ws_store_has_history(&pull->store, tli) ||
+		equal_histories(theirs, ws_store_read_history(&pull->store, tli));
+}
 
-	content = fetch_history(pull, tli, &len);
-	history = parse_history(tli, content, len);
-	if (ws_store_has_history(&pull->store, tli))
-		return equal_histories(history, ws_store_read_history(&pull->store, tli)) ?
-			history : NULL;
+/*
+ * Store the history files up to the upstream's timeline.  Its own comes last: a
+ * timeline whose file is there has all of its ancestors'.
+ */
+static void
+store_histories(WsPull *pull, const WsHistory *history, const char *content, size_t len)
+{
+	TimeLineID	tli = pull->upstream_tli;
 
-	/* the ancestors' first: a timeline whose file is there has them all */
-	for (TimeLineID other = 2; other < tli; other++)
+	if (tli == 1 || ws_store_has_history(&pull->store, tli))
+		return;
+
+	for (int i = 0; i < history->count - 1; i++)
 	{
-		XLogRecPtr	end_lsn;
-		TimeLineID	next_tli;
+		TimeLineID	ancestor = history->entries[i].tli;
+		char	   *file;
+		size_t		file_len;
 
-		if (ws_store_has_history(&pull->store, other))
+		if (ws_store_has_history(&pull->store, ancestor))
 			continue;
-		if (ws_history_find(history, other, &end_lsn, &next_tli))
-		{
-			char	   *ancestor;
-			size_t		ancestor_len;
+		file = fetch_history(pull, ancestor, &file_len);
+		ws_store_write_history(&pull->store, ancestor, file, file_len);
+	}
 
-			ancestor = fetch_history(pull, other, &ancestor_len);
-			ws_store_write_history(&pull->store, other, ancestor, ancestor_len);
-		}
-		else if (tli - other <= WS_HISTORY_MAX_ENTRIES)
+	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
+		 other < tli; other++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!ws_store_has_history(&pull->store, other))
 			fetch_other_history(pull, other);
 	}
 	ws_store_write_history(&pull->store, tli, content, len);
-	return history;
 }
 
 /* A new store begins where the slot does, or with what comes now. */
@@ -184,9 +198,12 @@ set_range_aside(WsPull *pull, XLogRecPtr begin_lsn)
 	pull->has_wal = false;
 	pull->published_tli = 0;
 	ws_relay_publish_store(&pull->store, NULL);
-	ws_slots_invalidate_before(&pull->store, begin_lsn);
+
+	/* all of them, also where the new range begins before the old one's end */
+	ws_slots_invalidate_before(&pull->store, Max(begin_lsn, pull->end_lsn + 1));
 	ws_relay_lock_store();
 	ws_store_set_aside(&pull->store);
+	ws_slots_reset_floor(begin_lsn);
 	ws_relay_unlock_store();
 }
 
@@ -336,26 +353,38 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 {
 	MemoryContext old = MemoryContextSwitchTo(pull->context);
 	WsHistory  *theirs;
-	WsPullEnd	end;
+	char	   *content;
+	size_t		len;
+	WsPullEnd	end = WS_PULL_NEXT;
 
 	memset(start, 0, sizeof(*start));
 
 	if (pull->has_wal && !pull->restart_allowed && pull->upstream_tli < pull->tli)
 		end = be_behind(psprintf("the upstream is on timeline %u, behind timeline %u of the stored WAL",
 								 pull->upstream_tli, pull->tli));
-	else if ((theirs = receive_histories(pull)) == NULL)
-		end = diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
-							   pull->upstream_tli),
-					  "Two servers were promoted to the same timeline: correct walstream.relay_upstream.");
-	else if (!pull->has_wal || pull->restart_allowed)
-	{
-		begin_range(pull, theirs, start);
-		if (pull->has_wal)
-			set_range_aside(pull, start->begin_lsn);
-		end = WS_PULL_NEXT;
-	}
 	else
-		end = resume_range(pull, theirs, start);
+	{
+		theirs = receive_history(pull, &content, &len);
+		if (!pull->has_wal || pull->restart_allowed)
+		{
+			begin_range(pull, theirs, start);
+			if (pull->has_wal)
+				set_range_aside(pull, start->begin_lsn);
+
+			/* they were those of WAL that is no longer there */
+			ws_store_remove_histories(&pull->store);
+			store_histories(pull, theirs, content, len);
+		}
+		else if (!is_our_history(pull, theirs))
+			end = diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
+								   pull->upstream_tli),
+						  "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
+		else
+		{
+			store_histories(pull, theirs, content, len);
+			end = resume_range(pull, theirs, start);
+		}
+	}
 
 	pull->restart_allowed = false;
 	MemoryContextSwitchTo(old);

@@ -52,6 +52,7 @@ typedef struct Stream
 	WsPullStart start;
 	MemoryContext context;
 	WsStoreWriter *writer;
+	bool		resumes;		/* all before begin_lsn is stored */
 	bool		usable;			/* the writer is not in the middle of
 								 * something */
 
@@ -62,7 +63,8 @@ typedef struct Stream
 	XLogRecPtr	upstream_lsn;	/* the end of WAL there, as last told */
 	TimestampTz deferred_since; /* the flush of what is written; 0: it is not */
 
-	TimestampTz heard_time;		/* of the last message, by our clock */
+	TimestampTz heard_time;		/* when we last had a message, or could not
+								 * look for one */
 	bool		pinged;			/* since then */
 	TimestampTz feedback_check;
 } Stream;
@@ -74,18 +76,27 @@ typedef struct Stream
 static Stream stream;
 static Stream *current = NULL;
 
-/* Nothing of this stream has come yet: nothing is told. */
+/*
+ * Nothing of a new range has come yet: nothing is told.  Where a stored range
+ * goes on, an upstream that has nothing to send hears that nothing is missing;
+ * stopping, it would wait for that.
+ */
+static bool
+has_position(const Stream *s)
+{
+	return s->resumes || s->received_lsn > s->start.begin_lsn;
+}
+
 static XLogRecPtr
 told_written(const Stream *s)
 {
-	return s->received_lsn > s->start.begin_lsn ? s->received_lsn : InvalidXLogRecPtr;
+	return has_position(s) ? s->received_lsn : InvalidXLogRecPtr;
 }
 
 static XLogRecPtr
 told_flushed(const Stream *s)
 {
-	return s->received_lsn > s->start.begin_lsn ?
-		Min(s->received_lsn, s->flushed_lsn) : InvalidXLogRecPtr;
+	return has_position(s) ? Min(s->received_lsn, s->flushed_lsn) : InvalidXLogRecPtr;
 }
 
 static void
@@ -123,7 +134,7 @@ publish(Stream *s)
 {
 	WsPull	   *pull = s->pull;
 	TimeLineID	tli = s->start.tli;
-	bool		closed;
+	bool		wake_keeper;
 
 	if (!pull->has_wal)
 	{
@@ -140,8 +151,10 @@ publish(Stream *s)
 							 s->flushed_lsn == s->start.begin_lsn))
 		return;
 
-	closed = tli != pull->tli ||
-		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size;
+	/* the last segment was closed, or the next begun, which takes the spare */
+	wake_keeper = tli != pull->tli ||
+		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size ||
+		(pull->end_lsn % pull->segment_size == 0 && s->flushed_lsn > pull->end_lsn);
 	pull->tli = tli;
 	pull->end_lsn = s->flushed_lsn;
 
@@ -158,8 +171,30 @@ publish(Stream *s)
 		pull->published_tli = tli;
 		pull->follow_allowed = false;
 	}
-	if (closed)
+	if (wake_keeper)
 		ws_relay_wake_keeper();
+}
+
+/* What is written shows before it is durable. */
+static void
+publish_written(Stream *s)
+{
+	WsPull	   *pull = s->pull;
+
+	if (pull->has_wal && s->start.tli == pull->tli && pull->tli == pull->published_tli)
+		ws_relay_publish_position(pull->tli, s->received_lsn,
+								  Max(s->received_lsn, s->flushed_lsn), pull->end_lsn);
+}
+
+/* An upstream that has nothing for us sends nothing to tell us so. */
+static void
+note_caught_up(Stream *s)
+{
+	if (s->state != WS_RELAY_CATCHING_UP ||
+		s->start.tli != s->pull->upstream_tli || s->received_lsn < s->target_lsn)
+		return;
+	show_state(s, WS_RELAY_STREAMING);
+	s->pull->follow_allowed = false;
 }
 
 static void
@@ -171,15 +206,13 @@ flush(Stream *s)
 		s->usable = false;
 		s->flushed_lsn = ws_store_flush(s->writer);
 		s->usable = true;
+
+		/* meanwhile we did not listen */
+		s->heard_time = GetCurrentTimestamp();
 	}
 	publish(s);
 
-	if (s->state == WS_RELAY_CATCHING_UP &&
-		s->start.tli == s->pull->upstream_tli && s->received_lsn >= s->target_lsn)
-	{
-		show_state(s, WS_RELAY_STREAMING);
-		s->pull->follow_allowed = false;
-	}
+	note_caught_up(s);
 	if (update_process_title)
 	{
 		char		title[64];
@@ -376,6 +409,9 @@ take_batch(Stream *s, char *message, int *len, pgsocket *fd)
 		if (gap)
 			return ws_pull_be_in_gap(s->pull, &s->start);
 	}
+	s->heard_time = GetCurrentTimestamp();
+
+	publish_written(s);
 
 	/* at the stream's end the upstream may be gone already */
 	if (*len >= 0)
@@ -545,6 +581,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	s->start = *start;
 	s->context = AllocSetContextCreate(pull->context, "walstream relay stream",
 									   ALLOCSET_DEFAULT_SIZES);
+	s->resumes = pull->has_wal;
 	s->received_lsn = start->begin_lsn;
 	s->flushed_lsn = start->stored_lsn;
 	s->target_lsn = pull->upstream_lsn;
@@ -580,6 +617,7 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 			(errmsg("relay receives WAL from %X/%X on timeline %u",
 					LSN_FORMAT_ARGS(start->begin_lsn), start->tli)));
 
+	note_caught_up(&stream);
 	current = &stream;
 	end = run_stream(&stream);
 	current = NULL;

@@ -53,6 +53,9 @@ static TimestampTz work_began = 0;	/* 0: the back-off is not over */
 /* The error that ends this worker, if it was told of one. */
 static int	fatal_sqlstate = 0;
 
+/* SIGTERM has come; an upstream's errors may have the same code. */
+static volatile sig_atomic_t told_to_end = false;
+
 bool
 ws_relay_enabled(void)
 {
@@ -167,7 +170,7 @@ note_fatal_error(ErrorData *edata)
 		char		message[WS_RELAY_TEXT];
 
 		fatal_sqlstate = edata->sqlerrcode;
-		if (edata->sqlerrcode != ERRCODE_ADMIN_SHUTDOWN)
+		if (!ws_relay_worker_was_told_to_end())
 		{
 			snprintf(message, sizeof(message), "%s%s%s",
 					 edata->message ? edata->message : "missing error text",
@@ -183,7 +186,14 @@ note_fatal_error(ErrorData *edata)
 bool
 ws_relay_worker_was_told_to_end(void)
 {
-	return fatal_sqlstate == ERRCODE_ADMIN_SHUTDOWN;
+	return told_to_end && fatal_sqlstate == ERRCODE_ADMIN_SHUTDOWN;
+}
+
+static void
+handle_sigterm(SIGNAL_ARGS)
+{
+	told_to_end = true;
+	die(postgres_signal_arg);
 }
 
 /*
@@ -249,7 +259,7 @@ ws_relay_worker_begin(bool keeper)
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGINT, SIG_IGN);
-	pqsignal(SIGTERM, die);
+	pqsignal(SIGTERM, handle_sigterm);
 	BackgroundWorkerUnblockSignals();
 
 	wait_for_backoff(failures, failed_at);

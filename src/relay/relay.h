@@ -98,6 +98,13 @@ extern const char *ws_relay_state_name(WsRelayState state);
  */
 extern bool ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
 
+/*
+ * Changes before stored WAL is set aside, for positions of another range: what
+ * was read, of positions or files, before this is found unchanged belongs to
+ * one range.
+ */
+extern uint64 ws_relay_get_generation(void);
+
 /* The open store, which may hold no WAL yet; false while it is not open. */
 extern bool ws_relay_get_store(WsStore *store);
 
@@ -146,7 +153,8 @@ extern void ws_relay_set_state(WsRelayState state, const char *reason);
 
 /*
  * Receiver only: the store was opened, or holds its first bytes.  extent NULL:
- * it holds no WAL (any more).  A position told before is not taken back.
+ * it holds no WAL (any more), and another generation begins.  Else a position
+ * told before is not taken back.
  */
 extern void ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent);
 

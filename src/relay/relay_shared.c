@@ -35,6 +35,7 @@ typedef struct RelayShared
 {
 	slock_t		mutex;
 	bool		has_wal;		/* the store is open and the positions are set */
+	uint64		generation;		/* of the range that they are in */
 	TimeLineID	tli;
 	XLogRecPtr	received_lsn;
 	XLogRecPtr	written_lsn;
@@ -348,6 +349,17 @@ ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn)
 	return has_wal;
 }
 
+uint64
+ws_relay_get_generation(void)
+{
+	uint64		generation;
+
+	SpinLockAcquire(&shared->mutex);
+	generation = shared->generation;
+	SpinLockRelease(&shared->mutex);
+	return generation;
+}
+
 bool
 ws_relay_get_store(WsStore *store)
 {
@@ -398,6 +410,7 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 	if (extent == NULL)
 	{
 		shared->has_wal = false;
+		shared->generation++;
 		shared->tli = 0;
 		shared->received_lsn = shared->written_lsn = shared->flushed_lsn = InvalidXLogRecPtr;
 	}

@@ -34,11 +34,18 @@ PG_FUNCTION_INFO_V1(walstream_relay_restart_after_gap);
 PG_FUNCTION_INFO_V1(walstream_create_relay_slot);
 PG_FUNCTION_INFO_V1(walstream_drop_relay_slot);
 
+/* In single-user mode nothing of a relay is in shared memory. */
+static bool
+is_relay(void)
+{
+	return ws_relay_enabled() && IsPostmasterEnvironment;
+}
+
 static void
 check_relay(void)
 {
 	ws_sql_check_preloaded();
-	if (!ws_relay_enabled())
+	if (!is_relay())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this server is not a relay"),
@@ -144,7 +151,7 @@ walstream_get_relay(PG_FUNCTION_ARGS)
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!ws_relay_enabled())
+	if (!is_relay())
 		return (Datum) 0;
 	ws_relay_get_status(&status);
 	has_store = ws_relay_get_store(&store);
@@ -183,7 +190,7 @@ walstream_get_relay_segments(PG_FUNCTION_ARGS)
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!ws_relay_enabled() || !ws_relay_get_store(&store))
+	if (!is_relay() || !ws_relay_get_store(&store))
 		return (Datum) 0;
 
 	count = ws_store_list(&store, &segments);
@@ -216,7 +223,7 @@ walstream_get_relay_slots(PG_FUNCTION_ARGS)
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!ws_relay_enabled())
+	if (!is_relay())
 		return (Datum) 0;
 
 	count = ws_slots_snapshot(&slots);
@@ -250,7 +257,7 @@ walstream_relay_oldest_send_lsn(PG_FUNCTION_ARGS)
 	XLogRecPtr	oldest = InvalidXLogRecPtr;
 
 	ws_sql_check_preloaded();
-	if (ws_relay_enabled())
+	if (is_relay())
 		oldest = ws_senders_oldest_send_lsn();
 	if (XLogRecPtrIsInvalid(oldest))
 		PG_RETURN_NULL();

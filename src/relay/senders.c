@@ -200,6 +200,12 @@ ws_senders_snapshot(WsSenderSnapshot **result)
 {
 	WsSenderSnapshot *snapshots = palloc0(sizeof(WsSenderSnapshot) * max_wal_senders);
 
+	*result = snapshots;
+
+	/* in single-user mode */
+	if (senders == NULL)
+		return 0;
+
 	for (int i = 0; i < max_wal_senders; i++)
 	{
 		SpinLockAcquire(&senders[i].mutex);
@@ -211,7 +217,6 @@ ws_senders_snapshot(WsSenderSnapshot **result)
 		snapshots[i].slot = i;
 	}
 
-	*result = snapshots;
 	return max_wal_senders;
 }
 
@@ -255,16 +260,44 @@ ws_feedback_normalize(WsFeedback feedback)
 	return feedback;
 }
 
+/*
+ * The older of two.  In one cluster no two are further apart than half of all
+ * transaction ids: then the older one is nonsense.  The upstream would refuse
+ * it, and with it what all others want.
+ */
+static FullTransactionId
+older_xid(FullTransactionId a, FullTransactionId b)
+{
+	static bool told = false;
+	FullTransactionId older;
+	FullTransactionId newer;
+
+	if (!FullTransactionIdIsValid(a))
+		return b;
+	if (!FullTransactionIdIsValid(b))
+		return a;
+	older = FullTransactionIdPrecedes(a, b) ? a : b;
+	newer = FullTransactionIdPrecedes(a, b) ? b : a;
+	if (U64FromFullTransactionId(newer) - U64FromFullTransactionId(older) <= PG_INT32_MAX)
+		return older;
+
+	if (!told)
+	{
+		told = true;
+		ereport(LOG,
+				(errmsg("feedback of a downstream is ignored"),
+				 errdetail("It wants rows kept since transaction %llu, while another wants them since transaction %llu.",
+						   (unsigned long long) U64FromFullTransactionId(older),
+						   (unsigned long long) U64FromFullTransactionId(newer))));
+	}
+	return newer;
+}
+
 WsFeedback
 ws_feedback_older(WsFeedback a, WsFeedback b)
 {
-	if (!FullTransactionIdIsValid(a.xmin) ||
-		(FullTransactionIdIsValid(b.xmin) && FullTransactionIdPrecedes(b.xmin, a.xmin)))
-		a.xmin = b.xmin;
-	if (!FullTransactionIdIsValid(a.catalog_xmin) ||
-		(FullTransactionIdIsValid(b.catalog_xmin) &&
-		 FullTransactionIdPrecedes(b.catalog_xmin, a.catalog_xmin)))
-		a.catalog_xmin = b.catalog_xmin;
+	a.xmin = older_xid(a.xmin, b.xmin);
+	a.catalog_xmin = older_xid(a.catalog_xmin, b.catalog_xmin);
 	return a;
 }
 

@@ -76,7 +76,7 @@ extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
 /* Set the latch of every sender: there is more to send, or another timeline. */
 extern void ws_senders_wake(void);
 
-/* All max_wal_senders entries in a palloc'd array. */
+/* All max_wal_senders entries in a palloc'd array; none in single-user mode. */
 extern int	ws_senders_snapshot(WsSenderSnapshot **senders);
 
 /* How far the slowest active sender has sent; Invalid if none is active. */
@@ -92,7 +92,7 @@ extern bool ws_feedback_equals(WsFeedback a, WsFeedback b);
 /* An epoch without xid is nothing. */
 extern WsFeedback ws_feedback_normalize(WsFeedback feedback);
 
-/* Of two downstreams' feedback, what keeps enough for both. */
+/* Of two downstreams' feedback, what keeps enough for both; nonsense for none. */
 extern WsFeedback ws_feedback_older(WsFeedback a, WsFeedback b);
 
 extern const char *ws_sender_state_name(WsSenderState state);

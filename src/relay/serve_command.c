@@ -200,6 +200,25 @@ wants_wal_reserved(const CreateReplicationSlotCmd *cmd)
 	return reserve;
 }
 
+/*
+ * From where RESERVE_WAL holds WAL: the oldest that there is.  Whoever reserves
+ * takes a base backup next, and one from a standby begins at that standby's
+ * last restartpoint, which may be long before what we have now.
+ */
+static void
+find_reserved(TimeLineID *tli, XLogRecPtr *lsn)
+{
+	WsRelayStatus status;
+
+	ws_serve_get_position(tli, lsn);
+	ws_relay_get_status(&status);
+	if (status.first_tli != 0)
+	{
+		*tli = status.first_tli;
+		*lsn = Max(status.first_lsn, ws_slots_floor());
+	}
+}
+
 static void
 create_slot(const CreateReplicationSlotCmd *cmd)
 {
@@ -223,12 +242,8 @@ create_slot(const CreateReplicationSlotCmd *cmd)
 	ReplicationSlotValidateName(cmd->slotname, ERROR);
 	ws_serve_get_store(&store);
 
-	/*
-	 * Whoever reserves WAL takes a base backup next, from the primary or a
-	 * standby; its checkpoint comes after what we have now.
-	 */
 	if (wants_wal_reserved(cmd))
-		ws_serve_get_position(&tli, &lsn);
+		find_reserved(&tli, &lsn);
 
 	ws_slot_create(&store, cmd->slotname, cmd->temporary, tli, lsn);
 	ws_client_send_row(columns, 4, values);
@@ -371,6 +386,8 @@ ws_serve_command(const char *query)
 	node = parse(query);
 	name = command_name(node);
 
+	/* what the client sends next overwrites the message */
+	query = pstrdup(query);
 	debug_query_string = query;
 	pgstat_report_activity(STATE_RUNNING, query);
 	ereport(log_replication_commands ? LOG : DEBUG1,

@@ -57,6 +57,8 @@ ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
 	TimeLineID	current_tli;
 	XLogRecPtr	flushed_lsn;
 
+	/* first, see check_generation() */
+	stream->generation = ws_relay_get_generation();
 	ws_serve_get_position(&current_tli, &flushed_lsn);
 	stream->tli = cmd->timeline != 0 ? cmd->timeline : current_tli;
 	stream->replies->limit_lsn = flushed_lsn;
@@ -91,6 +93,22 @@ ws_stream_check_start(const WsStream *stream)
 }
 
 /*
+ * Positions and files may be of another range than the stream's from the moment
+ * on in which this fails: so it is asked after each look at them, and before
+ * anything of it is sent.
+ */
+static void
+check_generation(const WsStream *stream)
+{
+	if (stream->generation != ws_relay_get_generation())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay has set aside the WAL of which %X/%X on timeline %u was sent last",
+						LSN_FORMAT_ARGS(stream->sent_lsn), stream->tli),
+				 errhint("The relay begins anew with the WAL that its upstream has now. A downstream that needs WAL from before that must be made anew, or get it from an archive.")));
+}
+
+/*
  * Up to where can be sent: false if nothing can be said now, which is so
  * while the receiver opens the store anew.
  */
@@ -98,10 +116,12 @@ static bool
 get_limit(WsStream *stream, XLogRecPtr *limit_lsn)
 {
 	TimeLineID	tli;
+	bool		has_wal = ws_relay_get_position(&tli, limit_lsn);
 
+	check_generation(stream);
 	if (!stream->historic)
 	{
-		if (!ws_relay_get_position(&tli, limit_lsn))
+		if (!has_wal)
 			return false;
 		if (tli != stream->tli && !find_timeline_end(stream, tli))
 			ereport(ERROR,
@@ -158,6 +178,7 @@ send_wal(WsStream *stream, XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
 	ws_store_read(stream->reader, stream->tli,
 				  stream->historic ? stream->next_tli : 0,
 				  stream->sent_lsn, message->data + message->len, len);
+	check_generation(stream);
 	message->len += len;
 	message->data[message->len] = '\0';
 	note_slot_position(stream);

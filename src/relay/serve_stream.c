@@ -32,6 +32,9 @@
 /* A client that sends without end does not keep us from anything else. */
 #define MAX_REPLIES		1000
 
+/* In the last cycle a client that has not confirmed all is asked this often. */
+#define ASK_AGAIN_MS	100
+
 static WsStream *stream = NULL;
 
 static void
@@ -154,13 +157,23 @@ static long
 compute_sleep_ms(void)
 {
 	int			timeout = wal_sender_timeout;
+	long		sleep_ms;
 
 	if (timeout <= 0)
-		return -1;
-	if (!stream->waiting_for_reply)
-		timeout /= 2;
-	return TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-										   TimestampTzPlusMilliseconds(stream->last_reply_time, timeout));
+		sleep_ms = -1;
+	else
+	{
+		if (!stream->waiting_for_reply)
+			timeout /= 2;
+		sleep_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+												   TimestampTzPlusMilliseconds(stream->last_reply_time, timeout));
+	}
+
+	/* there is somebody to ask again */
+	if (stream->asked_time != 0 && !stream->waiting_for_reply &&
+		(sleep_ms < 0 || sleep_ms > ASK_AGAIN_MS))
+		sleep_ms = ASK_AGAIN_MS;
+	return sleep_ms;
 }
 
 static void
@@ -178,7 +191,9 @@ wait_for_work(void)
 /*
  * The last cycle: the server stops, and all there is has been sent.  End once
  * the client has confirmed it: flushed it, or written it if it never says what
- * it has flushed, as pg_receivewal does.
+ * it has flushed, as pg_receivewal does.  Who was sent nothing has nothing to
+ * confirm, and may not be able to: a receiver names no position before it has
+ * received something.
  */
 static void
 finish_last_cycle(void)
@@ -189,14 +204,19 @@ finish_last_cycle(void)
 	if (XLogRecPtrIsInvalid(confirmed_lsn))
 		confirmed_lsn = replies->write_lsn;
 
-	if (confirmed_lsn >= stream->sent_lsn)
+	if (confirmed_lsn >= stream->sent_lsn ||
+		stream->sent_lsn == stream->start_lsn)
 	{
 		ws_client_send_complete("COPY 0");
 		ws_client_flush_some();
 		proc_exit(0);
 	}
-	if (!stream->waiting_for_reply)
+
+	/* an answer that does not confirm all comes at once, again and again */
+	if (!stream->waiting_for_reply &&
+		stream->now >= TimestampTzPlusMilliseconds(stream->asked_time, ASK_AGAIN_MS))
 	{
+		stream->asked_time = stream->now;
 		send_keepalive(true);
 		ws_client_flush_some();
 	}

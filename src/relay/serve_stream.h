@@ -25,6 +25,8 @@ typedef struct WsStream
 	WsReplies  *replies;
 	StringInfoData message;
 
+	uint64		generation;		/* of the range of WAL that is being sent */
+
 	/* the timeline being sent */
 	TimeLineID	tli;
 	bool		historic;		/* the relay has gone on to next_tli at
@@ -44,6 +46,7 @@ typedef struct WsStream
 	TimestampTz now;
 	TimestampTz last_reply_time;
 	bool		waiting_for_reply;
+	TimestampTz asked_time;		/* in the last cycle; 0: not yet */
 	WsSenderState state;
 } WsStream;
 

@@ -100,10 +100,17 @@ give_back_all(int code, Datum arg)
 	LWLockReleaseAll();
 	ws_slot_release();
 	ws_slots_drop_temporary();
+
+	/* one that was being made, dropped or invalidated */
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		if (slots->slots[i].active_pid == MyProcPid)
+			ws_slot_set_active(&slots->slots[i], 0);
+	}
 }
 
-static void
-register_exit(void)
+void
+ws_slot_prepare_exit(void)
 {
 	static bool registered = false;
 
@@ -146,7 +153,7 @@ static WsSlot *
 take_slot(const char *name, bool wait)
 {
 	check_loaded();
-	register_exit();
+	ws_slot_prepare_exit();
 
 	for (;;)
 	{
@@ -320,7 +327,7 @@ ws_slot_create(const WsStore *store, const char *name, bool temporary,
 	}
 
 	check_loaded();
-	register_exit();
+	ws_slot_prepare_exit();
 	slot = claim_slot(&file, temporary);
 	if (temporary)
 		return;

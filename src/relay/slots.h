@@ -103,6 +103,16 @@ extern XLogRecPtr ws_slots_allow_removal(const WsStore *store, XLogRecPtr wanted
  */
 extern void ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn);
 
+/*
+ * Receiver: all WAL was set aside, and a new range begins at lsn, which may be
+ * anywhere.  Slots can be made and moved to positions from there on; those that
+ * need what was before have been invalidated.
+ */
+extern void ws_slots_reset_floor(XLogRecPtr lsn);
+
+/* No slot can be made at a position before this one. */
+extern XLogRecPtr ws_slots_floor(void);
+
 /* The oldest that any slot needs, and the number of slots. */
 extern WsFeedback ws_slots_feedback(int *count);
 

@@ -37,6 +37,13 @@ make_file_path(const WsStore *store, const char *name, const char *suffix,
 	snprintf(path, MAXPGPATH, "%s/slots/%s%s", store->path, name, suffix);
 }
 
+/* fsync_fname() would be a PANIC, which ends all that the relay serves. */
+static void
+sync_directory(const char *path)
+{
+	(void) fsync_fname_ext(path, true, false, ERROR);
+}
+
 /* Write a new file durably under a name that may be lost. */
 static bool
 write_tmp(const char *path, const char *content, size_t len, int elevel)
@@ -118,7 +125,7 @@ ws_slot_file_remove(const WsStore *store, const char *name)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not remove file \"%s\": %m", path)));
-	fsync_fname(directory, true);
+	sync_directory(directory);
 }
 
 /* Read a slot's file; an ERROR that names it if it is not sound. */
@@ -164,7 +171,7 @@ static void
 make_directory(const WsStore *store, const char *directory)
 {
 	if (MakePGDirectory(directory) == 0)
-		fsync_fname(store->path, true);
+		sync_directory(store->path);
 	else if (errno != EEXIST)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -185,7 +192,7 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 	make_directory(store, directory);
 
 	/* a rename may have been seen by us and not be on disk yet */
-	fsync_fname(directory, true);
+	sync_directory(directory);
 
 	dir = AllocateDir(directory);
 	while ((entry = ReadDir(dir, directory)) != NULL)

@@ -297,14 +297,18 @@ ws_slots_allow_removal(const WsStore *store, XLogRecPtr wanted_lsn)
 }
 
 /*
- * We own the slot, which needs WAL that goes: write that down.  If it cannot be
- * written, the keeper finds the same again after a restart.
+ * We own the slot, which needs WAL that goes: write that down and give it back.
+ * If it cannot be written, the keeper finds the same again after a restart.
  */
 static void
 mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
 {
 	WsFeedback	nothing = {InvalidFullTransactionId, InvalidFullTransactionId};
+	XLogRecPtr	held_lsn = slot->held_lsn;
 	WsSlotFile	file;
+
+	fill_file(slot, nothing, &file);
+	file.lost = true;
 
 	SpinLockAcquire(&slot->mutex);
 	slot->lost = true;
@@ -312,16 +316,25 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
 	SpinLockRelease(&slot->mutex);
 
 	if (!slot->temporary)
-	{
-		fill_file(slot, nothing, &file);
 		(void) ws_slot_file_write(store, &file, LOG);
-	}
+	ws_slot_set_active(slot, 0);
+
 	ereport(LOG,
-			(errmsg("relay slot \"%s\" is lost", slot->name),
+			(errmsg("relay slot \"%s\" is lost", file.name),
 			 errdetail("It needs WAL from %X/%X on, and the relay keeps WAL from %X/%X on.",
-					   LSN_FORMAT_ARGS(slot->held_lsn), LSN_FORMAT_ARGS(lsn)),
+					   LSN_FORMAT_ARGS(held_lsn), LSN_FORMAT_ARGS(lsn)),
 			 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup. Slots may hold \"walstream.relay_max_slot_keep_size\" of WAL.")));
 	ws_relay_wake_receiver();
+}
+
+/* The receiver and the keeper own a slot only while they invalidate it. */
+static bool
+is_relay_worker(pid_t pid)
+{
+	WsRelayStatus status;
+
+	ws_relay_get_status(&status);
+	return pid == status.receiver_pid || pid == status.keeper_pid;
 }
 
 /*
@@ -354,14 +367,11 @@ invalidate_slot(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
 		{
 			ConditionVariableCancelSleep();
 			if (needs_it)
-			{
 				mark_lost(store, slot, lsn);
-				ws_slot_set_active(slot, 0);
-			}
 			return;
 		}
 
-		if (signalled_pid != active_pid)
+		if (signalled_pid != active_pid && !is_relay_worker(active_pid))
 		{
 			ereport(LOG,
 					(errmsg("terminating process %d to release relay slot \"%s\"",
@@ -382,6 +392,29 @@ ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn)
 	slots->floor_lsn = Max(slots->floor_lsn, lsn);
 	LWLockRelease(&slots->lock);
 
+	ws_slot_prepare_exit();
 	for (int i = 0; i < max_replication_slots; i++)
 		invalidate_slot(store, &slots->slots[i], lsn);
+}
+
+void
+ws_slots_reset_floor(XLogRecPtr lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	slots->floor_lsn = lsn;
+	LWLockRelease(&slots->lock);
+}
+
+XLogRecPtr
+ws_slots_floor(void)
+{
+	WsSlots    *slots = ws_slots_shared();
+	XLogRecPtr	floor_lsn;
+
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	floor_lsn = slots->floor_lsn;
+	LWLockRelease(&slots->lock);
+	return floor_lsn;
 }

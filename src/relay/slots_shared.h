@@ -67,6 +67,9 @@ extern WsSlot *ws_slot_mine(void);
 extern void ws_slot_free(WsSlot *slot);
 extern void ws_slot_set_active(WsSlot *slot, pid_t pid);
 
+/* Before a process owns a slot: on exit it will own none. */
+extern void ws_slot_prepare_exit(void);
+
 /* slots_hold.c: forget or write what the acquired slot has not written yet */
 extern void ws_slot_begin_holding(void);
 extern void ws_slot_end_holding(void);

@@ -13,7 +13,8 @@
  *								one of a timeline that was left
  *	TTTTTTTT.history			a timeline's history, as the upstream has it
  *	slots/NAME					relay slots (slots.h)
- *	before-gap.XXXXXXXX-YYYYYYYY/	WAL from before a gap, no longer served
+ *	before-gap.XXXXXXXX-YYYYYYYY/	WAL from before a gap, no longer served, and
+ *								the history files that belong to it
  *	*.tmp						unfinished; removed when the store is opened
  *
  * Anything else is refused by name.
@@ -72,7 +73,8 @@ typedef struct WsStoreExtent
 	TimeLineID	first_tli;
 	XLogRecPtr	first_lsn;
 	TimeLineID	tli;			/* the newest timeline with WAL */
-	XLogRecPtr	end_lsn;		/* on it, durable, behind a complete record */
+	XLogRecPtr	end_lsn;		/* on it, durable, behind a complete record or
+								 * at the end of a closed segment */
 } WsStoreExtent;
 
 /*----------------------------------------------------------------
@@ -165,10 +167,16 @@ extern bool ws_store_find_first(const WsStore *store, TimeLineID tli,
 								TimeLineID *first_tli, XLogRecPtr *first_lsn);
 
 /*
- * Writer only.  Move all WAL into a directory before-gap.*, oldest first, so
- * that a new range can begin.  History files stay.
+ * Writer only.  Copy the history files and then move all WAL into a directory
+ * before-gap.*, oldest first, so that a new range can begin.
  */
 extern void ws_store_set_aside(const WsStore *store);
+
+/*
+ * Writer only, and only without WAL: remove all history files, for those of a
+ * new range.
+ */
+extern void ws_store_remove_histories(const WsStore *store);
 
 /*----------------------------------------------------------------
  * Writing (store_write.c)

@@ -19,7 +19,11 @@
 #include "storage/fd.h"
 #include "utils/wait_event.h"
 
-#define ZEROS_BYTES		(1024 * 1024)
+/*
+ * In pieces as small as WAL comes in.  Larger ones go into large folios of the
+ * page cache, in which each later small write takes two to three times as long.
+ */
+#define ZEROS_BYTES		XLOG_BLCKSZ
 
 static int
 write_zeros(int fd, uint32 size)

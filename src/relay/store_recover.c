@@ -8,8 +8,10 @@
  * it is on disk: after a failed fsync a system may call pages clean that never
  * got there.  So it is written anew, and only then read.
  *
- * The valid end is that of the last complete record.  What is behind it in the
- * open segment stays in the file, but is not reported; it is received again.
+ * The valid end is that of the last complete record, or of the last closed
+ * segment if that record ends before it: what is closed was acknowledged, and
+ * the upstream may have it no longer.  What is behind the valid end in the open
+ * segment stays in the file, but is not reported; it is received again.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -272,8 +274,11 @@ close_partial(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 					   store->path, from, to));
 }
 
-/* Recover the line that leads to tli, of which there is WAL. */
-static void
+/*
+ * Recover the line that leads to tli, of which there is WAL.  The extent ends
+ * with the last record; returns where its last closed segment does.
+ */
+static XLogRecPtr
 recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 			 WsStoreExtent *extent)
 {
@@ -299,7 +304,11 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	extent->tli = tli;
 	extent->end_lsn = find_valid_end(store, history, first, last, closed_lsn);
 	if (is_open && extent->end_lsn == (last + 1) * recovery->segment_size)
+	{
 		close_partial(store, tli, last);
+		closed_lsn = extent->end_lsn;
+	}
+	return closed_lsn;
 }
 
 /* The newest timeline of the line before its last that has WAL; 0 if none. */
@@ -321,6 +330,7 @@ ws_store_recover(const WsStore *store, WsStoreExtent *extent)
 	Recovery	recovery = {.store = store,.segment_size = store->identity.segment_size};
 	WsHistory  *history;
 	TimeLineID	tli;
+	XLogRecPtr	closed_lsn;
 
 	remove_temporary_files(store);
 	recovery.count = ws_store_list(store, &recovery.segments);
@@ -329,7 +339,7 @@ ws_store_recover(const WsStore *store, WsStoreExtent *extent)
 
 	tli = recovery.segments[recovery.count - 1].tli;
 	history = ws_store_read_history(store, tli);
-	recover_line(&recovery, history, tli, extent);
+	closed_lsn = recover_line(&recovery, history, tli, extent);
 
 	/*
 	 * A timeline whose WAL does not reach its beginning says nothing that its
@@ -339,13 +349,16 @@ ws_store_recover(const WsStore *store, WsStoreExtent *extent)
 		   (tli = find_parent(&recovery, history)) != 0)
 	{
 		WsStoreExtent parent;
+		XLogRecPtr	parent_closed_lsn;
 
 		history = ws_store_read_history(store, tli);
-		recover_line(&recovery, history, tli, &parent);
+		parent_closed_lsn = recover_line(&recovery, history, tli, &parent);
 		if (parent.end_lsn < extent->end_lsn)
 			break;
 		*extent = parent;
+		closed_lsn = parent_closed_lsn;
 	}
+	extent->end_lsn = Max(extent->end_lsn, closed_lsn);
 	pfree(recovery.segments);
 	return true;
 }

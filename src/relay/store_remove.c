@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * store_remove.c
- *	  Removes stored segments, or sets them aside.
+ *	  Removes stored segments, or sets them aside, with their history files.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -72,6 +72,58 @@ move_segment(const WsStore *store, const WsSegment *segment, const char *directo
 	ws_directory_sync(store->path);
 }
 
+/* Do something with the name of each history file. */
+static void
+for_each_history(const WsStore *store,
+				 void (*action) (const WsStore *store, const char *name, const char *arg),
+				 const char *arg)
+{
+	DIR		   *dir = AllocateDir(store->path);
+	struct dirent *entry;
+	TimeLineID	tli;
+	XLogSegNo	segno;
+	WsSegmentForm form;
+
+	while ((entry = ReadDir(dir, store->path)) != NULL)
+	{
+		if (ws_file_classify(entry->d_name, store->identity.segment_size,
+							 &tli, &segno, &form) == WS_FILE_HISTORY)
+			action(store, entry->d_name, arg);
+	}
+	FreeDir(dir);
+}
+
+static void
+copy_history(const WsStore *store, const char *name, const char *directory)
+{
+	char		path[MAXPGPATH];
+	char	   *content;
+	size_t		len;
+
+	ws_file_path(store->path, name, path);
+	content = ws_file_read_all(path, WS_HISTORY_MAX_BYTES, &len);
+	if (content == NULL)
+		return;
+	ws_file_replace(directory, name, content, len);
+	pfree(content);
+}
+
+static void
+remove_history(const WsStore *store, const char *name, const char *unused)
+{
+	char		path[MAXPGPATH];
+
+	ws_file_path(store->path, name, path);
+	ws_file_remove(path);
+}
+
+void
+ws_store_remove_histories(const WsStore *store)
+{
+	for_each_history(store, remove_history, NULL);
+	ws_directory_sync(store->path);
+}
+
 void
 ws_store_set_aside(const WsStore *store)
 {
@@ -95,6 +147,8 @@ ws_store_set_aside(const WsStore *store)
 				errmsg("could not create directory \"%s\": %m", directory));
 	ws_directory_sync(store->path);
 
+	/* those in the store are needed for what has not been moved */
+	for_each_history(store, copy_history, directory);
 	for (int i = 0; i < count; i++)
 		move_segment(store, &segments[i], directory);
 	pfree(segments);

@@ -170,11 +170,13 @@ ws_segment_read(WsSegmentFile *file, uint32 offset, char *buf, size_t len)
 bool
 ws_segment_is_stale(const WsSegmentFile *file)
 {
-	struct stat st;
+	struct stat opened;
+	struct stat named;
 
 	if (file->form != WS_SEGMENT_PARTIAL)
 		return false;
-	return fstat(file->fd, &st) != 0 || st.st_nlink == 0;
+	return fstat(file->fd, &opened) != 0 || stat(file->path, &named) != 0 ||
+		opened.st_dev != named.st_dev || opened.st_ino != named.st_ino;
 }
 
 void

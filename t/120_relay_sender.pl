@@ -1,0 +1,201 @@
+# Copyright (c) 2026, the walstream authors
+
+# Relay senders and slots where downstreams do what standbys seldom do.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time);
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+# Transaction ids of epoch 5, so that there are some that are too old.
+my $primary = walstream_primary('primary', start => 0);
+command_ok([ 'pg_resetwal', '-e', 5, $primary->data_dir ], 'epoch 5');
+$primary->start;
+my $relay = walstream_relay(
+	$primary, 'relay',
+	slot => 'relay',
+	conf => qq(
+walstream.relay_compress = off
+wal_receiver_status_interval = 1
+wal_sender_timeout = 0
+));
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary, 20_000);
+my $end = wait_for_relay($primary, $relay);
+
+sub start_client
+{
+	my ($lsn) = @_;
+	my $client = WalstreamClient->new($relay, application_name => 'client');
+
+	$client->start("START_REPLICATION $lsn");
+	return $client;
+}
+
+# RESERVE_WAL holds all there is.
+my $client = WalstreamClient->new($relay);
+$client->command('CREATE_REPLICATION_SLOT reserved PHYSICAL RESERVE_WAL');
+$client->close;
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT restart_lsn = s.start_lsn
+			FROM walstream_relay_slots, (SELECT min(start_lsn) AS start_lsn FROM walstream_relay_segments) s
+			WHERE slot_name = 'reserved' AND restart_lsn < '$end'"),
+	't',
+	'RESERVE_WAL: from the oldest segment on');
+
+# The log names the command, whatever the client has sent since.
+$client = start_client($end);
+$client->confirm($end) foreach 1 .. 3;
+my $offset = -s $relay->logfile;
+$client->_send('d', 'x' . 'y' x 33);
+$client->receive_error;
+$relay->wait_for_log(qr/unexpected standby message type/, $offset);
+like(
+	slurp_file($relay->logfile, $offset),
+	qr/STATEMENT:  START_REPLICATION \Q$end\E/,
+	'the statement in the log');
+
+# Feedback of a downstream that is nonsense, and of one that is not
+sub send_feedback
+{
+	my ($from, $epoch, $xid) = @_;
+
+	$from->_send('d', 'h' . pack('q>N4', 0, $xid, $epoch, 0, 0));
+	return;
+}
+
+my $xid = $primary->safe_psql('postgres',
+	'SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint');
+cmp_ok($xid, '>', 5 * 4294967296, 'transactions are of epoch 5');
+my @clients = map { start_client($end) } 1, 2;
+$offset = -s $relay->logfile;
+send_feedback($clients[0], 0, 1000);
+send_feedback($clients[1], 5, $xid & 0xffffffff);
+wait_until(
+	$primary,
+	'SELECT xmin::text::bigint = '
+	  . ($xid & 0xffffffff)
+	  . " FROM pg_replication_slots WHERE slot_name = 'relay'",
+	'the sound feedback reaches the primary');
+my @told =
+  slurp_file($relay->logfile, $offset) =~ /feedback of a downstream is ignored/g;
+is(scalar(@told), 1, 'the other one is told of once');
+$_->close foreach @clients;
+
+# A client that was sent nothing cannot confirm anything, and holds up no stop.
+sub stop_in_time
+{
+	local $ENV{PGCTLTIMEOUT} = 20;
+
+	return 1 if $relay->stop('fast', fail_ok => 1);
+	$relay->stop('immediate');
+	return 0;
+}
+$end = wait_for_relay($primary, $relay);
+$client = start_client($relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay'));
+ok(stop_in_time(), 'stop with a client that was sent nothing');
+like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
+
+# One that answers at once, but confirms nothing, is not asked in a tight loop;
+# when it confirms, the stop ends.
+$relay->start;
+wait_for_relay_state($relay, 'streaming');
+$end = $relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay');
+$client = start_client(
+	$relay->safe_psql(
+		'postgres', 'SELECT min(start_lsn) FROM walstream_relay_segments'));
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'client'",
+	'it streams');
+my $last = 0;
+while ($last < lsn_number($end))
+{
+	my ($type, $high, $low) = unpack('a NN', my $message = $client->receive);
+
+	$last = ($high << 32) + $low + length($message) - 25 if $type eq 'w';
+}
+command_ok([ 'pg_ctl', '-W', '-m', 'fast', '-D', $relay->data_dir, 'stop' ],
+	'stop');
+my ($asked, $began) = (0, undef);
+while ($asked < 6)
+{
+	next unless $client->receive =~ /^k.{16}\x01/s;
+	$began //= time;
+	$asked++;
+	$client->confirm('0/0');
+}
+cmp_ok(time - $began, '>', 0.3, 'asked six times, with pauses');
+$client->confirm($end);
+like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
+my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
+my $pid_file = $relay->data_dir . '/postmaster.pid';
+select(undef, undef, undef, 0.1) while -e $pid_file && $attempts-- > 0;
+ok(!-e $pid_file, 'stop when all is confirmed');
+$relay->_update_pid(0);
+
+# Nothing of the relay is there in single-user mode.
+my ($stdout, $stderr) = ('', '');
+my $input = "SELECT * FROM walstream_relay;\nSELECT * FROM walstream_senders;\n";
+ok( IPC::Run::run(
+		[ 'postgres', '--single', '-D', $relay->data_dir, 'postgres' ],
+		'<', \$input, '>', \$stdout, '2>', \$stderr),
+	'views in single-user mode') || diag($stderr);
+
+# A keeper that is ended while it writes that a slot is lost does not own the
+# slot for ever.
+my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
+my $faulty = walstream_relay(
+	$primary, 'faulty',
+	start => 0,
+	conf => qq(
+fsync = on
+walstream.relay_compress = off
+walstream.relay_keep_size = 1MB
+walstream.relay_max_slot_keep_size = 2MB
+));
+mkdir(store_dir($faulty), 0700);
+start_preloaded($faulty, 'power_fault', store_dir($faulty), $faults);
+$faulty->safe_psql('postgres', 'CREATE EXTENSION walstream');
+wait_for_relay_state($faulty, 'streaming');
+load_wal($primary, 100);
+wait_for_relay($primary, $faulty);
+$faulty->safe_psql('postgres', "SELECT walstream_create_relay_slot('held')");
+set_faults($faults, 'fsync slots/held.tmp hold');
+load_wal($primary, 50_000);
+wait_for_fault($faults, qr{slots/held});
+my $keeper = relay_row($faulty)->{keeper_pid};
+is(relay_slot_row($faulty, 'held')->{active_pid}, $keeper, 'the keeper owns the slot');
+kill('TERM', $keeper);
+set_faults($faults);
+wait_until($faulty, "SELECT keeper_pid <> $keeper FROM walstream_relay", 'another keeper');
+wait_until(
+	$faulty,
+	"SELECT lost AND active_pid IS NULL FROM walstream_relay_slots WHERE slot_name = 'held'",
+	'the slot is lost, and nobody owns it');
+$faulty->safe_psql('postgres', "SELECT walstream_drop_relay_slot('held')");
+
+# The directory of slots cannot be fsynced: an error of that command only.
+set_faults($faults, 'fsync slots EIO');
+my (undef, undef, $error) = $faulty->psql('postgres', "SELECT walstream_create_relay_slot('unsynced')");
+like($error, qr/could not fsync/, 'a slot is not made if that cannot be fsynced');
+set_faults($faults);
+$faulty->safe_psql('postgres', "SELECT walstream_create_relay_slot('unsynced')");
+set_faults($faults, 'fsync slots EIO');
+(undef, undef, $error) = $faulty->psql('postgres', "SELECT walstream_drop_relay_slot('unsynced')");
+like($error, qr/could not fsync/, 'nor dropped');
+set_faults($faults);
+$faulty->safe_psql('postgres', "SELECT walstream_drop_relay_slot('unsynced')");
+is(relay_slot_row($faulty, 'unsynced'), undef, 'it is when that works again');
+unlike(slurp_file($faulty->logfile), qr/PANIC/, 'no panic');
+
+$faulty->stop;
+$primary->stop;
+done_testing();
