@@ -11,7 +11,8 @@ use warnings;
 use Server;
 use Workload;
 
-# segments: how much WAL there shall be at least.  keep_base: keep a copy of
+# segments: how much WAL there shall be at least; a workload of phases makes
+# what it makes.  seed: another than the benchmark's.  keep_base: keep a copy of
 # the cluster as it was before, from which standbys can be made.  slot: make a
 # slot of that name, which holds all of the WAL.
 sub generate
@@ -20,10 +21,11 @@ sub generate
 	my $self = bless { bench => $bench, name => $name }, $class;
 	my $server = Server->create($bench, $name);
 	my %quick = (conf => { fsync => 'off' });
+	my $seed = $self->{seed} = $arg{seed} // $bench->{seed};
 	my $round = 0;
 
 	$server->start(%quick);
-	Workload::setup($name, $server, $bench->{seed});
+	Workload::setup($name, $server, $seed);
 	if ($arg{keep_base})
 	{
 		$server->stop;
@@ -46,11 +48,22 @@ sub generate
 		$server->sql(
 			"SELECT pg_create_physical_replication_slot('$arg{slot}', true)");
 	}
-	my $end = $start + $segments * $self->{segment_size};
-	do
+	my $end;
+	if (Workload::phases($name))
 	{
-		Workload::round($name, $server, $bench->{seed}, $round++);
-	} while ($server->sql("SELECT $segment_start") < $end);
+		$self->run_phases($server, $seed);
+		$server->sql('SELECT pg_switch_wal()');
+		$server->sql('CHECKPOINT');
+		$end = $server->sql("SELECT $segment_start");
+	}
+	else
+	{
+		$end = $start + $segments * $self->{segment_size};
+		do
+		{
+			Workload::round($name, $server, $seed, $round++);
+		} while ($server->sql("SELECT $segment_start") < $end);
+	}
 
 	$self->{wal_bytes} = $end - $start;
 	@$self{qw(start mark)} = map { format_lsn($_) } $start, $end;
@@ -62,6 +75,22 @@ sub generate
 	$self->{walstream} = $server;
 	$self->{stock} = $server->copy("${name}_stock", @{ $self->{segments} });
 	return $self;
+}
+
+# Fills phases: of each its name, and where its WAL ends.
+sub run_phases
+{
+	my ($self, $server, $seed) = @_;
+	my $name = $self->{name};
+	my $number = 0;
+
+	for my $phase (Workload::phases($name))
+	{
+		Workload::run_phase($name, $server, $seed, $number++);
+		push @{ $self->{phases} },
+		  [ $phase, $server->sql('SELECT pg_current_wal_insert_lsn()') ];
+	}
+	return;
 }
 
 # Both servers; arguments as of Server::start.

@@ -43,10 +43,24 @@ my %bars = (
 	'relay.memory.sender' => [ '<=', 10 ],
 	'fan.relay_8.growth' => [ '<=', 1.1 ],
 	'fan.relay_32.growth' => [ '<=', 1.1 ],
+	# against zstd at level 1 in the same run
+	'walz.single.commit.ratio' => [ '>=', 8.3 ],
+	'walz.single.commit.decode.mb_per_s' => [ '>=', 50 ],
+	'walz.single.8192.ratio' => [ '>=', 7.5 ],
+	'walz.tpcb_fpi.times' => [ '>=', 2 ],
+	'walz.mixed.times' => [ '>=', 1.3 ],
+	'walz.mixed.encode.speed' => [ '>=', 0.55 ],
+	'walz.mixed.decode.speed' => [ '>=', 0.3 ],
+	'walz.copy.least' => [ '>=', 1 ],
+	'walz.phases.times' => [ '>=', 1.3 ],
+	'walz.phases.least' => [ '>=', 1 ],
+	'walz.commit.clients_1' => [ '>=', 0.97 ],
+	'walz.commit.clients_8' => [ '>=', 0.97 ],
 	(
 		map { ("check.$_" => [ '<=', 0 ]) }
 		  qw(standby.segments standby.tables standby.shutdown
 		  commit.segments commit.tables commit.shutdown
+		  walz.commit.segments walz.commit.tables walz.commit.shutdown
 		  logical.tables)
 	));
 

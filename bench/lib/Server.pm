@@ -33,7 +33,8 @@ my %common = (
 	wal_level => 'replica',
 	wal_recycle => 'off',
 	wal_retrieve_retry_interval => '100ms',
-	wal_sender_timeout => '60s');
+	wal_sender_timeout => '60s',
+	'walstream.compression' => 'zstd lz4');
 
 # A new, empty cluster.  encoding: of its databases.
 sub create

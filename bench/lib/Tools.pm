@@ -39,6 +39,13 @@ sub build
 		encode => "src/pure/*.c -L$config{pkglibdir} -L$config{libdir} "
 		  . '-lpgcommon -lpgport -lzstd -llz4 -lm',
 		slowlink => '');
+	$needs{messages} = $needs{encode};
+
+	# walz with less and with more memory than it takes
+	my %sizes = (
+		small => '-DWZ_MAX_CLASSES=64 -DWZ_LINES_LOG=10 -DWZ_RELATIONS=64 '
+		  . '-DWS_ZSTD_WINDOW_LOG_MIN=16 -DWZ_ZSTD_HASH_LOG=14',
+		large => '-DWZ_MAX_CLASSES=4096 -DWZ_LINES_LOG=17 -DWZ_RELATIONS=4096');
 
 	$bench->{version} = $config{version};
 	$bench->{tools} = "$dir/tools";
@@ -47,6 +54,12 @@ sub build
 	{
 		output_of("cd '$source' && cc $flags -o '$bench->{tools}/$tool' "
 			  . "bench/$tool.c $needs{$tool}");
+	}
+	for my $size (sort keys %sizes)
+	{
+		output_of("cd '$source' && cc $flags $sizes{$size} "
+			  . "-o '$bench->{tools}/messages_$size' "
+			  . "bench/messages.c $needs{messages}");
 	}
 	return;
 }

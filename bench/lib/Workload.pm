@@ -8,7 +8,8 @@ package Workload;
 use strict;
 use warnings;
 
-# setup runs before the measured WAL, round with the numbers 0, 1, 2 ...
+# setup runs before the measured WAL, round with the numbers 0, 1, 2 ...; or, if
+# parts of the workload are measured by themselves, each of its phases once.
 my %workloads = (
 	# TPC-B in the way of pgbench, full-page images after each checkpoint; on
 	# a database that has been in use, so that most updates find room in their
@@ -54,6 +55,28 @@ my %workloads = (
 			run_script('mixed_chunk.sql', @_);
 			$server->sql('CHECKPOINT') if $round % 2 == 1;
 		}
+	},
+	# COPY and nothing else, one kind of rows after the other
+	copy => {
+		setup => sub { $_[0]->script('copy_setup.sql', seed => fraction($_[1])) },
+		phases => [ map { phase('copy', $_) } qw(sales measurements requests) ]
+	},
+	# an application's activities one after the other
+	phases => {
+		setup => sub { $_[0]->script('phases_setup.sql', seed => fraction($_[1])) },
+		phases => [
+			map({ phase('phases', $_) }
+				qw(customers orders events states profiles articles)),
+			[
+				sessions => sub {
+					my ($server, $seed) = @_;
+					$server->pgbench('-n', '-c', 4, '-t', 8000,
+						"--random-seed=$seed", '-f',
+						"$server->{bench}{top}/sql/phases_sessions.sql");
+				}
+			],
+			map({ phase('phases', $_) } qw(deletes vacuum indexes rewrite))
+		]
 	});
 
 sub setup
@@ -68,6 +91,29 @@ sub round
 	my ($name, $server, $seed, $round) = @_;
 	$workloads{$name}{round}->($server, $seed, $round);
 	return;
+}
+
+# Names of a workload's phases; none if it goes in rounds.
+sub phases
+{
+	my ($name) = @_;
+	return map { $_->[0] } @{ $workloads{$name}{phases} // [] };
+}
+
+sub run_phase
+{
+	my ($name, $server, $seed, $number) = @_;
+	$workloads{$name}{phases}[$number][1]->($server, $seed);
+	return;
+}
+
+# A phase that is a script.
+sub phase
+{
+	my ($workload, $name) = @_;
+	return [
+		$name => sub { run_script("${workload}_$name.sql", @_, 0) }
+	];
 }
 
 # What setseed() takes.

@@ -43,6 +43,8 @@ typedef enum WsCodecId
 typedef struct WsCodecParams
 {
 	int			level;			/* encoder only; meaning is the codec's */
+	int			zstd_hash_log;	/* encoder of zstd only: log2 of the entries
+								 * that it finds matches with; 0: the level's */
 	bool		logical;		/* logical decoding output, not WAL */
 	uint32		wal_block_size; /* bytes */
 	uint32		wal_segment_size;	/* bytes */

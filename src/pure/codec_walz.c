@@ -21,6 +21,27 @@
 #define MIN_SEGMENT_SIZE	(1024 * 1024)
 #define MAX_SEGMENT_SIZE	(1024 * 1024 * 1024)
 
+/*
+ * zstd gets more to find matches with than it has by itself at its two fastest
+ * levels: what the model leaves over is mostly text, of which much repeats at
+ * some distance, and it is less than zstd alone would have to work on.
+ */
+#define ZSTD_FAST_LEVELS	2
+#ifndef WZ_ZSTD_HASH_LOG
+#define WZ_ZSTD_HASH_LOG	17
+#endif
+
+static WsCodecParams
+zstd_params(const WsWalz *walz, const WsCodecParams *params)
+{
+	WsCodecParams result = *params;
+
+	result.zstd_hash_log = 0;
+	if (walz->known && params->level <= ZSTD_FAST_LEVELS)
+		result.zstd_hash_log = WZ_ZSTD_HASH_LOG;
+	return result;
+}
+
 static size_t
 scratch_size(const WsWalz *walz)
 {
@@ -59,6 +80,7 @@ ws_walz_forget(WsWalz *walz)
 		return;
 	ws_walz_model_forget(walz->model);
 	ws_walz_io_forget(&walz->io);
+	walz->part.record_lsn = InvalidXLogRecPtr;
 }
 
 static void
@@ -140,10 +162,12 @@ static void *
 walz_encoder_new(const WsCodecParams *params)
 {
 	WsWalz	   *walz = new_common(params, false);
+	WsCodecParams zstd;
 
 	if (walz == NULL)
 		return NULL;
-	walz->zstd = ws_codec_zstd.encoder_new(params);
+	zstd = zstd_params(walz, params);
+	walz->zstd = ws_codec_zstd.encoder_new(&zstd);
 	if (walz->zstd == NULL)
 	{
 		free_common(walz);
@@ -164,6 +188,7 @@ static WsStatus
 walz_encoder_restart(void *encoder, const WsCodecParams *params)
 {
 	WsWalz	   *walz = encoder;
+	WsCodecParams zstd = zstd_params(walz, params);
 
 	walz->started = false;
 	walz->sparse = false;
@@ -172,7 +197,7 @@ walz_encoder_restart(void *encoder, const WsCodecParams *params)
 #ifdef WS_WALZ_VERIFY
 	(void) ws_codec_walz.decoder_restart(walz->verifier);
 #endif
-	return ws_codec_zstd.encoder_restart(walz->zstd, params);
+	return ws_codec_zstd.encoder_restart(walz->zstd, &zstd);
 }
 
 static size_t

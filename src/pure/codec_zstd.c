@@ -39,11 +39,16 @@ typedef struct ZstdDecoder
 	bool		restarted;		/* the next block starts with a frame header */
 } ZstdDecoder;
 
+/* of the fastest levels; the benchmark tries others */
+#ifndef WS_ZSTD_WINDOW_LOG_MIN
+#define WS_ZSTD_WINDOW_LOG_MIN	19
+#endif
+
 int
 ws_codec_zstd_window_log(int level)
 {
 	if (level <= 1)
-		return 19;
+		return WS_ZSTD_WINDOW_LOG_MIN;
 	if (level == 2)
 		return 20;
 	return WS_ZSTD_WINDOW_LOG_MAX;
@@ -89,6 +94,9 @@ zstd_encoder_restart(void *encoder, const WsCodecParams *params)
 	if (!ZSTD_isError(code))
 		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_windowLog,
 									  ws_codec_zstd_window_log(params->level));
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_hashLog,
+									  params->zstd_hash_log);
 	if (ZSTD_isError(code))
 		return map_error(code);
 

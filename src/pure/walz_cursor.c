@@ -258,18 +258,46 @@ record_crc(const uint8 *record, uint32 len)
 	return crc;
 }
 
-/*
- * Put a record that lies over pages together, if the page headers between are
- * as predicted.
- */
-static bool
-gather_record(const WsWalzCursor *cursor, const uint8 *data, uint32 rec_len,
-			  uint8 *scratch)
+size_t
+ws_walz_cursor_part(const WsWalzCursor *cursor, size_t len, uint32 rest,
+					uint32 *n)
+{
+	size_t		pos = 0;
+
+	*n = 0;
+	if (!cursor->know_page)
+		return 0;
+	while (*n < rest && pos < len)
+	{
+		XLogRecPtr	lsn = cursor->lsn + pos;
+		size_t		take;
+
+		if (lsn % cursor->block_size == 0)
+		{
+			uint32		size = page_header_size(cursor, lsn);
+
+			/* nothing after a header, or not all of it: too little to bother */
+			if (len - pos <= size ||
+				(size == WZ_PAGE_LONG && !cursor->know_long))
+				return 0;
+			pos += size;
+			lsn += size;
+		}
+		take = Min(left_in_page(cursor, lsn), rest - *n);
+		take = Min(take, len - pos);
+		pos += take;
+		*n += take;
+	}
+	return pos;
+}
+
+bool
+ws_walz_cursor_gather(const WsWalzCursor *cursor, const uint8 *data,
+					  uint32 rec_len, uint32 done, uint32 end, uint8 *to)
 {
 	XLogRecPtr	lsn = cursor->lsn;
-	uint32		done = 0;
 
-	while (done < rec_len)
+	while (done < end)
 	{
 		const uint8 *p = data + (lsn - cursor->lsn);
 		uint32		n;
@@ -287,8 +315,9 @@ gather_record(const WsWalzCursor *cursor, const uint8 *data, uint32 rec_len,
 			lsn += size;
 		}
 		n = left_in_page(cursor, lsn);
-		n = Min(n, rec_len - done);
-		memcpy(scratch + done, p, n);
+		n = Min(n, end - done);
+		memcpy(to, p, n);
+		to += n;
 		done += n;
 		lsn += n;
 	}
@@ -319,7 +348,7 @@ ws_walz_cursor_peek(const WsWalzCursor *cursor, const uint8 *data, size_t len,
 		record = data;
 	else
 	{
-		if (!gather_record(cursor, data, n, scratch))
+		if (!ws_walz_cursor_gather(cursor, data, n, 0, n, scratch))
 			return NULL;
 		record = scratch;
 	}
@@ -340,19 +369,13 @@ ws_walz_cursor_peek(const WsWalzCursor *cursor, const uint8 *data, size_t len,
 	return record;
 }
 
-void
-ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record, uint32 rec_len,
-				   uint8 *dst)
+uint8 *
+ws_walz_cursor_spread(const WsWalzCursor *cursor, const uint8 *from,
+					  uint32 rec_len, uint32 done, uint32 end, uint8 *dst)
 {
 	XLogRecPtr	lsn = cursor->lsn;
-	uint32		done = 0;
 
-	wz_put32(record + WZ_REC_LEN, rec_len);
-	wz_put64(record + WZ_REC_PREV, cursor->prev_lsn);
-	wz_put16(record + WZ_REC_PADDING, 0);
-	wz_put32(record + WZ_REC_CRC, record_crc(record, rec_len));
-
-	while (done < rec_len)
+	while (done < end)
 	{
 		uint32		n;
 
@@ -366,12 +389,25 @@ ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record, uint32 rec_len,
 			lsn += size;
 		}
 		n = left_in_page(cursor, lsn);
-		n = Min(n, rec_len - done);
-		memcpy(dst, record + done, n);
+		n = Min(n, end - done);
+		memcpy(dst, from, n);
+		from += n;
 		dst += n;
 		done += n;
 		lsn += n;
 	}
+	return dst;
+}
+
+void
+ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record, uint32 rec_len,
+				   uint8 *dst)
+{
+	wz_put32(record + WZ_REC_LEN, rec_len);
+	wz_put64(record + WZ_REC_PREV, cursor->prev_lsn);
+	wz_put16(record + WZ_REC_PADDING, 0);
+	wz_put32(record + WZ_REC_CRC, record_crc(record, rec_len));
+	dst = ws_walz_cursor_spread(cursor, record, rec_len, 0, rec_len, dst);
 	memset(dst, 0, (0 - rec_len) % WZ_ALIGN);
 }
 

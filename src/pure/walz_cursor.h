@@ -107,6 +107,27 @@ extern const uint8 *ws_walz_cursor_peek(const WsWalzCursor *cursor,
 extern void ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record,
 							   uint32 rec_len, uint8 *dst);
 
+/*
+ * Parts of a record, of which "rest" bytes are still to come: how much of the
+ * next len bytes of the stream is this record's, page headers counted, and in
+ * *n how many bytes of it.  0 if the cursor cannot predict the page headers, or
+ * len ends in or behind one.
+ */
+extern size_t ws_walz_cursor_part(const WsWalzCursor *cursor, size_t len,
+								  uint32 rest, uint32 *n);
+
+/*
+ * Bytes done to end of a record of this length, of which the cursor is at
+ * "done": take them from the stream at data, if page headers are as predicted;
+ * or put them into it at dst.  spread returns where the stream goes on.
+ */
+extern bool ws_walz_cursor_gather(const WsWalzCursor *cursor, const uint8 *data,
+								  uint32 rec_len, uint32 done, uint32 end,
+								  uint8 *to);
+extern uint8 *ws_walz_cursor_spread(const WsWalzCursor *cursor,
+									const uint8 *from, uint32 rec_len,
+									uint32 done, uint32 end, uint8 *dst);
+
 /* Go on over a record of this length that is just as predicted: its span. */
 extern size_t ws_walz_cursor_pass(WsWalzCursor *cursor, uint32 rec_len);
 

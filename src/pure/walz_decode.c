@@ -75,11 +75,15 @@ unmodel_piece(WsWalz *walz, uint8 *dst, size_t dst_len)
 	ws_walz_io_begin(io);
 	while (pos < dst_len)
 	{
+		bool		part = false;
+
 		if (walz->cursor.state == WZ_READY)
 		{
-			uint8		op = ws_walz_model_op(walz->model, io, NULL);
+			uint8		op = ws_walz_model_op(walz->model, io, NULL, WZ_OP_RAW);
 
-			if (op != WZ_OP_RAW)
+			part = op == WZ_OP_PART;
+			walz->part.record_lsn = InvalidXLogRecPtr;
+			if (op < WZ_OP_RAW)
 			{
 				ws_walz_model_record(walz->model, io, op, &walz->record);
 				if (io->failed)
@@ -88,6 +92,18 @@ unmodel_piece(WsWalz *walz, uint8 *dst, size_t dst_len)
 					return WS_E_LENGTH;
 				continue;
 			}
+		}
+		else
+			part = ws_walz_part_goes_on(&walz->part, &walz->cursor);
+		if (part)
+		{
+			size_t		n = ws_walz_part_decode(&walz->part, walz->model, io,
+												&walz->cursor, dst + pos,
+												dst_len - pos, walz->scratch);
+
+			pos += n;
+			if (n > 0)
+				continue;
 		}
 		if (io->failed)
 			return WS_E_CODEC;

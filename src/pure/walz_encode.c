@@ -62,6 +62,7 @@ model_piece(WsWalz *walz, const uint8 *src, size_t src_len)
 	{
 		size_t		before = streams_len(io);
 		bool		found = false;
+		bool		part;
 		uint32		len = 0;
 		size_t		n;
 
@@ -69,21 +70,34 @@ model_piece(WsWalz *walz, const uint8 *src, size_t src_len)
 		{
 			uint8		op;
 
+			walz->part.record_lsn = InvalidXLogRecPtr;
 			found = find_record(walz, src + pos, src_len - pos, &len);
-			op = ws_walz_model_op(walz->model, io, found ? &walz->record : NULL);
+			part = !found &&
+				ws_walz_part_begins(&walz->part, cursor, src + pos,
+									src_len - pos, walz->scratch);
+			op = ws_walz_model_op(walz->model, io, found ? &walz->record : NULL,
+								  part ? WZ_OP_PART : WZ_OP_RAW);
 			if (found)
 				ws_walz_model_record(walz->model, io, op, &walz->record);
 		}
+		else
+			part = ws_walz_part_goes_on(&walz->part, cursor);
+
+		n = 0;
 		if (found)
 			n = ws_walz_cursor_pass(cursor, len);
-		else
+		else if (part)
+			n = ws_walz_part_encode(&walz->part, walz->model, io, cursor,
+									src + pos, src_len - pos, walz->scratch);
+		if (n == 0)
 		{
 			n = ws_walz_cursor_feed(cursor, src + pos, src_len - pos);
 			ws_walz_raw(io, unconstify(uint8 *, src + pos), n);
 		}
 		pos += n;
 		if (walz->observer != NULL)
-			walz->observer(walz->observer_arg, found ? walz->record.rmid : -1,
+			walz->observer(walz->observer_arg, found ? walz->record.rmid :
+						   part ? walz->part.record.rmid : -1,
 						   n, streams_len(io) - before);
 	}
 	if (io->mode == WS_WALZ_RANGE)

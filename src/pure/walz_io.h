@@ -69,9 +69,11 @@ typedef struct WsWalzLine
 
 /*
  * How many lines there are: contexts that meet in a line share its numbers,
- * which costs some compression and nothing else.
+ * which costs some compression and nothing else.  The benchmark tries others.
  */
+#ifndef WZ_LINES_LOG
 #define WZ_LINES_LOG		13
+#endif
 #define WZ_LINES			(1 << WZ_LINES_LOG)
 
 typedef struct WsWalzIo
@@ -112,7 +114,8 @@ typedef enum WsWalzKind
 	WZ_KIND_CUT,
 	WZ_KIND_BODY,
 	WZ_KIND_IMAGE,
-	WZ_KIND_TUPLES
+	WZ_KIND_TUPLES,
+	WZ_KIND_PART
 } WsWalzKind;
 
 #define WZ_CONTEXT(kind, class, n) \

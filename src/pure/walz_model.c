@@ -85,9 +85,10 @@ use_xid(WsWalzModel *model, uint32 xid)
 }
 
 uint8
-ws_walz_model_op(WsWalzModel *model, WsWalzIo *io, const WsWalzRecord *record)
+ws_walz_model_op(WsWalzModel *model, WsWalzIo *io, const WsWalzRecord *record,
+				 uint8 other)
 {
-	uint8		op = WZ_OP_RAW;
+	uint8		op = other;
 
 	if (!io->decoding && record != NULL)
 	{
@@ -104,7 +105,7 @@ ws_walz_model_op(WsWalzModel *model, WsWalzIo *io, const WsWalzRecord *record)
 	}
 	op = ws_walz_code(io, WZ_CONTEXT(WZ_KIND_OP, model->last_class,
 									 model->last_op), op);
-	if (op > WZ_OP_RAW)
+	if (op > WZ_OP_PART)
 	{
 		io->failed = true;
 		op = WZ_OP_RAW;
@@ -381,11 +382,8 @@ code_lengths(WsWalzIo *io, WsWalzClass *class, int number, WsWalzRecord *record)
  * Blocks
  */
 
-/*
- * The memory of a relation's fork.  The pointer is good until the next call.
- */
-static WsWalzRelation *
-find_relation(WsWalzModel *model, const WsWalzBlock *block)
+WsWalzRelation *
+ws_walz_model_relation(WsWalzModel *model, const WsWalzBlock *block)
 {
 	uint8		fork = block->flags & WZ_BLOCK_FORK;
 	uint64		h;
@@ -480,7 +478,7 @@ code_blocks(WsWalzModel *model, WsWalzIo *io, int number, WsWalzRecord *record)
 	for (int i = 0; i < record->nblocks; i++)
 	{
 		WsWalzBlock *block = &record->blocks[i];
-		WsWalzRelation *relation = find_relation(model, block);
+		WsWalzRelation *relation = ws_walz_model_relation(model, block);
 
 		code_block(io, relation, number, i, block);
 		if ((block->flags & WZ_BLOCK_HAS_IMAGE) == 0)

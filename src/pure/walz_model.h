@@ -18,7 +18,9 @@
  *		field			what
  *		op				code: 0 no xid; 1 the highest xid so far plus one;
  *						2-9 one of the last eight; 10 another; 11 what follows
- *						up to the next possible start of a record is raw
+ *						up to the next possible start of a record is raw; 12
+ *						the beginning of a record that does not end in the
+ *						piece (walz_part.h)
  *		xid				op 10: signed number, from the highest so far
  *		class			code: its number, in two codes from 240 on; 255 new
  *		shape			new class: its length and its bytes, literals
@@ -62,7 +64,10 @@
 #include "walz_io.h"
 #include "walz_record.h"
 
+/* WZ_MAX_CLASSES and WZ_RELATIONS: the benchmark tries others */
+#ifndef WZ_MAX_CLASSES
 #define WZ_MAX_CLASSES		512
+#endif
 #define WZ_CLASS_BUCKETS	512
 #define WZ_KIN				256
 #define WZ_BODY_MAX			320
@@ -73,7 +78,9 @@
 #define WZ_LENGTHS			4
 #define WZ_XIDS				8
 #define WZ_BLOCKS			6
+#ifndef WZ_RELATIONS
 #define WZ_RELATIONS		512
+#endif
 #define WZ_RELATION_WAYS	4
 #define WZ_RING				8
 
@@ -161,17 +168,18 @@ typedef struct WsWalzModel
 extern void ws_walz_model_forget(WsWalzModel *model);
 
 /*
- * Code the op: of this record, or, if it is NULL, that what follows is raw.
- * Decoding: record is not looked at, and the op is returned.
+ * Code the op: of this record, or, if it is NULL, "other", which is of what
+ * follows.  Decoding: neither is looked at, and the op is returned.
  */
 extern uint8 ws_walz_model_op(WsWalzModel *model, WsWalzIo *io,
-							  const WsWalzRecord *record);
+							  const WsWalzRecord *record, uint8 other);
 
 #define WZ_OP_NO_XID		0
 #define WZ_OP_NEXT_XID		1
 #define WZ_OP_RECENT_XID	2
 #define WZ_OP_OTHER_XID		10
 #define WZ_OP_RAW			11
+#define WZ_OP_PART			12
 
 /*
  * Code a record after its op.  Coding: ws_walz_model_fits has been asked about
@@ -180,6 +188,10 @@ extern uint8 ws_walz_model_op(WsWalzModel *model, WsWalzIo *io,
  */
 extern void ws_walz_model_record(WsWalzModel *model, WsWalzIo *io, uint8 op,
 								 WsWalzRecord *record);
+
+/* The memory of the fork that a block is in; good until the next call. */
+extern WsWalzRelation *ws_walz_model_relation(WsWalzModel *model,
+											  const WsWalzBlock *block);
 
 /* Coding: can this record be modelled? */
 extern bool ws_walz_model_fits(WsWalzModel *model,

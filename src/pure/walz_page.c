@@ -329,3 +329,32 @@ ws_walz_page_code(WsWalzIo *io, uint32 context, uint8 *last_header,
 			break;
 	}
 }
+
+void
+ws_walz_page_code_known(WsWalzIo *io, uint32 context, uint8 *last_header,
+						const WsWalzBlock *block, uint8 *room)
+{
+	WsWalzBlock decoded = *block;
+
+	if (!io->decoding)
+	{
+		if (try_columns(io, context, last_header, block))
+			return;
+		ws_walz_code(io, context, KIND_AS_IT_IS);
+		ws_walz_raw(io, unconstify(uint8 *, block->image), block->image_len);
+		return;
+	}
+	switch (ws_walz_code(io, context, 0))
+	{
+		case KIND_AS_IT_IS:
+			ws_walz_raw(io, room, block->image_len);
+			break;
+		case KIND_COLUMNS:
+			decode_columns(io, last_header, &decoded, room, block->image_len);
+			io->failed |= decoded.image_len != block->image_len;
+			break;
+		default:
+			io->failed = true;
+			break;
+	}
+}

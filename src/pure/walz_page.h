@@ -45,4 +45,13 @@
 extern void ws_walz_page_code(WsWalzIo *io, uint32 context, uint8 *last_header,
 							  WsWalzBlock *block, uint8 *room, size_t left);
 
+/*
+ * The same of an image whose length and hole are known, at block->image: kind,
+ * then kind 1 as above or the image as it is.  Takes one context.  Decoding:
+ * the image goes to room, of block->image_len bytes.
+ */
+extern void ws_walz_page_code_known(WsWalzIo *io, uint32 context,
+									uint8 *last_header,
+									const WsWalzBlock *block, uint8 *room);
+
 #endif							/* WS_WALZ_PAGE_H */

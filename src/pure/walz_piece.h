@@ -34,7 +34,8 @@
  * A record is modelled only if it is complete in the piece, its CRC is right
  * and everything around it (page headers, back-pointer, padding) is as the
  * cursor predicts.  So a record that begins in one piece and ends in another
- * is raw, nothing is held back, and damaged WAL is coded like any bytes.
+ * is raw but for images in it (walz_part.h), nothing is held back, and damaged
+ * WAL is coded like any bytes.
  *
  * After form 0 both ends forget what the model has learned: that is how an
  * encoder that has run into a limit in the middle of a piece starts again.
@@ -57,6 +58,7 @@
 #include "codec_walz.h"
 #include "walz_cursor.h"
 #include "walz_model.h"
+#include "walz_part.h"
 
 #define WZ_FORM_ZSTD			0
 #define WZ_FORM_PLAIN			1
@@ -81,6 +83,7 @@ typedef struct WsWalz
 	WsWalzIo	io;
 	WsWalzModel *model;
 	WsWalzRecord record;
+	WsWalzPart	part;
 	uint8	   *scratch;		/* a record: piece_max and its header */
 	uint8	   *streams;		/* codes, literals and raw bytes together */
 	bool		sparse;			/* encoder only: the piece before had few

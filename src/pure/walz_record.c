@@ -76,15 +76,18 @@ read_block(const uint8 **pos, const uint8 *end, WsWalzRecord *record,
 	return true;
 }
 
-bool
-ws_walz_record_read(const uint8 *bytes, uint32 len, WsWalzRecord *record)
+uint32
+ws_walz_record_read_header(const uint8 *bytes, uint32 have, uint32 len,
+						   WsWalzRecord *record)
 {
 	const uint8 *p = bytes + WZ_REC_HEADER;
-	const uint8 *end = bytes + len;
+	const uint8 *end = bytes + Min(have, len);
 	uint32		data_total = 0;
 	uint8		header[WZ_RECORD_HEADER_MAX];
 	uint32		header_len;
 
+	if (end < p)
+		return 0;
 	record->xid = wz_get32(bytes + WZ_REC_XID);
 	record->info = bytes[WZ_REC_INFO];
 	record->rmid = bytes[WZ_REC_RMID];
@@ -93,10 +96,10 @@ ws_walz_record_read(const uint8 *bytes, uint32 len, WsWalzRecord *record)
 	record->has_origin = record->has_toplevel = record->has_image = false;
 	record->nblocks = 0;
 
-	while (p < end && *p <= WZ_ID_MAX_BLOCK && (uint32) (end - p) > data_total)
+	while (p < end && *p <= WZ_ID_MAX_BLOCK && len - (p - bytes) > data_total)
 	{
 		if (!read_block(&p, end, record, &data_total))
-			return false;
+			return 0;
 	}
 	if (end - p >= 3 && *p == WZ_ID_ORIGIN)
 	{
@@ -125,14 +128,25 @@ ws_walz_record_read(const uint8 *bytes, uint32 len, WsWalzRecord *record)
 
 	/* data_total is at most 33 * 128 kB */
 	if (record->main_len > len ||
-		(uint32) (end - p) != data_total + record->main_len)
-		return false;
+		len - (p - bytes) != data_total + record->main_len)
+		return 0;
 
 	/* the decoder will have but what we took out: is that all? */
 	header_len = ws_walz_record_header(record, header);
 	if (header_len != p - bytes ||
 		memcmp(header + WZ_REC_HEADER, bytes + WZ_REC_HEADER,
 			   header_len - WZ_REC_HEADER) != 0)
+		return 0;
+	return header_len;
+}
+
+bool
+ws_walz_record_read(const uint8 *bytes, uint32 len, WsWalzRecord *record)
+{
+	uint32		header_len = ws_walz_record_read_header(bytes, len, len, record);
+	const uint8 *p = bytes + header_len;
+
+	if (header_len == 0)
 		return false;
 	for (int i = 0; i < record->nblocks; i++)
 	{

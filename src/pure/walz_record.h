@@ -77,6 +77,14 @@ typedef struct WsWalzRecord
 extern bool ws_walz_record_read(const uint8 *bytes, uint32 len,
 								WsWalzRecord *record);
 
+/*
+ * The same of a record of len bytes of which the first "have" are at hand: all
+ * but the pointers to images and data.  Returns the length of what is in front
+ * of those; 0 if it is not all at hand, or makes no sense.
+ */
+extern uint32 ws_walz_record_read_header(const uint8 *bytes, uint32 have,
+										 uint32 len, WsWalzRecord *record);
+
 /* The record's shape; 0 if it is too long.  shape has WZ_SHAPE_MAX bytes. */
 extern int	ws_walz_shape_write(const WsWalzRecord *record, uint8 *shape);
 

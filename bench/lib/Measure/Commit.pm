@@ -10,19 +10,36 @@ package Measure::Commit;
 use strict;
 use warnings;
 
+use Host;
 use Measure::Check;
+use Measure::Walz;
 use Server;
 use Stats;
 
 sub run
 {
 	my ($bench) = @_;
+	compare($bench, 'commit', 'zstd');
+	return;
+}
+
+sub run_walz
+{
+	my ($bench) = @_;
+	compare($bench, 'walz.commit', 'walz');
+	return;
+}
+
+# name: of the results.
+sub compare
+{
+	my ($bench, $name, $codec) = @_;
 	my $results = $bench->{results};
-	my %servers = make_servers($bench);
+	my %servers = make_servers($bench, $codec);
 
 	for my $clients (1, 8)
 	{
-		my $id = "commit.clients_$clients";
+		my $id = "$name.clients_$clients";
 		my @pairs = Stats::alternate(
 			$bench->{many_pairs},
 			map {
@@ -38,7 +55,11 @@ sub run
 		$results->add_pairs($id, 'of stock', \@pairs, 'tps');
 	}
 
-	Measure::Check::replica($bench, 'commit', @{ $servers{walstream} });
+	my ($stock, $walstream) =
+	  map { receiver_memory($servers{$_}[1]) } qw(stock walstream);
+	$results->add("$name.memory.receiver", 'MB above stock',
+		$walstream - $stock);
+	Measure::Check::replica($bench, $name, @{ $servers{walstream} });
 	$_->remove for map { @$_ } values %servers;
 	return;
 }
@@ -46,8 +67,11 @@ sub run
 # Primary and standby, of either kind.
 sub make_servers
 {
-	my ($bench) = @_;
-	my $origin = Server->create($bench, 'commit');
+	my ($bench, $codec) = @_;
+	my $origin = Server->create($bench, 'commit',
+		conf => { 'walstream.compression' => 
+			$codec eq 'zstd' ? 'zstd lz4' : Measure::Walz::CODECS
+		});
 	my %servers;
 
 	$origin->start;
@@ -62,7 +86,7 @@ sub make_servers
 
 		$primary->start(module => $module);
 		$standby->start(module => $module, standby_of => $primary);
-		make_synchronous($primary, $standby);
+		make_synchronous($primary, $standby, $codec);
 		$servers{$who} = [ $primary, $standby ];
 	}
 	$origin->remove;
@@ -71,7 +95,7 @@ sub make_servers
 
 sub make_synchronous
 {
-	my ($primary, $standby) = @_;
+	my ($primary, $standby, $codec) = @_;
 	my $me = "application_name = '$standby->{name}'";
 
 	$primary->configure(synchronous_standby_names => $standby->{name});
@@ -79,9 +103,18 @@ sub make_synchronous
 		"SELECT sync_state = 'sync' FROM pg_stat_replication WHERE $me");
 	return if !$primary->{module};
 
-	my $codec = $primary->sql("SELECT codec FROM walstream_senders WHERE $me");
-	die "the standby's stream is not compressed\n" if $codec ne 'zstd';
+	my $used = $primary->sql("SELECT codec FROM walstream_senders WHERE $me");
+	die "the standby's stream is not compressed with $codec\n"
+	  if $used ne $codec;
 	return;
+}
+
+# A walreceiver's own, in MB.
+sub receiver_memory
+{
+	my ($standby) = @_;
+	return Host::private_bytes(
+		$standby->sql('SELECT pid FROM pg_stat_wal_receiver')) / 2**20;
 }
 
 sub throughput

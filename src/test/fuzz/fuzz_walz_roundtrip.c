@@ -8,7 +8,7 @@
  * Then, until the end:
  *
  *		size	field
- *		1		what follows, modulo 9
+ *		1		what follows, modulo 11
  *	  0, 1 a record:
  *		1		xid, added to 700
  *		1		info
@@ -30,6 +30,12 @@
  *	  7 a cut and a restart here
  *	  8 rows of a bulk load:
  *		1		how many
+ *	  9 a record of many page images:
+ *		1		how many, modulo 32, and one more
+ *		1		rows
+ *		1		width
+ *	  10 a cut further back:
+ *		2		how far
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -118,11 +124,23 @@ damage(Writer *writer, FuzzInput *input)
 }
 
 static void
-cut(Writer *writer, bool restart)
+write_images(Writer *writer, FuzzInput *input)
 {
-	if (writer->ncuts == MAX_CUTS)
+	int			n = take_number(input, 1) % 32 + 1;
+	int			rows = take_number(input, 1);
+	int			width = take_number(input, 1) + 1;
+
+	walgen_images(&writer->gen, n, n, rows, width);
+}
+
+static void
+cut(Writer *writer, size_t back, bool restart)
+{
+	size_t		last = writer->ncuts > 0 ? writer->cuts[writer->ncuts - 1] : 0;
+
+	if (writer->ncuts == MAX_CUTS || back > writer->gen.len - last)
 		return;
-	writer->cuts[writer->ncuts] = writer->gen.len;
+	writer->cuts[writer->ncuts] = writer->gen.len - back;
 	writer->restart[writer->ncuts] = restart;
 	writer->ncuts++;
 }
@@ -201,7 +219,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	walgen_init(&writer.gen, &params, 16 * 1024 * 1024, MAX_WAL, 1);
 	while (input.len > 0 && !writer.gen.full)
 	{
-		uint32		what = take_number(&input, 1) % 9;
+		uint32		what = take_number(&input, 1) % 11;
 
 		switch (what)
 		{
@@ -222,8 +240,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			case 8:
 				walgen_rows(&writer.gen, take_number(&input, 1));
 				break;
+			case 9:
+				write_images(&writer, &input);
+				break;
+			case 10:
+				cut(&writer, take_number(&input, 2), false);
+				break;
 			default:
-				cut(&writer, what == 7);
+				cut(&writer, 0, what == 7);
 				break;
 		}
 	}

@@ -124,9 +124,17 @@ add_streams(void *zstd, bool restart, const uint8 *block, size_t len,
 	add_bytes(streams, total);
 }
 
+/* What is in the seed's WAL. */
+typedef enum Contents
+{
+	SMALL_RECORDS,
+	ALL_RECORDS,
+	LONG_RECORDS				/* longer than a piece */
+} Contents;
+
 static void
-make_decode(const char *corpus, const char *name, bool small, size_t piece,
-			int pieces)
+make_decode(const char *corpus, const char *name, Contents contents,
+			size_t piece, int pieces)
 {
 	WalGen		gen;
 	void	   *encoder = ws_codec_walz.encoder_new(&params);
@@ -137,8 +145,10 @@ make_decode(const char *corpus, const char *name, bool small, size_t piece,
 	if (encoder == NULL || zstd == NULL || block == NULL)
 		abort();
 	walgen_init(&gen, &params, 16 * 1024 * 1024, piece * pieces + 100000, 5);
-	if (small)
+	if (contents == SMALL_RECORDS)
 		walgen_fill_small(&gen);
+	else if (contents == LONG_RECORDS)
+		walgen_images(&gen, 30, 3, 20, 24);
 	else
 		walgen_fill(&gen);
 	add_number(0, 1);
@@ -206,16 +216,34 @@ make_roundtrip(const char *corpus)
 	write_seed(corpus, "fuzz_walz_roundtrip", "images_rows_and_damage");
 }
 
+static void
+make_long_records(const char *corpus)
+{
+	/* records of images, each cut twice */
+	static const uint8 images[] = {9, 11, 60, 40, 10, 70, 0, 10, 20, 0, 6};
+
+	add_number(0, 1);
+	for (int i = 0; i < 3; i++)
+	{
+		add_bytes(images, sizeof(images));
+		add_insert(0);
+	}
+	write_seed(corpus, "fuzz_walz_roundtrip", "long_records");
+}
+
 int
 main(int argc, char **argv)
 {
 	if (argc != 2)
 		return 2;
 	(void) mkdir(argv[1], 0777);
-	make_decode(argv[1], "plain", false, 20000, 2);
-	make_decode(argv[1], "plain_small_records", true, 30000, 1);
-	make_decode(argv[1], "range", true, 3000, 4);
-	make_decode(argv[1], "range_images", false, 10000, 3);
+	make_decode(argv[1], "plain", ALL_RECORDS, 20000, 2);
+	make_decode(argv[1], "plain_small_records", SMALL_RECORDS, 30000, 1);
+	make_decode(argv[1], "range", SMALL_RECORDS, 3000, 4);
+	make_decode(argv[1], "range_images", ALL_RECORDS, 10000, 3);
+	make_decode(argv[1], "range_parts", LONG_RECORDS, 4000, 3);
+	make_decode(argv[1], "plain_parts", LONG_RECORDS, 16500, 1);
 	make_roundtrip(argv[1]);
+	make_long_records(argv[1]);
 	return 0;
 }

@@ -133,6 +133,46 @@ test_gain(void)
 	walgen_free(&gen);
 }
 
+/* Index builds: records that are longer than any message. */
+static void
+test_long_records(void)
+{
+	WalGen		gen;
+	Pair		a;
+	Pair		b;
+
+	walgen_init(&gen, &usual, 16 * MB, 3 * MB, 16);
+	for (uint32 block = 0; !gen.full; block += 32)
+		walgen_images(&gen, 32, block, 200, 30);
+	a = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 131072);
+	b = pass_stream(&ws_codec_zstd, &gen, 0, CUT_FIXED, 131072);
+	ok(a.good && b.good && a.encoded * 1.5 <= b.encoded,
+	   "records of 32 images: %zu bytes from %zu, zstd %zu", a.encoded, gen.len,
+	   b.encoded);
+	walgen_free(&gen);
+
+	/* among others, and with images that are no pages */
+	walgen_init(&gen, &usual, 15 * MB, 2 * MB, 17);
+	for (uint32 block = 0; !gen.full; block += 32)
+	{
+		walgen_images(&gen, 1 + walgen_random(&gen, 32), block,
+					  walgen_random(&gen, 300), 1 + walgen_random(&gen, 100));
+		walgen_rows(&gen, 20);
+	}
+	ok(pass_all_ways(&gen, 0), "records of many images, all cuts");
+	ok(pass_all_ways(&gen, 5000), "the same from within one");
+
+	/* damage goes through, and what is between two pieces of a record */
+	for (int round = 0; round < 40; round++)
+	{
+		size_t		at = walgen_random(&gen, gen.len / 16) * 8;
+
+		gen.buf[round % 2 == 0 ? at : at / 8192 * 8192 + 16] ^= 1 << (round % 8);
+	}
+	ok(pass_all_ways(&gen, 0), "the same, damaged");
+	walgen_free(&gen);
+}
+
 /* Rows of a bulk load, sound and not. */
 static void
 test_rows(void)
@@ -233,6 +273,7 @@ main(void)
 	test_layouts();
 	test_starts();
 	test_gain();
+	test_long_records();
 	test_rows();
 	test_many_shapes();
 	test_restart();

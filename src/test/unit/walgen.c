@@ -357,8 +357,10 @@ walgen_page(WalGen *gen, uint8 *page, int rows, int width)
 	memcpy(page + 18, &v, 2);
 }
 
-void
-walgen_image(WalGen *gen, uint32 block, const uint8 *page)
+/* A reference to a block with an image of page, which goes to "images". */
+static void
+put_image(Body *to, Body *images, int id, uint32 relation, uint32 block,
+		  const uint8 *page)
 {
 	uint16		lower;
 	uint16		upper;
@@ -370,22 +372,47 @@ walgen_image(WalGen *gen, uint32 block, const uint8 *page)
 	if (!hole)
 		lower = upper = 0;
 
-	body.len = 0;
-	put_uint8(&body, 0);
-	put_uint8(&body, 0x10);
-	put_uint16(&body, 0);
-	put_uint16(&body, PAGE_SIZE - (upper - lower));
-	put_uint16(&body, lower);
-	put_uint8(&body, hole ? 3 : 2);
-	put_uint32(&body, 1663);
-	put_uint32(&body, 5);
-	put_uint32(&body, 16400);
-	put_uint32(&body, block);
+	put_uint8(to, id);
+	put_uint8(to, 0x10 | (id > 0 ? 0x80 : 0));
+	put_uint16(to, 0);
+	put_uint16(to, PAGE_SIZE - (upper - lower));
+	put_uint16(to, lower);
+	put_uint8(to, hole ? 3 : 2);
+	if (id == 0)
+	{
+		put_uint32(to, 1663);
+		put_uint32(to, 5);
+		put_uint32(to, relation);
+	}
+	put_uint32(to, block);
+	put_bytes(images, page, lower);
+	put_bytes(images, page + upper, PAGE_SIZE - upper);
+}
+
+void
+walgen_image(WalGen *gen, uint32 block, const uint8 *page)
+{
+	body.len = payload.len = 0;
+	put_image(&body, &payload, 0, 16400, block, page);
 	put_main(&body, 2);
-	put_bytes(&body, page, lower);
-	put_bytes(&body, page + upper, PAGE_SIZE - upper);
+	put_bytes(&body, payload.bytes, payload.len);
 	put_uint16(&body, block % 7);
 	walgen_record(gen, gen->xid, 0, 10, body.bytes, body.len);
+}
+
+void
+walgen_images(WalGen *gen, int n, uint32 block, int rows, int width)
+{
+	uint8		page[PAGE_SIZE];
+
+	body.len = payload.len = 0;
+	for (int i = 0; i < n; i++)
+	{
+		walgen_page(gen, page, rows, width);
+		put_image(&body, &payload, i, 16450, block + i, page);
+	}
+	put_bytes(&body, payload.bytes, payload.len);
+	walgen_record(gen, gen->xid, 0xB0, 0, body.bytes, body.len);
 }
 
 /* What is seldom seen: each has something that no other record has. */

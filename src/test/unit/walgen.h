@@ -59,6 +59,9 @@ extern void walgen_page(WalGen *gen, uint8 *page, int rows, int width);
 /* One block reference with an image of page, and main data of two bytes. */
 extern void walgen_image(WalGen *gen, uint32 block, const uint8 *page);
 
+/* As an index build logs n pages, at most 32, from this block on. */
+extern void walgen_images(WalGen *gen, int n, uint32 block, int rows, int width);
+
 /* Rows as COPY logs them, in one record. */
 extern void walgen_rows(WalGen *gen, int rows);
 

@@ -1,0 +1,6 @@
+--
+-- What autovacuum does.
+--
+CHECKPOINT;
+VACUUM (FREEZE) orders, customers, articles;
+VACUUM events, sessions;
