@@ -52,7 +52,8 @@ typedef struct Unsynced
 static char fault_name[PATH_MAX];
 static Unsynced unsynced[POWER_MAX_FDS];
 
-static void __attribute__((constructor))
+static void
+__attribute__((constructor))
 begin(void)
 {
 	const char *dir = getenv("POWER_DIR");
@@ -241,7 +242,10 @@ note_write(int fd, off_t offset, ssize_t len)
 		return;
 	range = &unsynced[fd];
 	if (range->begin == range->end)
-		*range = (Unsynced) {offset, offset + len};
+		*range = (Unsynced)
+	{
+		offset, offset + len
+	};
 	if (offset < range->begin)
 		range->begin = offset;
 	if (offset + len > range->end)

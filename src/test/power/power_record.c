@@ -74,7 +74,8 @@ static int	depth = 0;			/* our own calls are not recorded */
 		real_##name; \
 	})
 
-static void __attribute__((constructor))
+static void
+__attribute__((constructor))
 begin(void)
 {
 	const char *dir = getenv("POWER_DIR");
@@ -98,7 +99,7 @@ begin(void)
 static void
 lock_log(void)
 {
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = F_WRLCK,.l_whence = SEEK_SET};
 	int			save_errno = errno;
 
 	depth++;
@@ -110,7 +111,7 @@ lock_log(void)
 static void
 unlock_log(void)
 {
-	struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = F_UNLCK,.l_whence = SEEK_SET};
 	int			save_errno = errno;
 
 	fcntl(log_fd, F_SETLK, &lock);
@@ -139,7 +140,8 @@ append(const void *bytes, size_t len)
 	}
 }
 
-static void __attribute__((format(printf, 1, 2)))
+static void
+__attribute__((format(printf, 1, 2)))
 record(const char *format,...)
 {
 	char		line[2 * PATH_MAX];
@@ -332,7 +334,7 @@ writev(int fd, const struct iovec *iov, int iovcnt)
 EXPORT ssize_t
 write(int fd, const void *buf, size_t len)
 {
-	struct iovec iov = {.iov_base = (void *) buf, .iov_len = len};
+	struct iovec iov = {.iov_base = (void *) buf,.iov_len = len};
 
 	return watched(fd) != NULL ? writev(fd, &iov, 1) : REAL(write) (fd, buf, len);
 }
@@ -459,7 +461,7 @@ fallocate64(int fd, int mode, off64_t offset, off64_t len)
 }
 
 EXPORT ssize_t
-copy_file_range(int in, off64_t *in_offset, int out, off64_t *out_offset,
+copy_file_range(int in, off64_t * in_offset, int out, off64_t * out_offset,
 				size_t len, unsigned int flags)
 {
 	note_unknown("copy_file_range", out);
