@@ -242,10 +242,7 @@ note_write(int fd, off_t offset, ssize_t len)
 		return;
 	range = &unsynced[fd];
 	if (range->begin == range->end)
-		*range = (Unsynced)
-	{
-		offset, offset + len
-	};
+		range->begin = range->end = offset;
 	if (offset < range->begin)
 		range->begin = offset;
 	if (offset + len > range->end)
