@@ -154,3 +154,17 @@ ws_history_find(const WsHistory *history, TimeLineID tli, XLogRecPtr *end_lsn,
 	}
 	return false;
 }
+
+bool
+ws_history_equals(const WsHistory *a, const WsHistory *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (int i = 0; i < a->count; i++)
+	{
+		if (a->entries[i].tli != b->entries[i].tli ||
+			a->entries[i].end_lsn != b->entries[i].end_lsn)
+			return false;
+	}
+	return true;
+}

@@ -57,4 +57,7 @@ extern WsStatus ws_history_parse(TimeLineID tli, const char *content, size_t len
 extern bool ws_history_find(const WsHistory *history, TimeLineID tli,
 							XLogRecPtr *end_lsn, TimeLineID *next_tli);
 
+/* The same timelines, left at the same positions. */
+extern bool ws_history_equals(const WsHistory *a, const WsHistory *b);
+
 #endif							/* WS_HISTORY_H */

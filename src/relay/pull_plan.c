@@ -95,20 +95,6 @@ fetch_other_history(WsPull *pull, TimeLineID tli)
 	PG_END_TRY();
 }
 
-static bool
-equal_histories(const WsHistory *a, const WsHistory *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (int i = 0; i < a->count; i++)
-	{
-		if (a->entries[i].tli != b->entries[i].tli ||
-			a->entries[i].end_lsn != b->entries[i].end_lsn)
-			return false;
-	}
-	return true;
-}
-
 /* The history of the upstream's timeline, and its file. */
 static WsHistory *
 receive_history(WsPull *pull, char **content, size_t *len)
@@ -130,7 +116,7 @@ is_our_history(const WsPull *pull, const WsHistory *theirs)
 	TimeLineID	tli = pull->upstream_tli;
 
 	return !ws_store_has_history(&pull->store, tli) ||
-		equal_histories(theirs, ws_store_read_history(&pull->store, tli));
+		ws_history_equals(theirs, ws_store_read_history(&pull->store, tli));
 }
 
 /*

@@ -92,20 +92,6 @@ ws_store_read_history(const WsStore *store, TimeLineID tli)
 	return history;
 }
 
-static bool
-histories_are_equal(const WsHistory *a, const WsHistory *b)
-{
-	if (a->count != b->count)
-		return false;
-	for (int i = 0; i < a->count; i++)
-	{
-		if (a->entries[i].tli != b->entries[i].tli ||
-			a->entries[i].end_lsn != b->entries[i].end_lsn)
-			return false;
-	}
-	return true;
-}
-
 void
 ws_store_write_history(const WsStore *store, TimeLineID tli,
 					   const char *content, size_t len)
@@ -122,7 +108,7 @@ ws_store_write_history(const WsStore *store, TimeLineID tli,
 	{
 		WsHistory  *stored = ws_store_read_history(store, tli);
 
-		if (!histories_are_equal(history, stored))
+		if (!ws_history_equals(history, stored))
 			ereport(ERROR,
 					errcode(ERRCODE_DATA_CORRUPTED),
 					errmsg("history of timeline %u is not the one that is stored", tli),
