@@ -14,7 +14,7 @@ use WalstreamTest;
 
 my $primary = walstream_primary('primary',
 	conf => "wal_keep_size = 0\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\n");
-my $relay = walstream_relay($primary, 'relay');
+my $relay = walstream_relay($primary, 'relay', slot => 'relay');
 wait_for_relay_state($relay, 'streaming');
 $primary->safe_psql('postgres', 'CREATE TABLE steps (step int)');
 $primary->backup('backup');
