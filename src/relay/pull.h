@@ -62,6 +62,7 @@ typedef struct WsPull
 	MemoryContext context;
 	WalReceiverConn *conn;
 	uint64		upstream_identifier;
+	bool		upstream_is_standby;	/* or a relay */
 	TimeLineID	upstream_tli;
 	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
 	int			segment_size;	/* bytes */

@@ -177,16 +177,21 @@ begin_range(WsPull *pull, const WsHistory *history, WsPullStart *start)
 static void
 set_range_aside(WsPull *pull, XLogRecPtr begin_lsn)
 {
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+
 	ereport(LOG,
 			(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
 					LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
 					LSN_FORMAT_ARGS(begin_lsn))));
+	if (!ws_relay_get_position(&tli, &flushed_lsn))
+		flushed_lsn = pull->end_lsn;
 	pull->has_wal = false;
 	pull->published_tli = 0;
 	ws_relay_publish_store(&pull->store, NULL);
 
 	/* all of them, also where the new range begins before the old one's end */
-	ws_slots_invalidate_before(&pull->store, Max(begin_lsn, pull->end_lsn + 1));
+	ws_slots_invalidate_before(&pull->store, Max(begin_lsn, flushed_lsn + 1));
 	ws_relay_lock_store();
 	ws_store_set_aside(&pull->store);
 	ws_slots_reset_floor(begin_lsn);

@@ -52,7 +52,7 @@ typedef struct Stream
 	WsPullStart start;
 	MemoryContext context;
 	WsStoreWriter *writer;
-	bool		resumes;		/* all before begin_lsn is stored */
+	bool		resumes;		/* tell begin_lsn at once */
 	bool		usable;			/* the writer is not in the middle of
 								 * something */
 
@@ -77,9 +77,11 @@ static Stream stream;
 static Stream *current = NULL;
 
 /*
- * Nothing of a new range has come yet: nothing is told.  Where a stored range
- * goes on, an upstream that has nothing to send hears that nothing is missing;
- * stopping, it would wait for that.
+ * Nothing of this stream has come yet: nothing is told.  An upstream that is no
+ * primary may have nothing to send, and when it stops would wait until it hears
+ * that nothing is missing; so where a stored range goes on, it is told.  A
+ * primary always sends its shutdown checkpoint, and commits may wait there
+ * that are not in our WAL, if it has gone another way.
  */
 static bool
 has_position(const Stream *s)
@@ -581,7 +583,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	s->start = *start;
 	s->context = AllocSetContextCreate(pull->context, "walstream relay stream",
 									   ALLOCSET_DEFAULT_SIZES);
-	s->resumes = pull->has_wal;
+	s->resumes = pull->has_wal && pull->upstream_is_standby;
 	s->received_lsn = start->begin_lsn;
 	s->flushed_lsn = start->stored_lsn;
 	s->target_lsn = pull->upstream_lsn;

@@ -261,6 +261,7 @@ ws_pull_check_upstream(WsPull *pull)
 	ws_pull_identify(pull);
 	check_identifier(pull);
 	check_settings(pull);
+	pull->upstream_is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
 	ws_receiver_set_segment_size(pull->segment_size);
 	prepare_slot(pull);
 	MemoryContextSwitchTo(old);
