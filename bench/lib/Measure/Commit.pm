@@ -93,6 +93,7 @@ sub make_servers
 	return %servers;
 }
 
+# codec: that the stream is to be compressed with, if it is.
 sub make_synchronous
 {
 	my ($primary, $standby, $codec) = @_;
@@ -101,7 +102,7 @@ sub make_synchronous
 	$primary->configure(synchronous_standby_names => $standby->{name});
 	$primary->wait_until(
 		"SELECT sync_state = 'sync' FROM pg_stat_replication WHERE $me");
-	return if !$primary->{module};
+	return if !$primary->{module} || !defined $codec;
 
 	my $used = $primary->sql("SELECT codec FROM walstream_senders WHERE $me");
 	die "the standby's stream is not compressed with $codec\n"
