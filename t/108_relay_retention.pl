@@ -24,32 +24,8 @@ my $relay = walstream_relay(
 wait_for_relay_state($relay, 'streaming');
 my $begin = relay_row($relay)->{first_lsn};
 
-# So many segments more, and the relay has them.
-sub write_segments
-{
-	my ($count) = @_;
-
-	foreach (1 .. $count)
-	{
-		load_wal($primary, 100);
-		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
-	}
-	load_wal($primary, 1);
-	wait_for_relay($primary, $relay);
-	return;
-}
-
-sub set_setting
-{
-	my ($name, $value) = @_;
-
-	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'");
-	$relay->reload;
-	return;
-}
-
 # relay_keep_size
-write_segments(8);
+write_segments($primary, $relay, 8);
 wait_until(
 	$relay,
 	"SELECT flushed_lsn - first_lsn BETWEEN 4 * $mb AND 6 * $mb FROM walstream_relay",
@@ -64,11 +40,11 @@ like(command_error($client, "START_REPLICATION $begin"), qr/requested WAL segmen
 $client->close;
 
 # relay_keep_age
-set_setting('relay_keep_age', '1h');
+set_setting($relay, 'relay_keep_age', '1h');
 my $first = relay_row($relay)->{first_lsn};
-write_segments(6);
+write_segments($primary, $relay, 6);
 is(relay_row($relay)->{first_lsn}, $first, 'relay_keep_age keeps more');
-set_setting('relay_keep_age', '0');
+set_setting($relay, 'relay_keep_age', '0');
 wait_until(
 	$relay,
 	"SELECT flushed_lsn - first_lsn <= 6 * $mb FROM walstream_relay",
@@ -79,7 +55,7 @@ $relay->safe_psql('postgres',
 	"SELECT walstream_create_relay_slot('holds')");
 my $restart = relay_slot_row($relay, 'holds')->{restart_lsn};
 isnt($restart, undef, 'a slot with a position');
-write_segments(10);
+write_segments($primary, $relay, 10);
 is( $relay->safe_psql('postgres',
 		"SELECT first_lsn <= '$restart' FROM walstream_relay"),
 	't', 'a slot holds WAL');
@@ -89,7 +65,7 @@ like($client->receive, qr/^[wk]/, 'and it can be had');
 
 # Up to relay_max_slot_keep_size; its user is told, and so is the next.
 my $log = -s $relay->logfile;
-set_setting('relay_max_slot_keep_size', '8MB');
+set_setting($relay, 'relay_max_slot_keep_size', '8MB');
 wait_until(
 	$relay,
 	"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'holds'",
@@ -114,14 +90,14 @@ my $standby = walstream_standby(
 	$primary, 'standby',
 	conninfo => $relay->connstr,
 	conf => "primary_slot_name = standby\n");
-write_segments(8);
+write_segments($primary, $relay, 8);
 wait_for_replay($primary, $standby);
 wait_until(
 	$relay,
 	"SELECT flushed_lsn - first_lsn <= 6 * $mb FROM walstream_relay",
 	'a slot in use lets go of what is flushed');
 $standby->stop;
-write_segments(1);
+write_segments($primary, $relay, 1);
 
 #
 # The upstream has no longer what comes next.
@@ -153,7 +129,7 @@ is(relay_row($relay)->{flushed_lsn}, $end, 'nothing changes by itself');
 
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($relay, 'streaming');
-write_segments(1);
+write_segments($primary, $relay, 1);
 is($relay->safe_psql('postgres',
 		"SELECT first_lsn > '$end' FROM walstream_relay"),
 	't', 'a new range begins behind the gap');

@@ -23,30 +23,6 @@ my $relay = walstream_relay(
 my $store = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
 
-# So many segments more, and the relay has them.
-sub write_segments
-{
-	my ($count) = @_;
-
-	foreach (1 .. $count)
-	{
-		load_wal($primary, 100);
-		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
-	}
-	load_wal($primary, 1);
-	wait_for_relay($primary, $relay);
-	return;
-}
-
-sub set_setting
-{
-	my ($name, $value) = @_;
-
-	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'");
-	$relay->reload;
-	return;
-}
-
 sub error_of
 {
 	my ($query) = @_;
@@ -71,7 +47,7 @@ sub exchange_bytes
 #
 # Compressing
 #
-write_segments(6);
+write_segments($primary, $relay, 6);
 my @raw = $relay->safe_psql('postgres',
 	"SELECT segment FROM walstream_relay_segments WHERE state = 'raw' ORDER BY start_lsn");
 @raw = split(/\n/, $raw[0]);
@@ -89,12 +65,12 @@ is( $relay->safe_psql(
 	'the first byte that is wrong is named');
 
 my $log = -s $relay->logfile;
-set_setting('relay_compress', 'zstd');
+set_setting($relay, 'relay_compress', 'zstd');
 wait_until(
 	$relay,
 	"SELECT array_agg(segment) = '{$damaged}' FROM walstream_relay_segments WHERE state = 'raw'",
 	'all but the damaged segment are compressed');
-write_segments(2);
+write_segments($primary, $relay, 2);
 wait_until(
 	$relay,
 	"SELECT array_agg(segment) = '{$damaged}' FROM walstream_relay_segments WHERE state = 'raw'",
@@ -105,7 +81,7 @@ like(relay_row($relay)->{last_error}, qr/could not compress WAL segment "$damage
 	'and in SQL');
 
 exchange_bytes("$store/$damaged", 0, $before);
-set_setting('relay_compress', 'lz4');
+set_setting($relay, 'relay_compress', 'lz4');
 wait_until(
 	$relay,
 	"SELECT count(*) = 1 FROM walstream_relay_segments WHERE segment = '$damaged.lz4' AND state = 'lz4' AND ratio > 1",
@@ -134,8 +110,8 @@ my $pid = relay_slot_row($relay, 'standby')->{active_pid};
 my $held = relay_row($relay)->{flushed_lsn};
 $log = -s $relay->logfile;
 chmod(0500, "$store/slots") or die "could not chmod \"$store/slots\": $!\n";
-set_setting('relay_keep_size', '0');
-write_segments(4);
+set_setting($relay, 'relay_keep_size', '0');
+write_segments($primary, $relay, 4);
 wait_for_replay($primary, $standby);
 $relay->wait_for_log(qr/LOG:  could not create file ".*slots\/standby\.tmp"/, $log);
 like(error_of("SELECT walstream_create_relay_slot('more')"),
@@ -157,12 +133,12 @@ $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('standby')");
 #
 # relay_keep_age: time passes, and nothing else happens.
 #
-set_setting('relay_keep_age', '1h');
-write_segments(4);
+set_setting($relay, 'relay_keep_age', '1h');
+write_segments($primary, $relay, 4);
 my $first = relay_row($relay)->{first_lsn};
 is($relay->safe_psql('postgres', "SELECT flushed_lsn - first_lsn > 4 * 1048576 FROM walstream_relay"),
 	't', 'what is young is kept');
-set_setting('relay_keep_age', '3s');
+set_setting($relay, 'relay_keep_age', '3s');
 wait_until(
 	$relay,
 	"SELECT first_lsn > '$first' AND flushed_lsn - first_lsn < 2 * 1048576 FROM walstream_relay",

@@ -15,7 +15,7 @@ use WalstreamRelay;
 use WalstreamTest;
 
 # Segments that are full but for their end, and nothing is kept for anybody.
-sub write_segments
+sub forget_segments
 {
 	my ($node, $count) = @_;
 
@@ -60,7 +60,7 @@ my $closed = sprintf('%X/%X',
 
 $session->query_safe('COMMIT');
 $session->quit;
-write_segments($primary, 6);
+forget_segments($primary, 6);
 my $port = $primary->port;
 my $log = -s $relay->logfile;
 $relay->start;
@@ -92,7 +92,7 @@ $relay->poll_query_until('postgres',
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
 $held = relay_row($relay)->{flushed_lsn};
-write_segments($primary, 6);
+forget_segments($primary, 6);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'gap');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
@@ -193,7 +193,7 @@ foreach my $time ('a full disk', 'the next one')
 	load_wal($one, 1);
 	ok($relay->wait_for_log($spare, $log), "$time is reported");
 	set_faults($faults);
-	write_segments($one, 1);
+	forget_segments($one, 1);
 	$relay->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_ls_dir('$store') name WHERE name = 'walstream.spare'")
 	  or die "no spare segment is made again\n";
 }
@@ -216,7 +216,7 @@ wait_for_relay($one, $relay);
 $one->stop;
 $two->promote;
 set_relay_upstream($relay, $two->connstr);
-write_segments($two, 8);
+forget_segments($two, 8);
 wait_for_relay($two, $relay);
 $three->start;
 my $below = $three->safe_psql('postgres', 'SELECT pg_last_wal_replay_lsn()');

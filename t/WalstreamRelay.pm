@@ -46,6 +46,8 @@ our @EXPORT = qw(
   start_receivewal
   stop_receivewal
   command_error
+  write_segments
+  set_setting
 );
 
 #
@@ -443,6 +445,32 @@ sub command_error
 		($error) = $content =~ /\0M([^\0]*)/ if $type eq 'E';
 		return $error if $type eq 'Z';
 	}
+}
+
+# write_segments($upstream, $relay, $count): so many segments more, and the
+# relay has them.
+sub write_segments
+{
+	my ($upstream, $relay, $count) = @_;
+
+	foreach (1 .. $count)
+	{
+		load_wal($upstream, 100);
+		$upstream->safe_psql('postgres', 'SELECT pg_switch_wal()');
+	}
+	load_wal($upstream, 1);
+	wait_for_relay($upstream, $relay);
+	return;
+}
+
+# set_setting($relay, $name, $value): of walstream, without its prefix.
+sub set_setting
+{
+	my ($relay, $name, $value) = @_;
+
+	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'");
+	$relay->reload;
+	return;
 }
 
 1;
