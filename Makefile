@@ -54,6 +54,9 @@ $(error no PostgreSQL server development files; install them with "src/tools/set
 endif
 include $(PGXS)
 
+# Its loops over a line of probabilities are meant for vector instructions.
+src/pure/walz_io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
+
 $(OBJS): $(wildcard src/*.h src/pure/*.h src/relay/*.h)
 
 all: cli

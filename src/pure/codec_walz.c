@@ -114,7 +114,8 @@ new_common(const WsCodecParams *params, bool decoding)
 
 	walz->piece_max = (size_t) WS_FRAME_MAX_BLOCKS * params->wal_block_size;
 	walz->model = calloc(1, sizeof(WsWalzModel));
-	walz->io.lines = malloc(WZ_LINES * sizeof(WsWalzLine));
+	walz->io.lines = aligned_alloc(sizeof(WsWalzLine),
+								   WZ_LINES * sizeof(WsWalzLine));
 	walz->scratch = malloc(scratch_size(walz));
 	walz->streams = malloc(streams_size(walz));
 	if (walz->model != NULL && decoding)

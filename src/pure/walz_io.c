@@ -9,13 +9,18 @@
  */
 #include "c.h"
 
+#include "port/pg_bitutils.h"
+#include "port/pg_bswap.h"
 #include "walz_io.h"
 
-/* the two estimates move by 1/16 and 1/128 of the way */
-#define FAST		4
+/* the two estimates move by 1/32 and 1/128 of the way, hits by 1/32 */
+#define FAST		5
 #define SLOW		7
 #define HIT			5
 #define HALF		32768
+
+/* All probabilities of a line together, as the range coder takes them. */
+#define TOTAL_LOG	15
 
 void
 ws_walz_io_forget(WsWalzIo *io)
@@ -23,11 +28,11 @@ ws_walz_io_forget(WsWalzIo *io)
 	if (!io->lines_used)
 		return;
 	io->lines_used = false;
-	for (int j = 0; j < 15; j++)
-		io->lines[0].bit[j][0] = io->lines[0].bit[j][1] = HALF;
-	io->lines[0].last = 0;
-	io->lines[0].spare = 0;
-	io->lines[0].hit = HALF;
+	for (int i = 0; i < WZ_HALVES; i++)
+		io->lines[0].fast[i] = io->lines[0].slow[i] =
+			i * (WZ_CERTAIN / WZ_HALVES);
+	io->lines[0].fast[0] = 0;
+	io->lines[0].slow[0] = HALF;
 	for (size_t n = 1; n < WZ_LINES; n *= 2)
 		memcpy(&io->lines[n], &io->lines[0], n * sizeof(WsWalzLine));
 }
@@ -38,15 +43,14 @@ ws_walz_io_begin(WsWalzIo *io)
 	io->failed = false;
 	io->symbols = 0;
 	io->low = 0;
-	io->high = PG_UINT32_MAX;
-	io->value = 0;
+	io->range = PG_UINT64_MAX;
 	if (!io->decoding || io->mode != WS_WALZ_RANGE)
 		return;
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < (int) sizeof(io->low); i++)
 	{
-		io->value <<= 8;
+		io->low <<= 8;
 		if (io->code.pos < io->code.len)
-			io->value |= io->code.data[io->code.pos++];
+			io->low |= io->code.data[io->code.pos++];
 	}
 }
 
@@ -56,118 +60,185 @@ ws_walz_io_begin(WsWalzIo *io)
  */
 typedef struct Coder
 {
-	uint32		low;
-	uint32		high;
-	uint32		value;
+	uint64		low;			/* as in WsWalzIo */
+	uint64		range;
+	uint8	   *start;			/* coding: what has been put out begins here */
 	uint8	   *pos;			/* next byte of the stream */
 	uint8	   *end;
 	bool		full;
 } Coder;
 
-static inline Coder
-load_coder(const WsWalzIo *io)
+static pg_attribute_always_inline Coder
+load_coder(const WsWalzIo *io, bool decoding)
 {
 	const WsWalzStream *stream = &io->code;
 	Coder		coder;
 
 	coder.low = io->low;
-	coder.high = io->high;
-	coder.value = io->value;
-	coder.pos = stream->data + (io->decoding ? stream->pos : stream->len);
-	coder.end = stream->data + (io->decoding ? stream->len : stream->size);
+	coder.range = io->range;
+	coder.start = stream->data;
+	coder.pos = stream->data + (decoding ? stream->pos : stream->len);
+	coder.end = stream->data + (decoding ? stream->len : stream->size);
 	coder.full = false;
 	return coder;
 }
 
-static inline void
-store_coder(WsWalzIo *io, const Coder *coder)
+static pg_attribute_always_inline void
+store_coder(WsWalzIo *io, const Coder *coder, bool decoding)
 {
 	WsWalzStream *stream = &io->code;
 
 	io->low = coder->low;
-	io->high = coder->high;
-	io->value = coder->value;
-	if (io->decoding)
+	io->range = coder->range;
+	if (decoding)
 		stream->pos = coder->pos - stream->data;
 	else
 		stream->len = coder->pos - stream->data;
 	io->failed |= coder->full;
 }
 
-/* The highest byte of the interval is settled: move it out. */
-static inline void
-shift_interval(Coder *coder, bool decoding)
+/* What has been put out was one too little in its last byte. */
+static void
+carry(uint8 *start, uint8 *pos)
 {
-	while (((coder->low ^ coder->high) >> 24) == 0)
+	while (pos > start && ++*--pos == 0)
+		;
+}
+
+/* Narrow the interval to that from offset on, of this length. */
+static pg_attribute_always_inline void
+narrow(Coder *coder, bool decoding, uint64 offset, uint64 range)
+{
+	if (decoding)
+		coder->low -= offset;
+	else
 	{
-		if (decoding)
-		{
-			/* zeros at the end were not sent */
-			coder->value <<= 8;
-			if (coder->pos < coder->end)
-				coder->value |= *coder->pos++;
-		}
-		else if (coder->pos < coder->end)
-			*coder->pos++ = coder->high >> 24;
-		else
-			coder->full = true;
-		coder->low <<= 8;
-		coder->high = coder->high << 8 | 0xFF;
+		coder->low += offset;
+		if (unlikely(coder->low < offset))
+			carry(coder->start, coder->pos);
 	}
+	coder->range = range;
 }
 
 /*
- * Code a bit that is 1 with probability p / 65536.  The bits of what could not
- * be predicted look random to the processor too, so nothing branches on them.
+ * Move the bytes of low that are settled out, and as many in, so that range is
+ * at least 2^56; a byte takes at most 2^41 of it.  How many they are varies as
+ * the data does, so nothing branches on it.
  */
-static inline bool
-code_bit(Coder *coder, bool decoding, uint32 p, bool bit)
+static pg_attribute_always_inline void
+widen(Coder *coder, bool decoding)
 {
-	uint32		middle;
-	uint32		ones;
+	int			bytes = (63 - pg_leftmost_one_pos64(coder->range)) / 8;
+	uint64		next;
+
+	if (likely(coder->end - coder->pos >= (int) sizeof(next)))
+	{
+		if (decoding)
+		{
+			memcpy(&next, coder->pos, sizeof(next));
+			next = pg_ntoh64(next);
+		}
+		else
+		{
+			next = pg_hton64(coder->low);
+			memcpy(coder->pos, &next, sizeof(next));
+			next = 0;
+		}
+		coder->pos += bytes;
+	}
+	else
+	{
+		next = 0;
+		for (int i = 0; i < bytes; i++)
+		{
+			/* zeros at the end are not sent */
+			if (coder->pos == coder->end)
+				coder->full = !decoding;
+			else if (decoding)
+				next |= (uint64) *coder->pos++ << (56 - 8 * i);
+			else
+				*coder->pos++ = (uint8) (coder->low >> (56 - 8 * i));
+		}
+	}
+	/* shifts by 64 are not defined */
+	coder->low = coder->low << (8 * bytes) | next >> 8 >> (56 - 8 * bytes);
+	coder->range <<= 8 * bytes;
+}
+
+/* Code a flag that is set with probability p / 65536. */
+static pg_attribute_always_inline bool
+code_flag(Coder *coder, bool decoding, uint32 p, bool flag)
+{
+	uint64		bound;
 
 	/* neither can be impossible */
 	p = (int) p + (HALF - (int) p) / 1024;
-	middle = coder->low +
-		(uint32) (((uint64) (coder->high - coder->low) * p) >> 16);
+	bound = (coder->range >> 16) * p;
 	if (decoding)
-		bit = coder->value <= middle;
-	ones = 0 - (uint32) bit;
-	coder->high = (middle & ones) | (coder->high & ~ones);
-	coder->low = (coder->low & ones) | ((middle + 1) & ~ones);
-	shift_interval(coder, decoding);
-	return bit;
+		flag = coder->low < bound;
+	if (flag)
+		narrow(coder, decoding, 0, bound);
+	else
+		narrow(coder, decoding, bound, coder->range - bound);
+	return flag;
 }
 
-/* Move an estimate towards what was seen. */
-static inline void
-learn_bit(uint16 *p, bool bit, int rate)
+/* The probability that the half is less than i; no half is impossible. */
+static inline uint16
+below(const WsWalzLine *line, int i)
 {
-	uint32		ones = 0 - (uint32) bit;
-	uint32		up = (65535 - *p) >> rate;
-	uint32		down = *p >> rate;
+	uint16		fast = line->fast[i] >> 1;
+	uint16		slow = line->slow[i] >> 1;
+	uint16		sum = fast + slow;
 
-	*p += (up & ones) - (down & ~ones);
+	return (uint16) (sum >> 1) + i;
 }
 
-static inline bool
-code_tree_bit(Coder *coder, bool decoding, uint16 *p, bool bit)
-{
-	bit = code_bit(coder, decoding, ((uint32) p[0] + p[1]) >> 1, bit);
-	learn_bit(&p[0], bit, FAST);
-	learn_bit(&p[1], bit, SLOW);
-	return bit;
-}
-
+/*
+ * Which half does at, of 1 << TOTAL_LOG, stand for?  This loop and that of
+ * learn_half are such that compilers make vector instructions of them.
+ */
 static inline int
-code_nibble(Coder *coder, bool decoding, WsWalzLine *line, int value)
+find_half(const WsWalzLine *line, uint16 at)
 {
-	int			node = 1;
+	uint16		half = 0;
 
-	for (int i = 3; i >= 0; i--)
-		node = node << 1 | code_tree_bit(coder, decoding, line->bit[node - 1],
-										 (value >> i) & 1);
-	return node & 15;
+	for (uint16 i = 0; i < WZ_HALVES; i++)
+		half += (below(line, i) <= at) & (i > 0);
+	return half;
+}
+
+/* Move the estimates towards what was seen; the elements 0 stay as they are. */
+static inline void
+learn_half(uint16 *estimate, uint16 half, int rate)
+{
+	for (uint16 i = 0; i < WZ_HALVES; i++)
+	{
+		uint16		above = 0 - (i > half);
+		uint16		under = (0 - (i <= half)) & (0 - (i > 0));
+		uint16		left = WZ_CERTAIN - estimate[i];
+		uint16		up = (left >> rate) & above;
+		uint16		down = (estimate[i] >> rate) & under;
+
+		estimate[i] += up - down;
+	}
+}
+
+static pg_attribute_always_inline int
+code_half(Coder *coder, bool decoding, WsWalzLine *line, int half)
+{
+	uint64		unit = coder->range >> TOTAL_LOG;
+	uint64		offset;
+
+	if (decoding)
+		half = find_half(line, Min(coder->low / unit, (1 << TOTAL_LOG) - 1));
+	offset = half == 0 ? 0 : unit * below(line, half);
+	narrow(coder, decoding, offset,
+		   (half == WZ_HALVES - 1 ? coder->range : unit * below(line, half + 1)) -
+		   offset);
+	learn_half(line->fast, half, FAST);
+	learn_half(line->slow, half, SLOW);
+	return half;
 }
 
 static inline WsWalzLine *
@@ -177,29 +248,35 @@ find_line(WsWalzIo *io, uint32 context)
 					  (64 - WZ_LINES_LOG)];
 }
 
-static inline uint8
+static pg_attribute_always_inline uint8
 code_byte(WsWalzIo *io, bool decoding, uint32 context, uint8 value)
 {
 	WsWalzLine *line = find_line(io, context);
-	Coder		coder = load_coder(io);
-	int			high;
-	int			low;
+	uint16		last = line->fast[0];
+	uint16		hit = line->slow[0];
+	Coder		coder = load_coder(io, decoding);
 
-	if (code_bit(&coder, decoding, line->hit, value == line->last))
+	if (code_flag(&coder, decoding, hit, value == last))
 	{
-		line->hit += (65535 - line->hit) >> HIT;
-		value = line->last;
+		hit += (65535 - hit) >> HIT;
+		value = (uint8) last;
 	}
 	else
 	{
-		line->hit -= line->hit >> HIT;
-		high = code_nibble(&coder, decoding, line, value >> 4);
-		low = code_nibble(&coder, decoding,
-						  find_line(io, context ^ (uint32) (high + 1) << 27),
-						  value & 15);
-		line->last = value = high << 4 | low;
+		int			high;
+		int			low;
+
+		hit -= hit >> HIT;
+		high = code_half(&coder, decoding, line, value >> 4);
+		low = code_half(&coder, decoding,
+						find_line(io, context ^ (uint32) (high + 1) << 27),
+						value & 15);
+		value = high << 4 | low;
+		line->fast[0] = value;
 	}
-	store_coder(io, &coder);
+	line->slow[0] = hit;
+	widen(&coder, decoding);
+	store_coder(io, &coder, decoding);
 	return value;
 }
 
@@ -222,17 +299,20 @@ ws_walz_io_end(WsWalzIo *io)
 {
 	WsWalzStream *stream = &io->code;
 
-	for (int n = 0; n <= 4; n++)
+	for (int n = 0; n <= 8; n++)
 	{
-		uint32		mask = n == 4 ? 0 : PG_UINT32_MAX >> (8 * n);
-		uint64		v = ((uint64) io->low + mask) & ~(uint64) mask;
+		uint64		mask = n == 8 ? 0 : PG_UINT64_MAX >> (8 * n);
+		uint64		v = (io->low + mask) & ~mask;
 
-		if (v > io->high)
+		/* from here on modulo 2^64 */
+		if (v - io->low >= io->range)
 			continue;
+		if (v < io->low)
+			carry(stream->data, stream->data + stream->len);
 		for (int i = 0; i < n; i++)
 		{
 			if (stream->len < stream->size)
-				stream->data[stream->len++] = (uint8) (v >> (24 - 8 * i));
+				stream->data[stream->len++] = (uint8) (v >> (56 - 8 * i));
 			else
 				io->failed = true;
 		}

@@ -23,12 +23,17 @@
  * nothing left to read, sets failed, and decoding then gives zeros; the caller
  * looks at failed before it uses what it got.
  *
- * The range coder's output, big-endian base 256: the shortest number v, with
- * zeros at its end left out, such that v with any continuation lies in the
- * interval that the symbols lead to.  A byte is coded as a flag, whether it is
- * the byte that came last in its context, and if it is not, eight binary
- * decisions from the highest bit on.  A probability is the mean of two
- * estimates that follow what they see at different speeds.
+ * The range coder's output is a number between 0 and 1, big-endian base 256: the
+ * shortest one, with zeros at its end left out, such that it lies with any
+ * continuation in the interval that the symbols lead to.  A byte is coded as a
+ * flag, whether it is the byte that came last in its context, and if it is not,
+ * as two symbols of sixteen, the high half and the low half; which line the
+ * low half is coded with depends on the high half.  A probability is the mean
+ * of two estimates that follow what they see at different speeds.  All of a
+ * line is updated at once, which processors do in a few instructions; it takes
+ * a third of the time that eight binary decisions take.  (The idea is that of
+ * F. Giesen's adaptive models for LZNA, the carry in the coder is that of the
+ * range coder of LZMA.)
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -55,16 +60,20 @@ typedef struct WsWalzStream
 } WsWalzStream;
 
 /*
- * Probabilities that belong together: those of four bits of a byte, as a tree
- * with its root at 1.  A cache line.
+ * Probabilities that belong together: those of half a byte.  Element i, from 1
+ * on, of fast and slow is an estimate of the probability that the half is less
+ * than i, of WZ_CERTAIN; elements do not fall from one to the next.  A line is a
+ * cache line: what has no place of its own stands in the elements 0, and means
+ * something in the first line of a context only.
  */
+#define WZ_HALVES			16
+#define WZ_CERTAIN			65504
+
 typedef struct WsWalzLine
 {
-	uint16		bit[15][2];		/* that the bit is 1; fast and slow */
-	uint8		last;			/* in the first line of a context: the byte
-								 * that came last ... */
-	uint8		spare;
-	uint16		hit;			/* ... and the probability that it comes again */
+	uint16		fast[WZ_HALVES];	/* 0: the byte that came last ... */
+	uint16		slow[WZ_HALVES];	/* 0: ... and the probability, of 65536,
+									 * that it comes again */
 } WsWalzLine;
 
 /*
@@ -86,12 +95,11 @@ typedef struct WsWalzIo
 	WsWalzStream literal;
 	WsWalzStream raw;
 
-	/* range coder; the interval is low to high, both inclusive */
-	uint32		low;
-	uint32		high;
-	uint32		value;			/* decoding: the number, shifted as low is */
+	/* range coder; the interval is low to low + range, exclusive */
+	uint64		low;			/* decoding: the number, less low */
+	uint64		range;
 	bool		lines_used;
-	WsWalzLine *lines;
+	WsWalzLine *lines;			/* on a boundary of cache lines */
 } WsWalzIo;
 
 /*
