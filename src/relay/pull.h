@@ -54,6 +54,8 @@ typedef struct WsPull
 	bool		restart_allowed;
 
 	int			attempts;		/* to go on that have failed, in a row */
+	bool		earlier_is_gone;	/* the upstream has no more WAL from
+									 * before the stored end than it must */
 
 	/*
 	 * The connection, NULL without one; all it needs is in the context, which
@@ -76,6 +78,9 @@ typedef struct WsPullStart
 	TimeLineID	tli;
 	XLogRecPtr	begin_lsn;		/* a segment's start */
 	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
+	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
+								 * start, later than begin_lsn if that is
+								 * only for comparing */
 	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
 	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
 								 * Invalid if it is on it */
@@ -147,7 +152,12 @@ extern WsPullEnd ws_pull_differ(TimeLineID tli, XLogRecPtr lsn);
  * asked for?
  */
 extern bool ws_pull_says_removed(const char *message);
-extern WsPullEnd ws_pull_be_in_gap(const WsPull *pull, const WsPullStart *start);
+
+/*
+ * It says so at the start of the stream.  Where that was only for comparing,
+ * the next connection begins later.
+ */
+extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
 
 /*----------------------------------------------------------------
  * pull_reply.c

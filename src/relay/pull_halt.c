@@ -50,9 +50,16 @@ ws_pull_says_removed(const char *message)
 }
 
 WsPullEnd
-ws_pull_be_in_gap(const WsPull *pull, const WsPullStart *start)
+ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 {
 	char	   *reason;
+
+	/* it is not missing if it was only to be compared */
+	if (start->begin_lsn < start->tell_lsn)
+	{
+		pull->earlier_is_gone = true;
+		return WS_PULL_CHANGED;
+	}
 
 	reason = psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, and the upstream %s %X/%X",
 					  LSN_FORMAT_ARGS(start->begin_lsn), start->tli,

@@ -168,7 +168,7 @@ begin_range(WsPull *pull, const WsHistory *history, WsPullStart *start)
 			break;
 	}
 	start->begin_lsn = segment_start(pull, lsn);
-	start->stored_lsn = start->begin_lsn;
+	start->stored_lsn = start->tell_lsn = start->begin_lsn;
 	start->publish_lsn = start->begin_lsn;
 	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
 }
@@ -293,6 +293,22 @@ find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *
 	return end;
 }
 
+/*
+ * Where all that is stored ends with a segment, as after pg_switch_wal(), begin
+ * one segment earlier: an upstream that has gone another way would otherwise
+ * be noticed by nobody, since nothing of it would be compared.
+ */
+static void
+begin_earlier(WsPull *pull, WsPullStart *start)
+{
+	XLogSegNo	segno = start->begin_lsn / pull->segment_size;
+
+	if (start->stored_lsn == start->begin_lsn && start->tli == pull->tli &&
+		!pull->earlier_is_gone && segno > 1 &&
+		ws_store_has_segment(&pull->store, start->tli, segno - 1))
+		start->begin_lsn -= pull->segment_size;
+}
+
 /* Go on behind what is stored. */
 static WsPullEnd
 resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
@@ -325,6 +341,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 		ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
 	}
 
+	start->tell_lsn = start->begin_lsn;
 	if (start->tli == pull->upstream_tli && pull->upstream_lsn < start->begin_lsn)
 		return be_behind(psprintf("the upstream is at %X/%X on timeline %u, before the segment in which the stored WAL ends at %X/%X",
 								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
@@ -336,6 +353,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 						pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn),
 						LSN_FORMAT_ARGS(start->begin_lsn)),
 				 errdetail("What is missing is received if the upstream happens to have it still.")));
+	begin_earlier(pull, start);
 	return WS_PULL_NEXT;
 }
 

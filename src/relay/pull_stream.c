@@ -77,16 +77,18 @@ static Stream stream;
 static Stream *current = NULL;
 
 /*
- * Nothing of this stream has come yet: nothing is told.  An upstream that is no
- * primary may have nothing to send, and when it stops would wait until it hears
- * that nothing is missing; so where a stored range goes on, it is told.  A
- * primary always sends its shutdown checkpoint, and commits may wait there
- * that are not in our WAL, if it has gone another way.
+ * Nothing of this stream has come yet, or only what is compared in excess, and
+ * to that the upstream's slot is not to go back: nothing is told.  An upstream
+ * that is no primary may have nothing to send, and when it stops would wait
+ * until it hears that nothing is missing; so where a stored range goes on, it
+ * is told.  A primary always sends its shutdown checkpoint, and commits may
+ * wait there that are not in our WAL, if it has gone another way.
  */
 static bool
 has_position(const Stream *s)
 {
-	return s->resumes || s->received_lsn > s->start.begin_lsn;
+	return s->resumes || (s->received_lsn > s->start.begin_lsn &&
+						  s->received_lsn >= s->start.tell_lsn);
 }
 
 static XLogRecPtr
@@ -398,6 +400,7 @@ take_batch(Stream *s, char *message, int *len, pgsocket *fd)
 
 	s->heard_time = GetCurrentTimestamp();
 	s->pinged = false;
+	s->pull->earlier_is_gone = false;
 	while (*len > 0)
 	{
 		WsPullEnd	end = take_message(s, message, *len);
@@ -583,7 +586,8 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	s->start = *start;
 	s->context = AllocSetContextCreate(pull->context, "walstream relay stream",
 									   ALLOCSET_DEFAULT_SIZES);
-	s->resumes = pull->has_wal && pull->upstream_is_standby;
+	s->resumes = pull->has_wal && pull->upstream_is_standby &&
+		start->tell_lsn == start->begin_lsn;
 	s->received_lsn = start->begin_lsn;
 	s->flushed_lsn = start->stored_lsn;
 	s->target_lsn = pull->upstream_lsn;

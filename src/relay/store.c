@@ -286,3 +286,17 @@ ws_store_list(const WsStore *store, WsSegment **segments)
 	*segments = list;
 	return kept;
 }
+
+bool
+ws_store_has_segment(const WsStore *store, TimeLineID tli, XLogSegNo segno)
+{
+	char		path[MAXPGPATH];
+
+	for (int form = WS_SEGMENT_RAW; form <= WS_SEGMENT_LZ4; form++)
+	{
+		ws_segment_path(store, tli, segno, (WsSegmentForm) form, path);
+		if (ws_file_exists(path))
+			return true;
+	}
+	return false;
+}

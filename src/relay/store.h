@@ -106,6 +106,10 @@ extern void ws_store_create(const char *path, const WsStoreIdentity *identity,
  */
 extern int	ws_store_list(const WsStore *store, WsSegment **segments);
 
+/* Is there a closed segment, in any form? */
+extern bool ws_store_has_segment(const WsStore *store, TimeLineID tli,
+								 XLogSegNo segno);
+
 /* A segment's file name, without directory; buf has MAXFNAMELEN + 8 bytes. */
 extern void ws_segment_file_name(const WsStore *store, TimeLineID tli,
 								 XLogSegNo segno, WsSegmentForm form, char *buf);

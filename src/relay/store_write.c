@@ -136,20 +136,6 @@ compare_bytes(WsStoreWriter *writer, XLogRecPtr lsn, const char *data, size_t le
 	return true;
 }
 
-static bool
-is_closed(const WsStoreWriter *writer, XLogSegNo segno)
-{
-	char		path[MAXPGPATH];
-
-	for (int form = WS_SEGMENT_RAW; form <= WS_SEGMENT_LZ4; form++)
-	{
-		ws_segment_path(&writer->store, writer->tli, segno, (WsSegmentForm) form, path);
-		if (ws_file_exists(path))
-			return true;
-	}
-	return false;
-}
-
 /*
  * Have the file of the next position's segment open, or find that the segment
  * is closed: then stored_lsn moves to its end.
@@ -169,7 +155,7 @@ open_segment(WsStoreWriter *writer)
 	}
 
 	/* so it is if what was recovered ends within a closed one */
-	if (is_closed(writer, segno))
+	if (ws_store_has_segment(&writer->store, writer->tli, segno))
 	{
 		writer->stored_lsn = (segno + 1) * segment_size;
 		return WS_WRITE_OK;
