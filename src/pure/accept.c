@@ -30,9 +30,9 @@ ws_accept_format(const WsCompression *compression, char *buf)
 		const WsCodec *codec = ws_codec_by_id(compression->specs[i].id);
 
 		if (codec == NULL ||
-			len + 1 + strlen(codec->name) >= WS_ACCEPT_MAX_SIZE)
+			len + 1 + strlen(codec->word) >= WS_ACCEPT_MAX_SIZE)
 			continue;
-		len += sprintf(buf + len, " %s", codec->name);
+		len += sprintf(buf + len, " %s", codec->word);
 	}
 }
 
@@ -108,7 +108,7 @@ ws_accept_parse(const char *value)
 	/* no codec is taken twice, so there is room for all there are */
 	while (next_word(&pos, &word, &len))
 	{
-		const WsCodec *codec = ws_codec_by_name(word, len);
+		const WsCodec *codec = ws_codec_by_word(word, len);
 
 		if (is_own(word, len))
 			accept.own = true;

@@ -5,8 +5,8 @@
  *
  * The receiver puts walstream.accept into the connection's options.  Its
  * value is the highest protocol version that the receiver speaks and words
- * separated by white space, for now names of codecs in the order in which
- * the receiver prefers them:
+ * separated by white space, for now words for codecs (WsCodec.word) in the
+ * order in which the receiver prefers them:
  *
  *		1 zstd lz4
  *

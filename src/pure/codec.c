@@ -28,13 +28,29 @@ ws_codec_by_id(int id)
 	return NULL;
 }
 
+static bool
+equals(const char *name, const char *word, size_t word_len)
+{
+	return strlen(name) == word_len && memcmp(name, word, word_len) == 0;
+}
+
 const WsCodec *
 ws_codec_by_name(const char *name, size_t name_len)
 {
 	for (size_t i = 0; i < lengthof(codecs); i++)
 	{
-		if (strlen(codecs[i]->name) == name_len &&
-			memcmp(codecs[i]->name, name, name_len) == 0)
+		if (equals(codecs[i]->name, name, name_len))
+			return codecs[i];
+	}
+	return NULL;
+}
+
+const WsCodec *
+ws_codec_by_word(const char *word, size_t word_len)
+{
+	for (size_t i = 0; i < lengthof(codecs); i++)
+	{
+		if (equals(codecs[i]->word, word, word_len))
 			return codecs[i];
 	}
 	return NULL;

@@ -53,7 +53,10 @@ typedef struct WsCodecParams
 
 typedef struct WsCodec
 {
-	const char *name;			/* in settings, negotiation and SQL */
+	const char *name;			/* in settings, hints and SQL */
+	const char *word;			/* in negotiation; with another format it is
+								 * another word, so that peers of two
+								 * versions never decode each other's */
 	WsCodecId	id;
 	bool		logical;		/* can code logical streams */
 
@@ -101,9 +104,10 @@ extern const WsCodec ws_codec_zstd;
 extern const WsCodec ws_codec_lz4;
 extern const WsCodec ws_codec_walz;
 
-/* By number or by name; NULL if there is none. */
+/* By number, by name or by word; NULL if there is none. */
 extern const WsCodec *ws_codec_by_id(int id);
 extern const WsCodec *ws_codec_by_name(const char *name, size_t name_len);
+extern const WsCodec *ws_codec_by_word(const char *word, size_t word_len);
 
 /* The zstd window, log2(bytes), that encoding at a level uses. */
 extern int	ws_codec_zstd_window_log(int level);

@@ -283,9 +283,9 @@ lz4_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 	/* nothing encodes to nothing; the library would wait for more */
 	if (src_len == 0 || dst_len == 0)
-		return src_len == dst_len ? WS_OK : WS_E_LENGTH;
-
-	status = decode_blocks(decoder, src, src_len, dst, dst_len);
+		status = src_len == dst_len ? WS_OK : WS_E_LENGTH;
+	else
+		status = decode_blocks(decoder, src, src_len, dst, dst_len);
 
 	/* the library's session that has failed must not be used again */
 	if (status != WS_OK)
@@ -295,6 +295,7 @@ lz4_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 const WsCodec ws_codec_lz4 = {
 	.name = "lz4",
+	.word = "lz4",
 	.id = WS_CODEC_LZ4,
 	.logical = true,
 	.encoder_new = lz4_encoder_new,

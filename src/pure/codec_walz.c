@@ -305,10 +305,13 @@ walz_decode(void *decoder, XLogRecPtr start_lsn,
 	WsStatus	status;
 
 	if (src_len == 0 || dst_len == 0)
-		return src_len == dst_len ? WS_OK : WS_E_LENGTH;
-	if (walz->known)
-		go_to(walz, start_lsn);
-	status = ws_walz_decode(walz, src, src_len, dst, dst_len);
+		status = src_len == dst_len ? WS_OK : WS_E_LENGTH;
+	else
+	{
+		if (walz->known)
+			go_to(walz, start_lsn);
+		status = ws_walz_decode(walz, src, src_len, dst, dst_len);
+	}
 	if (status != WS_OK)
 		(void) walz_decoder_restart(walz);
 	return status;
@@ -316,6 +319,7 @@ walz_decode(void *decoder, XLogRecPtr start_lsn,
 
 const WsCodec ws_codec_walz = {
 	.name = "walz",
+	.word = "walz1",
 	.id = WS_CODEC_WALZ,
 	.logical = false,
 	.encoder_new = walz_encoder_new,

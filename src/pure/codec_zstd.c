@@ -277,9 +277,9 @@ zstd_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 	/* nothing encodes to nothing; the library would wait for more */
 	if (src_len == 0 || dst_len == 0)
-		return src_len == dst_len ? WS_OK : WS_E_LENGTH;
-
-	status = decode_blocks(decoder, src, src_len, dst, dst_len);
+		status = src_len == dst_len ? WS_OK : WS_E_LENGTH;
+	else
+		status = decode_blocks(decoder, src, src_len, dst, dst_len);
 
 	/* the library's session that has failed must not be used again */
 	if (status != WS_OK)
@@ -289,6 +289,7 @@ zstd_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 const WsCodec ws_codec_zstd = {
 	.name = "zstd",
+	.word = "zstd",
 	.id = WS_CODEC_ZSTD,
 	.logical = true,
 	.encoder_new = zstd_encoder_new,

@@ -153,7 +153,8 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 	/* Of logical streams the WAL is never seen, and may be laid out anyhow. */
 	if (!hello.stream.logical &&
 		(hello.stream.wal_block_size != decoder->stream.wal_block_size ||
-		 hello.stream.wal_segment_size != decoder->stream.wal_segment_size))
+		 hello.stream.wal_segment_size != decoder->stream.wal_segment_size ||
+		 hello.stream.wal_page_magic != decoder->stream.wal_page_magic))
 		return WS_E_UNEXPECTED;
 
 	decoder->peer = WS_PEER_WALSTREAM;

@@ -178,7 +178,7 @@ sub run_sender
 	my @pairs = Stats::alternate(
 		$bench->{pairs},
 		sub { $measure->('stock') },
-		sub { $measure->('walstream', '1 walz') });
+		sub { $measure->('walstream', '1 walz1') });
 	$results->add_pairs("walz.cpu.$name", 'of stock', \@pairs, 'cpu_s_per_gb');
 	$results->add_pairs('walz.memory.sender', 'MB above stock', \@pairs,
 		'private_mb', sub { $_[1] - $_[0] });

@@ -128,7 +128,7 @@ test_format(void)
 	for (int i = 0; i < WS_MAX_CODECS; i++)
 		many.specs[i].id = (WsCodecId) (i + 1);
 	ws_accept_format(&many, buf);
-	is_str(buf, "1 zstd lz4 walz", "numbers without a codec are left out");
+	is_str(buf, "1 zstd lz4 walz1", "numbers without a codec are left out");
 	for (int i = 0; i < WS_MAX_CODECS; i++)
 		many.specs[i].id = WS_CODEC_ZSTD;
 	ws_accept_format(&many, buf);
@@ -164,13 +164,13 @@ test_choose(void)
 			WS_CODEC_NONE, 0, "with nothing in common");
 	chooses("1", &zstd_only, false, WS_REASON_NO_COMMON_CODEC,
 			WS_CODEC_NONE, 0, "with no codec asked for");
-	chooses("1 walz", &zstd_only, false, WS_REASON_NO_COMMON_CODEC,
+	chooses("1 walz1", &zstd_only, false, WS_REASON_NO_COMMON_CODEC,
 			WS_CODEC_NONE, 0, "with only an unknown one asked for");
 	chooses("1 zstd lz4", &off, false, WS_REASON_OFF, WS_CODEC_NONE, 0,
 			"with the sender off");
 	chooses("", &lz4_zstd, false, WS_REASON_NO_COMMON_CODEC, WS_CODEC_NONE, 0,
 			"with nothing said");
-	chooses("2 walz zstd", &zstd_only, false, WS_REASON_NONE, WS_CODEC_ZSTD, 3,
+	chooses("2 walz1 zstd", &zstd_only, false, WS_REASON_NONE, WS_CODEC_ZSTD, 3,
 			"for a later version");
 }
 
