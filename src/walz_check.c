@@ -14,6 +14,7 @@
  */
 #include "compat.h"
 
+#include "access/heapam_xlog.h"
 #include "access/rmgr.h"
 #include "access/xact.h"
 #include "access/xlog_internal.h"
@@ -90,12 +91,23 @@ CHECK(WZ_XACT_OPMASK, XLOG_XACT_OPMASK);
 CHECK(WZ_XACT_COMMIT, XLOG_XACT_COMMIT);
 CHECK(offsetof(xl_xact_commit, xact_time), 0);
 
-/* data pages; line pointers are bit fields, see walz_page.c */
+/* data pages; line pointers are bit fields, of which only this can be said */
 CHECK(WZ_DATA_LOWER, offsetof(PageHeaderData, pd_lower));
 CHECK(WZ_DATA_UPPER, offsetof(PageHeaderData, pd_upper));
 CHECK(WZ_DATA_SPECIAL, offsetof(PageHeaderData, pd_special));
-CHECK(WZ_DATA_SPECIAL + 2, offsetof(PageHeaderData, pd_pagesize_version));
+CHECK(WZ_DATA_SIZE, offsetof(PageHeaderData, pd_pagesize_version));
 CHECK(WZ_DATA_HEADER, SizeOfPageHeaderData);
 CHECK(WZ_LINE_SIZE, sizeof(ItemIdData));
+CHECK(WZ_LINE_NORMAL, LP_NORMAL);
+CHECK(WZ_LINE_DEAD, LP_DEAD);
+
+/* rows of a bulk load */
+CHECK(WZ_ROW_LENGTH_SIZE, sizeof(((xl_multi_insert_tuple *) 0)->datalen));
+CHECK(offsetof(xl_multi_insert_tuple, datalen), 0);
+CHECK(offsetof(xl_multi_insert_tuple, t_infomask2), 2);
+CHECK(offsetof(xl_multi_insert_tuple, t_infomask), 4);
+CHECK(offsetof(xl_multi_insert_tuple, t_hoff), 6);
+CHECK(WZ_ROW_HEADER, SizeOfMultiInsertTuple);
+CHECK(WZ_ROW_ALIGN, SHORTALIGN(1));
 
 #endif

@@ -45,6 +45,7 @@ my %bars = (
 	'fan.relay_32.growth' => [ '<=', 1.1 ],
 	# against zstd at level 1 in the same run
 	'walz.single.commit.ratio' => [ '>=', 8.3 ],
+	'walz.single.commit.encode.speed' => [ '>=', 1 ],
 	'walz.single.commit.decode.mb_per_s' => [ '>=', 50 ],
 	'walz.single.8192.ratio' => [ '>=', 7.5 ],
 	'walz.tpcb_fpi.times' => [ '>=', 2 ],

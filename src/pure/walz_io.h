@@ -31,7 +31,7 @@
  * low half is coded with depends on the high half.  A probability is the mean
  * of two estimates that follow what they see at different speeds.  All of a
  * line is updated at once, which processors do in a few instructions; it takes
- * a third of the time that eight binary decisions take.  (The idea is that of
+ * half the time that eight binary decisions take.  (The idea is that of
  * F. Giesen's adaptive models for LZNA, the carry in the coder is that of the
  * range coder of LZMA.)
  *

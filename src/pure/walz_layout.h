@@ -122,8 +122,29 @@
 #define WZ_DATA_LOWER			12
 #define WZ_DATA_UPPER			14
 #define WZ_DATA_SPECIAL			16
+#define WZ_DATA_SIZE			18
+#define WZ_DATA_SIZE_MASK		0xFF00
 #define WZ_DATA_HEADER			24
 #define WZ_LINE_SIZE			4
+#define WZ_LINE_OFFSET(l)		((l) & 0x7FFF)
+#define WZ_LINE_FLAGS(l)		((l) >> 15 & 3)
+#define WZ_LINE_LENGTH(l)		((l) >> 17)
+#define WZ_LINE_NORMAL			1
+#define WZ_LINE_DEAD			3
+
+/*
+ * Rows of a bulk load (xl_multi_insert_tuple), each at a multiple of two bytes
+ *
+ *		offset	size	field
+ *		0		2		length of the row's data
+ *		2		2		infomask2
+ *		4		2		infomask
+ *		6		1		hoff
+ *		7				the row's data
+ */
+#define WZ_ROW_LENGTH_SIZE		2
+#define WZ_ROW_HEADER			7
+#define WZ_ROW_ALIGN			2
 
 /* Unaligned access. */
 static inline uint16

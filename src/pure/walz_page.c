@@ -19,13 +19,6 @@
 #define MAX_LINES			WZ_MAX_ITEMS
 #define MAX_PAGE_SIZE		32768
 
-/* line pointers: offset 15 bits, flags 2, length 15 */
-#define LINE_OFFSET(l)		((l) & 0x7FFF)
-#define LINE_FLAGS(l)		((l) >> 15 & 3)
-#define LINE_LENGTH(l)		((l) >> 17)
-#define LINE_NORMAL			1
-#define LINE_DEAD			3
-
 /* in every item of a heap, so columns go at least this far */
 #define MIN_COLUMNS			24
 
@@ -54,7 +47,7 @@ read_layout(const uint8 *header, bool has_hole, Layout *layout)
 	int			lower = wz_get16(header + WZ_DATA_LOWER);
 	int			upper = wz_get16(header + WZ_DATA_UPPER);
 	int			special = wz_get16(header + WZ_DATA_SPECIAL);
-	int			size = wz_get16(header + WZ_DATA_SPECIAL + 2) & 0xFF00;
+	int			size = wz_get16(header + WZ_DATA_SIZE) & WZ_DATA_SIZE_MASK;
 
 	if (lower < WZ_DATA_HEADER || upper < lower || special < upper ||
 		size < special || size > MAX_PAGE_SIZE || has_hole != (upper > lower) ||
@@ -83,12 +76,12 @@ find_items(const uint8 *image, const Layout *layout, Items *items)
 	for (int i = 0; i < layout->nlines; i++)
 	{
 		uint32		line = wz_get32(image + WZ_DATA_HEADER + WZ_LINE_SIZE * i);
-		int			start = LINE_OFFSET(line);
-		int			len = LINE_LENGTH(line);
+		int			start = WZ_LINE_OFFSET(line);
+		int			len = WZ_LINE_LENGTH(line);
 		int			padded = (int) WZ_ALIGN_UP(len);
 		int			unit;
 
-		if ((LINE_FLAGS(line) != LINE_NORMAL && LINE_FLAGS(line) != LINE_DEAD) ||
+		if ((WZ_LINE_FLAGS(line) != WZ_LINE_NORMAL && WZ_LINE_FLAGS(line) != WZ_LINE_DEAD) ||
 			len == 0 || start % WZ_ALIGN != 0 ||
 			start < layout->upper + layout->hole ||
 			start + padded > layout->special + layout->hole)
@@ -133,9 +126,9 @@ code_lines(bool decoding, uint8 *image, const Layout *layout, uint8 *columns)
 		{
 			uint32		line = wz_get32(p);
 
-			start = LINE_OFFSET(line);
-			flags = LINE_FLAGS(line);
-			len = LINE_LENGTH(line);
+			start = WZ_LINE_OFFSET(line);
+			flags = WZ_LINE_FLAGS(line);
+			len = WZ_LINE_LENGTH(line);
 			v = ((start - (last_start - (uint32) WZ_ALIGN_UP(len))) & 0x7FFF) << 2 |
 				flags | ((len - last_len) & 0x7FFF) << 17;
 			for (int c = 0; c < 4; c++)

@@ -12,9 +12,6 @@
 #include "walz_columns.h"
 #include "walz_tuples.h"
 
-#define LENGTH_SIZE			2
-#define HEADER_SIZE			7
-
 /* infomask2, infomask, hoff, and the first byte of the row's data */
 #define MIN_COLUMNS			6
 
@@ -28,13 +25,13 @@
 static int
 add_row(WsWalzItems *items, int offset, int row_len, int len)
 {
-	int			end = offset + HEADER_SIZE + row_len;
+	int			end = offset + WZ_ROW_HEADER + row_len;
 
 	if (items->n == WZ_MAX_ITEMS || end > len)
 		return -1;
-	ws_walz_items_add(items, offset + LENGTH_SIZE,
-					  HEADER_SIZE - LENGTH_SIZE + row_len);
-	return end < len ? end + end % 2 : end;
+	ws_walz_items_add(items, offset + WZ_ROW_LENGTH_SIZE,
+					  WZ_ROW_HEADER - WZ_ROW_LENGTH_SIZE + row_len);
+	return end < len ? end + end % WZ_ROW_ALIGN : end;
 }
 
 /* Find the rows in data by their lengths; false if these are no rows. */
@@ -46,7 +43,7 @@ find_rows(const uint8 *data, int len, WsWalzItems *items)
 	ws_walz_items_clear(items);
 	while (offset < len)
 	{
-		if (len - offset < HEADER_SIZE)
+		if (len - offset < WZ_ROW_HEADER)
 			return false;
 		offset = add_row(items, offset, wz_get16(data + offset), len);
 		if (offset < 0)
@@ -85,7 +82,7 @@ read_lengths(uint8 *data, int len, const uint8 *stream, int n,
 		uint16		row_len = stream[i] | stream[n + i] << 8;
 		int			start = offset;
 
-		if (len - start < HEADER_SIZE)
+		if (len - start < WZ_ROW_HEADER)
 			return false;
 		offset = add_row(items, start, row_len, len);
 		if (offset < 0)
@@ -109,7 +106,7 @@ ws_walz_tuples_code(WsWalzIo *io, uint32 context, uint8 *data, int len)
 		n = items.n;
 	}
 	n = ws_walz_number(io, context, n);
-	if (n > WZ_MAX_ITEMS || HEADER_SIZE * (int) n > len ||
+	if (n > WZ_MAX_ITEMS || WZ_ROW_HEADER * (int) n > len ||
 		(stream = ws_walz_raw_reserve(io, len + 1)) == NULL)
 	{
 		io->failed = true;
@@ -121,7 +118,7 @@ ws_walz_tuples_code(WsWalzIo *io, uint32 context, uint8 *data, int len)
 		*stream = ws_walz_columns_choose(data, &items, MIN_COLUMNS);
 		for (int i = 0; i < items.n; i++)
 		{
-			uint16		row_len = wz_get16(data + items.item[i].offset - LENGTH_SIZE);
+			uint16		row_len = wz_get16(data + items.item[i].offset - WZ_ROW_LENGTH_SIZE);
 
 			stream[1 + i] = (uint8) row_len;
 			stream[1 + n + i] = row_len >> 8;
@@ -133,7 +130,7 @@ ws_walz_tuples_code(WsWalzIo *io, uint32 context, uint8 *data, int len)
 		return;
 	}
 	columns = *stream;
-	stream += 1 + LENGTH_SIZE * n;
+	stream += 1 + WZ_ROW_LENGTH_SIZE * n;
 	stream = ws_walz_columns_code(io->decoding, data, &items, columns, stream);
 	for (int i = 0; i < items.n; i++)
 	{

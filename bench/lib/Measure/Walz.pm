@@ -17,19 +17,29 @@ use Stats;
 # What servers and clients ask for where walz shall be used.
 use constant CODECS => 'walz zstd lz4';
 
-# At most so many segments, an eighth of a GB: it is all the same.
+# At most so many segments, an eighth of a GB, of a workload that does the same
+# all the time; "mixed" begins with a load and only later is what it is called.
 use constant MOST_SEGMENTS => 8;
+sub most_segments { return $_[0] eq 'mixed' ? 32 : MOST_SEGMENTS; }
 
 # How often codecs take turns.
 sub rounds { return $_[0]->{quick} ? 5 : $_[0]->{pairs}; }
+
+# Segments of a corpus that are measured.
+sub files
+{
+	my ($corpus) = @_;
+	my @files = $corpus->files;
+	my $most = most_segments($corpus->{name});
+	splice @files, $most if @files > $most;
+	return @files;
+}
 
 # A corpus in messages of 128 kB.
 sub run
 {
 	my ($bench, $corpus) = @_;
-	my @files = $corpus->files;
-	splice @files, MOST_SEGMENTS if @files > MOST_SEGMENTS;
-	my $outcome = encode($bench, \@files, rounds => rounds($bench));
+	my $outcome = encode($bench, [ files($corpus) ], rounds => rounds($bench));
 
 	ratios($bench, "walz.$corpus->{name}", $outcome);
 	speeds($bench, "walz.$corpus->{name}", $outcome);
@@ -138,12 +148,10 @@ sub sizes
 sub run_sizes
 {
 	my ($bench, $corpus) = @_;
-	my @files = $corpus->files;
-	splice @files, MOST_SEGMENTS if @files > MOST_SEGMENTS;
 	for my $size (qw(small default large))
 	{
 		my $outcome = encode(
-			$bench, \@files,
+			$bench, [ files($corpus) ],
 			tool => $size eq 'default' ? 'messages' : "messages_$size",
 			rounds => 0);
 		$bench->{results}->add("walz.$corpus->{name}.$size.ratio", 'x',
