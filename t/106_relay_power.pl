@@ -16,13 +16,9 @@ use WalstreamPower;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Of a directory those syncs are needed that make the name durable of the store,
-# of a segment that is opened, of one that was compressed, whose raw form is then
-# removed, and of a slot.  Without the others nothing is lost: a segment that is
-# closed has been synced under either name; a spare one and a removed one are just
-# made or removed again; identity and history come before a segment is opened.
-my $needed_directory_sync =
-  qr{after .*(?:making store(?:,|$)|to store/SEGMENT\.(?:partial|zst)|creating store/SEGMENT\.partial|slots/NAME)};
+# Changes of names that no sync of ours is for: a spare segment is made again,
+# and the raw form of one that was compressed is removed again.
+my $unneeded = qr{to store/walstream\.spare$|^removing store/SEGMENT$};
 
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 srand($seed);
@@ -48,6 +44,9 @@ my $relay = walstream_relay(
 	start => 0,
 	conf => "fsync = on\n");
 
+# Nothing to send at first, so that a slot is promised before there is WAL.
+$one->safe_psql('postgres', 'SELECT pg_switch_wal()');
+
 sub start_recorded
 {
 	start_preloaded($relay, 'power_record', $watched, $log);
@@ -60,6 +59,14 @@ sub start_recorded
 start_recorded();
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
+command_ok(
+	[
+		'psql', '-XAtq', '-d', $relay->connstr . ' replication=true',
+		'-c', 'CREATE_REPLICATION_SLOT early PHYSICAL'
+	],
+	'a slot before there is WAL');
+add_mark($log, 'slot early');
+is(relay_row($relay)->{flushed_lsn}, undef, 'there is no WAL yet');
 $one->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
 $one->reload;
 my $standby = walstream_standby($one, 'standby',
@@ -70,6 +77,20 @@ my $standby = walstream_standby($one, 'standby',
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
 add_mark($log, 'slot standby');
 $standby->start;
+
+add_mark($log, 'dropping early');
+$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('early')");
+add_mark($log, 'dropped early');
+
+# Segments that are removed
+write_segments($one, $relay, 6);
+wait_for_replay($one, $standby);
+set_setting($relay, 'relay_keep_size', '0');
+wait_until(
+	$relay,
+	"SELECT count(*) <= 3 FROM walstream_relay_segments",
+	'segments were removed');
+set_setting($relay, 'relay_keep_size', '1GB');
 
 my $client = start_commits($one);
 load_wal($one, 8000);
@@ -109,6 +130,55 @@ note($record->count . ' records');
 my %segments;				# of the primaries
 my %right;					# versions of segments that were found right
 
+#
+# Names that the relay does not start with, or that break a promise of order.
+# Of a timeline's segments none is missing, and only the last one is open.
+#
+sub names_fault
+{
+	my ($replay, $files) = @_;
+	my %forms;					# timeline => segment number => forms
+
+	foreach my $file (keys %$files)
+	{
+		$forms{ hex($1) }{ hex($2) * 4096 + hex($3) }{ $4 // '' } = 1
+		  if $file =~ m{^store/(.{8})(.{8})(.{8})(\.partial|\.zst)?$};
+	}
+	return 'WAL without identity'
+	  if %forms && !exists $files->{'store/walstream.identity'};
+	foreach my $tli (sort keys %forms)
+	{
+		my @numbers = sort { $a <=> $b } keys %{ $forms{$tli} };
+		my $last = pop @numbers;
+
+		return "no history of timeline $tli, which has WAL"
+		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
+		foreach my $number (@numbers)
+		{
+			return sprintf('segment %X of timeline %d is not the last, but open', $number, $tli)
+			  if join(' ', keys %{ $forms{$tli}{$number} }) eq '.partial';
+			return sprintf('segment %X of timeline %d is missing', $number + 1, $tli)
+			  if !exists $forms{$tli}{ $number + 1 };
+		}
+	}
+	foreach my $tli (keys %{ $replay->{begun} })
+	{
+		return "timeline $tli was asked for before its history was durable"
+		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
+	}
+	return undef;
+}
+
+# Number of the first segment of a timeline that has not been removed.
+sub first_kept
+{
+	my ($replay, $tli) = @_;
+	my ($name) = sort grep { /^[0-9A-F]{24}/ && substr($_, 0, 8) eq sprintf('%08X', $tli) }
+	  keys %{ $replay->{top}{names}{store}{names} };
+
+	return defined $name ? hex(substr($name, 8, 8)) * 4096 + hex(substr($name, 16, 8)) : 0;
+}
+
 # Are the first bytes of a segment stored?
 sub segment_fault
 {
@@ -139,7 +209,18 @@ sub find_fault
 {
 	my ($replay, $files) = @_;
 	my %need = %{ $replay->{acked} };
+	my $names_fault = names_fault($replay, $files);
 
+	return $names_fault if defined $names_fault;
+	foreach my $mark (sort keys %{ $replay->{marks} })
+	{
+		my ($done, $slot) = $mark =~ /^(slot|dropped) (\w+)/ or next;
+		my $held = exists $files->{"store/slots/$slot"};
+
+		return "no slot $slot"
+		  if $done eq 'slot' && !$held && !$replay->{marks}{"dropping $slot"};
+		return "slot $slot is there again" if $done eq 'dropped' && $held;
+	}
 	return undef unless %need;
 
 	# what was served up to the switch point was of the first timeline
@@ -147,13 +228,13 @@ sub find_fault
 	$need{$served_tli} = $replay->{served}
 	  if $replay->{served} > ($need{$served_tli} // 0);
 
-	return 'no identity' unless defined $files->{'store/walstream.identity'};
 	foreach my $tli (sort keys %need)
 	{
+		my $first = int($replay->{begun}{$tli} / $segment_bytes);
+		my $kept = first_kept($replay, $tli);
+
 		next if $need{$tli} <= $replay->{begun}{$tli};
-		return "no history of timeline $tli"
-		  if $tli > 1 && !defined $files->{ sprintf('store/%08X.history', $tli) };
-		for (my $segno = int($replay->{begun}{$tli} / $segment_bytes);
+		for (my $segno = $kept > $first ? $kept : $first;
 			$segno * $segment_bytes < $need{$tli};
 			$segno++)
 		{
@@ -165,12 +246,6 @@ sub find_fault
 			return $fault if defined $fault;
 		}
 	}
-	foreach my $mark (sort keys %{ $replay->{marks} })
-	{
-		my ($slot) = $mark =~ /^slot (\w+)/ or next;
-		return "no slot $slot" unless grep { m{^store/slots/$slot\b} && !/\.tmp$/ } keys %$files;
-	}
-
 	# files that are written once, then renamed
 	my @incomplete = $replay->incomplete_files(
 		qr{^store/(walstream\.identity|.*\.history|.*\.zst|slots/[^.]*)$});
@@ -181,7 +256,8 @@ sub find_fault
 # Moments: after each change of names, which are the delicate ones, and some of
 # those after an acknowledgement.
 my @acks = $record->find('ack');
-my %moments = map { $_ + 1 => 1 } map { $record->find($_) } qw(create rename unlink mkdir);
+my %moments = map { $_ + 1 => 1 }
+  map { $record->find($_) } qw(create rename unlink mkdir stream mark);
 $moments{ $acks[ int(rand(@acks)) ] + 1 } = 1 foreach 1 .. 60;
 $moments{ $acks[-1] + 1 } = 1;
 $moments{ int(rand($record->count)) } = 1 foreach 1 .. 20;
@@ -191,13 +267,20 @@ my @moments = sort { $a <=> $b } keys %moments;
 sub find_fault_at_moments
 {
 	my (%options) = @_;
-	my $replay = $record->replay(leave_out => $options{leave_out});
+	my $replay = $record->replay(
+		leave_out => $options{leave_out},
+		unneeded => $unneeded);
 	my $fault;
 
 	foreach my $moment (@moments)
 	{
 		$replay->advance($moment);
 		$fault = find_fault($replay, $replay->files);
+		foreach my $try (1 .. $options{torn_names} // 0)
+		{
+			$fault //= names_fault($replay,
+				$replay->files($seed + 1000 * $try + $moment, names => 1));
+		}
 		foreach my $try (1 .. $options{torn} // 0)
 		{
 			$fault //= find_fault($replay, $replay->files($seed + 1000 * $try + $moment));
@@ -211,6 +294,7 @@ sub find_fault_at_moments
 my %kinds;
 is( find_fault_at_moments(
 		torn => 1,
+		torn_names => 8,
 		at_end => sub {
 			my ($replay) = @_;
 
@@ -224,11 +308,11 @@ is( find_fault_at_moments(
 	  . @moments . ' moments');
 note("$_: $kinds{$_}") foreach sort keys %kinds;
 
-# Each kind of sync is needed.
+# Each sync is needed.
 foreach my $kind (sort keys %kinds)
 {
-	next if $kind =~ /directory/ && $kind !~ $needed_directory_sync;
 	my $fault = find_fault_at_moments(leave_out => $kind)
+	  // find_fault_at_moments(leave_out => $kind, torn_names => 32)
 	  // find_fault_at_moments(leave_out => $kind, torn => 8);
 
 	isnt($fault, undef, "without \"$kind\" something is lost");
@@ -259,8 +343,12 @@ foreach my $try (1 .. 4)
 		"power cut $try: the relay has what it had acknowledged");
 	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't',
 		"power cut $try: all is verified");
-	is( $relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_relay_slots WHERE NOT lost'),
-		scalar(grep { /^slot/ } keys %{ $replay->{marks} }),
+	# one that was being dropped may be there or not
+	my @slots = grep { !$replay->{marks}{"dropping $_"} }
+	  map { /^slot (\w+)/ ? $1 : () } sort keys %{ $replay->{marks} };
+	is( $relay->safe_psql('postgres',
+			"SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM walstream_relay_slots WHERE NOT lost AND slot_name <> 'early'"),
+		join(' ', @slots),
 		"power cut $try: slots");
 	$relay->stop;
 }

@@ -5,7 +5,7 @@
 #	  src/test/power/power_record.c has made.
 #
 #	my $record = WalstreamPower->new($file);
-#	my $replay = $record->replay(leave_out => $kind);
+#	my $replay = $record->replay(leave_out => $kind, unneeded => $pattern);
 #	$replay->advance($n);			# to before the n-th record
 #	my $files = $replay->files;		# what is certain: path => content
 #	my $files = $replay->files($seed);	# with some of the rest
@@ -20,8 +20,9 @@
 # A kind of sync is its call and the name under which the file was made, with
 # what varies in it replaced, and "again" if the file was written to between an
 # earlier fsync and this.  (PostgreSQL's durable_rename() calls fsync before and
-# after: these are one kind.)  That of a directory is named after the changes
-# since the sync before.
+# after: these are one kind.)  That of a directory is of as many kinds as there
+# were changes since the sync before, but for those that nobody needs to be
+# durable.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -151,7 +152,8 @@ sub replay
 		served => 0,
 		marks => {},
 		connection => {},
-		leave_out => $options{leave_out} // '' },
+		leave_out => $options{leave_out} // '',
+		unneeded => $options{unneeded} },
 	  'WalstreamPower::Replay';
 }
 
@@ -377,23 +379,24 @@ sub apply_truncate
 sub is_left_out
 {
 	my ($self, $call, $path, $object) = @_;
-	my $kind;
+	my @kinds;
 
 	if ($object->{is_dir})
 	{
-		my $changes = join(', ', sort keys %{ $object->{changes} });
+		my $unneeded = $self->{unneeded};
 
-		$kind = "$call of the directory $path/ after $changes";
+		@kinds = map { "$call of the directory $path/ after $_" }
+		  grep { !defined $unneeded || $_ !~ $unneeded }
+		  keys %{ $object->{changes} };
 		$object->{changes} = {};
-		return 0 if $changes eq '';
 	}
 	else
 	{
-		$kind = "$call $object->{origin}" . ($object->{again} ? ', again' : '');
+		@kinds = ("$call $object->{origin}" . ($object->{again} ? ', again' : ''));
 		$object->{synced} = 1;
 	}
-	$self->{kinds}{$kind}++;
-	return $kind eq $self->{leave_out};
+	$self->{kinds}{$_}++ foreach @kinds;
+	return grep { $_ eq $self->{leave_out} } @kinds;
 }
 
 sub apply_fsync
@@ -511,10 +514,11 @@ sub apply_mark
 #
 # The files as they are certain to be, or with a seed as they may be.  "versions"
 # then has a word for each content that is certain, another if it changes.
+# With "names" contents are left out.
 #
 sub files
 {
-	my ($self, $seed) = @_;
+	my ($self, $seed, %options) = @_;
 	my %names;					# of directories that are not as they were synced
 	my %files;
 
@@ -543,6 +547,7 @@ sub files
 		}
 	}
 	$self->{versions} = {};
+	$self->{names_only} = $options{names};
 	$self->add_files(\%files, \%names, $self->{top}, '', defined $seed);
 	return \%files;
 }
@@ -560,6 +565,10 @@ sub add_files
 		{
 			$files->{"$prefix$name"} = undef;
 			$self->add_files($files, $names, $object, "$prefix$name/", $torn);
+		}
+		elsif ($self->{names_only})
+		{
+			$files->{"$prefix$name"} = '';
 		}
 		elsif ($torn && ($object->{grown} || @{ $object->{dirty} }))
 		{

@@ -194,6 +194,7 @@ void
 ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *store)
 {
 	char		content[WS_IDENTITY_MAX_BYTES];
+	char		slots[MAXPGPATH];
 	size_t		len;
 
 	if (!ws_identity_is_sane(identity))
@@ -204,6 +205,13 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 	if (ws_store_open(path, store))
 		elog(ERROR, "relay directory \"%s\" has an identity already", path);
 	make_directory(path);
+
+	/* the sync that makes the identity durable makes this too */
+	ws_file_path(path, WS_SLOTS_DIRECTORY, slots);
+	if (MakePGDirectory(slots) != 0 && errno != EEXIST)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not create directory \"%s\": %m", slots));
 
 	len = ws_identity_format(identity, content);
 	ws_file_replace(path, WS_IDENTITY_FILE, content, len);

@@ -178,7 +178,7 @@ extern void ws_store_set_aside(const WsStore *store);
 
 /*
  * Writer only, and only without WAL: remove all history files, for those of a
- * new range.
+ * new range.  Durable with the new range's first segment.
  */
 extern void ws_store_remove_histories(const WsStore *store);
 

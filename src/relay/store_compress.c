@@ -285,10 +285,12 @@ ws_store_compress(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 	c->path[0] = '\0';
 	size = c->size;
 
-	/* the compressed one is durable with its name: now the raw one may go */
+	/*
+	 * The compressed one is durable with its name: now the raw one may go, and
+	 * if it comes back after a power cut, it goes again.
+	 */
 	ws_file_remove(c->raw.path);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
-	ws_directory_sync(store->path);
 	return size;
 }

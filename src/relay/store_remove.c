@@ -117,11 +117,11 @@ remove_history(const WsStore *store, const char *name, const char *unused)
 	ws_file_remove(path);
 }
 
+/* Those that come back after a power cut are removed again: there is no WAL. */
 void
 ws_store_remove_histories(const WsStore *store)
 {
 	for_each_history(store, remove_history, NULL);
-	ws_directory_sync(store->path);
 }
 
 void
