@@ -3,8 +3,10 @@
 # Power cuts.  All that a relay does to its files under load, over restarts and
 # a timeline switch, is recorded.  Then its directory is rebuilt as a power cut
 # at many of the moments leaves it, with only what was synced: what the relay
-# had acknowledged, served or promised by then must be there.  The same with any
-# single kind of our syncs left out must fail, else the test proves nothing.
+# had acknowledged, served or promised by then must be there, and be such that a
+# relay starts with it.  The same with any single kind of our syncs left out
+# must fail, else the test proves nothing.  (Setting WAL aside has a test of its
+# own, t/123.)
 
 use strict;
 use warnings;
@@ -130,45 +132,6 @@ note($record->count . ' records');
 my %segments;				# of the primaries
 my %right;					# versions of segments that were found right
 
-#
-# Names that the relay does not start with, or that break a promise of order.
-# Of a timeline's segments none is missing, and only the last one is open.
-#
-sub names_fault
-{
-	my ($replay, $files) = @_;
-	my %forms;					# timeline => segment number => forms
-
-	foreach my $file (keys %$files)
-	{
-		$forms{ hex($1) }{ hex($2) * 4096 + hex($3) }{ $4 // '' } = 1
-		  if $file =~ m{^store/(.{8})(.{8})(.{8})(\.partial|\.zst)?$};
-	}
-	return 'WAL without identity'
-	  if %forms && !exists $files->{'store/walstream.identity'};
-	foreach my $tli (sort keys %forms)
-	{
-		my @numbers = sort { $a <=> $b } keys %{ $forms{$tli} };
-		my $last = pop @numbers;
-
-		return "no history of timeline $tli, which has WAL"
-		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
-		foreach my $number (@numbers)
-		{
-			return sprintf('segment %X of timeline %d is not the last, but open', $number, $tli)
-			  if join(' ', keys %{ $forms{$tli}{$number} }) eq '.partial';
-			return sprintf('segment %X of timeline %d is missing', $number + 1, $tli)
-			  if !exists $forms{$tli}{ $number + 1 };
-		}
-	}
-	foreach my $tli (keys %{ $replay->{begun} })
-	{
-		return "timeline $tli was asked for before its history was durable"
-		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
-	}
-	return undef;
-}
-
 # Number of the first segment of a timeline that has not been removed.
 sub first_kept
 {
@@ -209,9 +172,14 @@ sub find_fault
 {
 	my ($replay, $files) = @_;
 	my %need = %{ $replay->{acked} };
-	my $names_fault = names_fault($replay, $files);
+	my $names_fault = names_fault($files);
 
 	return $names_fault if defined $names_fault;
+	foreach my $tli (keys %{ $replay->{begun} })
+	{
+		return "timeline $tli was asked for before its history was durable"
+		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
+	}
 	foreach my $mark (sort keys %{ $replay->{marks} })
 	{
 		my ($done, $slot) = $mark =~ /^(slot|dropped) (\w+)/ or next;
@@ -278,8 +246,8 @@ sub find_fault_at_moments
 		$fault = find_fault($replay, $replay->files);
 		foreach my $try (1 .. $options{torn_names} // 0)
 		{
-			$fault //= names_fault($replay,
-				$replay->files($seed + 1000 * $try + $moment, names => 1));
+			$fault //=
+			  names_fault($replay->files($seed + 1000 * $try + $moment, names => 1));
 		}
 		foreach my $try (1 .. $options{torn} // 0)
 		{

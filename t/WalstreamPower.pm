@@ -36,7 +36,7 @@ use Exporter 'import';
 use Fcntl qw(F_SETLKW F_WRLCK O_APPEND O_WRONLY);
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(write_files add_mark);
+our @EXPORT = qw(write_files add_mark names_fault);
 
 my $block_bytes = 4096;
 
@@ -133,6 +133,40 @@ sub write_files
 		chmod(0600, "$dir/$path");
 	}
 	return;
+}
+
+#
+# Names that a relay does not start with; undef if it does.  Of a timeline's
+# segments none is missing, and only the last one is open.
+#
+sub names_fault
+{
+	my ($files) = @_;
+	my %forms;					# timeline => segment number => forms
+
+	foreach my $file (keys %$files)
+	{
+		$forms{ hex($1) }{ hex($2) * 4096 + hex($3) }{ $4 // '' } = 1
+		  if $file =~ m{^store/(.{8})(.{8})(.{8})(\.partial|\.zst)?$};
+	}
+	return 'WAL without identity'
+	  if %forms && !exists $files->{'store/walstream.identity'};
+	foreach my $tli (sort keys %forms)
+	{
+		my @numbers = sort { $a <=> $b } keys %{ $forms{$tli} };
+		my $last = pop @numbers;
+
+		return "no history of timeline $tli, which has WAL"
+		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
+		foreach my $number (@numbers)
+		{
+			return sprintf('segment %X of timeline %d is not the last, but open', $number, $tli)
+			  if join(' ', keys %{ $forms{$tli}{$number} }) eq '.partial';
+			return sprintf('segment %X of timeline %d is missing', $number + 1, $tli)
+			  if !exists $forms{$tli}{ $number + 1 };
+		}
+	}
+	return undef;
 }
 
 sub replay
@@ -295,6 +329,8 @@ sub apply_rename
 
 	$self->note_change($new,
 		'renaming ' . pattern_of($old) . ' to ' . pattern_of($new));
+	$self->note_change($old, 'moving ' . pattern_of($old) . ' away')
+	  if ($self->locate($old))[0] != ($self->locate($new))[0];
 	$self->change_names(
 		[ $self->locate($new), $self->look_up($old) ],
 		[ $self->locate($old), undef ]);

@@ -83,18 +83,6 @@ spare_is_ready(const WsStore *store)
 	return false;
 }
 
-/* Rename in the store's directory, which is not synced; 0 or errno. */
-static int
-rename_file(const WsStore *store, const char *from, const char *to)
-{
-	char		from_path[MAXPGPATH];
-	char		to_path[MAXPGPATH];
-
-	ws_file_path(store->path, from, from_path);
-	ws_file_path(store->path, to, to_path);
-	return rename(from_path, to_path) == 0 ? 0 : errno;
-}
-
 /*
  * Allocate under a temporary name and rename.  The name ends in ".tmp" only
  * while nobody may take the file for anything.  It is not durable yet.
@@ -111,7 +99,7 @@ allocate_as(const WsStore *store, const char *name)
 	error = ws_file_allocate(path, store->identity.segment_size);
 	if (error == 0)
 	{
-		error = rename_file(store, temporary, name);
+		error = ws_file_rename_only(store->path, temporary, name);
 		if (error != 0)
 			unlink(path);
 	}
@@ -126,7 +114,7 @@ ws_segment_allocate(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 
 	ws_segment_file_name(store, tli, segno, WS_SEGMENT_PARTIAL, name);
 	if (spare_is_ready(store))
-		error = rename_file(store, WS_SPARE_FILE, name);
+		error = ws_file_rename_only(store->path, WS_SPARE_FILE, name);
 	if (error == ENOENT)
 		error = allocate_as(store, name);
 	if (error == 0)

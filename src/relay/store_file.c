@@ -254,23 +254,37 @@ ws_directory_sync(const char *path)
 }
 
 int
-ws_file_rename(const char *directory, const char *from, const char *to)
+ws_file_rename_only(const char *directory, const char *from, const char *to)
 {
 	char		from_path[MAXPGPATH];
 	char		to_path[MAXPGPATH];
 
 	ws_file_path(directory, from, from_path);
 	ws_file_path(directory, to, to_path);
-	if (rename(from_path, to_path) != 0)
-		return errno;
+	return rename(from_path, to_path) == 0 ? 0 : errno;
+}
 
-	ws_directory_sync(directory);
-	return 0;
+int
+ws_file_rename(const char *directory, const char *from, const char *to)
+{
+	int			error = ws_file_rename_only(directory, from, to);
+
+	if (error == 0)
+		ws_directory_sync(directory);
+	return error;
 }
 
 void
 ws_file_replace(const char *directory, const char *name, const char *content,
 				size_t len)
+{
+	ws_file_replace_only(directory, name, content, len);
+	ws_directory_sync(directory);
+}
+
+void
+ws_file_replace_only(const char *directory, const char *name, const char *content,
+					 size_t len)
 {
 	char		temporary[WS_FILE_NAME_SIZE];
 	char		path[MAXPGPATH];
@@ -290,7 +304,7 @@ ws_file_replace(const char *directory, const char *name, const char *content,
 	if (CloseTransientFile(fd) != 0 && error == 0)
 		error = errno;
 	if (error == 0)
-		error = ws_file_rename(directory, temporary, name);
+		error = ws_file_rename_only(directory, temporary, name);
 	if (error != 0)
 	{
 		unlink(path);

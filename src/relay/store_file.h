@@ -84,8 +84,16 @@ extern void ws_directory_sync(const char *path);
  */
 extern int	ws_file_rename(const char *directory, const char *from, const char *to);
 
+/* The same for callers that see to the directory, or need not. */
+extern int	ws_file_rename_only(const char *directory, const char *from,
+								const char *to);
+
 /* Write a small file durably, in place of what is there under the name. */
 extern void ws_file_replace(const char *directory, const char *name,
+							const char *content, size_t len);
+
+/* The same for callers that see to the directory. */
+extern void ws_file_replace_only(const char *directory, const char *name,
 							const char *content, size_t len);
 
 /* Has the device no room (or the user no quota)? */

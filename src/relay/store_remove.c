@@ -104,7 +104,9 @@ copy_history(const WsStore *store, const char *name, const char *directory)
 	content = ws_file_read_all(path, WS_HISTORY_MAX_BYTES, &len);
 	if (content == NULL)
 		return;
-	ws_file_replace(directory, name, content, len);
+
+	/* durable with the first segment that is moved there */
+	ws_file_replace_only(directory, name, content, len);
 	pfree(content);
 }
 
