@@ -64,6 +64,16 @@ wait_until(
 standby_matches($primary, $stock, 'stock standby');
 standby_matches($primary, $ours, 'standby with walstream');
 
+# A reload changes the codec in mid-stream, at the next segment.
+my $sender = sender_row($relay, 'ours')->{pid};
+set_compression($relay, 'lz4');
+write_segments($primary, $relay, 2);
+wait_until(
+	$relay,
+	"SELECT codec = 'lz4' FROM walstream_senders WHERE pid = $sender",
+	'a reload changes the codec');
+standby_matches($primary, $ours, 'with another codec');
+
 # What is stored is the primary's.
 wait_for_relay($primary, $relay);
 wait_until(

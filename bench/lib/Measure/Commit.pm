@@ -41,7 +41,7 @@ sub compare
 	{
 		my $id = "$name.clients_$clients";
 		my @pairs = Stats::alternate(
-			$bench->{many_pairs},
+			$bench->{commit_pairs},
 			map {
 				my $primary = $servers{$_}[0];
 				sub { throughput($bench, $primary, $clients) }

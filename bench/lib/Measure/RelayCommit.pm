@@ -23,7 +23,7 @@ sub run
 	for my $clients (1, 8)
 	{
 		# The bar is for the same protocol on the wire.
-		compare($bench, "relay.commit.clients_$clients", $bench->{many_pairs},
+		compare($bench, "relay.commit.clients_$clients", $bench->{commit_pairs},
 			$clients, @$primaries{qw(stock plain)});
 		compare($bench, "relay.commit.compressed_$clients", $bench->{pairs},
 			$clients, @$primaries{qw(stock compressed)});
