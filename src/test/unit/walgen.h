@@ -28,7 +28,7 @@ typedef struct WalGen
 	bool		full;			/* the last record did not fit, and was not
 								 * written; nothing is any more */
 	uint64		seed;
-	uint32		xid;
+	uint32		xid;			/* of the last transaction; may be set */
 	uint64		time;
 	uint32		block;			/* where the next row goes to */
 	uint16		offset;

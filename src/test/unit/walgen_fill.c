@@ -295,11 +295,19 @@ walgen_images(WalGen *gen, int n, uint32 block, int rows, int width)
 	walgen_record(gen, gen->xid, 0xB0, 0, body.bytes, body.len);
 }
 
+/* xids wrap around, past those that no transaction has. */
+static uint32
+next_xid(uint32 xid)
+{
+	return xid == PG_UINT32_MAX ? 3 : xid + 1;
+}
+
 /* What is seldom seen: each has something that no other record has. */
 static void
 rare_record(WalGen *gen)
 {
 	uint32		kind = walgen_random(gen, 6);
+	uint32		xid = gen->xid;
 
 	body.len = 0;
 	switch (kind)
@@ -308,7 +316,7 @@ rare_record(WalGen *gen)
 			put_uint8(&body, 253);
 			put_uint16(&body, 3);
 			put_uint8(&body, 252);
-			put_uint32(&body, gen->xid - 1);
+			put_uint32(&body, xid == 3 ? PG_UINT32_MAX : xid - 1);
 			put_main(&body, 5);
 			put_bytes(&body, "hello", 5);
 			break;
@@ -345,8 +353,14 @@ rare_record(WalGen *gen)
 			put_bytes(&body, "\xC8\1\2\3", 4);
 			break;
 	}
-	walgen_record(gen, kind == 4 ? 0 : gen->xid + walgen_random(gen, 3), 0x10,
-				  kind == 5 ? 130 : 9, body.bytes, body.len);
+	if (kind == 4)
+		xid = 0;
+	else
+	{
+		for (uint32 ahead = walgen_random(gen, 3); ahead > 0; ahead--)
+			xid = next_xid(xid);
+	}
+	walgen_record(gen, xid, 0x10, kind == 5 ? 130 : 9, body.bytes, body.len);
 }
 
 static void
@@ -359,7 +373,7 @@ fill(WalGen *gen, bool small, size_t len)
 		uint32		key = walgen_random(gen, 100000);
 		bool		more = !small && walgen_random(gen, 20) == 0;
 
-		gen->xid++;
+		gen->xid = next_xid(gen->xid);
 		heap_insert(gen, gen->block, gen->offset, key, more ? 200 : 3);
 		index_insert(gen, gen->block, gen->offset, key);
 		heap_update(gen, key);
