@@ -50,7 +50,7 @@ typedef struct Golden
 	size_t		n;				/* bytes of each block, or 0: to record ends */
 	pg_crc32c	wal_crc;
 	pg_crc32c	crc;
-}			Golden;
+} Golden;
 
 static const Golden golden[] = {
 	{"small records, single commits", SMALL, 8192, 0xD110, 1, 0, 0x06B57903, 0x339D0AE0},
@@ -79,7 +79,7 @@ typedef struct Hash
 	void	   *zstd;			/* decoder */
 	size_t		piece_max;
 	bool		good;			/* all could be taken apart */
-}			Hash;
+} Hash;
 
 /*
  * More of everything than the model holds: relations and shapes, some of which
@@ -152,7 +152,7 @@ make_wal(Contents contents, const WsCodecParams *params)
 }
 
 static size_t
-get_length(Hash * hash, const uint8 **p, const uint8 *end)
+get_length(Hash *hash, const uint8 **p, const uint8 *end)
 {
 	uint64		v = 0;
 
@@ -161,7 +161,7 @@ get_length(Hash * hash, const uint8 **p, const uint8 *end)
 }
 
 static void
-hash_piece(Hash * hash, const uint8 *piece, size_t len, size_t raw_len)
+hash_piece(Hash *hash, const uint8 *piece, size_t len, size_t raw_len)
 {
 	const uint8 *p = piece;
 	const uint8 *end = piece + len;
@@ -209,7 +209,7 @@ hash_piece(Hash * hash, const uint8 *piece, size_t len, size_t raw_len)
 }
 
 static void
-hash_block(Hash * hash, const uint8 *block, size_t len, size_t raw_len)
+hash_block(Hash *hash, const uint8 *block, size_t len, size_t raw_len)
 {
 	const uint8 *p = block;
 	const uint8 *end = block + len;
@@ -267,7 +267,7 @@ hash_encoded(const WalGen *gen, size_t n)
 }
 
 static void
-test_golden(const Golden * expected)
+test_golden(const Golden *expected)
 {
 	WsCodecParams params = usual;
 	WalGen		gen;

@@ -28,7 +28,7 @@ typedef enum Fault
 	FAULT_LINE,
 	FAULT_OUTPUT,
 	FAULT_MORE_OUTPUT
-}			Fault;
+} Fault;
 
 static const char *const fault_names[] = {
 	"the highest xid", "the last time", "a class's last body",
