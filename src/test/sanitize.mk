@@ -7,11 +7,14 @@
 # FRONTEND: the pure layer is compiled as a client program would be, so that
 # nothing of the server can creep in unnoticed.
 #
+# WS_WALZ_VERIFY: an encoder of walz decodes all that it encodes, and fails
+# where that is not what it was; see walz_piece.h.
+#
 #-------------------------------------------------------------------------
 
 CFLAGS ?= -O1 -g
 
-SAN_CPPFLAGS = -MMD -MP -DFRONTEND -D_GNU_SOURCE -I$(pure) -I../unit \
+SAN_CPPFLAGS = -MMD -MP -DFRONTEND -DWS_WALZ_VERIFY -D_GNU_SOURCE -I$(pure) -I../unit \
 	-isystem $(shell $(PG_CONFIG) --includedir-server) $(CPPFLAGS)
 SAN_CFLAGS = $(CFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing \
 	-Wall -Wextra -Wdeclaration-after-statement -Werror \

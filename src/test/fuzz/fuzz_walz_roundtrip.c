@@ -4,11 +4,12 @@
  *	  Fuzz target: WAL of any kind of records, damaged and cut anywhere, comes
  *	  back from walz as it went in.
  *
- * The input writes WAL and then cuts it.  First byte: how the WAL is laid out.
- * Then, until the end:
+ * The input writes WAL and then cuts it.  First byte, from the low end in
+ * mixed base: size of the WAL's blocks (4), version (5), level (2).  Then, until
+ * the end:
  *
  *		size	field
- *		1		what follows, modulo 11
+ *		1		what follows, modulo 14
  *	  0, 1 a record:
  *		1		xid, added to 700
  *		1		info
@@ -36,6 +37,12 @@
  *		1		width
  *	  10 a cut further back:
  *		2		how far
+ *	  11 a cut here, after which what came before it comes again:
+ *		2		from how far back on, modulo 8192
+ *	  12 a cut here, after which something is left out:
+ *		2		how much
+ *	  13 the next record that goes on in another page is overwritten:
+ *		1		in its how many-th page, modulo 4, and one more
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -50,6 +57,7 @@
 
 #define MAX_WAL			(160 * 1024)
 #define MAX_CUTS		1000
+#define MAX_JUMPS		50
 #define MAX_RECORD		4096
 
 typedef struct Writer
@@ -61,7 +69,9 @@ typedef struct Writer
 	uint8		body[MAX_RECORD];
 	size_t		body_len;
 	int			ncuts;
+	int			njumps;
 	size_t		cuts[MAX_CUTS];
+	size_t		nexts[MAX_CUTS];	/* where the stream goes on */
 	bool		restart[MAX_CUTS];
 } Writer;
 
@@ -136,13 +146,29 @@ write_images(Writer *writer, FuzzInput *input)
 static void
 cut(Writer *writer, size_t back, bool restart)
 {
-	size_t		last = writer->ncuts > 0 ? writer->cuts[writer->ncuts - 1] : 0;
+	size_t		last = writer->ncuts > 0 ? writer->nexts[writer->ncuts - 1] : 0;
 
-	if (writer->ncuts == MAX_CUTS || back > writer->gen.len - last)
+	if (writer->ncuts == MAX_CUTS || last + back > writer->gen.len)
 		return;
 	writer->cuts[writer->ncuts] = writer->gen.len - back;
+	writer->nexts[writer->ncuts] = writer->gen.len - back;
 	writer->restart[writer->ncuts] = restart;
 	writer->ncuts++;
+}
+
+/* A cut, after which the stream goes on at another position. */
+static void
+jump(Writer *writer, int64 distance)
+{
+	int			before = writer->ncuts;
+	int64		next = (int64) writer->gen.len + distance;
+
+	if (writer->njumps == MAX_JUMPS)
+		return;
+	writer->njumps++;
+	cut(writer, 0, false);
+	if (writer->ncuts > before)
+		writer->nexts[before] = Max(next, 0);
 }
 
 static void
@@ -190,7 +216,7 @@ pass_all(const Writer *writer, void **encoders, void **decoders)
 
 		if (end > pos)
 			pass_block(encoder, decoder, gen->start + pos, gen->buf + pos, end - pos);
-		pos = end;
+		pos = i < writer->ncuts ? writer->nexts[i] : end;
 		if (i < writer->ncuts && writer->restart[i])
 		{
 			REQUIRE(ws_codec_walz.encoder_restart(encoder, &gen->params) == WS_OK);
@@ -203,23 +229,26 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint32 block_sizes[] = {8192, 1024, 4096, 65536};
+	static const uint16 magics[] = {0xD118, 0xD110, 0xD113, 0xD116, 0xD200};
+	static const int levels[] = {1, 3};
 	static Writer writer;
-	static void *encoders[lengthof(block_sizes)];
-	static void *decoders[lengthof(block_sizes)];
+	static void *encoders[lengthof(block_sizes) * lengthof(magics)];
+	static void *decoders[lengthof(block_sizes) * lengthof(magics)];
 	FuzzInput	input = {data, size};
-	uint32		layout = take_number(&input, 1) % lengthof(block_sizes);
+	uint32		first = take_number(&input, 1);
+	uint32		layout = first % lengthof(encoders);
 	WsCodecParams params = {
-		.level = 1,
-		.wal_block_size = block_sizes[layout],
+		.level = levels[first / lengthof(encoders) % lengthof(levels)],
+		.wal_block_size = block_sizes[layout % lengthof(block_sizes)],
 		.wal_segment_size = 1024 * 1024,
-		.wal_page_magic = 0xD118
+		.wal_page_magic = magics[layout / lengthof(block_sizes)]
 	};
 
 	memset(&writer, 0, sizeof(writer));
 	walgen_init(&writer.gen, &params, 16 * 1024 * 1024, MAX_WAL, 1);
 	while (input.len > 0 && !writer.gen.full)
 	{
-		uint32		what = take_number(&input, 1) % 11;
+		uint32		what = take_number(&input, 1) % 14;
 
 		switch (what)
 		{
@@ -245,6 +274,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				break;
 			case 10:
 				cut(&writer, take_number(&input, 2), false);
+				break;
+			case 11:
+				jump(&writer, -(int64) (take_number(&input, 2) % 8192));
+				break;
+			case 12:
+				jump(&writer, take_number(&input, 2));
+				break;
+			case 13:
+				walgen_break(&writer.gen, take_number(&input, 1) % 4 + 1);
 				break;
 			default:
 				cut(&writer, 0, what == 7);

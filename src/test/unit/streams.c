@@ -13,10 +13,17 @@
 #include "streams.h"
 #include "tap.h"
 #include "testdata.h"
+#include "walgen.h"
+
+#define MAX_TIMELINES	16
 
 uint8	   *records;
 uint8	   *noise;
 uint8	   *prose;
+
+/* What has been written, with segments of one size each. */
+static WalGen timelines[MAX_TIMELINES];
+static int	ntimelines = 0;
 
 void
 make_data(void)
@@ -39,6 +46,42 @@ free_data(void)
 	free(records);
 	free(noise);
 	free(prose);
+	for (int i = 0; i < ntimelines; i++)
+		walgen_free(&timelines[i]);
+	ntimelines = 0;
+}
+
+const uint8 *
+data_for(WsCodecId id)
+{
+	return id == WS_CODEC_WALZ ? REAL_WAL : records;
+}
+
+/* The WAL at the stream's position, which is written when it is asked for. */
+static const uint8 *
+real_wal(const Stream *stream, size_t len)
+{
+	size_t		at = stream->lsn - START_LSN;
+	WalGen	   *gen = NULL;
+
+	for (int i = 0; i < ntimelines; i++)
+	{
+		if (timelines[i].tli == stream->tli &&
+			timelines[i].params.wal_segment_size == stream->params.wal_segment_size)
+			gen = &timelines[i];
+	}
+	if (gen == NULL)
+	{
+		if (ntimelines == MAX_TIMELINES)
+			abort();
+		gen = &timelines[ntimelines++];
+		walgen_init(gen, &stream->params, START_LSN, REAL_WAL_SIZE, stream->tli);
+		gen->tli = stream->tli;
+	}
+	walgen_fill_to(gen, at + len);
+	if (stream->lsn < START_LSN || gen->len < at + len)
+		abort();
+	return gen->buf + at;
 }
 
 WsCodecSpec
@@ -66,6 +109,7 @@ begin_stream(Stream *stream, WsCodecSpec spec, XLogRecPtr start_lsn,
 	stream->encoder = ws_encoder_new(&stream->params);
 	stream->decoder = ws_decoder_new(&stream->params, &accept);
 	stream->lsn = start_lsn;
+	stream->tli = 1;
 	if (stream->encoder == NULL || stream->decoder == NULL ||
 		ws_encoder_begin(stream->encoder, spec, WS_REASON_OFF) != WS_OK)
 		abort();
@@ -84,6 +128,8 @@ end_stream(Stream *stream)
 void
 add_wal(Stream *stream, const uint8 *wal, size_t len)
 {
+	if (wal == REAL_WAL)
+		wal = real_wal(stream, len);
 	add_stock(&stream->in, stream->lsn, stream->lsn + len + 1000,
 			  START_TIME + (int64) stream->in.count * 250, wal, len);
 	stream->lsn += len;
@@ -102,8 +148,12 @@ send_wal(Stream *stream, const uint8 *data, size_t total, size_t message_size)
 	size_t		from = stream->in.count;
 
 	for (size_t pos = 0; pos < total; pos += message_size)
-		add_wal(stream, data + pos % (DATA_SIZE - message_size + 1),
+	{
+		size_t		at = pos % (DATA_SIZE - message_size + 1);
+
+		add_wal(stream, data == REAL_WAL ? REAL_WAL : data + at,
 				Min(message_size, total - pos));
+	}
 	encode_added(stream, from);
 }
 

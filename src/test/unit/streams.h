@@ -25,6 +25,7 @@ typedef struct Stream
 	WsEncoder  *encoder;
 	WsDecoder  *decoder;
 	XLogRecPtr	lsn;			/* where the next message starts */
+	uint32		tli;			/* of REAL_WAL; 1 at first */
 	Messages	in;
 	Messages	wire;
 	Messages	out;
@@ -36,6 +37,16 @@ typedef struct Stream
 extern uint8 *records;
 extern uint8 *noise;
 extern uint8 *prose;
+
+/*
+ * In their place: WAL as walgen writes it from START_LSN on, that which is at
+ * the message's position.  On each timeline it is another.
+ */
+#define REAL_WAL		((const uint8 *) NULL)
+#define REAL_WAL_SIZE	(100 * MB)
+
+/* What shrinks well with a codec: REAL_WAL for one that knows WAL. */
+extern const uint8 *data_for(WsCodecId id);
 
 extern void make_data(void);
 extern void free_data(void);

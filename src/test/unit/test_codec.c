@@ -4,7 +4,8 @@
  *	  What every codec of the table must do.
  *
  * The same tests run over each codec; nothing here knows one of them.  What
- * is particular to a codec's format is in test_codec_format.c.
+ * must be refused is in test_codec_damage.c, and what is particular to a
+ * codec's format is in test_codec_format.c and test_walz_format.c.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,121 +13,13 @@
  */
 #include "c.h"
 
-#include "codec.h"
+#include "blocks.h"
 #include "tap.h"
 #include "testdata.h"
+#include "walpairs.h"
 
 /* address sanitizer's; its headers are not installed with every compiler */
 extern size_t __sanitizer_get_current_allocated_bytes(void);
-
-#define MAX_RAW		(1024 * 1024)	/* 16 WAL blocks of 64 kB */
-
-static const WsCodec *codec;
-static uint8 *raw;				/* MAX_RAW bytes, like WAL */
-
-static WsCodecParams
-level_params(int level)
-{
-	WsCodecParams params = {
-		.level = level,
-		.wal_block_size = 8192,
-		.wal_segment_size = 16 * 1024 * 1024,
-		.wal_page_magic = 0xd110
-	};
-
-	return params;
-}
-
-static void *
-new_encoder(int level)
-{
-	WsCodecParams params = level_params(level);
-	void	   *encoder = codec->encoder_new(&params);
-
-	if (encoder == NULL)
-		abort();
-	return encoder;
-}
-
-static void *
-new_decoder(void)
-{
-	WsCodecParams params = level_params(0);
-	void	   *decoder = codec->decoder_new(&params);
-
-	if (decoder == NULL)
-		abort();
-	return decoder;
-}
-
-/* An encoded block, in a buffer of exactly the bound. */
-typedef struct Block
-{
-	WsStatus	status;
-	uint8	   *bytes;
-	size_t		len;
-	size_t		bound;
-} Block;
-
-static Block
-encode(void *encoder, const uint8 *src, size_t len)
-{
-	Block		block;
-
-	block.bound = codec->encode_bound(len);
-	block.bytes = guard_alloc(block.bound);
-	block.status = codec->encode(encoder, 0, src, len,
-								 block.bytes, block.bound, &block.len);
-	if (!guard_intact(block.bytes, block.bound) || block.len > block.bound)
-		block.status = WS_E_TOO_LARGE;
-	return block;
-}
-
-static void
-free_block(Block *block)
-{
-	guard_free(block->bytes);
-}
-
-/*
- * Decode into a buffer of exactly dst_len bytes.  *same says whether the
- * result is what is at expected; may be NULL.  A write outside the buffer is
- * reported as a status that no test expects.
- */
-static WsStatus
-decode(void *decoder, const uint8 *src, size_t src_len, size_t dst_len,
-	   const uint8 *expected, bool *same)
-{
-	uint8	   *dst = guard_alloc(dst_len);
-	WsStatus	status;
-
-	status = codec->decode(decoder, 0, src, src_len, dst, dst_len);
-	if (!guard_intact(dst, dst_len))
-		status = WS_E_POSITION;
-	if (same != NULL)
-		*same = memcmp(dst, expected, dst_len) == 0;
-	guard_free(dst);
-	return status;
-}
-
-static bool
-decodes_to(void *decoder, const Block *block, const uint8 *src, size_t len)
-{
-	bool		same;
-
-	return block->status == WS_OK &&
-		decode(decoder, block->bytes, block->len, len, src, &same) == WS_OK &&
-		same;
-}
-
-/* Refused, as bytes of a codec are, and not by luck or by a wild write. */
-static bool
-refuses(void *decoder, const uint8 *src, size_t src_len, size_t dst_len)
-{
-	WsStatus	status = decode(decoder, src, src_len, dst_len, NULL, NULL);
-
-	return status == WS_E_CODEC || status == WS_E_LENGTH;
-}
 
 /* Is every block decoded as soon as it is there, whatever its size? */
 static void
@@ -136,14 +29,14 @@ test_sizes(int level)
 		1, 2, 1, 3, 7, 100, 450, 8192, 8191, 1, 65535, 65536, 65537,
 		131072, 131073, 262144, 17, MAX_RAW, 5, MAX_RAW - 1, 450
 	};
-	void	   *encoder = new_encoder(level);
-	void	   *decoder = new_decoder();
+	void	   *encoder = new_codec_encoder(level);
+	void	   *decoder = new_codec_decoder();
 	int			good = 0;
 
 	for (size_t i = 0; i < lengthof(sizes); i++)
 	{
 		const uint8 *src = raw + (MAX_RAW - sizes[i]) / 2;
-		Block		block = encode(encoder, src, sizes[i]);
+		Block		block = encode_block(encoder, src, sizes[i]);
 
 		if (decodes_to(decoder, &block, src, sizes[i]))
 			good++;
@@ -152,7 +45,7 @@ test_sizes(int level)
 		free_block(&block);
 	}
 	is(good, lengthof(sizes), "%s:%d blocks of 1 byte to 1 MB, one history",
-	   codec->name, level);
+	   codec_name, level);
 
 	codec->encoder_free(encoder);
 	codec->decoder_free(decoder);
@@ -161,19 +54,19 @@ test_sizes(int level)
 static void
 test_single_bytes(void)
 {
-	void	   *encoder = new_encoder(1);
-	void	   *decoder = new_decoder();
+	void	   *encoder = new_codec_encoder(1);
+	void	   *decoder = new_codec_decoder();
 	int			good = 0;
 
 	for (int i = 0; i < 3000; i++)
 	{
-		Block		block = encode(encoder, raw + i, 1);
+		Block		block = encode_block(encoder, raw + i, 1);
 
 		if (decodes_to(decoder, &block, raw + i, 1))
 			good++;
 		free_block(&block);
 	}
-	is(good, 3000, "%s: 3000 blocks of 1 byte", codec->name);
+	is(good, 3000, "%s: 3000 blocks of 1 byte", codec_name);
 
 	codec->encoder_free(encoder);
 	codec->decoder_free(decoder);
@@ -183,21 +76,21 @@ test_single_bytes(void)
 static void
 test_empty(void)
 {
-	void	   *encoder = new_encoder(1);
-	void	   *decoder = new_decoder();
-	Block		empty = encode(encoder, raw, 0);
-	Block		block = encode(encoder, raw, 100);
+	void	   *encoder = new_codec_encoder(1);
+	void	   *decoder = new_codec_decoder();
+	Block		empty = encode_block(encoder, raw, 0);
+	Block		block = encode_block(encoder, raw, 100);
 
 	ok(empty.status == WS_OK && empty.len == 0, "%s: no bytes give no bytes",
-	   codec->name);
-	is(decode(decoder, empty.bytes, 0, 0, NULL, NULL), WS_OK,
-	   "%s: no bytes decode to no bytes", codec->name);
-	is(decode(decoder, empty.bytes, 0, 1, NULL, NULL), WS_E_LENGTH,
-	   "%s: no bytes do not decode to a byte", codec->name);
-	is(decode(decoder, block.bytes, block.len, 0, NULL, NULL), WS_E_LENGTH,
-	   "%s: a block does not decode to no bytes", codec->name);
+	   codec_name);
+	is(decode_block(decoder, 0, empty.bytes, 0, 0, NULL, NULL), WS_OK,
+	   "%s: no bytes decode to no bytes", codec_name);
+	is(decode_block(decoder, 0, empty.bytes, 0, 1, NULL, NULL), WS_E_LENGTH,
+	   "%s: no bytes do not decode to a byte", codec_name);
+	is(decode_block(decoder, block.lsn, block.bytes, block.len, 0, NULL, NULL), WS_E_LENGTH,
+	   "%s: a block does not decode to no bytes", codec_name);
 	ok(decodes_to(decoder, &block, raw, 100), "%s: the block does to its own",
-	   codec->name);
+	   codec_name);
 
 	free_block(&empty);
 	free_block(&block);
@@ -211,43 +104,43 @@ test_history(void)
 {
 	const size_t len = 8192;
 	WsCodecParams params = level_params(1);
-	void	   *encoder = new_encoder(1);
-	void	   *decoder = new_decoder();
-	void	   *late = new_decoder();
+	void	   *encoder = new_codec_encoder(1);
+	void	   *decoder = new_codec_decoder();
+	void	   *late = new_codec_decoder();
 	uint8	   *src = guard_alloc(len);
 	Block		first,
 				second,
 				restarted;
 
 	fill_random(src, len, 7);
-	first = encode(encoder, src, len);
-	second = encode(encoder, src, len);
+	first = encode_block(encoder, src, len);
+	second = encode_block(encoder, src, len);
 	is(codec->encoder_restart(encoder, &params), WS_OK, "%s: encoder restarts",
-	   codec->name);
-	restarted = encode(encoder, src, len);
+	   codec_name);
+	restarted = encode_block(encoder, src, len);
 
-	ok(first.len >= len, "%s: a random block does not shrink", codec->name);
+	ok(first.len >= len, "%s: a random block does not shrink", codec_name);
 	ok(second.len < len / 20, "%s: history makes it small (%zu bytes)",
-	   codec->name, second.len);
+	   codec_name, second.len);
 	ok(restarted.len == first.len &&
 	   memcmp(restarted.bytes, first.bytes, first.len) == 0,
-	   "%s: a restart forgets history", codec->name);
+	   "%s: a restart forgets history", codec_name);
 
 	ok(refuses(late, second.bytes, second.len, len),
-	   "%s: a block is not decoded without those before it", codec->name);
+	   "%s: a block is not decoded without those before it", codec_name);
 	ok(decodes_to(late, &restarted, src, len),
-	   "%s: a block after a restart is", codec->name);
+	   "%s: a block after a restart is", codec_name);
 
 	ok(decodes_to(decoder, &first, src, len) &&
 	   decodes_to(decoder, &second, src, len),
-	   "%s: with history both are decoded", codec->name);
+	   "%s: with history both are decoded", codec_name);
 	ok(refuses(decoder, restarted.bytes, restarted.len, len),
-	   "%s: a restart that the decoder does not know of is refused", codec->name);
+	   "%s: a restart that the decoder does not know of is refused", codec_name);
 	is(codec->decoder_restart(decoder), WS_OK, "%s: decoder restarts",
-	   codec->name);
+	   codec_name);
 	ok(decodes_to(decoder, &restarted, src, len) &&
 	   decodes_to(decoder, &second, src, len),
-	   "%s: after it the decoder goes on", codec->name);
+	   "%s: after it the decoder goes on", codec_name);
 
 	free_block(&first);
 	free_block(&second);
@@ -264,161 +157,31 @@ test_level_change(void)
 {
 	const size_t len = 200000;
 	static const int levels[] = {9, 1, 3, 9};
-	void	   *encoder = new_encoder(1);
-	Block		before = encode(encoder, raw, len);
+	void	   *encoder = new_codec_encoder(1);
+	Block		before = encode_block(encoder, raw, len);
 	size_t		smallest = before.len;
 
 	for (size_t i = 0; i < lengthof(levels); i++)
 	{
 		WsCodecParams params = level_params(levels[i]);
-		void	   *fresh = new_encoder(levels[i]);
+		void	   *fresh = new_codec_encoder(levels[i]);
 		WsStatus	status = codec->encoder_restart(encoder, &params);
-		Block		a = encode(encoder, raw, len);
-		Block		b = encode(fresh, raw, len);
+		Block		a = encode_block(encoder, raw, len);
+		Block		b = encode_block(fresh, raw, len);
 
 		ok(status == WS_OK && a.status == WS_OK && b.status == WS_OK &&
 		   a.len == b.len && memcmp(a.bytes, b.bytes, a.len) == 0,
-		   "%s: restarted at level %d", codec->name, levels[i]);
+		   "%s: restarted at level %d", codec_name, levels[i]);
 		smallest = Min(smallest, a.len);
 		free_block(&a);
 		free_block(&b);
 		codec->encoder_free(fresh);
 	}
 	ok(smallest < before.len, "%s: a higher level gives fewer bytes",
-	   codec->name);
+	   codec_name);
 
 	free_block(&before);
 	codec->encoder_free(encoder);
-}
-
-/*
- * Blocks that are cut, longer, or announced wrongly; first is whether the
- * block is the first after a restart.
- */
-static void
-test_lengths(bool first)
-{
-	const size_t len = 600;
-	const char *which = first ? "first" : "later";
-	void	   *encoder = new_encoder(1);
-	void	   *decoder = new_decoder();
-	Block		before = encode(encoder, raw, 300);
-	Block		block;
-	uint8	   *longer;
-	size_t		refused = 0;
-
-	if (first)
-	{
-		WsCodecParams params = level_params(1);
-
-		codec->encoder_restart(encoder, &params);
-	}
-	block = encode(encoder, raw + 300, len);
-	longer = guard_alloc(block.len + 8);
-	memset(longer, 0, block.len + 8);
-	memcpy(longer, block.bytes, block.len);
-
-#define PREPARE() \
-	(codec->decoder_restart(decoder), \
-	 first || decodes_to(decoder, &before, raw, 300))
-
-	for (size_t cut = 0; cut < block.len; cut++)
-	{
-		if (PREPARE() && refuses(decoder, block.bytes, cut, len))
-			refused++;
-	}
-	is(refused, block.len, "%s: %s block cut at any byte is refused",
-	   codec->name, which);
-
-	refused = 0;
-	for (size_t more = 1; more <= 8; more++)
-	{
-		if (PREPARE() && refuses(decoder, longer, block.len + more, len))
-			refused++;
-	}
-	is(refused, 8, "%s: %s block with bytes left over is refused", codec->name,
-	   which);
-
-	for (int off = -2; off <= 2; off++)
-	{
-		WsStatus	expected = off == 0 ? WS_OK : WS_E_LENGTH;
-
-		ok(PREPARE() && decode(decoder, block.bytes, block.len, len + off,
-							   NULL, NULL) == expected,
-		   "%s: %s block announced %d bytes off", codec->name, which, off);
-		if (first && off != 0)
-			ok(decodes_to(decoder, &block, raw + 300, len),
-			   "%s: after which the decoder has restarted", codec->name);
-	}
-	ok(PREPARE() && decode(decoder, block.bytes, block.len, 1, NULL, NULL) ==
-	   WS_E_LENGTH, "%s: %s block announced as 1 byte", codec->name, which);
-	ok(PREPARE() && decode(decoder, block.bytes, block.len, MAX_RAW, NULL, NULL)
-	   == WS_E_LENGTH, "%s: %s block announced as 1 MB", codec->name, which);
-	ok(PREPARE() && decodes_to(decoder, &block, raw + 300, len),
-	   "%s: after all this the decoder decodes it", codec->name);
-#undef PREPARE
-
-	guard_free(longer);
-	free_block(&before);
-	free_block(&block);
-	codec->encoder_free(encoder);
-	codec->decoder_free(decoder);
-}
-
-/*
- * Every bit of two blocks, flipped alone.  What is decoded may be wrong (that
- * is for the frame's check value to find), but never outside the buffer, and
- * the decoder is good again after a restart.
- */
-static void
-test_flips(size_t len)
-{
-	void	   *encoder = new_encoder(1);
-	void	   *decoder = new_decoder();
-	Block		blocks[2];
-	int			wild = 0;
-	int			unusable = 0;
-	int			refused = 0;
-
-	blocks[0] = encode(encoder, raw, len);
-	blocks[1] = encode(encoder, raw + len, len);
-
-	for (int which = 0; which < 2; which++)
-	{
-		Block	   *block = &blocks[which];
-
-		for (size_t bit = 0; bit < block->len * 8; bit++)
-		{
-			WsStatus	status;
-
-			codec->decoder_restart(decoder);
-			if (which == 1 && !decodes_to(decoder, &blocks[0], raw, len))
-				unusable++;
-
-			block->bytes[bit / 8] ^= 1 << (bit % 8);
-			status = decode(decoder, block->bytes, block->len, len, NULL, NULL);
-			block->bytes[bit / 8] ^= 1 << (bit % 8);
-
-			if (status == WS_E_CODEC || status == WS_E_LENGTH)
-				refused++;
-			else if (status != WS_OK)
-				wild++;
-		}
-	}
-	codec->decoder_restart(decoder);
-	if (!decodes_to(decoder, &blocks[0], raw, len) ||
-		!decodes_to(decoder, &blocks[1], raw + len, len))
-		unusable++;
-
-	is(wild, 0, "%s: flipped bits in blocks of %zu bytes do no harm",
-	   codec->name, len);
-	is(unusable, 0, "%s: and leave the decoder usable", codec->name);
-	ok(refused > 0, "%s: %d flips were refused", codec->name, refused);
-
-	free_block(&blocks[0]);
-	free_block(&blocks[1]);
-	codec->encoder_free(encoder);
-	codec->decoder_free(decoder);
 }
 
 static void
@@ -426,18 +189,18 @@ test_incompressible(void)
 {
 	static const size_t sizes[] = {1, 20, 450, 8192, 131072, MAX_RAW};
 	uint8	   *src = guard_alloc(MAX_RAW);
-	void	   *encoder = new_encoder(1);
-	void	   *decoder = new_decoder();
+	void	   *encoder = new_codec_encoder(1);
+	void	   *decoder = new_codec_decoder();
 
 	fill_random(src, MAX_RAW, 99);
 	for (size_t i = 0; i < lengthof(sizes); i++)
 	{
-		Block		block = encode(encoder, src, sizes[i]);
+		Block		block = encode_block(encoder, src, sizes[i]);
 
 		/* none grows by more than its headers */
 		ok(decodes_to(decoder, &block, src, sizes[i]) &&
 		   block.len <= sizes[i] + 32 + sizes[i] / 4096,
-		   "%s: %zu random bytes give %zu", codec->name, sizes[i], block.len);
+		   "%s: %zu random bytes give %zu", codec_name, sizes[i], block.len);
 		free_block(&block);
 		fill_random(src, MAX_RAW, 100 + i);
 	}
@@ -452,7 +215,7 @@ static void
 test_bound(void)
 {
 	uint8	   *src = guard_alloc(MAX_RAW);
-	void	   *encoder = new_encoder(1);
+	void	   *encoder = new_codec_encoder(1);
 	int			over = 0;
 	Block		small;
 	size_t		len;
@@ -468,59 +231,22 @@ test_bound(void)
 
 			if (round == 0)
 				codec->encoder_restart(encoder, &params);
-			block = encode(encoder, round == 2 ? raw : src, size);
+			block = encode_block(encoder, round == 2 ? raw : src, size);
 			if (block.status != WS_OK)
 				over++;
 			free_block(&block);
 		}
 	}
-	is(over, 0, "%s: no block is longer than the bound", codec->name);
+	is(over, 0, "%s: no block is longer than the bound", codec_name);
 
 	small.bytes = guard_alloc(100);
 	status = codec->encode(encoder, 0, src, 8192, small.bytes, 100, &len);
 	ok(status == WS_E_TOO_LARGE && guard_intact(small.bytes, 100),
-	   "%s: a buffer that is too small is refused", codec->name);
+	   "%s: a buffer that is too small is refused", codec_name);
 	guard_free(small.bytes);
 
 	guard_free(src);
 	codec->encoder_free(encoder);
-}
-
-/* What another codec has encoded, and bytes that nothing has. */
-static void
-test_foreign_input(void)
-{
-	const WsCodec *mine = codec;
-	void	   *decoder = new_decoder();
-	uint8	   *junk = guard_alloc(1000);
-
-	for (int id = 1; id <= WS_MAX_CODECS; id++)
-	{
-		void	   *encoder;
-		Block		block;
-
-		codec = ws_codec_by_id(id);
-		if (codec == NULL || codec == mine)
-			continue;
-		encoder = new_encoder(1);
-		block = encode(encoder, raw, 1000);
-		codec->encoder_free(encoder);
-
-		codec = mine;
-		ok(refuses(decoder, block.bytes, block.len, 1000),
-		   "%s: refuses what %s encodes", mine->name, ws_codec_by_id(id)->name);
-		free_block(&block);
-	}
-	codec = mine;
-
-	ok(refuses(decoder, raw, 1000, 1000), "%s: refuses plain bytes", codec->name);
-	memset(junk, 0, 1000);
-	ok(refuses(decoder, junk, 1000, 1000), "%s: refuses zeros", codec->name);
-	memset(junk, 0xff, 1000);
-	ok(refuses(decoder, junk, 1000, 1000), "%s: refuses ones", codec->name);
-
-	guard_free(junk);
-	codec->decoder_free(decoder);
 }
 
 /*
@@ -532,46 +258,54 @@ test_foreign_input(void)
 static void
 test_memory(void)
 {
-	size_t		base = __sanitizer_get_current_allocated_bytes();
-	void	   *encoder = new_encoder(1);
+	WsCodecParams params = level_params(1);
+	size_t		base;
+	void	   *encoder;
 	void	   *decoder;
 	size_t		encoder_size;
 	size_t		decoder_size;
 	size_t		first_size;
+	size_t		verifier_first;
+	size_t		verifier_size;
 	size_t		most;
+	Block		blocks[4];
 
-	first_size = __sanitizer_get_current_allocated_bytes() - base;
+	verifier_memory(codec, &params, &verifier_first, &verifier_size);
+	base = __sanitizer_get_current_allocated_bytes();
+	encoder = new_codec_encoder(1);
+	first_size = __sanitizer_get_current_allocated_bytes() - base - verifier_first;
 	for (int i = 0; i < 4; i++)
 	{
-		Block		block = encode(encoder, raw, MAX_RAW);
+		Block		block = encode_block(encoder, raw, MAX_RAW);
 
 		free_block(&block);
 	}
-	encoder_size = __sanitizer_get_current_allocated_bytes() - base;
+	encoder_size = __sanitizer_get_current_allocated_bytes() - base - verifier_size;
 	most = codec->id == WS_CODEC_WALZ ? 4 : 3;
 	ok(encoder_size > 0 && encoder_size <= most * 1024 * 1024,
-	   "%s: an encoder takes %zu bytes", codec->name, encoder_size);
-	is(first_size, encoder_size, "%s: from the beginning", codec->name);
+	   "%s: an encoder takes %zu bytes", codec_name, encoder_size);
+	is(first_size, encoder_size, "%s: from the beginning", codec_name);
 	codec->encoder_free(encoder);
 
-	encoder = new_encoder(1);
+	encoder = new_codec_encoder(1);
+	for (int i = 0; i < 4; i++)
+		blocks[i] = encode_block(encoder, raw, MAX_RAW);
+	codec->encoder_free(encoder);
 	base = __sanitizer_get_current_allocated_bytes();
-	decoder = new_decoder();
+	decoder = new_codec_decoder();
 	for (int i = 0; i < 4; i++)
 	{
-		Block		block = encode(encoder, raw, MAX_RAW);
-
-		if (!decodes_to(decoder, &block, raw, MAX_RAW))
+		if (!decodes_to(decoder, &blocks[i], raw, MAX_RAW))
 			abort();
-		free_block(&block);
 	}
 	decoder_size = __sanitizer_get_current_allocated_bytes() - base;
 	most = codec->id == WS_CODEC_WALZ ? 3 : 2;
 	ok(decoder_size > 0 && decoder_size <= most * 1024 * 1024,
-	   "%s: a decoder takes %zu bytes", codec->name, decoder_size);
+	   "%s: a decoder takes %zu bytes", codec_name, decoder_size);
 
 	codec->decoder_free(decoder);
-	codec->encoder_free(encoder);
+	for (int i = 0; i < 4; i++)
+		free_block(&blocks[i]);
 }
 
 static void
@@ -600,37 +334,80 @@ test_table(void)
 	is(count, 3, "number of codecs");
 }
 
+static void
+count_modelled(void *arg, int rmid, size_t raw_len pg_attribute_unused(),
+			   size_t put_len pg_attribute_unused())
+{
+	size_t	   *modelled = arg;
+
+	*modelled += rmid >= 0;
+}
+
+/* Are blocks modelled? */
+static void
+test_modelled(void)
+{
+	void	   *encoder = new_codec_encoder(1);
+	void	   *decoder = new_codec_decoder();
+	size_t		modelled = 0;
+	bool		good = true;
+
+	ws_walz_encoder_observe(encoder, count_modelled, &modelled);
+	for (size_t pos = 0; pos < MAX_RAW; pos += MAX_RAW / 128)
+	{
+		Block		block;
+
+		/* what has been learned until here must not be missed */
+		if (pos == MAX_RAW / 2)
+		{
+			WsCodecParams params = level_params(1);
+
+			codec->encoder_restart(encoder, &params);
+			codec->decoder_free(decoder);
+			decoder = new_codec_decoder();
+		}
+		/* nor must it be in the way */
+		if (pos == MAX_RAW / 4)
+		{
+			WsCodecParams params = level_params(1);
+
+			codec->encoder_restart(encoder, &params);
+			codec->decoder_restart(decoder);
+		}
+		block = encode_block(encoder, raw + pos, MAX_RAW / 128);
+		good &= decodes_to(decoder, &block, raw + pos, MAX_RAW / 128);
+		free_block(&block);
+	}
+	ok(good && modelled > MAX_RAW / 500, "%s: %zu records are modelled",
+	   codec_name, modelled);
+	codec->encoder_free(encoder);
+	codec->decoder_free(decoder);
+}
+
+static void
+test_codec(bool wal)
+{
+	if (wal)
+		test_modelled();
+	test_sizes(1);
+	test_sizes(2);
+	test_sizes(5);
+	test_single_bytes();
+	test_empty();
+	test_history();
+	test_level_change();
+	test_incompressible();
+	test_bound();
+	test_memory();
+
+	codec->encoder_free(NULL);
+	codec->decoder_free(NULL);
+}
+
 int
 main(void)
 {
-	raw = guard_alloc(MAX_RAW);
-	fill_records(raw, MAX_RAW, 1);
-
 	test_table();
-	for (int id = 1; id <= WS_MAX_CODECS; id++)
-	{
-		codec = ws_codec_by_id(id);
-		if (codec == NULL)
-			continue;
-		test_sizes(1);
-		test_sizes(2);
-		test_sizes(5);
-		test_single_bytes();
-		test_empty();
-		test_history();
-		test_level_change();
-		test_lengths(true);
-		test_lengths(false);
-		test_flips(40);
-		test_flips(700);
-		test_incompressible();
-		test_bound();
-		test_foreign_input();
-		test_memory();
-
-		codec->encoder_free(NULL);
-		codec->decoder_free(NULL);
-	}
-	guard_free(raw);
+	for_each_codec(test_codec);
 	return done_testing();
 }

@@ -5,7 +5,8 @@
  *	  stock message comes back.
  *
  * Changes of the codec are in test_stream_change.c, logical streams in
- * test_stream_logical.c, and what is refused in test_decoder.c and
+ * test_stream_logical.c, streams of WAL through walz in test_stream_walz.c, and
+ * what is refused in test_decoder.c and
  * test_stream_damage.c.
  *
  * Copyright (c) 2026, the walstream authors
@@ -97,7 +98,7 @@ test_round_trip(WsCodecSpec spec, const uint8 *data, const char *data_name,
 	{
 		size_t		len = next_size(sizes, &seed);
 
-		add_wal(&stream, data + pos, len);
+		add_wal(&stream, data == REAL_WAL ? REAL_WAL : data + pos, len);
 		pos += len;
 		if (stream.in.count % 7 == 0)
 			add_others(&stream, stream.in.count / 7);
@@ -128,7 +129,9 @@ test_round_trips(WsCodecId id)
 		{
 			WsCodecSpec spec = spec_of(id, 1);
 
-			test_round_trip(spec, records, "records", sizes, segment_sizes[i]);
+			test_round_trip(spec, data_for(id),
+							data_for(id) == REAL_WAL ? "WAL" : "records",
+							sizes, segment_sizes[i]);
 			test_round_trip(spec, noise, "noise", sizes, segment_sizes[i]);
 			test_round_trip(spec, prose, "text", sizes, segment_sizes[i]);
 		}
@@ -143,7 +146,7 @@ test_ratio(WsCodecId id)
 	const WsStreamCounts *counts;
 
 	begin_stream(&stream, spec_of(id, 1), START_LSN, SEGMENT_SIZE);
-	send_wal(&stream, records, 2 * MB, 450);
+	send_wal(&stream, data_for(id), 2 * MB, 450);
 	counts = ws_encoder_counts(stream.encoder);
 	ok(counts->raw_bytes > 2 * counts->wire_bytes,
 	   "%s: commits of records shrink to half or less (%llu of %llu bytes)",
@@ -191,7 +194,7 @@ test_replay_from_segment(WsCodecId id)
 
 	begin_stream(&stream, spec_of(id, 1), START_LSN + 700000, MB);
 	take_encoded(stream.encoder, &stream.wire);
-	send_wal(&stream, records, 3 * MB, 12345);
+	send_wal(&stream, data_for(id), 3 * MB, 12345);
 	ok(decode_stream(&stream), "%s: a stream over three segments", name_of(id));
 
 	/* the hello is message 0, and each frame gave one message */
@@ -267,7 +270,7 @@ test_backoff(WsCodecId id)
 	begin_stream(&stream, spec_of(id, 1), START_LSN, SEGMENT_SIZE);
 	counts = ws_encoder_counts(stream.encoder);
 	take_encoded(stream.encoder, &stream.wire);
-	send_wal(&stream, records, MB, frame);
+	send_wal(&stream, data_for(id), MB, frame);
 	is(count_encoded(&stream, 0), MB / frame, "%s: records are encoded",
 	   name_of(id));
 
@@ -283,12 +286,12 @@ test_backoff(WsCodecId id)
 	   "%s: which is no failure", name_of(id));
 
 	from = stream.wire.count;
-	send_wal(&stream, records, 2 * WS_BACKOFF_MAX, frame);
+	send_wal(&stream, data_for(id), 2 * WS_BACKOFF_MAX, frame);
 	ok(count_encoded(&stream, from) >= WS_BACKOFF_MAX / frame - 1,
 	   "%s: records are encoded again, %zu of %d frames",
 	   name_of(id), count_encoded(&stream, from), (int) (2 * WS_BACKOFF_MAX / frame));
 	from = stream.wire.count;
-	send_wal(&stream, records, MB, 450);
+	send_wal(&stream, data_for(id), MB, 450);
 	is(count_encoded(&stream, from), stream.wire.count - from,
 	   "%s: and all from there on", name_of(id));
 	ok(decode_stream(&stream), "%s: all of it comes back", name_of(id));

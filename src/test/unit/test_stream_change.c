@@ -44,7 +44,10 @@ test_changes(void)
 	static const WsCodecSpec specs[] = {
 		{WS_CODEC_ZSTD, 1}, {WS_CODEC_LZ4, 1}, {WS_CODEC_LZ4, 5},
 		{WS_CODEC_ZSTD, 3}, {WS_CODEC_ZSTD, 6}, {WS_CODEC_NONE, 0},
-		{WS_CODEC_ZSTD, -5}, {WS_CODEC_NONE, 0}, {WS_CODEC_LZ4, 1}
+		{WS_CODEC_ZSTD, -5}, {WS_CODEC_NONE, 0}, {WS_CODEC_LZ4, 1},
+		{WS_CODEC_WALZ, 1}, {WS_CODEC_WALZ, 3}, {WS_CODEC_ZSTD, 1},
+		{WS_CODEC_WALZ, 3}, {WS_CODEC_NONE, 0}, {WS_CODEC_WALZ, 1},
+		{WS_CODEC_WALZ, -5}
 	};
 	static const size_t sizes[] = {450, 8192, 100000, 131072};
 
@@ -63,7 +66,7 @@ test_changes(void)
 				ws_encoder_change(stream.encoder, specs[j], WS_REASON_OFF);
 				waits &= ws_encoder_spec(stream.encoder).id == specs[j - 1].id;
 			}
-			send_wal(&stream, records, MB, sizes[i]);
+			send_wal(&stream, REAL_WAL, MB, sizes[i]);
 			waits &= ws_encoder_spec(stream.encoder).id == specs[j].id &&
 				ws_encoder_reason(stream.encoder) ==
 				(specs[j].id == WS_CODEC_NONE ? WS_REASON_OFF : WS_REASON_NONE);
@@ -80,18 +83,17 @@ test_changes(void)
 
 /* A message that crosses the boundary where compression ends, or begins. */
 static void
-test_change_inside_message(void)
+test_change_inside_message(WsCodecId id)
 {
-	static const WsCodecSpec specs[] = {
-		{WS_CODEC_ZSTD, 1}, {WS_CODEC_NONE, 0}, {WS_CODEC_ZSTD, 1}
-	};
+	const WsCodecSpec specs[] = {{id, 1}, {WS_CODEC_NONE, 0}, {id, 1}};
+	const uint8 *data = data_for(id);
 	Stream		stream;
 
 	begin_stream(&stream, specs[0], START_LSN + MB - 5000, MB);
 	take_encoded(stream.encoder, &stream.wire);
-	send_wal(&stream, records, 1000, 1000);
+	send_wal(&stream, data, 1000, 1000);
 	ws_encoder_change(stream.encoder, specs[1], WS_REASON_OFF);
-	send_wal(&stream, records, 300000, 300000);
+	send_wal(&stream, data, 300000, 300000);
 	is(stream.wire.items[2].bytes[0], WS_FRAME_TYPE, "compressed to the boundary");
 	is(stream.wire.items[3].bytes[0], WS_HELLO_TYPE, "then a hello");
 	is(stream.wire.items[4].bytes[0], WS_STOCK_TYPE, "then the rest as it is");
@@ -99,11 +101,11 @@ test_change_inside_message(void)
 	is(ws_encoder_counts(stream.encoder)->bypassed, 1, "of which one bypassed");
 
 	ws_encoder_change(stream.encoder, specs[2], WS_REASON_NONE);
-	send_wal(&stream, records, MB, MB);
+	send_wal(&stream, data, MB, MB);
 	is(ws_encoder_spec(stream.encoder).id, WS_CODEC_NONE,
 	   "an uncompressed message is not cut for a change");
-	send_wal(&stream, records, 1000, 1000);
-	is(ws_encoder_spec(stream.encoder).id, WS_CODEC_ZSTD, "it comes with the next");
+	send_wal(&stream, data, 1000, 1000);
+	is(ws_encoder_spec(stream.encoder).id, id, "it comes with the next");
 	ok(decode_stream(&stream), "all of it comes back");
 	check_hellos(&stream, specs, lengthof(specs), "off and on");
 	end_stream(&stream);
@@ -131,7 +133,8 @@ test_begin_again(void)
 {
 	static const WsCodecSpec specs[] = {
 		{WS_CODEC_ZSTD, 1}, {WS_CODEC_ZSTD, 1}, {WS_CODEC_LZ4, 1},
-		{WS_CODEC_WALZ, 1}, {WS_CODEC_NONE, 0}, {WS_CODEC_ZSTD, 1}
+		{WS_CODEC_WALZ, 1}, {WS_CODEC_NONE, 0}, {WS_CODEC_WALZ, 1},
+		{WS_CODEC_WALZ, 1}, {WS_CODEC_ZSTD, 1}
 	};
 	Stream		stream;
 
@@ -150,7 +153,8 @@ test_begin_again(void)
 		take_encoded(stream.encoder, &stream.wire);
 		/* back to where the new timeline begins */
 		stream.lsn = START_LSN + 4000;
-		send_wal(&stream, records, 300000, 7000);
+		stream.tli = 1 + i;
+		send_wal(&stream, REAL_WAL, 300000, 7000);
 		ok(decode_stream(&stream), "COPY %zu comes back", i);
 		hello = ws_decoder_hello(stream.decoder);
 		ok(hello != NULL && hello->codec == specs[i].id &&
@@ -214,25 +218,25 @@ test_begin_and_change(void)
 
 /* A COPY that begins anew while a message has not come out completely. */
 static void
-test_begin_inside_message(void)
+test_begin_inside_message(WsCodecId id)
 {
 	Stream		stream;
 	const uint8 *out;
 	size_t		out_len;
 
-	begin_stream(&stream, spec_of(WS_CODEC_ZSTD, 1), START_LSN, SEGMENT_SIZE);
-	add_wal(&stream, records, 400000);
+	begin_stream(&stream, spec_of(id, 1), START_LSN, SEGMENT_SIZE);
+	add_wal(&stream, data_for(id), 400000);
 	ws_encoder_put(stream.encoder, stream.in.items[0].bytes,
 				   stream.in.items[0].len, 0);
 	ok(ws_encoder_next(stream.encoder, &out, &out_len) &&
 	   ws_encoder_next(stream.encoder, &out, &out_len) &&
 	   out[0] == WS_FRAME_TYPE, "the first piece of a message comes out");
 	clear_messages(&stream.in);
-	ws_encoder_begin(stream.encoder, spec_of(WS_CODEC_ZSTD, 1), WS_REASON_NONE);
+	ws_encoder_begin(stream.encoder, spec_of(id, 1), WS_REASON_NONE);
 	take_encoded(stream.encoder, &stream.wire);
 	is(stream.wire.count, 1, "after begin there is nothing but a hello");
 	stream.lsn = START_LSN;
-	send_wal(&stream, records, 100000, 5000);
+	send_wal(&stream, data_for(id), 100000, 5000);
 	ok(decode_stream(&stream), "and a new stream comes back");
 	end_stream(&stream);
 }
@@ -242,11 +246,13 @@ main(void)
 {
 	make_data();
 	test_changes();
-	test_change_inside_message();
+	test_change_inside_message(WS_CODEC_ZSTD);
+	test_change_inside_message(WS_CODEC_WALZ);
 	test_change_taken_back();
 	test_begin_again();
 	test_begin_and_change();
-	test_begin_inside_message();
+	test_begin_inside_message(WS_CODEC_ZSTD);
+	test_begin_inside_message(WS_CODEC_WALZ);
 	free_data();
 	return done_testing();
 }

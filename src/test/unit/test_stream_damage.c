@@ -35,7 +35,7 @@ make_physical(WsCodecId id, const uint8 *data, size_t len, int count)
 	WsCodecSpec spec = {id, 1};
 	WsEncoder  *encoder = ws_encoder_new(&wire.params);
 	Messages	in = {0};
-	XLogRecPtr	lsn = START_LSN + 0x1230;
+	XLogRecPtr	lsn = START_LSN + (data == wire_wal ? 0 : 0x1230);
 
 	snprintf(wire.name, sizeof(wire.name), "%s, %d of %zu bytes",
 			 ws_codec_by_id(id)->name, count, len);
@@ -51,6 +51,25 @@ make_physical(WsCodecId id, const uint8 *data, size_t len, int count)
 	ws_encoder_free(encoder);
 	clear_messages(&in);
 	decode_wire(&wire);
+	return wire;
+}
+
+/* The same of WAL, which must be modelled. */
+static Wire
+make_modelled(size_t len, int count)
+{
+	Wire		wire = make_physical(WS_CODEC_WALZ, wire_wal, len, count);
+	Wire		zstd = make_physical(WS_CODEC_ZSTD, wire_wal, len, count);
+	size_t		bytes = 0;
+	size_t		zstd_bytes = 0;
+
+	for (size_t i = 1; i < wire.messages.count; i++)
+		bytes += wire.messages.items[i].len;
+	for (size_t i = 1; i < zstd.messages.count; i++)
+		zstd_bytes += zstd.messages.items[i].len;
+	ok(bytes * 16 < zstd_bytes * 15, "%s: modelled, %zu bytes, zstd %zu",
+	   wire.name, bytes, zstd_bytes);
+	free_wire(&zstd);
 	return wire;
 }
 
@@ -268,6 +287,8 @@ test_all_damage(void)
 		if (ws_codec_by_id(id)->logical)
 			test_damage(make_batches(id, 8, 3));
 	}
+	test_damage(make_modelled(1500, 4));
+	test_damage(make_modelled(60000, 1));
 	test_damage(make_raw(450, 3));
 	test_damage(make_batches(WS_CODEC_NONE, 8, 3));
 

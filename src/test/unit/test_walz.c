@@ -213,6 +213,70 @@ test_rows(void)
 	walgen_free(&gen);
 }
 
+/* WAL that differs in its xids alone. */
+static WalGen
+make_xids(uint32 before, bool small)
+{
+	WalGen		gen;
+
+	walgen_init(&gen, &usual, 16 * MB, MB, 30);
+	gen.xid = before;
+	if (small)
+		walgen_fill_small(&gen);
+	else
+		walgen_fill(&gen);
+	return gen;
+}
+
+/* Xids are a circle: it must not matter where on it a stream is. */
+static void
+test_xids(void)
+{
+	static const uint32 firsts[] = {
+		3, 2147483600, 2147483648, 3000000000, 4294967000, 4294967290
+	};
+	static const struct
+	{
+		Cut			cut;
+		size_t		n;
+		bool		small;
+		size_t		percent;	/* more where zstd, of any version, has a part */
+	}			ways[] = {
+		{CUT_ENDS, 4, true, 2}, {CUT_FIXED, 8192, true, 2},
+		{CUT_FIXED, 131072, true, 4}, {CUT_FIXED, 131072, false, 4}
+	};
+
+	for (size_t i = 0; i < lengthof(ways); i++)
+	{
+		WalGen		gen = make_xids(699, ways[i].small);
+		size_t		usual_len = pass_stream(&ws_codec_walz, &gen, 0,
+											ways[i].cut, ways[i].n).encoded;
+
+		walgen_free(&gen);
+		for (size_t j = 0; j < lengthof(firsts); j++)
+		{
+			Pair		pair;
+
+			gen = make_xids(firsts[j] - 1, ways[i].small);
+			pair = pass_stream(&ws_codec_walz, &gen, 0, ways[i].cut, ways[i].n);
+			ok(pair.good && pair.encoded * 100 <= usual_len * (100 + ways[i].percent),
+			   "xids from %u on, cut %d by %zu: %zu bytes, from 700 on %zu",
+			   firsts[j], ways[i].cut, ways[i].n, pair.encoded, usual_len);
+			walgen_free(&gen);
+		}
+	}
+	for (size_t j = 0; j < lengthof(firsts); j++)
+	{
+		WalGen		gen;
+
+		walgen_init(&gen, &usual, 16 * MB, 100000, 31);
+		gen.xid = firsts[j] - 1;
+		walgen_fill(&gen);
+		ok(pass_all_ways(&gen, 0), "xids from %u on, all cuts", firsts[j]);
+		walgen_free(&gen);
+	}
+}
+
 /* More shapes than the model holds. */
 static void
 test_many_shapes(void)
@@ -275,6 +339,7 @@ main(void)
 	test_gain();
 	test_long_records();
 	test_rows();
+	test_xids();
 	test_many_shapes();
 	test_restart();
 	return done_testing();

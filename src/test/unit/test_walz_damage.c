@@ -29,7 +29,7 @@ test_damage(void)
 	{
 		bool		good = true;
 
-		for (int round = 0; round < 3; round++)
+		for (int round = 0; round < 4; round++)
 		{
 			WalGen		gen;
 			size_t		at;
@@ -61,7 +61,8 @@ test_damage(void)
 						gen.buf[page + 4] = 2;
 					break;
 				case 5:
-					gen.buf[page + 2] ^= 1 << (round % 4);
+					/* all that there are, 0x0001 to 0x0008 */
+					gen.buf[page + 2] ^= 1 << round;
 					break;
 				case 6:
 					at = gen.ends[gen.nends / 2];
@@ -80,6 +81,97 @@ test_damage(void)
 		}
 		ok(good, "damaged: %s", names[kind]);
 	}
+}
+
+/*
+ * WAL of a server that crashed in the middle of a record, many times: what was
+ * written of the record stays, and the page where it would go on has a flag.
+ */
+static WalGen
+make_overwritten(const WsCodecParams *params, XLogRecPtr start, int rounds)
+{
+	WalGen		gen;
+
+	walgen_init(&gen, params, start, rounds * 30000 + 60000, 21);
+	walgen_fill_to(&gen, 5000);
+	for (int round = 0; round < rounds; round++)
+	{
+		walgen_break(&gen, 1 + round / 3 % 2);
+		if (round % 3 == 1)
+			walgen_rows(&gen, 300);
+		else if (round % 3 == 2)
+			walgen_images(&gen, 6, round, 200, 30);
+		walgen_fill_to(&gen, gen.len + 20000);
+	}
+	if (gen.overwritten != rounds || gen.full)
+		abort();
+	return gen;
+}
+
+static void
+count_modelled(void *arg, int rmid, size_t raw_len pg_attribute_unused(),
+			   size_t put_len pg_attribute_unused())
+{
+	size_t	   *modelled = arg;
+
+	*modelled += rmid >= 0;
+}
+
+static void
+test_overwritten(void)
+{
+	static const int around[] = {-100, -1, 0, 1, 24, 66, 72};
+	WsCodecParams params = usual;
+	WalGen		gen;
+	Pair		pair;
+	size_t		modelled = 0;
+	bool		good;
+
+	gen = make_overwritten(&usual, 15 * MB, 12);
+	ok(pass_all_ways(&gen, 0), "12 records overwritten, all cuts");
+	good = true;
+	for (size_t page = 8192; page < gen.len; page += 8192)
+	{
+		if ((gen.buf[page + 2] & 0x08) == 0)
+			continue;
+		for (size_t i = 0; i < lengthof(around); i++)
+		{
+			pair = pass_stream(&ws_codec_walz, &gen, page + around[i],
+							   CUT_FIXED, 8192);
+			good &= pair.good;
+			pair = pass_stream(&ws_codec_walz, &gen, page + around[i],
+							   CUT_RANDOM, 700);
+			good &= pair.good;
+		}
+	}
+	ok(good, "the same from around each page with the flag");
+	walgen_free(&gen);
+
+	params.wal_segment_size = MB;
+	walgen_init(&gen, &params, 16 * MB - 16384, 60000, 22);
+	walgen_rows(&gen, 20);
+	walgen_break(&gen, 2);
+	walgen_images(&gen, 4, 0, 200, 30);
+	walgen_fill(&gen);
+	ok((gen.buf[16384 + 2] & 0x0A) == 0x0A && pass_all_ways(&gen, 0),
+	   "a segment that begins so, all cuts");
+	walgen_free(&gen);
+
+	params.wal_block_size = 1024;
+	gen = make_overwritten(&params, 16 * MB - 2048, 12);
+	ok(pass_all_ways(&gen, 0), "12 records overwritten on pages of 1 kB");
+	walgen_free(&gen);
+
+	/* all but the first, whose back-pointer nobody can know */
+	gen = make_overwritten(&usual, 15 * MB, 3);
+	pair = new_pair(&ws_codec_walz, &usual);
+	ws_walz_encoder_observe(pair.encoder, count_modelled, &modelled);
+	pass_block(&pair, gen.start, gen.buf, gen.len);
+	ok(pair.good && gen.len <= 16 * 8192,
+	   "3 records overwritten, in one block");
+	is(modelled, gen.nends - 1, "all complete records are modelled");
+	free_pair(&pair);
+	walgen_free(&gen);
 }
 
 /*
@@ -337,6 +429,7 @@ int
 main(void)
 {
 	test_damage();
+	test_overwritten();
 	test_every_byte();
 	test_crc();
 	test_images();

@@ -12,6 +12,9 @@
 
 #include "codec.h"
 
+/* Most that is behind a record's header. */
+#define WALGEN_MAX_BODY		(300 * 1024)
+
 /* WAL being written; what is at buf[0] has the position start. */
 typedef struct WalGen
 {
@@ -25,8 +28,12 @@ typedef struct WalGen
 	bool		full;			/* the last record did not fit, and was not
 								 * written; nothing is any more */
 	uint64		seed;
-	uint32		xid;
+	uint32		xid;			/* of the last transaction; may be set */
 	uint64		time;
+	uint32		block;			/* where the next row goes to */
+	uint16		offset;
+	int			break_pages;	/* see walgen_break */
+	int			overwritten;	/* records that were broken off */
 	size_t		nends;			/* where records end */
 	size_t		max_ends;
 	size_t	   *ends;
@@ -45,12 +52,21 @@ extern void walgen_record(WalGen *gen, uint32 xid, uint8 info, uint8 rmid,
 						  const uint8 *body, uint32 len);
 
 /*
+ * The next record that goes on in another page is broken off at the end of its
+ * n-th page, and overwritten as PostgreSQL does after a crash.
+ */
+extern void walgen_break(WalGen *gen, int pages);
+
+/*
  * Transactions that insert, update, index and commit; now and then a page
  * image, a long row, or a record of a rare kind; until it is full.
  */
 extern void walgen_fill(WalGen *gen);
 
-/* The same without page images and long rows. */
+/* The same until len bytes are written. */
+extern void walgen_fill_to(WalGen *gen, size_t len);
+
+/* As walgen_fill, without page images and long rows. */
 extern void walgen_fill_small(WalGen *gen);
 
 /* A page of a heap with many rows; page has 8192 bytes. */

@@ -13,6 +13,9 @@
 #include "testdata.h"
 #include "walpairs.h"
 
+/* address sanitizer's; its headers are not installed with every compiler */
+extern size_t __sanitizer_get_current_allocated_bytes(void);
+
 const WsCodecParams usual = {
 	.level = 1,
 	.wal_block_size = 8192,
@@ -142,4 +145,39 @@ pass_all_ways(WalGen *gen, size_t from)
 		good &= pair.good;
 	}
 	return good;
+}
+
+void
+verifier_memory(const WsCodec *codec pg_attribute_unused(),
+				const WsCodecParams *params pg_attribute_unused(),
+				size_t *at_first, size_t *later)
+{
+	*at_first = *later = 0;
+#ifdef WS_WALZ_VERIFY
+	if (codec == &ws_codec_walz)
+	{
+		uint8		raw[1000];
+		uint8		decoded[sizeof(raw)];
+		size_t		bound = codec->encode_bound(sizeof(raw));
+		uint8	   *encoded = malloc(bound);
+		void	   *encoder = codec->encoder_new(params);
+		void	   *decoder;
+		size_t		len;
+		size_t		before;
+
+		fill_random(raw, sizeof(raw), 1);
+		if (codec->encode(encoder, 0, raw, sizeof(raw), encoded, bound, &len) != WS_OK)
+			abort();
+		codec->encoder_free(encoder);
+
+		before = __sanitizer_get_current_allocated_bytes();
+		decoder = codec->decoder_new(params);
+		*at_first = __sanitizer_get_current_allocated_bytes() - before;
+		if (codec->decode(decoder, 0, encoded, len, decoded, sizeof(raw)) != WS_OK)
+			abort();
+		*later = __sanitizer_get_current_allocated_bytes() - before;
+		codec->decoder_free(decoder);
+		free(encoded);
+	}
+#endif
 }

@@ -55,4 +55,11 @@ extern Pair pass_stream(const WsCodec *codec, WalGen *gen, size_t from,
 /* Every way of cutting, from a start, through walz; did it arrive? */
 extern bool pass_all_ways(WalGen *gen, size_t from);
 
+/*
+ * What the decoder takes that an encoder of this codec has with WS_WALZ_VERIFY
+ * and else has not, before it decodes and after; 0 if it has none.
+ */
+extern void verifier_memory(const WsCodec *codec, const WsCodecParams *params,
+							size_t *at_first, size_t *later);
+
 #endif							/* WS_WALPAIRS_H */

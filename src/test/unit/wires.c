@@ -10,14 +10,23 @@
 #include "c.h"
 
 #include "testdata.h"
+#include "walgen.h"
 #include "wires.h"
 
 uint8		wire_records[MB];
+uint8		wire_wal[MB];
 
 void
 make_wire_records(void)
 {
+	WsCodecParams params = stream_params(false, 16 * MB);
+	WalGen		gen;
+
 	fill_records(wire_records, sizeof(wire_records), 1);
+	walgen_init(&gen, &params, START_LSN, 2 * sizeof(wire_wal), 1);
+	walgen_fill_to(&gen, sizeof(wire_wal));
+	memcpy(wire_wal, gen.buf, sizeof(wire_wal));
+	walgen_free(&gen);
 }
 
 WsDecoder *

@@ -28,6 +28,9 @@ typedef struct Wire
 /* What WAL and rows are made of. */
 extern uint8 wire_records[MB];
 
+/* As walgen writes it from START_LSN on, in segments of 16 MB. */
+extern uint8 wire_wal[MB];
+
 extern void make_wire_records(void);
 
 extern WsDecoder *new_decoder(const Wire *wire);

@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * blocks.h
+ *	  Blocks for the tests that run over every codec.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_BLOCKS_H
+#define WS_BLOCKS_H
+
+#include "codec_walz.h"
+
+#define MAX_RAW		(1024 * 1024)	/* 16 WAL blocks of 64 kB */
+
+/* What is tested, and with what. */
+extern const WsCodec *codec;
+extern const char *codec_name;	/* and what it is given */
+extern const uint8 *raw;		/* MAX_RAW bytes, like WAL, or WAL ... */
+extern XLogRecPtr raw_lsn;		/* ... from this position on */
+
+/*
+ * Run a test over each codec; and then, with wal true, over a codec that
+ * knows WAL and raw that is WAL, since what that makes of anything else is
+ * little more than zstd.
+ */
+extern void for_each_codec(void (*test) (bool wal));
+
+extern WsCodecParams level_params(int level);
+extern void *new_codec_encoder(int level);
+extern void *new_codec_decoder(void);
+
+/* An encoded block, in a buffer of exactly the bound. */
+typedef struct Block
+{
+	XLogRecPtr	lsn;
+	WsStatus	status;
+	uint8	   *bytes;
+	size_t		len;
+	size_t		bound;
+} Block;
+
+extern Block encode_block(void *encoder, const uint8 *src, size_t len);
+extern void free_block(Block *block);
+
+/*
+ * Decode into a buffer of exactly dst_len bytes.  *same says whether the
+ * result is what is at expected; may be NULL.  A write outside the buffer is
+ * reported as a status that no test expects.
+ */
+extern WsStatus decode_block(void *decoder, XLogRecPtr lsn, const uint8 *src,
+							 size_t src_len, size_t dst_len,
+							 const uint8 *expected, bool *same);
+extern bool decodes_to(void *decoder, const Block *block, const uint8 *src,
+					   size_t len);
+
+/* Refused, as bytes of a codec are, and not by luck or by a wild write. */
+extern bool refuses(void *decoder, const uint8 *src, size_t src_len,
+					size_t dst_len);
+
+#endif							/* WS_BLOCKS_H */
