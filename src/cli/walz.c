@@ -19,15 +19,11 @@
 #include <dirent.h>
 #include <getopt.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "report.h"
+#include "terminal.h"
 
 #define SUFFIX			".walz"
-
-/* how often progress is shown */
-#define PROGRESS_SECONDS	0.25
 
 typedef struct Options
 {
@@ -72,23 +68,25 @@ usage(FILE *to)
 static void
 add_name(Names *names, const char *directory, const char *name)
 {
-	char		path[MAXPGPATH];
+	char	   *path;
 
 	if (names->count == names->size)
 	{
 		names->size = names->size * 2 + 16;
 		names->names = realloc(names->names, names->size * sizeof(char *));
 	}
-	if (directory != NULL)
-		snprintf(path, sizeof(path), "%s/%s", directory, name);
-	else
-		strlcpy(path, name, sizeof(path));
-	if (names->names == NULL ||
-		(names->names[names->count++] = strdup(path)) == NULL)
+	path = malloc((directory != NULL ? strlen(directory) + 1 : 0) +
+				  strlen(name) + 1);
+	if (names->names == NULL || path == NULL)
 	{
-		fprintf(stderr, "walz: out of memory\n");
+		terminal_message("out of memory");
 		exit(1);
 	}
+	if (directory != NULL)
+		sprintf(path, "%s/%s", directory, name);
+	else
+		strcpy(path, name);
+	names->names[names->count++] = path;
 }
 
 static void
@@ -116,7 +114,7 @@ add_path(Names *names, const char *path)
 
 	if (stat(path, &st) != 0)
 	{
-		fprintf(stderr, "walz: could not open \"%s\": %s\n", path, strerror(errno));
+		terminal_message("could not open \"%s\": %m", path);
 		return false;
 	}
 	if (!S_ISDIR(st.st_mode))
@@ -127,8 +125,7 @@ add_path(Names *names, const char *path)
 	directory = opendir(path);
 	if (directory == NULL)
 	{
-		fprintf(stderr, "walz: could not open directory \"%s\": %s\n", path,
-				strerror(errno));
+		terminal_message("could not open directory \"%s\": %m", path);
 		return false;
 	}
 	while ((entry = readdir(directory)) != NULL)
@@ -143,33 +140,12 @@ add_path(Names *names, const char *path)
 	closedir(directory);
 	if (names->count == first)
 	{
-		fprintf(stderr, "walz: no WAL segments in \"%s\"\n", path);
+		terminal_message("no WAL segments in \"%s\"", path);
 		return false;
 	}
 	qsort(names->names + first, names->count - first, sizeof(char *),
 		  compare_names);
 	return true;
-}
-
-/* On a terminal, or nowhere. */
-static void
-show_progress(const Options *options, int done, int count)
-{
-	static double shown = 0;
-	struct timespec t;
-	double		now;
-
-	if (options->quiet || !isatty(STDERR_FILENO))
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = t.tv_sec + t.tv_nsec / 1e9;
-	if (done < count && now - shown < PROGRESS_SECONDS)
-		return;
-	shown = now;
-	fprintf(stderr, "\r%d of %d files, %d %%", done, count,
-			count > 0 ? 100 * done / count : 100);
-	if (done == count)
-		fprintf(stderr, "\r%40s\r", "");
 }
 
 /*
@@ -201,12 +177,16 @@ run_report(const Options *options, const Names *names, bool verify)
 	int			checked = 0;
 
 	report_init(&report);
+	if (!options->quiet)
+		terminal_begin(names->count);
 	for (int i = 0; i < names->count; i++)
 	{
 		Segment		segment;
 		bool		encoded;
 
-		show_progress(options, i, names->count);
+		terminal_file(i);
+		if (!verify)
+			terminal_part(0, REPORT_PARTS);
 		if (!segment_read(names->names[i], &segment, &encoded))
 		{
 			good = false;
@@ -223,7 +203,7 @@ run_report(const Options *options, const Names *names, bool verify)
 			checked++;
 		segment_free(&segment);
 	}
-	show_progress(options, names->count, names->count);
+	terminal_end();
 
 	if (verify)
 		printf("%d files verified%s\n", checked, good ? "" : ", others are not good");

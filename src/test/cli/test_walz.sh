@@ -98,6 +98,23 @@ cp "$segment" "$tmp/wal/000000010000000000000020"
 try 0 --json report "$tmp/wal/000000010000000000000020" && grep -q '"segments": 0' "$tmp/out"
 ok "a recycled segment is left out"
 
+# large enough for something to happen while it is read
+"$make_segment" 32 >"$tmp/large" || exit 1
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+	# as it is on a terminal, one line for each time that progress is shown
+	script -qec "'$walz' report '$tmp/large'" /dev/null </dev/null | tr '\r' '\n' >"$tmp/out"
+	grep -q '^0 of 1 files, [1-9][0-9]* %' "$tmp/out"
+	ok "progress within a file"
+	# that takes some seconds here; for each of its messages it would be 10000s
+	[ `grep -c ' of 1 files' "$tmp/out"` -lt 400 ]
+	ok "but not too often"
+	script -qec "'$walz' --quiet report '$tmp/large'" /dev/null </dev/null >"$tmp/out"
+	grep -q segments "$tmp/out" && ! grep -q ' of 1 files' "$tmp/out"
+	ok "none with --quiet"
+fi
+try 0 report "$segment" && [ ! -s "$tmp/err" ]
+ok "no progress but on a terminal"
+
 echo hello >"$tmp/text"
 try 1 report "$tmp/text" && grep -q "not a WAL segment" "$tmp/err"
 ok "not a segment"
