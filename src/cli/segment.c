@@ -14,12 +14,14 @@
 
 #include "frame.h"
 #include "segment.h"
+#include "terminal.h"
 #include "walz_cursor.h"
 
 #define FILE_MAGIC			"WALZ"
 #define FILE_VERSION		1
 #define FILE_HEADER			24
 #define BLOCK_HEADER		12
+#define BLOCKS_END			4
 
 /* no file that we read is larger than a segment can be, and a little */
 #define MAX_FILE_SIZE		(1024 * 1024 * 1024 + 1024 * 1024)
@@ -69,29 +71,6 @@ read_file(const char *path, size_t *len)
 	}
 	fclose(file);
 	return bytes;
-}
-
-/* Under another name first: no reader sees a part. */
-static bool
-write_file(const char *path, const uint8 *bytes, size_t len)
-{
-	char		temporary[MAXPGPATH];
-	FILE	   *file;
-	bool		good;
-
-	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-	file = fopen(temporary, "wb");
-	good = file != NULL && fwrite(bytes, 1, len, file) == len;
-	if (file != NULL)
-		good &= fclose(file) == 0;
-	if (!good || rename(temporary, path) != 0)
-	{
-		fprintf(stderr, "walz: could not write file \"%s\": %s\n", path,
-				strerror(errno));
-		(void) unlink(temporary);
-		return false;
-	}
-	return true;
 }
 
 /*
@@ -225,19 +204,12 @@ segment_read(const char *path, Segment *segment, bool *encoded)
 	return false;
 }
 
-bool
-segment_write(const Segment *segment, const char *path)
-{
-	return write_file(path, segment->bytes, segment->len);
-}
-
-bool
-segment_write_encoded(const Segment *segment, const char *path,
-					  size_t *encoded_len)
+uint8 *
+segment_encode(const Segment *segment, size_t *len)
 {
 	size_t		blocks = segment->len / SEGMENT_BLOCK + 1;
 	size_t		bound = ws_codec_walz.encode_bound(SEGMENT_BLOCK);
-	uint8	   *out = malloc(FILE_HEADER + 4 + blocks * (BLOCK_HEADER + bound));
+	uint8	   *out = malloc(FILE_HEADER + blocks * (BLOCK_HEADER + bound) + BLOCKS_END);
 	void	   *encoder = ws_codec_walz.encoder_new(&segment->params);
 	uint8	   *p = out;
 	bool		good = out != NULL && encoder != NULL;
@@ -256,26 +228,26 @@ segment_write_encoded(const Segment *segment, const char *path,
 	{
 		size_t		n = Min(segment->len - pos, SEGMENT_BLOCK);
 		XLogRecPtr	lsn = segment->start + pos;
-		size_t		len;
+		size_t		encoded_len;
 
 		good = ws_codec_walz.encode(encoder, lsn, segment->bytes + pos, n,
-									p + BLOCK_HEADER, bound, &len) == WS_OK;
+									p + BLOCK_HEADER, bound,
+									&encoded_len) == WS_OK;
 		wz_put32(p, n);
-		wz_put32(p + 4, len);
+		wz_put32(p + 4, encoded_len);
 		wz_put32(p + 8, ws_frame_content_crc(lsn, segment->bytes + pos, n));
-		p += BLOCK_HEADER + len;
+		p += BLOCK_HEADER + encoded_len;
 		pos += n;
+		terminal_progress(pos, segment->len);
 	}
-	if (good)
-	{
-		wz_put32(p, 0);
-		p += 4;
-		*encoded_len = p - out;
-		good = write_file(path, out, p - out);
-	}
-	else
-		fprintf(stderr, "walz: could not encode file \"%s\"\n", segment->path);
 	ws_codec_walz.encoder_free(encoder);
-	free(out);
-	return good;
+	if (!good)
+	{
+		terminal_message("could not encode file \"%s\"", segment->path);
+		free(out);
+		return NULL;
+	}
+	wz_put32(p, 0);
+	*len = p + BLOCKS_END - out;
+	return out;
 }

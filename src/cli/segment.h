@@ -48,10 +48,8 @@ typedef struct Segment
 extern bool segment_read(const char *path, Segment *segment, bool *encoded);
 extern void segment_free(Segment *segment);
 
-/* Write the segment's bytes, or what they encode to; whole, or no file. */
-extern bool segment_write(const Segment *segment, const char *path);
-extern bool segment_write_encoded(const Segment *segment, const char *path,
-								  size_t *encoded_len);
+/* An encoded file of *len bytes, malloc'd; NULL with a message. */
+extern uint8 *segment_encode(const Segment *segment, size_t *len);
 
 /* Is this how a segment file is named? */
 extern bool segment_name(const char *name);

@@ -5,10 +5,11 @@
  *
  *		walz [--json] [--quiet] report FILE|DIRECTORY...
  *		walz [--quiet] verify FILE|DIRECTORY...
- *		walz [--output=FILE] encode FILE
- *		walz [--output=FILE] decode FILE
+ *		walz [--output=FILE] [--force] [--quiet] encode FILE
+ *		walz [--output=FILE] [--force] [--quiet] decode FILE
  *
- * report and verify read only.  A directory stands for the segments in it.
+ * report and verify read only; encode and decode write one new file.  A
+ * directory stands for the segments in it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -20,6 +21,7 @@
 #include <getopt.h>
 #include <sys/stat.h>
 
+#include "outfile.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -29,6 +31,7 @@ typedef struct Options
 {
 	bool		json;
 	bool		quiet;
+	bool		force;
 	const char *output;
 } Options;
 
@@ -61,6 +64,7 @@ usage(FILE *to)
 			"Options:\n"
 			"  --json         report: print JSON\n"
 			"  --output=FILE  encode, decode: the file to write\n"
+			"  --force        encode, decode: replace that file if it exists\n"
 			"  --quiet        no progress\n"
 			"  --help         print this\n");
 }
@@ -215,64 +219,91 @@ run_report(const Options *options, const Names *names, bool verify)
 }
 
 static int
-run_encode(const Options *options, const char *path)
+run_encode(const char *path, OutFile *out)
 {
 	Segment		segment;
-	char		output[MAXPGPATH];
-	size_t		len = 0;
+	uint8	   *bytes = NULL;
+	size_t		len;
 	bool		encoded;
 	bool		good;
 
 	if (!segment_read(path, &segment, &encoded))
-		return 1;
-	snprintf(output, sizeof(output), "%s" SUFFIX, path);
-	if (options->output != NULL)
-		strlcpy(output, options->output, sizeof(output));
-	if (encoded)
 	{
-		fprintf(stderr, "walz: file \"%s\" is encoded already\n", path);
-		good = false;
+		outfile_abandon(out);
+		return 1;
 	}
+	if (encoded)
+		terminal_message("file \"%s\" is encoded already", path);
 	else
-		good = segment_write_encoded(&segment, output, &len);
+		bytes = segment_encode(&segment, &len);
+	if (bytes == NULL)
+		outfile_abandon(out);
+	good = bytes != NULL && outfile_commit(out, bytes, len);
+	terminal_end();
 	if (good)
-		printf("%s: %zu bytes from %zu, ratio %.2f\n", output, len, segment.len,
+		printf("%s: %zu bytes from %zu, ratio %.2f\n", out->path, len, segment.len,
 			   (double) segment.len / len);
+	free(bytes);
 	segment_free(&segment);
 	return good ? 0 : 1;
 }
 
 static int
-run_decode(const Options *options, const char *path)
+run_decode(const char *path, OutFile *out)
 {
 	Segment		segment;
-	char		output[MAXPGPATH];
 	bool		encoded;
 	bool		good = false;
-	size_t		len = strlen(path);
 
 	if (!segment_read(path, &segment, &encoded))
+	{
+		outfile_abandon(out);
 		return 1;
-	strlcpy(output, path, sizeof(output));
-	if (options->output != NULL)
-		strlcpy(output, options->output, sizeof(output));
-	else if (len > strlen(SUFFIX) && len < sizeof(output) &&
-			 strcmp(path + len - strlen(SUFFIX), SUFFIX) == 0)
-		output[len - strlen(SUFFIX)] = '\0';
+	}
+	if (encoded)
+		good = outfile_commit(out, segment.bytes, segment.len);
 	else
 	{
-		fprintf(stderr, "walz: name the file to write with --output\n");
-		segment_free(&segment);
-		return 2;
+		terminal_message("file \"%s\" is not encoded", path);
+		outfile_abandon(out);
 	}
-	if (!encoded)
-		fprintf(stderr, "walz: file \"%s\" is not encoded\n", path);
-	else
-		good = segment_write(&segment, output);
+	terminal_end();
 	if (good)
-		printf("%s: %zu bytes\n", output, segment.len);
+		printf("%s: %zu bytes\n", out->path, segment.len);
 	segment_free(&segment);
 	return good ? 0 : 1;
+}
+
+/* The file is opened first: what would fail at the end fails at once. */
+static int
+run_conversion(const Options *options, const char *path, bool encode)
+{
+	OutFile		out;
+	char		output[MAXPGPATH];
+	int			len = strlen(path);
+	int			suffix = strlen(SUFFIX);
+
+	if (options->output != NULL)
+		len = snprintf(output, sizeof(output), "%s", options->output);
+	else if (encode)
+		len = snprintf(output, sizeof(output), "%s" SUFFIX, path);
+	else if (len > suffix && strcmp(path + len - suffix, SUFFIX) == 0)
+		len = snprintf(output, sizeof(output), "%.*s", len - suffix, path);
+	else
+	{
+		terminal_message("name the file to write with --output");
+		return 2;
+	}
+	if (len >= (int) sizeof(output))
+	{
+		terminal_message("name of file \"%s\" is too long", output);
+		return 1;
+	}
+	if (!outfile_open(&out, output, path, options->force))
+		return 1;
+	if (!options->quiet)
+		terminal_begin(1);
+	return encode ? run_encode(path, &out) : run_decode(path, &out);
 }
 
 int
@@ -281,6 +312,7 @@ main(int argc, char **argv)
 	static const struct option long_options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"output", required_argument, NULL, 'o'},
+		{"force", no_argument, NULL, 'f'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}
@@ -291,7 +323,7 @@ main(int argc, char **argv)
 	int			option;
 	int			status = 0;
 
-	while ((option = getopt_long(argc, argv, "jo:qh", long_options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "jo:fqh", long_options, NULL)) != -1)
 	{
 		switch (option)
 		{
@@ -300,6 +332,9 @@ main(int argc, char **argv)
 				break;
 			case 'o':
 				options.output = optarg;
+				break;
+			case 'f':
+				options.force = true;
 				break;
 			case 'q':
 				options.quiet = true;
@@ -320,9 +355,9 @@ main(int argc, char **argv)
 	command = argv[optind++];
 
 	if (strcmp(command, "encode") == 0 && argc - optind == 1)
-		return run_encode(&options, argv[optind]);
+		return run_conversion(&options, argv[optind], true);
 	if (strcmp(command, "decode") == 0 && argc - optind == 1)
-		return run_decode(&options, argv[optind]);
+		return run_conversion(&options, argv[optind], false);
 	if (strcmp(command, "report") != 0 && strcmp(command, "verify") != 0)
 	{
 		usage(stderr);
