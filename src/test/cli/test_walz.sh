@@ -34,6 +34,19 @@ try()
 	[ $? -eq $expected ]
 }
 
+# bytes <file> <offset> <format of printf>: overwrite some
+bytes()
+{
+	printf "$3" | dd of="$1" bs=1 seek=$2 conv=notrunc 2>/dev/null
+}
+
+# flip <file> <offset>: change all bits of a byte
+flip()
+{
+	was=`od -An -v -t u1 -j $2 -N 1 "$1"`
+	bytes "$1" $2 "\\`printf %03o $((255 - was))`"
+}
+
 # no temporary file is left beside any output
 no_temporary()
 {
@@ -166,11 +179,49 @@ wait $pid 2>/dev/null
 [ $? -eq 143 ] && [ ! -e "$tmp/none" ] && no_temporary
 ok "a signal leaves nothing"
 
+# headers with sizes that cannot be calculated with; without blocks, nothing
+# else is wrong that would be found first
+for field in "16 block" "20 segment"; do
+	set -- $field
+	zero=$tmp/0000000100000000000000$1
+	for byte in 0 1 377; do
+		(head -c 24 "$segment.walz"; printf '\0\0\0\0') >"$zero"
+		bytes "$zero" $1 "\\$byte\\$byte\\$byte\\$byte"
+		for command in report verify decode; do
+			try 1 --output="$tmp/none" $command "$zero" && grep -q "$zero.*damaged: sizes" "$tmp/err"
+			ok "$command: an encoded file with $2 size of bytes $byte"
+		done
+	done
+done
+
+# damage everywhere: the file's header and the first block's, and then here
+# and there; cut likewise
+size=`wc -c <"$segment.walz"`
+bad=$tmp/bad.walz
+status=0
+for at in `seq 0 40` `seq 41 $((size / 40)) $((size - 5))` `seq $((size - 4)) $((size - 1))`; do
+	cp "$segment.walz" "$bad"
+	flip "$bad" $at
+	try 1 verify "$bad" && grep -q "$bad" "$tmp/err" || { echo "# byte $at"; status=1; }
+	head -c $at "$segment.walz" >"$bad"
+	try 1 report "$bad" && grep -q "$bad" "$tmp/err" || { echo "# cut at $at"; status=1; }
+done
+[ $status -eq 0 ]
+ok "damage anywhere is found"
+(cat "$segment.walz"; echo) >"$bad"
+try 1 verify "$bad" && grep -q damaged "$tmp/err"
+ok "and bytes too many"
+
 # report and verify write nothing, not even beside what they read
 find "$tmp/wal" -type f -exec cksum {} + | sort >"$tmp/before"
 try 0 report "$tmp/wal" && try 0 verify "$tmp/wal"
 find "$tmp/wal" -type f -exec cksum {} + | sort | cmp -s - "$tmp/before"
 ok "report and verify change nothing"
+
+# of a segment, encoded or not, the same pages count
+try 0 --json report "$segment" && grep -o '"wal_bytes": [0-9]*' "$tmp/out" >"$tmp/before"
+try 0 --json report "$segment.walz" && grep -o '"wal_bytes": [0-9]*' "$tmp/out" | cmp -s - "$tmp/before"
+ok "a report of an encoded file is that of its segment"
 
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	# as it is on a terminal, one line for each time that progress is shown
