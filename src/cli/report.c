@@ -14,6 +14,7 @@
 #include "codec_walz.h"
 #include "frame.h"
 #include "report.h"
+#include "terminal.h"
 #include "walz_cursor.h"
 
 /* about what walsenders put between messages, in microseconds */
@@ -166,10 +167,10 @@ send_messages(const Segment *segment, ReportWay *way, Cutter *cutter,
 		if (shares != NULL)
 			divide(shares, sent);
 		pos = end;
+		terminal_progress(pos, segment->used);
 	}
 	if (!good)
-		fprintf(stderr, "walz: codec %s failed on \"%s\"\n", codec->name,
-				segment->path);
+		terminal_message("codec %s failed on \"%s\"", codec->name, segment->path);
 	free(encoded);
 	free(decoded);
 	return good;
@@ -195,7 +196,7 @@ send_segment(const Segment *segment, ReportWay *way, ReportRmgr *rmgrs)
 							 encoder, decoder);
 	}
 	else
-		fprintf(stderr, "walz: out of memory\n");
+		terminal_message("out of memory");
 	way->codec->encoder_free(encoder);
 	way->codec->decoder_free(decoder);
 	free(cutter);
@@ -212,6 +213,7 @@ report_segment(Report *report, const Segment *segment)
 		ReportWay  *way = &report->ways[i];
 		bool		divided = way->codec->id == WS_CODEC_WALZ && !way->per_commit;
 
+		terminal_part(1 + i, REPORT_PARTS);
 		if (!send_segment(segment, way, divided ? report->rmgrs : NULL))
 			return false;
 	}

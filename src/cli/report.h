@@ -36,6 +36,9 @@ typedef struct ReportRmgr
 
 #define REPORT_WAYS		4
 
+/* of the work on a file, for progress: decoding it, if it is encoded, is one */
+#define REPORT_PARTS	(1 + REPORT_WAYS)
+
 typedef struct Report
 {
 	int			segments;

@@ -10,16 +10,18 @@
 #include "postgres_fe.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include "codec_walz.h"
 #include "frame.h"
 #include "segment.h"
+#include "terminal.h"
 #include "walz_cursor.h"
 
 #define FILE_MAGIC			"WALZ"
 #define FILE_VERSION		1
 #define FILE_HEADER			24
 #define BLOCK_HEADER		12
+#define BLOCKS_END			4
 
 /* no file that we read is larger than a segment can be, and a little */
 #define MAX_FILE_SIZE		(1024 * 1024 * 1024 + 1024 * 1024)
@@ -47,51 +49,27 @@ read_file(const char *path, size_t *len)
 
 	if (file == NULL || fstat(fileno(file), &st) != 0)
 	{
-		fprintf(stderr, "walz: could not open file \"%s\": %s\n", path,
-				strerror(errno));
+		terminal_message("could not open file \"%s\": %m", path);
 		if (file != NULL)
 			fclose(file);
 		return NULL;
 	}
 	if (!S_ISREG(st.st_mode) || st.st_size > MAX_FILE_SIZE)
 	{
-		fprintf(stderr, "walz: \"%s\" is no file of a segment's size\n", path);
+		terminal_message("\"%s\" is no file of a segment's size", path);
 		fclose(file);
 		return NULL;
 	}
 	*len = (size_t) st.st_size;
-	bytes = malloc(*len + 1);
+	bytes = malloc(Max(*len, 1));
 	if (bytes == NULL || fread(bytes, 1, *len, file) != *len)
 	{
-		fprintf(stderr, "walz: could not read file \"%s\"\n", path);
+		terminal_message("could not read file \"%s\"", path);
 		free(bytes);
 		bytes = NULL;
 	}
 	fclose(file);
 	return bytes;
-}
-
-/* Under another name first: no reader sees a part. */
-static bool
-write_file(const char *path, const uint8 *bytes, size_t len)
-{
-	char		temporary[MAXPGPATH];
-	FILE	   *file;
-	bool		good;
-
-	snprintf(temporary, sizeof(temporary), "%s.tmp", path);
-	file = fopen(temporary, "wb");
-	good = file != NULL && fwrite(bytes, 1, len, file) == len;
-	if (file != NULL)
-		good &= fclose(file) == 0;
-	if (!good || rename(temporary, path) != 0)
-	{
-		fprintf(stderr, "walz: could not write file \"%s\": %s\n", path,
-				strerror(errno));
-		(void) unlink(temporary);
-		return false;
-	}
-	return true;
 }
 
 /*
@@ -113,8 +91,7 @@ read_layout(Segment *segment)
 	params->wal_segment_size = wz_get32(bytes + WZ_PAGE_SHORT + 8);
 	params->wal_block_size = block_size = wz_get32(bytes + WZ_PAGE_SHORT + 12);
 	segment->start = wz_get64(bytes + WZ_PAGE_ADDR);
-	if (block_size < 1024 || (block_size & (block_size - 1)) != 0 ||
-		params->wal_segment_size < block_size ||
+	if (!ws_walz_sizes_valid(params) ||
 		segment->start % params->wal_segment_size != 0 ||
 		segment->len > params->wal_segment_size)
 		return false;
@@ -133,111 +110,152 @@ read_layout(Segment *segment)
 	return true;
 }
 
+/*
+ * Add up what the blocks at p decode to, at most limit bytes.  They must end
+ * with the file.
+ */
 static bool
-malformed(const Segment *segment, const char *why)
+measure_blocks(const uint8 *p, const uint8 *end, size_t limit, size_t *len)
 {
-	fprintf(stderr, "walz: file \"%s\" is damaged: %s\n", segment->path, why);
-	return false;
+	for (*len = 0; end - p >= BLOCK_HEADER;)
+	{
+		uint32		raw_len = wz_get32(p);
+		uint32		encoded_len = wz_get32(p + 4);
+
+		if (raw_len == 0 || raw_len > SEGMENT_BLOCK || raw_len > limit - *len ||
+			encoded_len > (size_t) (end - p - BLOCK_HEADER))
+			return false;
+		p += BLOCK_HEADER + encoded_len;
+		*len += raw_len;
+	}
+	return *len > 0 && end - p == BLOCKS_END && wz_get32(p) == 0;
 }
 
-/* segment->bytes are those of an encoded file: replace them by the segment. */
+/* measure_blocks has gone over them and has found that they give len bytes. */
 static bool
+decode_blocks(void *decoder, XLogRecPtr start, const uint8 *p, uint8 *out,
+			  size_t len)
+{
+	for (size_t pos = 0; pos < len;)
+	{
+		uint32		raw_len = wz_get32(p);
+		uint32		encoded_len = wz_get32(p + 4);
+
+		if (ws_codec_walz.decode(decoder, start + pos, p + BLOCK_HEADER,
+								 encoded_len, out + pos, raw_len) != WS_OK ||
+			ws_frame_content_crc(start + pos, out + pos, raw_len) != wz_get32(p + 8))
+			return false;
+		p += BLOCK_HEADER + encoded_len;
+		pos += raw_len;
+		terminal_progress(pos, len);
+	}
+	return true;
+}
+
+/*
+ * Does what an encoded file's header says go with the segment's first page?
+ * The header has no CRC, the page has.
+ */
+static bool
+header_goes_with(Segment *segment)
+{
+	XLogRecPtr	start = segment->start;
+	WsCodecParams params = segment->params;
+
+	return read_layout(segment) && segment->start == start &&
+		segment->params.wal_page_magic == params.wal_page_magic &&
+		segment->params.wal_block_size == params.wal_block_size &&
+		segment->params.wal_segment_size == params.wal_segment_size;
+}
+
+/*
+ * The segment's bytes are those of an encoded file: replace them by what they
+ * decode to.  Returns NULL, or why not.
+ */
+static const char *
 decode_file(Segment *segment)
 {
-	const uint8 *p = segment->bytes;
-	const uint8 *end = p + segment->len;
-	uint8	   *out = NULL;
-	size_t		len = 0;
+	const uint8 *bytes = segment->bytes;
+	const uint8 *end = bytes + segment->len;
+	Segment		decoded = *segment;
+	WsCodecParams *params = &decoded.params;
+	const char *why = NULL;
 	void	   *decoder;
-	bool		good = false;
 
-	if (segment->len < FILE_HEADER || wz_get16(p + 4) != FILE_VERSION)
-		return malformed(segment, "not a format that this program knows");
-	segment->params.level = 1;
-	segment->params.wal_page_magic = wz_get16(p + 6);
-	segment->start = wz_get64(p + 8);
-	segment->params.wal_block_size = wz_get32(p + 16);
-	segment->params.wal_segment_size = wz_get32(p + 20);
-	p += FILE_HEADER;
-	if (segment->params.wal_segment_size > MAX_FILE_SIZE)
-		return malformed(segment, "segment size");
+	if (segment->len < FILE_HEADER || wz_get16(bytes + 4) != FILE_VERSION)
+		return "damaged, or of a version that this program does not know";
+	params->level = 1;
+	params->wal_page_magic = wz_get16(bytes + 6);
+	decoded.start = wz_get64(bytes + 8);
+	params->wal_block_size = wz_get32(bytes + 16);
+	params->wal_segment_size = wz_get32(bytes + 20);
+	if (!ws_walz_sizes_valid(params))
+		return "damaged: sizes of WAL blocks and segments that cannot be";
+	if (decoded.start % params->wal_segment_size != 0)
+		return "damaged: not the position of a segment";
+	if (!measure_blocks(bytes + FILE_HEADER, end, params->wal_segment_size,
+						&decoded.len))
+		return "damaged: lengths of encoded blocks";
 
-	decoder = ws_codec_walz.decoder_new(&segment->params);
-	out = malloc((size_t) segment->params.wal_segment_size + 1);
-	if (decoder == NULL || out == NULL)
-		fprintf(stderr, "walz: out of memory\n");
-	else
-	{
-		for (;;)
-		{
-			uint32		raw_len = end - p >= 4 ? wz_get32(p) : 1;
-			uint32		encoded_len;
-			XLogRecPtr	lsn = segment->start + len;
-
-			if (raw_len == 0)
-			{
-				good = end - p == 4;
-				break;
-			}
-			if (end - p < BLOCK_HEADER || raw_len > SEGMENT_BLOCK ||
-				raw_len > segment->params.wal_segment_size - len ||
-				(encoded_len = wz_get32(p + 4)) > (size_t) (end - p - BLOCK_HEADER) ||
-				ws_codec_walz.decode(decoder, lsn, p + BLOCK_HEADER, encoded_len,
-									 out + len, raw_len) != WS_OK ||
-				ws_frame_content_crc(lsn, out + len, raw_len) != wz_get32(p + 8))
-				break;
-			p += BLOCK_HEADER + encoded_len;
-			len += raw_len;
-		}
-		if (!good)
-			malformed(segment, "an encoded block");
-	}
+	decoder = ws_codec_walz.decoder_new(params);
+	decoded.bytes = malloc(decoded.len);
+	if (decoder == NULL || decoded.bytes == NULL)
+		why = "out of memory";
+	else if (!decode_blocks(decoder, decoded.start, bytes + FILE_HEADER,
+							decoded.bytes, decoded.len))
+		why = "damaged: an encoded block";
 	ws_codec_walz.decoder_free(decoder);
-	free(segment->bytes);
-	segment->bytes = out;
-	segment->len = segment->used = len;
-	return good;
+
+	if (why == NULL && !header_goes_with(&decoded))
+		why = "damaged: its header does not go with its contents";
+	free(why == NULL ? segment->bytes : decoded.bytes);
+	if (why == NULL)
+		*segment = decoded;
+	return why;
+}
+
+const char *
+segment_take(Segment *segment, bool *encoded)
+{
+	const char *why;
+
+	*encoded = segment->len >= 4 && memcmp(segment->bytes, FILE_MAGIC, 4) == 0;
+	if (*encoded)
+		why = decode_file(segment);
+	else
+		why = read_layout(segment) ? NULL : "not a WAL segment";
+	if (why != NULL)
+		segment_free(segment);
+	return why;
 }
 
 bool
 segment_read(const char *path, Segment *segment, bool *encoded)
 {
-	bool		is_encoded;
+	const char *why;
 
 	memset(segment, 0, sizeof(*segment));
-	strlcpy(segment->path, path, sizeof(segment->path));
+	if (strlcpy(segment->path, path, sizeof(segment->path)) >=
+		sizeof(segment->path))
+	{
+		terminal_message("name of file \"%s\" is too long", path);
+		return false;
+	}
 	segment->bytes = read_file(path, &segment->len);
 	if (segment->bytes == NULL)
 		return false;
-	is_encoded = segment->len >= 4 && memcmp(segment->bytes, FILE_MAGIC, 4) == 0;
-	if (encoded != NULL)
-		*encoded = is_encoded;
-	if (is_encoded)
-	{
-		if (decode_file(segment))
-			return true;
-	}
-	else if (read_layout(segment))
-		return true;
-	else
-		fprintf(stderr, "walz: \"%s\" is not a WAL segment\n", path);
-	segment_free(segment);
-	return false;
+	why = segment_take(segment, encoded);
+	if (why != NULL)
+		terminal_message("could not use file \"%s\": %s", path, why);
+	return why == NULL;
 }
 
-bool
-segment_write(const Segment *segment, const char *path)
-{
-	return write_file(path, segment->bytes, segment->len);
-}
-
-bool
-segment_write_encoded(const Segment *segment, const char *path,
-					  size_t *encoded_len)
+uint8 *
+segment_encode(const Segment *segment, size_t *len)
 {
 	size_t		blocks = segment->len / SEGMENT_BLOCK + 1;
 	size_t		bound = ws_codec_walz.encode_bound(SEGMENT_BLOCK);
-	uint8	   *out = malloc(FILE_HEADER + 4 + blocks * (BLOCK_HEADER + bound));
+	uint8	   *out = malloc(FILE_HEADER + blocks * (BLOCK_HEADER + bound) + BLOCKS_END);
 	void	   *encoder = ws_codec_walz.encoder_new(&segment->params);
 	uint8	   *p = out;
 	bool		good = out != NULL && encoder != NULL;
@@ -256,26 +274,26 @@ segment_write_encoded(const Segment *segment, const char *path,
 	{
 		size_t		n = Min(segment->len - pos, SEGMENT_BLOCK);
 		XLogRecPtr	lsn = segment->start + pos;
-		size_t		len;
+		size_t		encoded_len;
 
 		good = ws_codec_walz.encode(encoder, lsn, segment->bytes + pos, n,
-									p + BLOCK_HEADER, bound, &len) == WS_OK;
+									p + BLOCK_HEADER, bound,
+									&encoded_len) == WS_OK;
 		wz_put32(p, n);
-		wz_put32(p + 4, len);
+		wz_put32(p + 4, encoded_len);
 		wz_put32(p + 8, ws_frame_content_crc(lsn, segment->bytes + pos, n));
-		p += BLOCK_HEADER + len;
+		p += BLOCK_HEADER + encoded_len;
 		pos += n;
+		terminal_progress(pos, segment->len);
 	}
-	if (good)
-	{
-		wz_put32(p, 0);
-		p += 4;
-		*encoded_len = p - out;
-		good = write_file(path, out, p - out);
-	}
-	else
-		fprintf(stderr, "walz: could not encode file \"%s\"\n", segment->path);
 	ws_codec_walz.encoder_free(encoder);
-	free(out);
-	return good;
+	if (!good)
+	{
+		terminal_message("could not encode file \"%s\"", segment->path);
+		free(out);
+		return NULL;
+	}
+	wz_put32(p, 0);
+	*len = p + BLOCKS_END - out;
+	return out;
 }

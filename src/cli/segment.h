@@ -19,6 +19,9 @@
  *		8		4		CRC-32C of position and decoded bytes, see frame.h
  *		12		...		encoded bytes
  *
+ * The header's fields are also in the segment's first page, whose bytes have a
+ * CRC; a file in which they differ is damaged.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -42,16 +45,22 @@ typedef struct Segment
 } Segment;
 
 /*
- * Read a segment file, or, if it is one, decode an encoded file.  False with a
- * message on stderr if that cannot be done.  *encoded may be NULL.
+ * Read a segment file, or, if it is one, decode an encoded file; *encoded tells
+ * which.  False, with a message, if that cannot be done.
  */
 extern bool segment_read(const char *path, Segment *segment, bool *encoded);
 extern void segment_free(Segment *segment);
 
-/* Write the segment's bytes, or what they encode to; whole, or no file. */
-extern bool segment_write(const Segment *segment, const char *path);
-extern bool segment_write_encoded(const Segment *segment, const char *path,
-								  size_t *encoded_len);
+/*
+ * The same of a file in memory: segment->bytes, malloc'd, and len.  The bytes
+ * are replaced, or freed on failure.  Returns NULL, or what is wrong.  Memory
+ * for the decoded bytes is what the blocks of the file announce, at most that
+ * of the largest segment there is.
+ */
+extern const char *segment_take(Segment *segment, bool *encoded);
+
+/* An encoded file of *len bytes, malloc'd; NULL with a message. */
+extern uint8 *segment_encode(const Segment *segment, size_t *len);
 
 /* Is this how a segment file is named? */
 extern bool segment_name(const char *name);

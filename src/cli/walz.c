@@ -5,10 +5,11 @@
  *
  *		walz [--json] [--quiet] report FILE|DIRECTORY...
  *		walz [--quiet] verify FILE|DIRECTORY...
- *		walz [--output=FILE] encode FILE
- *		walz [--output=FILE] decode FILE
+ *		walz [--output=FILE] [--force] [--quiet] encode FILE
+ *		walz [--output=FILE] [--force] [--quiet] decode FILE
  *
- * report and verify read only.  A directory stands for the segments in it.
+ * report and verify read only; encode and decode write one new file.  A
+ * directory stands for the segments in it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,20 +20,18 @@
 #include <dirent.h>
 #include <getopt.h>
 #include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "outfile.h"
 #include "report.h"
+#include "terminal.h"
 
 #define SUFFIX			".walz"
-
-/* how often progress is shown */
-#define PROGRESS_SECONDS	0.25
 
 typedef struct Options
 {
 	bool		json;
 	bool		quiet;
+	bool		force;
 	const char *output;
 } Options;
 
@@ -65,6 +64,7 @@ usage(FILE *to)
 			"Options:\n"
 			"  --json         report: print JSON\n"
 			"  --output=FILE  encode, decode: the file to write\n"
+			"  --force        encode, decode: replace that file if it exists\n"
 			"  --quiet        no progress\n"
 			"  --help         print this\n");
 }
@@ -72,23 +72,25 @@ usage(FILE *to)
 static void
 add_name(Names *names, const char *directory, const char *name)
 {
-	char		path[MAXPGPATH];
+	char	   *path;
 
 	if (names->count == names->size)
 	{
 		names->size = names->size * 2 + 16;
 		names->names = realloc(names->names, names->size * sizeof(char *));
 	}
-	if (directory != NULL)
-		snprintf(path, sizeof(path), "%s/%s", directory, name);
-	else
-		strlcpy(path, name, sizeof(path));
-	if (names->names == NULL ||
-		(names->names[names->count++] = strdup(path)) == NULL)
+	path = malloc((directory != NULL ? strlen(directory) + 1 : 0) +
+				  strlen(name) + 1);
+	if (names->names == NULL || path == NULL)
 	{
-		fprintf(stderr, "walz: out of memory\n");
+		terminal_message("out of memory");
 		exit(1);
 	}
+	if (directory != NULL)
+		sprintf(path, "%s/%s", directory, name);
+	else
+		strcpy(path, name);
+	names->names[names->count++] = path;
 }
 
 static void
@@ -116,7 +118,7 @@ add_path(Names *names, const char *path)
 
 	if (stat(path, &st) != 0)
 	{
-		fprintf(stderr, "walz: could not open \"%s\": %s\n", path, strerror(errno));
+		terminal_message("could not open \"%s\": %m", path);
 		return false;
 	}
 	if (!S_ISDIR(st.st_mode))
@@ -127,8 +129,7 @@ add_path(Names *names, const char *path)
 	directory = opendir(path);
 	if (directory == NULL)
 	{
-		fprintf(stderr, "walz: could not open directory \"%s\": %s\n", path,
-				strerror(errno));
+		terminal_message("could not open directory \"%s\": %m", path);
 		return false;
 	}
 	while ((entry = readdir(directory)) != NULL)
@@ -143,33 +144,12 @@ add_path(Names *names, const char *path)
 	closedir(directory);
 	if (names->count == first)
 	{
-		fprintf(stderr, "walz: no WAL segments in \"%s\"\n", path);
+		terminal_message("no WAL segments in \"%s\"", path);
 		return false;
 	}
 	qsort(names->names + first, names->count - first, sizeof(char *),
 		  compare_names);
 	return true;
-}
-
-/* On a terminal, or nowhere. */
-static void
-show_progress(const Options *options, int done, int count)
-{
-	static double shown = 0;
-	struct timespec t;
-	double		now;
-
-	if (options->quiet || !isatty(STDERR_FILENO))
-		return;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	now = t.tv_sec + t.tv_nsec / 1e9;
-	if (done < count && now - shown < PROGRESS_SECONDS)
-		return;
-	shown = now;
-	fprintf(stderr, "\r%d of %d files, %d %%", done, count,
-			count > 0 ? 100 * done / count : 100);
-	if (done == count)
-		fprintf(stderr, "\r%40s\r", "");
 }
 
 /*
@@ -201,12 +181,16 @@ run_report(const Options *options, const Names *names, bool verify)
 	int			checked = 0;
 
 	report_init(&report);
+	if (!options->quiet)
+		terminal_begin(names->count);
 	for (int i = 0; i < names->count; i++)
 	{
 		Segment		segment;
 		bool		encoded;
 
-		show_progress(options, i, names->count);
+		terminal_file(i);
+		if (!verify)
+			terminal_part(0, REPORT_PARTS);
 		if (!segment_read(names->names[i], &segment, &encoded))
 		{
 			good = false;
@@ -223,7 +207,7 @@ run_report(const Options *options, const Names *names, bool verify)
 			checked++;
 		segment_free(&segment);
 	}
-	show_progress(options, names->count, names->count);
+	terminal_end();
 
 	if (verify)
 		printf("%d files verified%s\n", checked, good ? "" : ", others are not good");
@@ -235,64 +219,91 @@ run_report(const Options *options, const Names *names, bool verify)
 }
 
 static int
-run_encode(const Options *options, const char *path)
+run_encode(const char *path, OutFile *out)
 {
 	Segment		segment;
-	char		output[MAXPGPATH];
-	size_t		len = 0;
+	uint8	   *bytes = NULL;
+	size_t		len;
 	bool		encoded;
 	bool		good;
 
 	if (!segment_read(path, &segment, &encoded))
-		return 1;
-	snprintf(output, sizeof(output), "%s" SUFFIX, path);
-	if (options->output != NULL)
-		strlcpy(output, options->output, sizeof(output));
-	if (encoded)
 	{
-		fprintf(stderr, "walz: file \"%s\" is encoded already\n", path);
-		good = false;
+		outfile_abandon(out);
+		return 1;
 	}
+	if (encoded)
+		terminal_message("file \"%s\" is encoded already", path);
 	else
-		good = segment_write_encoded(&segment, output, &len);
+		bytes = segment_encode(&segment, &len);
+	if (bytes == NULL)
+		outfile_abandon(out);
+	good = bytes != NULL && outfile_commit(out, bytes, len);
+	terminal_end();
 	if (good)
-		printf("%s: %zu bytes from %zu, ratio %.2f\n", output, len, segment.len,
+		printf("%s: %zu bytes from %zu, ratio %.2f\n", out->path, len, segment.len,
 			   (double) segment.len / len);
+	free(bytes);
 	segment_free(&segment);
 	return good ? 0 : 1;
 }
 
 static int
-run_decode(const Options *options, const char *path)
+run_decode(const char *path, OutFile *out)
 {
 	Segment		segment;
-	char		output[MAXPGPATH];
 	bool		encoded;
 	bool		good = false;
-	size_t		len = strlen(path);
 
 	if (!segment_read(path, &segment, &encoded))
+	{
+		outfile_abandon(out);
 		return 1;
-	strlcpy(output, path, sizeof(output));
-	if (options->output != NULL)
-		strlcpy(output, options->output, sizeof(output));
-	else if (len > strlen(SUFFIX) && len < sizeof(output) &&
-			 strcmp(path + len - strlen(SUFFIX), SUFFIX) == 0)
-		output[len - strlen(SUFFIX)] = '\0';
+	}
+	if (encoded)
+		good = outfile_commit(out, segment.bytes, segment.len);
 	else
 	{
-		fprintf(stderr, "walz: name the file to write with --output\n");
-		segment_free(&segment);
-		return 2;
+		terminal_message("file \"%s\" is not encoded", path);
+		outfile_abandon(out);
 	}
-	if (!encoded)
-		fprintf(stderr, "walz: file \"%s\" is not encoded\n", path);
-	else
-		good = segment_write(&segment, output);
+	terminal_end();
 	if (good)
-		printf("%s: %zu bytes\n", output, segment.len);
+		printf("%s: %zu bytes\n", out->path, segment.len);
 	segment_free(&segment);
 	return good ? 0 : 1;
+}
+
+/* The file is opened first: what would fail at the end fails at once. */
+static int
+run_conversion(const Options *options, const char *path, bool encode)
+{
+	OutFile		out;
+	char		output[MAXPGPATH];
+	int			len = strlen(path);
+	int			suffix = strlen(SUFFIX);
+
+	if (options->output != NULL)
+		len = snprintf(output, sizeof(output), "%s", options->output);
+	else if (encode)
+		len = snprintf(output, sizeof(output), "%s" SUFFIX, path);
+	else if (len > suffix && strcmp(path + len - suffix, SUFFIX) == 0)
+		len = snprintf(output, sizeof(output), "%.*s", len - suffix, path);
+	else
+	{
+		terminal_message("name the file to write with --output");
+		return 2;
+	}
+	if (len >= (int) sizeof(output))
+	{
+		terminal_message("name of file \"%s\" is too long", output);
+		return 1;
+	}
+	if (!outfile_open(&out, output, path, options->force))
+		return 1;
+	if (!options->quiet)
+		terminal_begin(1);
+	return encode ? run_encode(path, &out) : run_decode(path, &out);
 }
 
 int
@@ -301,6 +312,7 @@ main(int argc, char **argv)
 	static const struct option long_options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"output", required_argument, NULL, 'o'},
+		{"force", no_argument, NULL, 'f'},
 		{"quiet", no_argument, NULL, 'q'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0}
@@ -311,7 +323,7 @@ main(int argc, char **argv)
 	int			option;
 	int			status = 0;
 
-	while ((option = getopt_long(argc, argv, "jo:qh", long_options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, "jo:fqh", long_options, NULL)) != -1)
 	{
 		switch (option)
 		{
@@ -320,6 +332,9 @@ main(int argc, char **argv)
 				break;
 			case 'o':
 				options.output = optarg;
+				break;
+			case 'f':
+				options.force = true;
 				break;
 			case 'q':
 				options.quiet = true;
@@ -340,9 +355,9 @@ main(int argc, char **argv)
 	command = argv[optind++];
 
 	if (strcmp(command, "encode") == 0 && argc - optind == 1)
-		return run_encode(&options, argv[optind]);
+		return run_conversion(&options, argv[optind], true);
 	if (strcmp(command, "decode") == 0 && argc - optind == 1)
-		return run_decode(&options, argv[optind]);
+		return run_conversion(&options, argv[optind], false);
 	if (strcmp(command, "report") != 0 && strcmp(command, "verify") != 0)
 	{
 		usage(stderr);

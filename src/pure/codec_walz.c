@@ -61,16 +61,22 @@ is_power_of_two(uint32 v)
 	return v != 0 && (v & (v - 1)) == 0;
 }
 
-static bool
-params_known(const WsCodecParams *params)
+bool
+ws_walz_sizes_valid(const WsCodecParams *params)
 {
-	return !params->logical && ws_walz_magic_known(params->wal_page_magic) &&
-		is_power_of_two(params->wal_block_size) &&
+	return is_power_of_two(params->wal_block_size) &&
 		params->wal_block_size >= MIN_BLOCK_SIZE &&
 		params->wal_block_size <= MAX_BLOCK_SIZE &&
 		is_power_of_two(params->wal_segment_size) &&
 		params->wal_segment_size >= MIN_SEGMENT_SIZE &&
 		params->wal_segment_size <= MAX_SEGMENT_SIZE;
+}
+
+static bool
+params_known(const WsCodecParams *params)
+{
+	return !params->logical && ws_walz_magic_known(params->wal_page_magic) &&
+		ws_walz_sizes_valid(params);
 }
 
 void

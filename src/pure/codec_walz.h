@@ -13,6 +13,13 @@
 #include "codec.h"
 
 /*
+ * Are these sizes of blocks and segments that PostgreSQL can have?  WAL laid
+ * out otherwise is not modelled; whoever calculates with sizes out of a file
+ * asks first.
+ */
+extern bool ws_walz_sizes_valid(const WsCodecParams *params);
+
+/*
  * Called for each record that was modelled, and for each run of raw bytes
  * (rmid -1; also what is between records): how many bytes of WAL it takes up,
  * page headers and padding within it counted, and how many bytes it has given

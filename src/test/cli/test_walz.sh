@@ -34,6 +34,34 @@ try()
 	[ $? -eq $expected ]
 }
 
+# bytes <file> <offset> <format of printf>: overwrite some
+bytes()
+{
+	printf "$3" | dd of="$1" bs=1 seek=$2 conv=notrunc 2>/dev/null
+}
+
+# flip <file> <offset>: change all bits of a byte
+flip()
+{
+	was=`od -An -v -t u1 -j $2 -N 1 "$1"`
+	bytes "$1" $2 "\\`printf %03o $((255 - was))`"
+}
+
+# no temporary file is left beside any output
+no_temporary()
+{
+	[ -z "`find "$tmp" -name '*.tmp.*'`" ]
+}
+
+# start <arguments>: run walz in the background until it has made its
+# temporary file, which it does before it works
+start()
+{
+	"$walz" "$@" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	while no_temporary && kill -0 $pid 2>/dev/null; do :; done
+}
+
 mkdir "$tmp/wal"
 segment=$tmp/wal/000000010000000000000010
 "$make_segment" >"$segment" || exit 1
@@ -56,9 +84,10 @@ try 0 decode "$segment.walz" && cmp -s "$segment" "$tmp/original"
 ok "decode"
 try 0 --output="$tmp/copy" decode "$segment.walz" && cmp -s "$tmp/copy" "$tmp/original"
 ok "decode to another name"
-try 1 encode "$segment.walz"
+try 1 encode "$segment.walz" && grep -q "encoded already" "$tmp/err"
 ok "an encoded file is not encoded again"
-try 1 --output="$tmp/copy" decode "$segment"
+try 1 --output="$tmp/none" decode "$segment" && grep -q "not encoded" "$tmp/err" &&
+	[ ! -e "$tmp/none" ]
 ok "a segment is not decoded"
 
 try 0 verify "$tmp/wal" && grep -q "^2 files verified" "$tmp/out"
@@ -97,6 +126,117 @@ fi
 cp "$segment" "$tmp/wal/000000010000000000000020"
 try 0 --json report "$tmp/wal/000000010000000000000020" && grep -q '"segments": 0' "$tmp/out"
 ok "a recycled segment is left out"
+
+# what exists stays; in pg_wal the server may have it open
+echo mine >"$tmp/mine"
+cp "$segment.walz" "$tmp/target.walz"
+cp "$tmp/mine" "$tmp/target"
+try 1 decode "$tmp/target.walz" && grep -q -e --force "$tmp/err" &&
+	cmp -s "$tmp/target" "$tmp/mine"
+ok "decode does not replace a file"
+cp "$tmp/mine" "$tmp/target"
+try 1 --output="$tmp/target" encode "$segment" && grep -q -e --force "$tmp/err" &&
+	cmp -s "$tmp/target" "$tmp/mine"
+ok "encode does not replace a file"
+try 0 --force decode "$tmp/target.walz" && cmp -s "$tmp/target" "$tmp/original"
+ok "decode with --force does"
+cp "$tmp/mine" "$tmp/target"
+try 0 --force --output="$tmp/target" encode "$segment" && cmp -s "$tmp/target" "$segment.walz"
+ok "encode with --force does"
+(umask 0; "$walz" --force --output="$tmp/target" encode "$segment") >"$tmp/out" 2>"$tmp/err" &&
+	ls -l "$tmp/target" | grep -q '^-rw-------'
+ok "only the owner may read what is written"
+
+cp "$segment" "$tmp/input"
+try 1 --force --output="$tmp/wal/../input" encode "$tmp/input" && grep -q "is the input" "$tmp/err" &&
+	cmp -s "$tmp/input" "$tmp/original"
+ok "the input is never replaced"
+ln -s mine "$tmp/link"
+try 1 --force --output="$tmp/link" encode "$segment" && [ -L "$tmp/link" ] &&
+	try 1 --force --output="$tmp/wal" encode "$segment"
+ok "nor what is no regular file"
+try 1 --output="$tmp/missing/file" encode "$segment" && grep -q "could not create" "$tmp/err"
+ok "no such folder to write to"
+long=`printf '%01100d' 0`
+try 1 --output="$long" encode "$segment" && grep -q "too long" "$tmp/err"
+ok "a name that is too long is not cut"
+(ulimit -f 8; "$walz" --output="$tmp/none" encode "$segment") >"$tmp/out" 2>"$tmp/err"
+[ $? -eq 1 ] && grep -q "could not write" "$tmp/err" && [ ! -e "$tmp/none" ] && no_temporary
+ok "a file that cannot be written leaves nothing"
+
+# large enough for something to happen while it is encoded
+"$make_segment" 32 >"$tmp/large" || exit 1
+start --output="$tmp/none" encode "$tmp/large"
+cp "$tmp/mine" "$tmp/none"
+wait $pid
+[ $? -eq 1 ] && grep -q -e --force "$tmp/err" && cmp -s "$tmp/none" "$tmp/mine" && no_temporary
+ok "a file that comes to exist meanwhile is not replaced"
+rm -f "$tmp/none"
+# the other signals that walz catches may be ignored here, which it leaves so
+start --output="$tmp/none" encode "$tmp/large"
+kill -TERM $pid
+wait $pid 2>/dev/null
+[ $? -eq 143 ] && [ ! -e "$tmp/none" ] && no_temporary
+ok "a signal leaves nothing"
+
+# headers with sizes that cannot be calculated with; without blocks, nothing
+# else is wrong that would be found first
+for field in "16 block" "20 segment"; do
+	set -- $field
+	zero=$tmp/0000000100000000000000$1
+	for byte in 0 1 377; do
+		(head -c 24 "$segment.walz"; printf '\0\0\0\0') >"$zero"
+		bytes "$zero" $1 "\\$byte\\$byte\\$byte\\$byte"
+		for command in report verify decode; do
+			try 1 --output="$tmp/none" $command "$zero" && grep -q "$zero.*damaged: sizes" "$tmp/err"
+			ok "$command: an encoded file with $2 size of bytes $byte"
+		done
+	done
+done
+
+# damage everywhere: the file's header and the first block's, and then here
+# and there; cut likewise
+size=`wc -c <"$segment.walz"`
+bad=$tmp/bad.walz
+status=0
+for at in `seq 0 40` `seq 41 $((size / 40)) $((size - 5))` `seq $((size - 4)) $((size - 1))`; do
+	cp "$segment.walz" "$bad"
+	flip "$bad" $at
+	try 1 verify "$bad" && grep -q "$bad" "$tmp/err" || { echo "# byte $at"; status=1; }
+	head -c $at "$segment.walz" >"$bad"
+	try 1 report "$bad" && grep -q "$bad" "$tmp/err" || { echo "# cut at $at"; status=1; }
+done
+[ $status -eq 0 ]
+ok "damage anywhere is found"
+(cat "$segment.walz"; echo) >"$bad"
+try 1 verify "$bad" && grep -q damaged "$tmp/err"
+ok "and bytes too many"
+
+# report and verify write nothing, not even beside what they read
+find "$tmp/wal" -type f -exec cksum {} + | sort >"$tmp/before"
+try 0 report "$tmp/wal" && try 0 verify "$tmp/wal"
+find "$tmp/wal" -type f -exec cksum {} + | sort | cmp -s - "$tmp/before"
+ok "report and verify change nothing"
+
+# of a segment, encoded or not, the same pages count
+try 0 --json report "$segment" && grep -o '"wal_bytes": [0-9]*' "$tmp/out" >"$tmp/before"
+try 0 --json report "$segment.walz" && grep -o '"wal_bytes": [0-9]*' "$tmp/out" | cmp -s - "$tmp/before"
+ok "a report of an encoded file is that of its segment"
+
+if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
+	# as it is on a terminal, one line for each time that progress is shown
+	script -qec "'$walz' report '$tmp/large'" /dev/null </dev/null | tr '\r' '\n' >"$tmp/out"
+	grep -q '^0 of 1 files, [1-9][0-9]* %' "$tmp/out"
+	ok "progress within a file"
+	# that takes some seconds here; for each of its messages it would be 10000s
+	[ `grep -c ' of 1 files' "$tmp/out"` -lt 400 ]
+	ok "but not too often"
+	script -qec "'$walz' --quiet report '$tmp/large'" /dev/null </dev/null >"$tmp/out"
+	grep -q segments "$tmp/out" && ! grep -q ' of 1 files' "$tmp/out"
+	ok "none with --quiet"
+fi
+try 0 report "$segment" && [ ! -s "$tmp/err" ]
+ok "no progress but on a terminal"
 
 echo hello >"$tmp/text"
 try 1 report "$tmp/text" && grep -q "not a WAL segment" "$tmp/err"
