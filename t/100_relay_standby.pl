@@ -145,6 +145,5 @@ $primary->start;
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary);
 standby_matches($primary, $_, $_->name . ' in the end') foreach $stock, $ours;
-cmp_ok(relay_row($relay)->{reconnects}, '>=', 0, 'reconnects are counted');
 
 done_testing();

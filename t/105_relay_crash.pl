@@ -68,13 +68,16 @@ sub wait_for_commits
 }
 
 my $compared = lsn_number(relay_row($relay)->{first_lsn});
-foreach my $case (
+my @victims = (
 	[ 'receiver', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walstream relay receiver'" ],
 	[ 'keeper', "SELECT keeper_pid FROM walstream_relay" ],
 	[ 'sender', "SELECT pid FROM walstream_senders WHERE application_name = 'standby'" ],
 	[ 'receiver', "SELECT receiver_pid FROM walstream_relay" ],
-	[ 'postmaster' ],
-	[ 'immediate stop' ])
+	[ 'postmaster' ]);
+foreach my $case (
+	@victims,
+	[ 'immediate stop' ],
+	map { $victims[ int(rand(@victims)) ] } 1 .. 6)
 {
 	my ($what, $query) = @$case;
 	my $log = -s $relay->logfile;
@@ -108,11 +111,12 @@ foreach my $case (
 		$relay->wait_for_log(qr/\(PID $pid\) was terminated by signal 9/, $log);
 		$relay->wait_for_log(qr/database system is ready to accept/, $log);
 	}
-	$relay->poll_query_until('postgres',
-		"SELECT flushed_lsn IS NOT NULL FROM walstream_relay")
-	  or die "the relay does not open its store\n";
+	# what it found on disk, before anything came again
+	my $found = qr{LOG:  relay has WAL from \S+ on timeline 1 up to (\S+) on timeline 1$}m;
+	$relay->wait_for_log($found, $log);
+	my ($recovered) = slurp_file($relay->logfile, $log) =~ $found;
 	ok( holds_records(
-			relay_row($relay)->{flushed_lsn}, $acknowledged,
+			$recovered, $acknowledged,
 			1, $primary->data_dir . '/pg_wal'),
 		"$what: what was confirmed, $acknowledged, is there");
 	wait_for_relay_state($relay, 'streaming');

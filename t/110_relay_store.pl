@@ -9,6 +9,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -149,18 +150,44 @@ load_wal($primary, 5_000);
 standby_matches($primary, $standby, 'it goes on from there');
 
 # The same within what is valid: less is reported, and received again.
-load_wal($primary, 10);
+$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+load_wal($primary, 500);
 wait_for_relay($primary, $relay);
 $relay->stop('immediate');
+$primary->stop('immediate');
 ($partial) = grep { /partial/ } store_files($dir);
 change_byte("$dir/$partial", 8192 + 100);
 $relay->start;
+wait_for_relay_state($relay, 'waiting for upstream');
+cmp_ok(lsn_number(relay_row($relay)->{flushed_lsn}) % (1024 * 1024), '<=', 8192 + 100,
+	'a damaged page in the open segment: the end is before it');
+$primary->start;
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 500);
 standby_matches($primary, $standby, 'a damaged page in the open segment is received again');
 
-# A bit that flips in a closed segment, plain or compressed: found by verifying,
-# and never sent.
+# What a client gets that begins with a segment: all WAL until there is an error,
+# and that.
+sub stream_from
+{
+	my ($lsn) = @_;
+	my $client = WalstreamClient->new($relay, application_name => 'reader');
+	my $wal = '';
+
+	$client->start("START_REPLICATION $lsn TIMELINE 1");
+	while (length($wal) < 1024 * 1024)
+	{
+		my $message = eval { $client->receive };
+
+		return ($wal, $@) unless defined $message;
+		$wal .= substr($message, 25) if $message =~ /^w/;
+	}
+	$client->close;
+	return ($wal, '');
+}
+
+# A bit that flips in a closed segment, plain or compressed, is found by
+# verifying.  Compressed ones have checksums: what is wrong is never sent.
 wait_for_relay($primary, $relay);
 is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't', 'all is well');
@@ -191,6 +218,15 @@ foreach my $form ('off', 'zstd', 'lz4')
 			"SELECT '$row->{lsn}'::pg_lsn - '$begin_lsn'::pg_lsn BETWEEN -10000 AND 1024 * 1024"),
 		't', "$form: and the record in which it is");
 	like($row->{reason}, qr/\S/, "$form: $row->{reason}");
+	if ($form ne 'off')
+	{
+		my ($wal, $error) = stream_from($begin_lsn);
+
+		like($error, qr/\Q$file\E/, "$form: a client gets an error that names the file");
+		is( $wal,
+			substr(slurp_file($primary->data_dir . "/pg_wal/$segment"), 0, length($wal)),
+			"$form: and no byte that is wrong");
+	}
 	change_byte("$dir/$file", $where);
 	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't',
 		"$form: repaired");

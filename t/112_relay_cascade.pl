@@ -69,6 +69,7 @@ $near->start;
 wait_for_relay_state($far, 'streaming');
 pass('a relay streams from one that has no upstream');
 is(relay_row($far)->{flushed_lsn}, relay_row($near)->{flushed_lsn}, 'and has all of it');
+cmp_ok(relay_row($far)->{reconnects}, '>=', 2, 'reconnects are counted');
 
 # A relay is no primary.
 my ($stdout, $stderr) = run_command(

@@ -55,8 +55,8 @@ typedef struct WsCodec
 {
 	const char *name;			/* in settings, hints and SQL */
 	const char *word;			/* in negotiation; with another format it is
-								 * another word, so that peers of two
-								 * versions never decode each other's */
+								 * another word, so that peers of two versions
+								 * never decode each other's */
 	WsCodecId	id;
 	bool		logical;		/* can code logical streams */
 

@@ -81,7 +81,10 @@ use_xid(WsWalzModel *model, uint32 xid)
 	model->xids[0] = xid;
 	model->xid_class[0] = class;
 
-	/* xids wrap around; the first is the highest, wherever in the circle it is */
+	/*
+	 * xids wrap around; the first is the highest, wherever in the circle it
+	 * is
+	 */
 	if (model->max_xid == 0 || (int32) (xid - model->max_xid) > 0)
 		model->max_xid = xid;
 }

@@ -79,8 +79,8 @@ typedef struct WsPullStart
 	XLogRecPtr	begin_lsn;		/* a segment's start */
 	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
 	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
-								 * start, later than begin_lsn if that is
-								 * only for comparing */
+								 * start, later than begin_lsn if that is only
+								 * for comparing */
 	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
 	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
 								 * Invalid if it is on it */

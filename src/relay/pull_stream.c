@@ -506,6 +506,7 @@ static WsPullEnd
 end_copy(Stream *s)
 {
 	volatile WsPullEnd end = WS_PULL_RETRY;
+	char	   *volatile why = NULL;
 
 	PG_TRY();
 	{
@@ -518,6 +519,7 @@ end_copy(Stream *s)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(s->context);
+		why = CopyErrorData()->message;
 		FlushErrorState();
 	}
 	PG_END_TRY();
@@ -526,7 +528,10 @@ end_copy(Stream *s)
 	{
 		ereport(LOG,
 				(errmsg("upstream has ended the stream of WAL at %X/%X",
-						LSN_FORMAT_ARGS(s->received_lsn))));
+						LSN_FORMAT_ARGS(s->received_lsn)),
+				 why != NULL ? errdetail("It said: %s", why) : 0));
+		if (why != NULL)
+			ws_relay_note_error(why);
 		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
 		return end;
 	}

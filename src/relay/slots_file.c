@@ -166,6 +166,18 @@ read_file(const WsStore *store, const char *name, WsSlotFile *file)
 				 errhint("Give it its own name again, or remove it.")));
 }
 
+/* It is made with the store, but an empty directory is easily lost in a copy. */
+static void
+make_directory(const WsStore *store, const char *directory)
+{
+	if (MakePGDirectory(directory) == 0)
+		sync_directory(store->path);
+	else if (errno != EEXIST)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create directory \"%s\": %m", directory)));
+}
+
 int
 ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 {
@@ -177,6 +189,7 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 	struct dirent *entry;
 
 	make_directory_path(store, directory);
+	make_directory(store, directory);
 
 	/* a rename may have been seen by us and not be on disk yet */
 	sync_directory(directory);

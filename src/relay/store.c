@@ -23,27 +23,29 @@
 /* The file with the lock, in the postmaster and inherited; -1: none */
 static int	lock_fd = -1;
 
+/*
+ * Make it, if need be, and its name durable: whoever made it may not have come
+ * to that.  A parent that only its owner may read is the owner's to see to.
+ */
 static void
 make_directory(const char *path)
 {
 	char		parent[MAXPGPATH];
+	bool		exists;
 
 	if (strlen(path) >= MAX_STORE_PATH)
 		ereport(FATAL,
 				errcode(ERRCODE_NAME_TOO_LONG),
 				errmsg("path \"%s\" is too long", path));
-	if (MakePGDirectory(path) != 0)
-	{
-		if (errno == EEXIST)
-			return;
+	exists = MakePGDirectory(path) != 0;
+	if (exists && errno != EEXIST)
 		ereport(FATAL,
 				errcode_for_file_access(),
 				errmsg("could not create directory \"%s\": %m", path));
-	}
 
 	strlcpy(parent, path, MAXPGPATH);
 	get_parent_directory(parent);
-	fsync_fname_ext(parent[0] != '\0' ? parent : ".", true, false, FATAL);
+	fsync_fname_ext(parent[0] != '\0' ? parent : ".", true, exists, FATAL);
 }
 
 void

@@ -132,8 +132,7 @@ extern char *ws_store_read_history_file(const WsStore *store, TimeLineID tli,
 extern WsHistory *ws_store_read_history(const WsStore *store, TimeLineID tli);
 
 /*
- * Store a history file durably.  It is parsed first; one that is there already
- * must be equal in meaning.
+ * Store a history file, which is not there yet, durably.  It is parsed first.
  */
 extern void ws_store_write_history(const WsStore *store, TimeLineID tli,
 								   const char *content, size_t len);
@@ -144,7 +143,8 @@ extern void ws_store_write_history(const WsStore *store, TimeLineID tli,
  */
 
 /*
- * Writer only.  Remove unfinished files; find what the store holds, checking
+ * Writer only.  Remove unfinished files and make the directory durable, since a
+ * crash may have come before that; find what the store holds, checking
  * that no segment is missing and where the valid end is, by reading records
  * from the start of the last closed segment; write the open segment anew (a
  * file whose fsync once failed cannot be trusted, even if it reads well) and

@@ -286,8 +286,8 @@ ws_store_compress(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 	size = c->size;
 
 	/*
-	 * The compressed one is durable with its name: now the raw one may go, and
-	 * if it comes back after a power cut, it goes again.
+	 * The compressed one is durable with its name: now the raw one may go,
+	 * and if it comes back after a power cut, it goes again.
 	 */
 	ws_file_remove(c->raw.path);
 	MemoryContextSwitchTo(old_context);

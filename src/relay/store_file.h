@@ -94,7 +94,7 @@ extern void ws_file_replace(const char *directory, const char *name,
 
 /* The same for callers that see to the directory. */
 extern void ws_file_replace_only(const char *directory, const char *name,
-							const char *content, size_t len);
+								 const char *content, size_t len);
 
 /* Has the device no room (or the user no quota)? */
 #define ws_errno_is_no_space(e)		((e) == ENOSPC || (e) == EDQUOT)

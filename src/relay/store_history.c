@@ -97,28 +97,10 @@ ws_store_write_history(const WsStore *store, TimeLineID tli,
 					   const char *content, size_t len)
 {
 	char		name[MAXFNAMELEN];
-	WsHistory  *history;
 
 	if (tli == 1)
 		elog(ERROR, "timeline 1 has no history");
-	history = parse_history(tli, content, len, "from the upstream");
+	(void) parse_history(tli, content, len, "from the upstream");
 	TLHistoryFileName(name, tli);
-
-	if (ws_store_has_history(store, tli))
-	{
-		WsHistory  *stored = ws_store_read_history(store, tli);
-
-		if (!ws_history_equals(history, stored))
-			ereport(ERROR,
-					errcode(ERRCODE_DATA_CORRUPTED),
-					errmsg("history of timeline %u is not the one that is stored", tli),
-					errdetail("File \"%s/%s\" names other timelines or other positions than the upstream.",
-							  store->path, name),
-					errhint("The upstream's timeline %u is another one than that which this relay has followed: two servers have been promoted.", tli));
-
-		/* a crash may have come between its renaming and the syncing */
-		ws_directory_sync(store->path);
-		return;
-	}
 	ws_file_replace(store->path, name, content, len);
 }

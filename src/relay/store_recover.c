@@ -145,10 +145,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	if (error != 0)
 		unlink(temporary_path);
 	if (ws_errno_is_no_space(error))
-	{
 		error = copy_bytes(from_fd, from_fd, store->identity.segment_size, path);
-		ws_directory_sync(store->path);
-	}
 	CloseTransientFile(from_fd);
 	if (error != 0)
 	{
@@ -296,8 +293,6 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	check_line_files(recovery, history, first, last);
 	if (is_open)
 		rewrite_partial(store, segment);
-	else
-		ws_directory_sync(store->path);
 
 	extent->first_tli = ws_line_segment_tli(history, recovery->segment_size, first);
 	extent->first_lsn = first * recovery->segment_size;
@@ -333,6 +328,9 @@ ws_store_recover(const WsStore *store, WsStoreExtent *extent)
 	XLogRecPtr	closed_lsn;
 
 	remove_temporary_files(store);
+
+	/* a crash may have come between a renaming and the sync */
+	ws_directory_sync(store->path);
 	recovery.count = ws_store_list(store, &recovery.segments);
 	if (recovery.count == 0)
 		return false;
