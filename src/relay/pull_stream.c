@@ -529,7 +529,7 @@ end_copy(Stream *s)
 		ereport(LOG,
 				(errmsg("upstream has ended the stream of WAL at %X/%X",
 						LSN_FORMAT_ARGS(s->received_lsn)),
-				 why != NULL ? errdetail("It said: %s", why) : 0));
+				 why != NULL ? errdetail_internal("%s", why) : 0));
 		if (why != NULL)
 			ws_relay_note_error(why);
 		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");

@@ -206,7 +206,6 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 	check_identity(WS_IDENTITY_FILE, identity);
 	if (ws_store_open(path, store))
 		elog(ERROR, "relay directory \"%s\" has an identity already", path);
-	make_directory(path);
 
 	/* the sync that makes the identity durable makes this too */
 	ws_file_path(path, WS_SLOTS_DIRECTORY, slots);

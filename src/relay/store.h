@@ -96,7 +96,10 @@ extern void ws_store_lock(const char *path);
  */
 extern bool ws_store_open(const char *path, WsStore *store);
 
-/* Give a new store its identity, durably, before any WAL. */
+/*
+ * Give a new store, whose directory ws_store_lock() has made, its identity,
+ * durably, before any WAL.
+ */
 extern void ws_store_create(const char *path, const WsStoreIdentity *identity,
 							WsStore *store);
 
