@@ -98,7 +98,7 @@ free_common(WsWalz *walz)
 		free(walz->model->images);
 	}
 	free(walz->model);
-	free(walz->io.lines);
+	free(walz->io.tables);
 	free(walz->scratch);
 	free(walz->streams);
 	free(walz);
@@ -120,8 +120,7 @@ new_common(const WsCodecParams *params, bool decoding)
 
 	walz->piece_max = (size_t) WS_FRAME_MAX_BLOCKS * params->wal_block_size;
 	walz->model = calloc(1, sizeof(WsWalzModel));
-	walz->io.lines = aligned_alloc(sizeof(WsWalzLine),
-								   WZ_LINES * sizeof(WsWalzLine));
+	walz->io.tables = aligned_alloc(sizeof(WsWalzLine), sizeof(WsWalzTables));
 	walz->scratch = malloc(scratch_size(walz));
 	walz->streams = malloc(streams_size(walz));
 	if (walz->model != NULL && decoding)
@@ -129,7 +128,7 @@ new_common(const WsCodecParams *params, bool decoding)
 		walz->model->work = malloc(walz->piece_max);
 		walz->model->images = malloc(walz->piece_max);
 	}
-	if (walz->model == NULL || walz->io.lines == NULL ||
+	if (walz->model == NULL || walz->io.tables == NULL ||
 		walz->scratch == NULL || walz->streams == NULL ||
 		(decoding && (walz->model->work == NULL || walz->model->images == NULL)))
 	{
@@ -137,7 +136,7 @@ new_common(const WsCodecParams *params, bool decoding)
 		return NULL;
 	}
 	walz->model->max_record = walz->piece_max;
-	walz->io.lines_used = true;
+	walz->io.tables_used = true;
 	ws_walz_forget(walz);
 	return walz;
 }

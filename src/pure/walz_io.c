@@ -13,28 +13,44 @@
 #include "port/pg_bswap.h"
 #include "walz_io.h"
 
-/* the two estimates move by 1/32 and 1/128 of the way, hits by 1/32 */
-#define FAST		5
-#define SLOW		7
-#define HIT			5
+/*
+ * Estimates move by 1/4 of the way at first, and by 1 / 2^SLOWEST once
+ * WZ_SEEN_MAX halves have been seen; the probability of a guess by 1 / 2^AGAIN.
+ */
+#define FASTEST		2
+#define SLOWEST		7
+#define AGAIN		5
 #define HALF		32768
 
 /* All probabilities of a line together, as the range coder takes them. */
 #define TOTAL_LOG	15
+#define TOTAL		(1 << TOTAL_LOG)
+
+/* A high half that is less probable, of TOTAL, tells nothing of the low half. */
+#define RARE		(TOTAL / 8)
+
+StaticAssertDecl(1 << (SLOWEST - FASTEST) == WZ_SEEN_MAX + 1,
+				 "estimates must be slowest when WZ_SEEN_MAX have been seen");
 
 void
 ws_walz_io_forget(WsWalzIo *io)
 {
-	if (!io->lines_used)
+	WsWalzTables *tables = io->tables;
+
+	if (!io->tables_used)
 		return;
-	io->lines_used = false;
+	io->tables_used = false;
 	for (int i = 0; i < WZ_HALVES; i++)
-		io->lines[0].fast[i] = io->lines[0].slow[i] =
+		tables->lines[0].high[i] = tables->lines[0].low[i] =
 			i * (WZ_CERTAIN / WZ_HALVES);
-	io->lines[0].fast[0] = 0;
-	io->lines[0].slow[0] = HALF;
 	for (size_t n = 1; n < WZ_LINES; n *= 2)
-		memcpy(&io->lines[n], &io->lines[0], n * sizeof(WsWalzLine));
+		memcpy(&tables->lines[n], &tables->lines[0], n * sizeof(WsWalzLine));
+	for (size_t n = 0; n < WZ_GUESSES; n++)
+	{
+		tables->guesses[n].again = HALF;
+		tables->guesses[n].last = 0;
+		tables->guesses[n].favourite = WZ_HALVES;
+	}
 }
 
 void
@@ -185,96 +201,139 @@ code_flag(Coder *coder, bool decoding, uint32 p, bool flag)
 
 /* The probability that the half is less than i; no half is impossible. */
 static inline uint16
-below(const WsWalzLine *line, int i)
+below(const uint16 *estimates, int i)
 {
-	uint16		fast = line->fast[i] >> 1;
-	uint16		slow = line->slow[i] >> 1;
-	uint16		sum = fast + slow;
-
-	return (uint16) (sum >> 1) + i;
+	return (estimates[i] >> 1) + i;
 }
 
 /*
- * Which half does at, of 1 << TOTAL_LOG, stand for?  This loop and that of
- * learn_half are such that compilers make vector instructions of them.
+ * Which half does at, of TOTAL, stand for?  This loop and that of learn_half are
+ * such that compilers make vector instructions of them.
  */
 static inline int
-find_half(const WsWalzLine *line, uint16 at)
+find_half(const uint16 *estimates, uint16 at)
 {
 	uint16		half = 0;
 
 	for (uint16 i = 0; i < WZ_HALVES; i++)
-		half += (below(line, i) <= at) & (i > 0);
+		half += (below(estimates, i) <= at) & (i > 0);
 	return half;
 }
 
-/* Move the estimates towards what was seen; the elements 0 stay as they are. */
+/* Move the estimates towards what was seen, and count it. */
 static inline void
-learn_half(uint16 *estimate, uint16 half, int rate)
+learn_half(uint16 *estimates, uint16 half)
 {
+	uint16		seen = estimates[0];
+	int			rate = FASTEST + pg_leftmost_one_pos32(seen + 1);
+
 	for (uint16 i = 0; i < WZ_HALVES; i++)
 	{
 		uint16		above = 0 - (i > half);
-		uint16		under = (0 - (i <= half)) & (0 - (i > 0));
-		uint16		left = WZ_CERTAIN - estimate[i];
+		uint16		under = 0 - (i <= half);
+		uint16		left = WZ_CERTAIN - estimates[i];
 		uint16		up = (left >> rate) & above;
-		uint16		down = (estimate[i] >> rate) & under;
+		uint16		down = (estimates[i] >> rate) & under;
 
-		estimate[i] += up - down;
+		estimates[i] += up - down;
 	}
+	estimates[0] = Min(seen + 1, WZ_SEEN_MAX);
 }
 
+/* Code a half.  *width is the probability that it had, of TOTAL. */
 static pg_attribute_always_inline int
-code_half(Coder *coder, bool decoding, WsWalzLine *line, int half)
+code_half(Coder *coder, bool decoding, uint16 *estimates, int half,
+		  uint32 *width)
 {
 	uint64		unit = coder->range >> TOTAL_LOG;
-	uint64		offset;
+	uint32		begin;
+	uint32		end;
 
 	if (decoding)
-		half = find_half(line, Min(coder->low / unit, (1 << TOTAL_LOG) - 1));
-	offset = half == 0 ? 0 : unit * below(line, half);
-	narrow(coder, decoding, offset,
-		   (half == WZ_HALVES - 1 ? coder->range : unit * below(line, half + 1)) -
-		   offset);
-	learn_half(line->fast, half, FAST);
-	learn_half(line->slow, half, SLOW);
+		half = find_half(estimates, Min(coder->low / unit, TOTAL - 1));
+	begin = half == 0 ? 0 : below(estimates, half);
+	end = half == WZ_HALVES - 1 ? TOTAL : below(estimates, half + 1);
+	*width = end - begin;
+	narrow(coder, decoding, unit * begin,
+		   half == WZ_HALVES - 1 ? coder->range - unit * begin : unit * *width);
+	learn_half(estimates, half);
 	return half;
+}
+
+/* Code a half that may be any. */
+static pg_attribute_always_inline int
+code_any_half(Coder *coder, bool decoding, int half)
+{
+	uint64		unit = coder->range / WZ_HALVES;
+
+	if (decoding)
+		half = Min(coder->low / unit, WZ_HALVES - 1);
+	narrow(coder, decoding, unit * half,
+		   half == WZ_HALVES - 1 ? coder->range - unit * half : unit);
+	return half;
+}
+
+static inline size_t
+hash_context(uint32 context, int bits)
+{
+	return (context * UINT64CONST(0x9E3779B97F4A7C15)) >> (64 - bits);
 }
 
 static inline WsWalzLine *
 find_line(WsWalzIo *io, uint32 context)
 {
-	return &io->lines[(context * UINT64CONST(0x9E3779B97F4A7C15)) >>
-					  (64 - WZ_LINES_LOG)];
+	return &io->tables->lines[hash_context(context, WZ_LINES_LOG)];
+}
+
+static inline WsWalzGuess *
+find_guess(WsWalzIo *io, uint32 context)
+{
+	return &io->tables->guesses[hash_context(context / WZ_GUESS_GROUP,
+											 WZ_GUESSES_LOG - 4) * WZ_GUESS_GROUP +
+								context % WZ_GUESS_GROUP];
+}
+
+/* Code a byte that is not the one that came last. */
+static pg_attribute_always_inline uint8
+code_other(WsWalzIo *io, Coder *coder, bool decoding, uint32 context,
+		   WsWalzGuess *guess, uint8 value)
+{
+	WsWalzLine *line = find_line(io, context);
+	uint32		width;
+	int			high = code_half(coder, decoding, line->high, value >> 4, &width);
+	int			low = value & 15;
+
+	if (guess->favourite == WZ_HALVES)
+		guess->favourite = high;
+	if (high == guess->favourite)
+		low = code_half(coder, decoding, line->low, low, &width);
+	else if (width < RARE)
+		low = code_any_half(coder, decoding, low);
+	else
+	{
+		line = find_line(io, context ^ (uint32) (high + 1) << 27);
+		low = code_half(coder, decoding, line->low, low, &width);
+	}
+	return high << 4 | low;
 }
 
 static pg_attribute_always_inline uint8
 code_byte(WsWalzIo *io, bool decoding, uint32 context, uint8 value)
 {
-	WsWalzLine *line = find_line(io, context);
-	uint16		last = line->fast[0];
-	uint16		hit = line->slow[0];
+	WsWalzGuess *guess = find_guess(io, context);
 	Coder		coder = load_coder(io, decoding);
 
-	if (code_flag(&coder, decoding, hit, value == last))
+	if (code_flag(&coder, decoding, guess->again, value == guess->last))
 	{
-		hit += (65535 - hit) >> HIT;
-		value = (uint8) last;
+		guess->again += (PG_UINT16_MAX - guess->again) >> AGAIN;
+		value = guess->last;
 	}
 	else
 	{
-		int			high;
-		int			low;
-
-		hit -= hit >> HIT;
-		high = code_half(&coder, decoding, line, value >> 4);
-		low = code_half(&coder, decoding,
-						find_line(io, context ^ (uint32) (high + 1) << 27),
-						value & 15);
-		value = high << 4 | low;
-		line->fast[0] = value;
+		guess->again -= guess->again >> AGAIN;
+		value = code_other(io, &coder, decoding, context, guess, value);
+		guess->last = value;
 	}
-	line->slow[0] = hit;
 	widen(&coder, decoding);
 	store_coder(io, &coder, decoding);
 	return value;
@@ -283,7 +342,7 @@ code_byte(WsWalzIo *io, bool decoding, uint32 context, uint8 value)
 uint8
 ws_walz_range_byte(WsWalzIo *io, uint32 context, uint8 value)
 {
-	io->lines_used = true;
+	io->tables_used = true;
 
 	/* twice, so that each is compiled for its direction */
 	if (io->decoding)

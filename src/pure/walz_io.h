@@ -27,13 +27,18 @@
  * shortest one, with zeros at its end left out, such that it lies with any
  * continuation in the interval that the symbols lead to.  A byte is coded as a
  * flag, whether it is the byte that came last in its context, and if it is not,
- * as two symbols of sixteen, the high half and the low half; which line the
- * low half is coded with depends on the high half.  A probability is the mean
- * of two estimates that follow what they see at different speeds.  All of a
- * line is updated at once, which processors do in a few instructions; it takes
- * half the time that eight binary decisions take.  (The idea is that of
+ * as two symbols of sixteen, the high half and the low half.  Which probabilities
+ * the low half is coded with depends on the high half; all are the same where a
+ * rare high half says that the byte could be anything.  The probabilities of a
+ * half are updated all at once, which processors do in a few instructions; it
+ * takes half the time that eight binary decisions take.  (The idea is that of
  * F. Giesen's adaptive models for LZNA, the carry in the coder is that of the
  * range coder of LZMA.)
+ *
+ * In a server the tables have left the processor's caches when the next commit
+ * comes, and most of the coder's time goes into fetching them.  So what is looked
+ * at first, the guesses, is small and lies close together for what belongs to the
+ * same record, and most bytes need one more cache line or none.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -59,31 +64,52 @@ typedef struct WsWalzStream
 	size_t		pos;
 } WsWalzStream;
 
+/* What a context's byte may be. */
+typedef struct WsWalzGuess
+{
+	uint16		again;			/* the probability, of 65536, that it is ... */
+	uint8		last;			/* ... the byte that came last */
+	uint8		favourite;		/* the high half that came first;
+								 * WZ_HALVES if none has */
+} WsWalzGuess;
+
 /*
- * Probabilities that belong together: those of half a byte.  Element i, from 1
- * on, of fast and slow is an estimate of the probability that the half is less
- * than i, of WZ_CERTAIN; elements do not fall from one to the next.  A line is a
- * cache line: what has no place of its own stands in the elements 0, and means
- * something in the first line of a context only.
+ * Probabilities of halves of a byte, in a cache line.  Element i, from 1 on, of
+ * high and low is an estimate of the probability that the half is less than i,
+ * of WZ_CERTAIN; elements do not fall from one to the next.  Element 0 counts
+ * what was seen, up to WZ_SEEN_MAX.  A context's own line has the probabilities
+ * of the high half, and those of the low half after the favourite high half;
+ * after others the low half has lines of its own.
  */
 #define WZ_HALVES			16
 #define WZ_CERTAIN			65504
+#define WZ_SEEN_MAX			31
 
 typedef struct WsWalzLine
 {
-	uint16		fast[WZ_HALVES];	/* 0: the byte that came last ... */
-	uint16		slow[WZ_HALVES];	/* 0: ... and the probability, of 65536,
-									 * that it comes again */
+	uint16		high[WZ_HALVES];
+	uint16		low[WZ_HALVES];
 } WsWalzLine;
 
 /*
- * How many lines there are: contexts that meet in a line share its numbers,
- * which costs some compression and nothing else.  The benchmark tries others.
+ * How many lines there are, and guesses, of which WZ_GUESS_GROUP lie together.
+ * Contexts that meet in a line or a group share its numbers, which costs some
+ * compression and nothing else.  The benchmark tries other sizes.
  */
 #ifndef WZ_LINES_LOG
-#define WZ_LINES_LOG		13
+#define WZ_LINES_LOG		12
 #endif
 #define WZ_LINES			(1 << WZ_LINES_LOG)
+#define WZ_GUESS_GROUP		16
+#define WZ_GUESSES_LOG		(WZ_LINES_LOG + 1)
+#define WZ_GUESSES			(1 << WZ_GUESSES_LOG)
+
+/* On a boundary of cache lines. */
+typedef struct WsWalzTables
+{
+	WsWalzLine	lines[WZ_LINES];
+	WsWalzGuess guesses[WZ_GUESSES];
+} WsWalzTables;
 
 typedef struct WsWalzIo
 {
@@ -98,36 +124,37 @@ typedef struct WsWalzIo
 	/* range coder; the interval is low to low + range, exclusive */
 	uint64		low;			/* decoding: the number, less low */
 	uint64		range;
-	bool		lines_used;
-	WsWalzLine *lines;			/* on a boundary of cache lines */
+	bool		tables_used;
+	WsWalzTables *tables;
 } WsWalzIo;
 
 /*
- * Contexts.  A kind, a class of records (0 to 4095), and a number below 512
- * within both.
+ * Contexts.  A class of records (0 to 4096), and a number below 1024: that of a
+ * kind, which has as many as it needs, plus a number within the kind.  What every
+ * record has comes first, in one group of guesses.
  */
 typedef enum WsWalzKind
 {
-	WZ_KIND_OP,
-	WZ_KIND_XID,
-	WZ_KIND_CLASS,
-	WZ_KIND_SHAPE,
-	WZ_KIND_LENGTHS,
-	WZ_KIND_LENGTH,
-	WZ_KIND_BLOCK,
-	WZ_KIND_BLOCK_NUMBER,
-	WZ_KIND_TIME,
-	WZ_KIND_MASK,
-	WZ_KIND_MASK_BYTE,
-	WZ_KIND_CUT,
-	WZ_KIND_BODY,
-	WZ_KIND_IMAGE,
-	WZ_KIND_TUPLES,
-	WZ_KIND_PART
+	WZ_KIND_CLASS = 0,
+	WZ_KIND_LENGTHS = 4,
+	WZ_KIND_MASK = 5,
+	WZ_KIND_CUT = 6,
+	WZ_KIND_BLOCK = 8,
+	WZ_KIND_OP = 16,
+	WZ_KIND_TUPLES = 32,
+	WZ_KIND_PART = 48,
+	WZ_KIND_IMAGE = 80,
+	WZ_KIND_BLOCK_NUMBER = 128,
+	WZ_KIND_LENGTH = 192,
+	WZ_KIND_XID = 256,
+	WZ_KIND_TIME = 288,
+	WZ_KIND_SHAPE = 400,
+	WZ_KIND_MASK_BYTE = 512,
+	WZ_KIND_BODY = 576
 } WsWalzKind;
 
 #define WZ_CONTEXT(kind, class, n) \
-	((uint32) (kind) << 21 | (uint32) (class) << 9 | (uint32) (n))
+	((uint32) (class) << 10 | (uint32) ((kind) + (n)))
 
 /* Set all probabilities to where they begin. */
 extern void ws_walz_io_forget(WsWalzIo *io);

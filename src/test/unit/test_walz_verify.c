@@ -25,7 +25,7 @@ typedef enum Fault
 	FAULT_TIME,
 	FAULT_BODY,
 	FAULT_RELATION,
-	FAULT_LINE,
+	FAULT_GUESS,
 	FAULT_OUTPUT,
 	FAULT_MORE_OUTPUT
 } Fault;
@@ -70,9 +70,9 @@ change_memory(WsWalz *walz)
 			for (int i = 0; i < WZ_RELATIONS; i++)
 				model->relations[i].recent[0]++;
 			break;
-		case FAULT_LINE:
-			for (int i = 0; i < WZ_LINES; i++)
-				walz->io.lines[i].slow[0] /= 2;
+		case FAULT_GUESS:
+			for (int i = 0; i < WZ_GUESSES; i++)
+				walz->io.tables->guesses[i].again /= 2;
 			break;
 		default:
 			break;
@@ -173,7 +173,7 @@ main(void)
 		for (size_t i = 0; i < lengthof(sizes); i++)
 		{
 			/* zstd's form has no probabilities */
-			if (fault == FAULT_LINE && sizes[i] > 16384)
+			if (fault == FAULT_GUESS && sizes[i] > 16384)
 				continue;
 			test_fault(sizes[i]);
 		}
