@@ -196,7 +196,7 @@ ws_guc_init(void)
 							   "Codecs separated by white space, each as a compression "
 							   "specification (walz, zstd, zstd:3, zstd:level=3, lz4), or off.",
 							   &walstream_compression,
-							   "zstd lz4",
+							   "walz zstd lz4",
 							   PGC_SIGHUP, 0,
 							   check_compression, assign_compression, NULL);
 

@@ -51,6 +51,6 @@ $node->restart;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM walstream_senders'),
 	'0', 'loaded: no sender');
 is($node->safe_psql('postgres', 'SHOW walstream.compression'),
-	'zstd lz4', 'loaded: default of walstream.compression');
+	'walz zstd lz4', 'loaded: default of walstream.compression');
 
 done_testing();

@@ -81,8 +81,8 @@ foreach my $pair (
 	$upstream->wait_for_catchup($standby);
 }
 
-check_compressed(sender_row($primary, 'ws_ws'), 'zstd', 1, 'sender, both have it');
-check_compressed(receiver_row($ws_ws), 'zstd', 1, 'receiver, both have it');
+check_compressed(sender_row($primary, 'ws_ws'), 'walz', 1, 'sender, both have it');
+check_compressed(receiver_row($ws_ws), 'walz', 1, 'receiver, both have it');
 check_plain(sender_row($primary, 'ws_plain'),
 	$not_asked, 'sender, standby without');
 check_plain(receiver_row($plain_ws), $stock_peer, 'receiver, primary without');
@@ -92,8 +92,8 @@ my %logs =
   map { $_->name => slurp_file($_->logfile) }
   ($primary, $plain_primary, $ws_ws, $ws_plain, $plain_ws, $plain_plain);
 foreach my $case (
-	[ 'primary', 'streaming WAL to "ws_ws" compressed with zstd, level 1' ],
-	[ 'ws_ws', 'receiving WAL for "ws_ws" compressed with zstd, level 1' ],
+	[ 'primary', 'streaming WAL to "ws_ws" compressed with walz, level 1' ],
+	[ 'ws_ws', 'receiving WAL for "ws_ws" compressed with walz, level 1' ],
 	[ 'primary', "streaming WAL to \"ws_plain\" uncompressed: $not_asked" ],
 	[ 'plain_ws', "receiving WAL for \"plain_ws\" uncompressed: $stock_peer" ])
 {

@@ -180,7 +180,7 @@ load_wal($primary);
 $primary->wait_for_catchup($standby);
 $row = sender_row($primary, 'standby');
 is($row->{usename}, 'repl', 'standby with a role that is not superuser');
-is($row->{codec}, 'zstd', 'its stream is compressed');
+is($row->{codec}, 'walz', 'its stream is compressed');
 cmp_ok($row->{ratio}, '>', 1.5, 'and its ratio');
 standby_matches($primary, $standby, 'that standby');
 

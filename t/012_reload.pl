@@ -74,10 +74,10 @@ sub count_in_log
 }
 
 next_segment();
-is_choice('zstd 1', 'at first');
+is_choice('walz 1', 'at first');
 
 # The sender's changes apply at the next segment boundary, and not before.
-my $before = 'zstd 1';
+my $before = 'walz 1';
 foreach my $case (
 	[ 'lz4', 'lz4 0' ],
 	[ 'off', $off_on_sender ],
@@ -185,7 +185,7 @@ foreach my $case (
 $primary->safe_psql('postgres',
 	"ALTER SYSTEM RESET walstream.compression; SELECT pg_reload_conf()");
 $primary->poll_query_until('postgres',
-	"SELECT current_setting('walstream.compression') = 'zstd lz4'");
+	"SELECT current_setting('walstream.compression') = 'walz zstd lz4'");
 $primary->append_conf('postgresql.conf', "walstream.compression = 'zstd:4'");
 $primary->reload;
 $primary->poll_query_until('postgres',
@@ -245,7 +245,7 @@ like(
 	qr/WARNING:  invalid value for parameter "walstream.compression": "zstd lz4 zstd:5"\n.*DETAIL:  Codec "zstd" is named more than once\./,
 	'a server that starts with a bad value warns');
 is($primary->safe_psql('postgres', 'SHOW walstream.compression'),
-	'zstd lz4', 'and uses the default');
+	'walz zstd lz4', 'and uses the default');
 standby_matches($primary, $standby, 'in the end');
 
 done_testing();

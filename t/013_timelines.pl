@@ -24,7 +24,7 @@ sub check_sender
 	my ($node, $name, $slot_pattern, $what) = @_;
 	my $row = sender_row($node, $name);
 
-	is($row->{codec}, 'zstd', "$what: codec");
+	is($row->{codec}, 'walz', "$what: codec");
 	cmp_ok($row->{ratio}, '>', 1.5, "$what: ratio");
 	like($row->{slot_name} // 'none', $slot_pattern, "$what: slot");
 	return $row;
@@ -63,14 +63,14 @@ cmp_ok($after->{raw_bytes}, '>', $before->{raw_bytes} + 500_000, 'counting goes 
 cmp_ok($after->{wire_bytes}, '<',
 	$before->{wire_bytes} + ($after->{raw_bytes} - $before->{raw_bytes}) / 1.5,
 	'compressed on timeline 2');
-is(receiver_row($three)->{codec}, 'zstd', 'the receiver says so');
+is(receiver_row($three)->{codec}, 'walz', 'the receiver says so');
 like(
 	slurp_file($two->logfile, $two_log),
-	qr/\[$after->{pid}\] three LOG:  streaming WAL to "three" compressed with zstd/,
+	qr/\[$after->{pid}\] three LOG:  streaming WAL to "three" compressed with walz/,
 	'the second stream of the walsender is in its log');
 like(
 	slurp_file($three->logfile, $three_log),
-	qr/\[$receiver\] LOG:  receiving WAL for "three" compressed with zstd/,
+	qr/\[$receiver\] LOG:  receiving WAL for "three" compressed with walz/,
 	'and in that of the walreceiver');
 standby_matches($two, $three, 'standby on timeline 2');
 
@@ -94,7 +94,7 @@ $one->start;
 load_wal($two);
 $two->wait_for_catchup($one);
 check_sender($two, 'one', qr/^none$/, 'to the old primary');
-is(receiver_row($one)->{codec}, 'zstd', 'the old primary receives compressed');
+is(receiver_row($one)->{codec}, 'walz', 'the old primary receives compressed');
 standby_matches($two, $one, 'the old primary');
 standby_matches($two, $three, 'the other standby');
 

@@ -13,8 +13,8 @@ use Test::More;
 use WalstreamProxy;
 use WalstreamTest;
 
-my $asked = '-c walstream.accept=1\ zstd\ lz4';
-my $compressed = 'compressed with zstd, level 1';
+my $asked = '-c walstream.accept=1\ walz1\ zstd\ lz4';
+my $compressed = 'compressed with walz, level 1';
 my $refused =
   'uncompressed: the connection to the upstream refuses the "options" parameter';
 my $warning =
@@ -287,7 +287,7 @@ $standby->reload;
 $standby->wait_for_log(qr/received SIGHUP/, $reload_log);
 reconnect($compressed);
 is($proxy->count('startup')->{options}, $asked, 'no longer refused');
-is(receiver_row($standby)->{codec}, 'zstd', 'no longer refused: compressed');
+is(receiver_row($standby)->{codec}, 'walz', 'no longer refused: compressed');
 is(count_warnings($log), 2, 'no longer refused: no warning');
 
 # One failure is not a refusal, also where there is no room for a second

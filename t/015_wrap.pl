@@ -37,7 +37,7 @@ foreach my $case (
 	standby_matches($primary, $standby, $what);
 
 	my $row = sender_row($primary, 'standby');
-	is($row->{codec}, 'zstd', "$what: compressed");
+	is($row->{codec}, 'walz', "$what: compressed");
 	cmp_ok($row->{ratio}, '>', 1.5, "$what: ratio");
 	cmp_ok($row->{frames}, '>', 10, "$what: frames");
 

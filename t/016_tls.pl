@@ -53,9 +53,9 @@ is( $primary->safe_psql(
 		'postgres', "SELECT ssl FROM pg_stat_ssl WHERE pid = $row->{pid}"),
 	't',
 	'the stream is encrypted');
-is($row->{codec}, 'zstd', 'and compressed');
+is($row->{codec}, 'walz', 'and compressed');
 cmp_ok($row->{ratio}, '>', 1.5, 'ratio');
-is(receiver_row($standby)->{codec}, 'zstd', 'the receiver says so too');
+is(receiver_row($standby)->{codec}, 'walz', 'the receiver says so too');
 
 # Not only are bytes counted, they are what is on the wire.
 my $wire = $proxy->count('bytes_tls');

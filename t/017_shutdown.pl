@@ -91,7 +91,7 @@ sub wait_for_load
 	my $sent = sender_row($primary, 'standby')->{raw_bytes} + 300_000;
 
 	$primary->poll_query_until('postgres',
-		"SELECT raw_bytes > $sent AND codec = 'zstd' FROM walstream_senders")
+		"SELECT raw_bytes > $sent AND codec = 'walz' FROM walstream_senders")
 	  || die "nothing is sent\n";
 	return;
 }
@@ -107,7 +107,7 @@ sub start_again
 	standby_matches($primary, $standby, $what);
 	like(
 		slurp_file($standby->logfile, $log),
-		qr/LOG:  receiving WAL for "standby" compressed with zstd, level 1\n/,
+		qr/LOG:  receiving WAL for "standby" compressed with walz, level 1\n/,
 		"$what: compressed again");
 	return;
 }
@@ -148,7 +148,7 @@ synchronous_commit = remote_apply
 });
 $primary->reload;
 $primary->poll_query_until('postgres',
-	"SELECT sync_state = 'sync' AND codec = 'zstd' FROM walstream_senders")
+	"SELECT sync_state = 'sync' AND codec = 'walz' FROM walstream_senders")
   || die "the standby does not become synchronous\n";
 
 my $visible = 0;

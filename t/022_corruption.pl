@@ -92,7 +92,7 @@ sub wait_for_compressed
 	my ($node, $offset) = @_;
 
 	return $node->wait_for_log(
-		qr/LOG:  receiving [\w ]+ for "\w+" compressed with zstd, level 1\n/,
+		qr/LOG:  receiving [\w ]+ for "\w+" compressed with (?:walz|zstd), level 1\n/,
 		$offset);
 }
 
@@ -114,7 +114,7 @@ sub forget_failures
 	my ($node) = @_;
 
 	$level = $level % 22 + 1;
-	set_compression($node, "zstd:$level lz4");
+	set_compression($node, "walz:$level zstd:$level");
 	return;
 }
 
@@ -138,7 +138,7 @@ my $until =
   'Compression is not asked for until primary_conninfo, the subscription or walstream.compression changes, or for 10 minutes.';
 my %damage = (
 	'bit of the type' => { action => 'flip', bit => 0 },
-	'bit of the flags' => { action => 'flip', bit => 8 },
+	'bit of the codec' => { action => 'flip', bit => 8 },
 	'reserved bit' => { action => 'flip', bit => 15 },
 	'bit of the length' => { action => 'flip', bit => 18 },
 	'bit in the middle' => { action => 'flip', bit => 333 },
@@ -169,7 +169,7 @@ foreach my $what (sort keys %damage)
 		't',
 		"$what: position");
 	is( $failure->{codec},
-		$what eq 'bit of the flags' ? 'none' : 'zstd',
+		$what eq 'bit of the codec' ? 'lz4' : 'walz',
 		"$what: codec, with \"$failure->{detail}\"");
 	is($failure->{hint}, $again, "$what: hint");
 
@@ -265,7 +265,7 @@ end_stream('standby');
 wait_for_compressed($standby, $log);
 check_events($standby, 'standby', 'walstream.compression changed');
 $row = receiver_row($standby);
-is($row->{codec}, 'zstd', 'walstream.compression changed: codec');
+is($row->{codec}, 'walz', 'walstream.compression changed: codec');
 is($row->{plain_reason}, undef,
 	'walstream.compression changed: plain_reason');
 cmp_ok($row->{frames}, '>', 0, 'walstream.compression changed: frames');

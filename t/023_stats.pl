@@ -159,7 +159,7 @@ is($after->{pid}, $before->{pid}, 'reset: the stream goes on');
 is( $after->{streaming_since},
 	$before->{streaming_since},
 	'reset: streaming_since is not a counter');
-is($after->{codec}, 'zstd', 'reset: nor is the codec');
+is($after->{codec}, 'walz', 'reset: nor is the codec');
 is($total_after->{streams}, 1,
 	'reset: streams that have ended are forgotten');
 is($total_after->{last_end}, undef, 'reset: also when the last one did');

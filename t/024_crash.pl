@@ -115,7 +115,7 @@ sub check_streams
 	wait_until(
 		$primary, q{
 		SELECT array_agg(pid ORDER BY pid) = (SELECT array_agg(pid ORDER BY pid) FROM pg_stat_replication) AND
-			bool_and(codec = 'zstd') AND count(*) = 2
+			array_agg(codec ORDER BY codec) = '{walz,zstd}'
 		FROM walstream_get_sender_slots() WHERE pid IS NOT NULL},
 		"$what: walsenders");
 	wait_until(
@@ -197,7 +197,7 @@ my $worker =
 is(kill('TERM', $receiver, $worker), 2, 'receivers told to end');
 wait_until(
 	$standby,
-	"SELECT pid <> $receiver AND codec = 'zstd' FROM walstream_receiver",
+	"SELECT pid <> $receiver AND codec = 'walz' FROM walstream_receiver",
 	'another walreceiver');
 wait_until(
 	$subscriber,

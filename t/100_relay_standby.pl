@@ -32,7 +32,7 @@ is( $primary->safe_psql(
 		'postgres', 'SELECT string_agg(application_name, $$ $$) FROM pg_stat_replication'),
 	'relay',
 	'one stream leaves the primary');
-is(sender_row($primary, 'relay')->{codec}, 'zstd', 'it is compressed');
+is(sender_row($primary, 'relay')->{codec}, 'walz', 'it is compressed');
 
 my $row = relay_row($relay);
 is($row->{state}, 'streaming', 'state');
@@ -49,7 +49,7 @@ is( $relay->safe_psql(
 	't',
 	'positions');
 is(sender_row($relay, 'stock')->{codec}, undef, 'plain to the stock standby');
-is(sender_row($relay, 'ours')->{codec}, 'zstd', 'compressed to ours');
+is(sender_row($relay, 'ours')->{codec}, 'walz', 'compressed to ours');
 cmp_ok(sender_row($relay, 'ours')->{ratio}, '>', 1.5, 'ratio');
 wait_until(
 	$relay, q{

@@ -151,7 +151,7 @@ SKIP:
 	my $secure = walstream_standby($primary, 'secure', conninfo => "$tls sslmode=require");
 	load_wal($primary);
 	wait_for_replay($primary, $secure);
-	is(sender_row($relay, 'secure')->{codec}, 'zstd', 'a standby over TLS');
+	is(sender_row($relay, 'secure')->{codec}, 'walz', 'a standby over TLS');
 	$secure->stop;
 }
 

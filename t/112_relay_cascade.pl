@@ -29,8 +29,8 @@ standby_matches($primary, $standby, 'behind two relays');
 
 is(relay_row($far)->{system_identifier}, relay_row($near)->{system_identifier}, 'one cluster');
 isnt(relay_slot_row($near, 'far')->{active_pid}, undef, 'the second has made its slot on the first');
-is(sender_row($near, 'far')->{codec}, 'zstd', 'compressed from relay to relay');
-is(sender_row($far, 'standby')->{codec}, 'zstd', 'and to the standby');
+is(sender_row($near, 'far')->{codec}, 'walz', 'compressed from relay to relay');
+is(sender_row($far, 'standby')->{codec}, 'walz', 'and to the standby');
 wait_until(
 	$far,
 	"SELECT count(*) > 1 FROM walstream_relay_segments WHERE state = 'lz4'",
