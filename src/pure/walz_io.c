@@ -31,6 +31,8 @@
 
 StaticAssertDecl(1 << (SLOWEST - FASTEST) == WZ_SEEN_MAX + 1,
 				 "estimates must be slowest when WZ_SEEN_MAX have been seen");
+StaticAssertDecl(WZ_GUESS_GROUP * sizeof(WsWalzGuess) == sizeof(WsWalzLine),
+				 "a group of guesses must be a cache line");
 
 void
 ws_walz_io_forget(WsWalzIo *io)
@@ -53,9 +55,23 @@ ws_walz_io_forget(WsWalzIo *io)
 	}
 }
 
+static void
+prefetch_tables(WsWalzIo *io)
+{
+	const char *tables = (const char *) io->tables;
+
+#ifdef __GNUC__
+	for (uint32 i = 0; i < Min(io->ntouched, WZ_TOUCHED); i++)
+		__builtin_prefetch(tables + io->touched[i] * sizeof(WsWalzLine), 1);
+#endif
+	io->ntouched = 0;
+}
+
 void
 ws_walz_io_begin(WsWalzIo *io)
 {
+	if (io->mode == WS_WALZ_RANGE)
+		prefetch_tables(io);
 	io->failed = false;
 	io->symbols = 0;
 	io->low = 0;
@@ -279,18 +295,28 @@ hash_context(uint32 context, int bits)
 	return (context * UINT64CONST(0x9E3779B97F4A7C15)) >> (64 - bits);
 }
 
+/* The n-th cache line of the tables; the next block prefetches it. */
+static inline void *
+touch(WsWalzIo *io, size_t n)
+{
+	io->touched[io->ntouched++ % WZ_TOUCHED] = (uint32) n;
+	return (char *) io->tables + n * sizeof(WsWalzLine);
+}
+
 static inline WsWalzLine *
 find_line(WsWalzIo *io, uint32 context)
 {
-	return &io->tables->lines[hash_context(context, WZ_LINES_LOG)];
+	return touch(io, hash_context(context, WZ_LINES_LOG));
 }
 
 static inline WsWalzGuess *
 find_guess(WsWalzIo *io, uint32 context)
 {
-	return &io->tables->guesses[hash_context(context / WZ_GUESS_GROUP,
-											 WZ_GUESSES_LOG - 4) * WZ_GUESS_GROUP +
-								context % WZ_GUESS_GROUP];
+	WsWalzGuess *group =
+		touch(io, WZ_LINES + hash_context(context / WZ_GUESS_GROUP,
+										  WZ_GUESSES_LOG - WZ_GROUP_LOG));
+
+	return &group[context % WZ_GUESS_GROUP];
 }
 
 /* Code a byte that is not the one that came last. */

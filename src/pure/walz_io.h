@@ -38,7 +38,9 @@
  * In a server the tables have left the processor's caches when the next commit
  * comes, and most of the coder's time goes into fetching them.  So what is looked
  * at first, the guesses, is small and lies close together for what belongs to the
- * same record, and most bytes need one more cache line or none.
+ * same record, and most bytes need one more cache line or none.  And since one
+ * transaction is often like the last, a block begins by prefetching all at once
+ * what the one before it has used.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -100,7 +102,8 @@ typedef struct WsWalzLine
 #define WZ_LINES_LOG		12
 #endif
 #define WZ_LINES			(1 << WZ_LINES_LOG)
-#define WZ_GUESS_GROUP		16
+#define WZ_GROUP_LOG		4
+#define WZ_GUESS_GROUP		(1 << WZ_GROUP_LOG)
 #define WZ_GUESSES_LOG		(WZ_LINES_LOG + 1)
 #define WZ_GUESSES			(1 << WZ_GUESSES_LOG)
 
@@ -110,6 +113,9 @@ typedef struct WsWalzTables
 	WsWalzLine	lines[WZ_LINES];
 	WsWalzGuess guesses[WZ_GUESSES];
 } WsWalzTables;
+
+/* Cache lines of the tables that a block's beginning prefetches, at most. */
+#define WZ_TOUCHED			256
 
 typedef struct WsWalzIo
 {
@@ -126,6 +132,8 @@ typedef struct WsWalzIo
 	uint64		range;
 	bool		tables_used;
 	WsWalzTables *tables;
+	uint32		touched[WZ_TOUCHED];	/* the cache lines used last */
+	uint32		ntouched;		/* by this block; wraps around in touched */
 } WsWalzIo;
 
 /*
