@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "common/file_perm.h"
 #include "replication/slot.h"
 #include "slots_shared.h"
 #include "storage/fd.h"
@@ -166,18 +165,6 @@ read_file(const WsStore *store, const char *name, WsSlotFile *file)
 				 errhint("Give it its own name again, or remove it.")));
 }
 
-/* It is made with the store, but an empty directory is easily lost in a copy. */
-static void
-make_directory(const WsStore *store, const char *directory)
-{
-	if (MakePGDirectory(directory) == 0)
-		sync_directory(store->path);
-	else if (errno != EEXIST)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create directory \"%s\": %m", directory)));
-}
-
 int
 ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 {
@@ -189,7 +176,10 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 	struct dirent *entry;
 
 	make_directory_path(store, directory);
-	make_directory(store, directory);
+
+	/* it is made with the store, but an empty one is easily lost in a copy */
+	if (ws_store_make_slots_directory(store->path))
+		sync_directory(store->path);
 
 	/* a rename may have been seen by us and not be on disk yet */
 	sync_directory(directory);

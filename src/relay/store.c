@@ -192,11 +192,25 @@ ws_store_open(const char *path, WsStore *store)
 	return true;
 }
 
+bool
+ws_store_make_slots_directory(const char *path)
+{
+	char		slots[MAXPGPATH];
+	bool		made;
+
+	ws_file_path(path, WS_SLOTS_DIRECTORY, slots);
+	made = MakePGDirectory(slots) == 0;
+	if (!made && errno != EEXIST)
+		ereport(ERROR,
+				errcode_for_file_access(),
+				errmsg("could not create directory \"%s\": %m", slots));
+	return made;
+}
+
 void
 ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *store)
 {
 	char		content[WS_IDENTITY_MAX_BYTES];
-	char		slots[MAXPGPATH];
 	size_t		len;
 
 	if (!ws_identity_is_sane(identity))
@@ -208,12 +222,7 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 		elog(ERROR, "relay directory \"%s\" has an identity already", path);
 
 	/* the sync that makes the identity durable makes this too */
-	ws_file_path(path, WS_SLOTS_DIRECTORY, slots);
-	if (MakePGDirectory(slots) != 0 && errno != EEXIST)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not create directory \"%s\": %m", slots));
-
+	(void) ws_store_make_slots_directory(path);
 	len = ws_identity_format(identity, content);
 	ws_file_replace(path, WS_IDENTITY_FILE, content, len);
 	strlcpy(store->path, path, MAXPGPATH);

@@ -104,6 +104,12 @@ extern void ws_store_create(const char *path, const WsStoreIdentity *identity,
 							WsStore *store);
 
 /*
+ * Make the directory slots/ in the one at path.  True if it was missing: then
+ * its name is for the caller to make durable.
+ */
+extern bool ws_store_make_slots_directory(const char *path);
+
+/*
  * All segments in a palloc'd array, by timeline and number; a segment in two
  * forms, as a crash of the keeper leaves it, appears once, in the raw form.
  */
