@@ -26,6 +26,42 @@ CREATE ROLE other LOGIN PASSWORD 'secret';
 CREATE ROLE rejected LOGIN REPLICATION PASSWORD 'secret';
 CREATE ROLE nologin REPLICATION PASSWORD 'secret';
 });
+
+# Which walsender a client gets that asks for the instance's own: it may do so
+# in the options and as a parameter of the startup packet, of which PostgreSQL
+# takes the parameter.
+my $own = $relay->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+my $accept = 'walstream.accept';
+foreach my $case (
+	[ 'relay' ],
+	[ 'relay', options => "-c $accept=1\\ zstd" ],
+	[ 'relay', $accept => '1 zstd' ],
+	[ 'own', options => "-c $accept=1\\ own" ],
+	[ 'own', $accept => '1 own' ],
+	[ 'own', options => "-c $accept=own" ],
+	[ 'own', $accept => 'own' ],
+	[ 'own', options => "-c$accept=1\\ zstd\\ own" ],
+	[ 'own', options => "--$accept=1\\ own" ],
+	[ 'own', 'WalStream.Accept' => '1 zstd own' ],
+	[ 'relay', options => "-c $accept=1\\ owner" ],
+	[ 'relay', $accept => '1 owner' ],
+	[ 'relay', 'other.accept' => '1 own' ],
+	[ 'own', options => "-c $accept=1 -c $accept=1\\ own" ],
+	[ 'relay', options => "-c $accept=1\\ own -c $accept=1" ],
+	[ 'own', options => "-c $accept=1\\ zstd", $accept => '1 own' ],
+	[ 'relay', options => "-c $accept=1\\ own", $accept => '1 zstd' ])
+{
+	my ($expected, %parameters) = @$case;
+	my $client = WalstreamClient->new($relay, %parameters);
+	my ($identifier) = $client->row('IDENTIFY_SYSTEM');
+
+	is($identifier eq $own ? 'own' : 'relay', $expected,
+		join(', ', "walsender: $expected", map { "$_ $parameters{$_}" } sort keys %parameters));
+	is(($client->row("SHOW $accept"))[0] =~ /\bown\b/ ? 'own' : 'relay', $expected,
+		'as the setting in force says') if grep { /accept\b/i } %parameters;
+	$client->close;
+}
+
 my $hba = $relay->data_dir . '/pg_hba.conf';
 unlink($hba);
 append_to_file(
@@ -115,7 +151,6 @@ $relay->safe_psql('postgres', "ALTER ROLE repl SET wal_sender_timeout = '77s'");
 # The instance's own walsender
 {
 	local $ENV{PGPASSWORD} = 'secret';
-	my $own = $relay->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
 
 	($stdout) = identify('repl', 'secret', "options='-c walstream.accept=1\\\\ own'");
 	like($stdout, qr/^$own\|/, 'with the word "own": the instance\'s own walsender');

@@ -123,6 +123,23 @@ sub command
 	return;
 }
 
+# Run a command that gives one row, and return its columns.
+sub row
+{
+	my ($self, $command) = @_;
+	my @values;
+
+	$self->_send('Q', "$command\0");
+	my ($count, $columns) = unpack('n a*', $self->_read_until('D'));
+	foreach (1 .. $count)
+	{
+		(my $len, $columns) = unpack('l> a*', $columns);
+		push @values, $len < 0 ? undef : substr($columns, 0, $len, '');
+	}
+	$self->_read_until('Z');
+	return @values;
+}
+
 # Begin a stream.
 sub start
 {
