@@ -160,4 +160,40 @@ my $again = WalstreamClient->new($relay, application_name => 'again');
 $again->command('IDENTIFY_SYSTEM');
 $again->close;
 
+# A slot whose client says that it has more than there is: the slot goes as far
+# as the relay, and holds what comes next.
+my $greedy = WalstreamClient->new($relay, application_name => 'greedy');
+$greedy->command('CREATE_REPLICATION_SLOT greedy PHYSICAL RESERVE_WAL');
+$greedy->start("START_REPLICATION SLOT greedy $begin");
+foreach my $claimed ('FFFFFFFF/0', 'FFFFFFFF/FFFFFFFF')
+{
+	load_wal($primary, 100);
+	my $flushed = wait_for_relay($primary, $relay);
+	my ($type, $start_lsn, $bytes) = ('', 0, 0);
+	while ($type ne 'w' || $start_lsn + $bytes < lsn_number($flushed))
+	{
+		($type, $start_lsn) = unpack('a Q>', my $message = $greedy->receive);
+		$bytes = length($message) - 25;
+	}
+	$greedy->confirm($claimed);
+	wait_until(
+		$relay,
+		"SELECT restart_lsn >= '$flushed' FROM walstream_relay_slots WHERE slot_name = 'greedy'",
+		"$claimed confirmed: the slot has gone on");
+	my $restart = relay_slot_row($relay, 'greedy')->{restart_lsn};
+	is( $relay->safe_psql('postgres', "SELECT '$restart' <= flushed_lsn FROM walstream_relay"),
+		't', 'but not past what the relay has');
+	is($relay->safe_psql('postgres', "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'greedy'"),
+		'f', 'and is not lost');
+}
+$greedy->close;
+wait_until(
+	$relay,
+	"SELECT active_pid IS NULL AND restart_lsn <= flushed_lsn
+		FROM walstream_relay_slots, walstream_relay WHERE slot_name = 'greedy'",
+	'nor when it is given back');
+my $kept = relay_slot_row($relay, 'greedy')->{restart_lsn};
+$relay->restart;
+is(relay_slot_row($relay, 'greedy')->{restart_lsn}, $kept, 'that is what its file says');
+
 done_testing();
