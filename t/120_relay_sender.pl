@@ -38,6 +38,38 @@ sub start_client
 	return $client;
 }
 
+# What the primary has from one position (a number) to the other.
+sub primary_wal
+{
+	my ($from, $to) = @_;
+	my $wal = '';
+
+	for (my $segno = $from >> 20; $segno << 20 < $to; $segno++)
+	{
+		$wal .= slurp_file($primary->data_dir . '/pg_wal/' . sprintf('00000001%08X%08X', $segno >> 12, $segno & 0xfff));
+	}
+	return substr($wal, $from & 0xfffff, $to - $from);
+}
+
+sub process_title
+{
+	my ($pid) = @_;
+
+	return (run_command([ 'ps', '-ww', '-o', 'args=', '-p', $pid ]))[0];
+}
+
+# It may be set a moment after the client has got what it tells of.
+sub wait_for_title
+{
+	my ($pid, $title) = @_;
+	my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
+
+	select(undef, undef, undef, 0.1)
+	  while $attempts-- > 0 && process_title($pid) !~ $title;
+	like(process_title($pid), $title, "the title becomes $title");
+	return;
+}
+
 # RESERVE_WAL holds all there is.
 my $client = WalstreamClient->new($relay);
 $client->command('CREATE_REPLICATION_SLOT reserved PHYSICAL RESERVE_WAL');
@@ -49,6 +81,45 @@ is( $relay->safe_psql(
 			WHERE slot_name = 'reserved' AND restart_lsn < '$end'"),
 	't',
 	'RESERVE_WAL: from the oldest segment on');
+
+# WAL comes as from PostgreSQL: in pieces of 16 pages that end with a page, but
+# for the last one, which ends with what there is.
+my $oldest = $relay->safe_psql('postgres', 'SELECT min(start_lsn) FROM walstream_relay_segments');
+my $first = lsn_number($oldest) + 100;
+$client = start_client(sprintf('%X/%X', $first >> 32, $first & 0xffffffff));
+my ($sent, $wal, @pieces) = ($first, '');
+while ($sent < lsn_number($end))
+{
+	my ($type, $start_lsn, $limit_lsn) = unpack('a Q> Q>', my $message = $client->receive);
+
+	next if $type ne 'w';
+	my $bytes = length($message) - 25;
+	my $after = $start_lsn + $bytes;
+	my $most = 16 * 8192 - $start_lsn % 8192;
+	push @pieces, sprintf('%X to %X of %X', $start_lsn, $after, $limit_lsn)
+	  if $start_lsn != $sent || $bytes == 0
+	  || ($after == $limit_lsn ? $bytes > 16 * 8192 : $bytes != $most);
+	$wal .= substr($message, 25);
+	$sent = $after;
+}
+is_deeply(\@pieces, [], 'each piece has 16 pages, or ends with what there is');
+cmp_ok(length($wal), '>', 1024 * 1024, 'there were many, over the end of a segment');
+is($wal, primary_wal($first, $sent), 'together they are the WAL of the primary');
+
+# Titles are as PostgreSQL's.
+foreach my $case ([ $relay, sender_row($relay, 'client')->{pid} ],
+	[ $primary, $primary->safe_psql('postgres', 'SELECT pid FROM pg_stat_replication') ])
+{
+	my ($node, $pid) = @$case;
+	my $title = qr{^postgres: (?:\w+: )?walsender \S+ \[local\] streaming [0-9A-F]{1,8}/[0-9A-F]{1,8}\s*$};
+
+	like(process_title($pid), $title, $node->name . ': title of a walsender');
+}
+my $position = sprintf('%X/%X', $sent >> 32, $sent & 0xffffffff);
+wait_for_title(sender_row($relay, 'client')->{pid}, qr{ streaming \Q$position\E\s*$});
+$client->end;
+wait_for_title(sender_row($relay, 'client')->{pid}, qr{ \[local\] idle\s*$});
+$client->close;
 
 # The log names the command, whatever the client has sent since.
 $client = start_client($end);
