@@ -125,32 +125,79 @@ my ($switch) =
   slurp_file(store_dir($relay) . '/00000002.history') =~ m{^1\s+(\S+)}m;
 my $client = WalstreamClient->new($relay, application_name => 'client');
 
-# The messages that a stream of a timeline that has ended gets, but for WAL.
+# What a stream of a timeline that has ended gets: the types of its messages, all
+# WAL, and what is in the messages behind that.
 sub stream_to_the_end
 {
-	my ($lsn, $timeline) = @_;
-	my @answer;
+	my ($from, $lsn, $timeline, $slot) = @_;
+	my ($wal, @types, @contents) = ('');
 
-	$client->_send('Q', "START_REPLICATION $lsn TIMELINE $timeline\0");
+	$from->_send('Q', "START_REPLICATION $slot $lsn TIMELINE $timeline\0");
 	for (;;)
 	{
-		my ($type, $content) = $client->_read;
+		my ($type, $content) = $from->_read;
 
-		push @answer, $type if $type ne 'd';
-		is($content,
-			pack('n N a1 N a*', 2, 1, '2', length($switch), $switch),
-			'the next timeline and where it begins')
-		  if $type eq 'D';
-		$client->_send('c', '') if $type eq 'c';
-		return "@answer" if $type eq 'Z';
+		$wal .= substr($content, 25) if $type eq 'd' && $content =~ /^w/;
+		push @types, $type if $type ne 'd';
+		push @contents, $content if $type =~ /[TDCE]/;
+		if ($type eq 'c')
+		{
+			# one that says it has more than there is is not believed
+			$from->confirm('FFFFFFFF/0') if $slot ne '';
+			$from->_send('c', '');
+		}
+		return { types => "@types", wal => $wal, contents => \@contents }
+		  if $type eq 'Z';
 	}
 }
 
+sub lsn_behind
+{
+	my ($lsn, $bytes) = @_;
+	my $number = lsn_number($lsn) + $bytes;
+
+	return sprintf('%X/%X', $number >> 32, $number & 0xffffffff);
+}
+
+# PostgreSQL's own walsender is asked the same.
+my $stock = WalstreamClient->new($three);
 my $first = relay_row($relay)->{first_lsn};
-is(stream_to_the_end($first, 1), 'W c T D C C Z',
-	'after CopyDone a row and two CommandCompletes');
-like(stream_to_the_end($switch, 1), qr/^(?:W c )?T D C(?: C)? Z$/,
-	'who asks for the switch point is told the same');
+my $row = pack('n N a1 N a*', 2, 1, '2', length($switch), $switch);
+my $to_switch = lsn_number($switch) - lsn_number($first);
+$client->command('CREATE_REPLICATION_SLOT ended PHYSICAL RESERVE_WAL');
+foreach my $case (
+	[ 'the oldest segment', $first, $to_switch, 'W c T D C C Z' ],
+	[ 'the oldest segment, with a slot', $first, $to_switch, 'W c T D C C Z', 'SLOT ended' ],
+	[ 'within the timeline', lsn_behind($switch, -1000), 1000, 'W c T D C C Z' ],
+	[ 'the byte before the switch point', lsn_behind($switch, -1), 1, 'W c T D C C Z' ],
+	[ 'the switch point', $switch, 0, 'T D C C Z' ])
+{
+	my ($what, $lsn, $bytes, $types, $slot) = @$case;
+	my $answer = stream_to_the_end($client, $lsn, 1, $slot // '');
+	my $expected = stream_to_the_end($stock, $lsn, 1, '');
+
+	is($answer->{types}, $types, "from $what: what comes");
+	is(length($answer->{wal}), $bytes, 'all WAL up to the switch point');
+	is($answer->{contents}[1], $row, 'the next timeline and where it begins');
+	is_deeply($answer, $expected, 'all as from PostgreSQL');
+}
+is_deeply(
+	[ $client->row('READ_REPLICATION_SLOT ended') ],
+	[ 'physical', $switch, 1 ],
+	'a slot does not pass the end of the timeline that its client has');
+
+# A client that has bytes behind the switch point, of a record that was not
+# complete, is sent on, and not one byte of the other timeline.
+foreach my $bytes (1, 1000, 1024 * 1024)
+{
+	my $answer = stream_to_the_end($client, lsn_behind($switch, $bytes), 1, '');
+
+	is($answer->{types}, 'W c T D C C Z', "$bytes bytes behind the switch point: what comes");
+	is($answer->{wal}, '', 'no WAL');
+	is($answer->{contents}[1], $row, 'the next timeline and where it begins');
+}
+$stock->close;
+
 $client->start("START_REPLICATION $switch TIMELINE 2");
 $client->_read_until('c');
 $client->_send('c', '');
