@@ -184,7 +184,8 @@ check_settings(WsPull *pull)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has a WAL block size of %s, this relay one of %d",
-						block_size, XLOG_BLCKSZ)));
+						block_size, XLOG_BLCKSZ),
+				 errhint("Run the relay with a server that was built with the upstream's WAL block size.")));
 	if (strcmp(integer_datetimes, "on") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -203,7 +204,8 @@ check_settings(WsPull *pull)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream has another WAL segment size than what is stored"),
 				 errdetail("The upstream's is %d bytes, that of the relay's WAL %u.",
-						   pull->segment_size, pull->store.identity.segment_size)));
+						   pull->segment_size, pull->store.identity.segment_size),
+				 errhint("After the upstream's segment size has been changed, use another walstream.relay_directory.")));
 }
 
 /* Where the slot is; false if there is none. */
