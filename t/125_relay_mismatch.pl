@@ -26,6 +26,7 @@ my $listener = IO::Socket::UNIX->new(Local => "$base/.s.PGSQL.$fake_port", Liste
 my $fake = fork() // die "could not fork: $!\n";
 if ($fake == 0)
 {
+	$SIG{TERM} = 'DEFAULT';
 	$SIG{PIPE} = 'IGNORE';
 	while (my $client = $listener->accept)
 	{
