@@ -43,10 +43,14 @@ sub receive
 	my ($node, $dir, $what, @options) = @_;
 	my $program = start_receivewal($node, $dir, @options);
 
+	# it begins with the segment that is current then
+	$program->{run}->pump
+	  until ${ $program->{output} } =~ /starting log streaming/;
 	load_wal($primary, 10_000);
-	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+
+	# asked afterwards, it might be the next one
 	my $last = $primary->safe_psql('postgres',
-		'SELECT pg_walfile_name(pg_current_wal_lsn() - 1)');
+		'SELECT pg_walfile_name(pg_switch_wal() - 1)');
 	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 	select(undef, undef, undef, 0.01)
 	  while $attempts-- > 0 && !grep { -e "$dir/$last$_" } ('', '.gz', '.lz4');
