@@ -338,6 +338,7 @@ ws_slot_create(const WsStore *store, const char *name, bool temporary,
 	}
 	PG_CATCH();
 	{
+		ws_slot_file_discard(store, name);
 		ws_slot_free(slot);
 		PG_RE_THROW();
 	}

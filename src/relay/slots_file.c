@@ -113,6 +113,15 @@ ws_slot_file_write(const WsStore *store, const WsSlotFile *file, int elevel)
 }
 
 void
+ws_slot_file_discard(const WsStore *store, const char *name)
+{
+	char		path[MAXPGPATH];
+
+	make_file_path(store, name, "", path);
+	(void) unlink(path);
+}
+
+void
 ws_slot_file_remove(const WsStore *store, const char *name)
 {
 	char		directory[MAXPGPATH];

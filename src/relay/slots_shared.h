@@ -76,6 +76,12 @@ extern void ws_slot_end_holding(void);
 
 /* slots_file.c */
 extern int	ws_slot_files_read(const WsStore *store, WsSlotFile **files);
+
+/*
+ * Remove what a failed ws_slot_file_write() may have left under the slot's name,
+ * as far as that is possible: else the slot would be there after a restart.
+ */
+extern void ws_slot_file_discard(const WsStore *store, const char *name);
 extern void ws_slot_file_remove(const WsStore *store, const char *name);
 
 /* False, and reported at elevel, if it could not be written. */
