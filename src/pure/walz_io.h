@@ -71,8 +71,8 @@ typedef struct WsWalzGuess
 {
 	uint16		again;			/* the probability, of 65536, that it is ... */
 	uint8		last;			/* ... the byte that came last */
-	uint8		favourite;		/* the high half that came first;
-								 * WZ_HALVES if none has */
+	uint8		favourite;		/* the high half that came first; WZ_HALVES if
+								 * none has */
 } WsWalzGuess;
 
 /*
