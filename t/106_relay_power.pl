@@ -5,8 +5,8 @@
 # at many of the moments leaves it, with only what was synced: what the relay
 # had acknowledged, served or promised by then must be there, and be such that a
 # relay starts with it.  The same with any single kind of our syncs left out
-# must fail, else the test proves nothing.  (Setting WAL aside has a test of its
-# own, t/123.)
+# must fail, else the test proves nothing; which kinds there are is known, so that
+# none goes unnoticed.  (Setting WAL aside has a test of its own, t/123.)
 
 use strict;
 use warnings;
@@ -21,6 +21,33 @@ use WalstreamTest;
 # Changes of names that no sync of ours is for: a spare segment is made again,
 # and the raw form of one that was compressed is removed again.
 my $unneeded = qr{to store/walstream\.spare$|^removing store/SEGMENT$};
+
+# The kinds of sync that must occur.  None depends on who comes first.
+my @kinds = (
+	'fsync of the directory / after making store',
+	'fsync of the directory store/ after creating store/walstream.lock',
+	'fsync of the directory store/ after making store/slots',
+	'fsync of the directory store/ after renaming store/walstream.identity to store/walstream.identity',
+	'fsync of the directory store/ after renaming store/TIMELINE.history to store/TIMELINE.history',
+	'fsync of the directory store/ after renaming store/walstream.spare to store/SEGMENT.partial',
+	'fsync of the directory store/ after renaming store/SEGMENT.partial to store/SEGMENT.partial',
+	'fsync of the directory store/ after renaming store/SEGMENT.partial to store/SEGMENT',
+	'fsync of the directory store/ after renaming store/SEGMENT.zst to store/SEGMENT.zst',
+	'fsync of the directory store/ after removing store/SEGMENT.zst',
+	'fsync of the directory store/slots/ after renaming store/slots/NAME to store/slots/NAME',
+	'fsync of the directory store/slots/ after removing store/slots/NAME',
+	'fsync store/walstream.identity',
+	'fsync store/TIMELINE.history',
+	'fsync store/slots/NAME',
+	'fsync store/SEGMENT.zst',
+	# a spare is made durable, becomes a segment that is written, and is closed
+	'fsync store/walstream.spare',
+	'fdatasync store/walstream.spare, again',
+	'fsync store/walstream.spare, again',
+	# so is what recovery has written anew
+	'fsync store/SEGMENT.partial',
+	'fdatasync store/SEGMENT.partial, again',
+	'fsync store/SEGMENT.partial, again');
 
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 srand($seed);
@@ -84,9 +111,13 @@ add_mark($log, 'dropping early');
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('early')");
 add_mark($log, 'dropped early');
 
-# Segments that are removed
+# Segments that are removed, compressed ones
 write_segments($one, $relay, 6);
 wait_for_replay($one, $standby);
+wait_until(
+	$relay,
+	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state NOT IN ('zstd', 'partial')",
+	'segments are compressed before they are removed');
 set_setting($relay, 'relay_keep_size', '0');
 wait_until(
 	$relay,
@@ -94,6 +125,10 @@ wait_until(
 	'segments were removed');
 set_setting($relay, 'relay_keep_size', '1GB');
 
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM pg_ls_dir('$watched/store') AS name WHERE name = 'walstream.spare'",
+	'there is a spare for the next segment');
 my $client = start_commits($one);
 load_wal($one, 8000);
 wait_for_replay($one, $standby);
@@ -275,6 +310,7 @@ is( find_fault_at_moments(
 	'all that was acknowledged, served or promised is there at '
 	  . @moments . ' moments');
 note("$_: $kinds{$_}") foreach sort keys %kinds;
+is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
 
 # Each sync is needed.
 foreach my $kind (sort keys %kinds)

@@ -2,7 +2,8 @@
 
 # Power cuts while WAL is set aside after a gap: a segment is always in one of
 # the two directories, with the history that it belongs to, and what is left in
-# the relay's own is what it starts with.  Any sync left out must fail that.
+# the relay's own is what it starts with.  Any sync left out must fail that, and
+# which there are is known.
 
 use strict;
 use warnings;
@@ -13,6 +14,16 @@ use Test::More;
 use WalstreamPower;
 use WalstreamRelay;
 use WalstreamTest;
+
+# The kinds of sync that must occur, for segments in each form.
+my @kinds = (
+	'fsync of the directory store/ after making store/before-gap',
+	'fsync store/before-gap/TIMELINE.history',
+	'fsync of the directory store/before-gap/ after renaming store/before-gap/TIMELINE.history to store/before-gap/TIMELINE.history',
+	map {
+		(   "fsync of the directory store/before-gap/ after renaming store/SEGMENT$_ to store/before-gap/SEGMENT$_",
+			"fsync of the directory store/ after moving store/SEGMENT$_ away")
+	} '.zst', '', '.partial');
 
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 note("seed $seed");
@@ -34,7 +45,13 @@ my $relay = walstream_relay(
 	conf => "fsync = on\n");
 start_preloaded($relay, 'power_record', $watched, $log);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
-write_segments($primary, $relay, 6);
+write_segments($primary, $relay, 3);
+wait_until(
+	$relay,
+	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state NOT IN ('zstd', 'partial')",
+	'segments are compressed');
+set_setting($relay, 'relay_compress', 'off');
+write_segments($primary, $relay, 3);
 $relay->stop;
 
 # WAL is lost on the upstream.
@@ -109,9 +126,10 @@ $before->advance($gap);
 $after->advance($last_move + 8);
 my %before = $before->kinds;
 my %after = $after->kinds;
-my @kinds = grep { /before-gap|away/ && $after{$_} > ($before{$_} // 0) } sort keys %after;
-cmp_ok(scalar(@kinds), '>=', 4, 'it makes syncs');
-foreach my $kind (@kinds)
+my %kinds = map { $_ => 1 }
+  grep { /before-gap|away/ && $after{$_} > ($before{$_} // 0) } keys %after;
+is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
+foreach my $kind (sort keys %kinds)
 {
 	my $fault = find_fault_at_moments($kind, 32);
 

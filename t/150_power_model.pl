@@ -161,6 +161,19 @@ is_deeply(
 	},
 	'kinds of sync of a file that was renamed');
 
+# Kinds that a test knows
+is(kinds_fault({ a => 1, b => 2 }, 'b', 'a'), undef, 'all kinds, and no other');
+is(kinds_fault({ a => 1, c => 1 }, 'a', 'b'), "missing: b\nunknown: c",
+	'a kind that is missing, and one that is not known');
+
+# Names that end in .tmp are nobody's need.
+unlink("$base/log");
+left_by(q{make('a.tmp'); sync(''); unlink(at('a.tmp')); sync('')});
+$record = WalstreamPower->new("$base/log");
+$replay = $record->replay;
+$replay->advance($record->count);
+is_deeply({ $replay->kinds }, {}, 'a temporary name needs no sync');
+
 # A kind left out
 is(left_by(q{make('a'); put('a', 0, 'x'); sync('a'); sync('')},
 		leave_out => 'fsync a'),
@@ -193,6 +206,17 @@ is( faulty(
 		"fsync a EIO\n",
 		q{make('b'); put('b', 0, 'xyz'); print sync('b') ? 'synced' : $!}),
 	'synced', 'of another file it does not');
+is( faulty(
+		"fsync . EIO\n",
+		q{make('a'); print sync('a') ? 'synced' : $!, ' ', sync('') ? 'synced' : $!{EIO} ? 'EIO' : $!}),
+	'synced EIO', 'of the directory');
+is(slurp_file("$base/fault.raised"), "fsync . EIO\n", 'that is told');
+is( faulty(
+		"fsync . EIO b*\n",
+		q{make('a'); foreach my $to ('c', 'b1', 'c1') { move($to eq 'c' ? 'a' : $to eq 'b1' ? 'c' : 'b1', $to); print sync('') ? 'synced ' : $!{EIO} ? 'EIO ' : $! }}
+	),
+	'synced EIO synced ',
+	'of the directory after one renaming');
 is( faulty(
 		"space 10\n",
 		q{make('a'); print put('a', 0, 'x' x 8) ? 1 : 0; print put('a', 4, 'x' x 4) ? 1 : 0; print put('a', 8, 'x' x 4) ? 1 : $!{ENOSPC} ? 'full' : $!}

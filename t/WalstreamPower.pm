@@ -22,7 +22,7 @@
 # earlier fsync and this.  (PostgreSQL's durable_rename() calls fsync before and
 # after: these are one kind.)  That of a directory is of as many kinds as there
 # were changes since the sync before, but for those that nobody needs to be
-# durable.
+# durable; a name that ends in ".tmp" is nobody's need.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -36,7 +36,7 @@ use Exporter 'import';
 use Fcntl qw(F_SETLKW F_WRLCK O_APPEND O_WRONLY);
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(write_files add_mark names_fault);
+our @EXPORT = qw(write_files add_mark names_fault kinds_fault);
 
 my $block_bytes = 4096;
 
@@ -96,6 +96,14 @@ sub find
 
 	return grep { $self->{records}[$_][0] eq $name }
 	  (0 .. $#{ $self->{records} });
+}
+
+# The fields of a record, its name first.
+sub fields
+{
+	my ($self, $number) = @_;
+
+	return @{ $self->{records}[$number] };
 }
 
 #
@@ -167,6 +175,20 @@ sub names_fault
 		}
 	}
 	return undef;
+}
+
+#
+# Which of these kinds of sync are missing among those found (a reference to a
+# hash), and which were found that are not expected; undef if there are none.
+#
+sub kinds_fault
+{
+	my ($found, @expected) = @_;
+	my %expected = map { $_ => 1 } @expected;
+	my @faults = map { "missing: $_" } grep { !exists $found->{$_} } @expected;
+
+	push @faults, map { "unknown: $_" } grep { !$expected{$_} } sort keys %$found;
+	return @faults ? join("\n", @faults) : undef;
 }
 
 sub replay
@@ -294,6 +316,7 @@ sub pattern_of
 	$path =~ s/[0-9A-F]{24}/SEGMENT/;
 	$path =~ s/[0-9A-F]{8}(?=\.history)/TIMELINE/;
 	$path =~ s{/slots/[a-z0-9_]+}{/slots/NAME};
+	$path =~ s/before-gap\.[0-9A-F]{8}-[0-9A-F]{8}/before-gap/g;
 	return $path =~ s/\.tmp$//r;
 }
 
@@ -351,7 +374,8 @@ sub apply_unlink
 {
 	my ($self, $path) = @_;
 
-	$self->note_change($path, 'removing ' . pattern_of($path));
+	$self->note_change($path, 'removing ' . pattern_of($path))
+	  if $path !~ /\.tmp$/;
 	$self->change_names([ $self->locate($path), undef ]);
 	return;
 }
@@ -421,7 +445,7 @@ sub is_left_out
 	{
 		my $unneeded = $self->{unneeded};
 
-		@kinds = map { "$call of the directory $path/ after $_" }
+		@kinds = map { "$call of the directory " . pattern_of($path) . "/ after $_" }
 		  grep { !defined $unneeded || $_ !~ $unneeded }
 		  keys %{ $object->{changes} };
 		$object->{changes} = {};

@@ -110,16 +110,20 @@ sub quote
 
 #
 # start_preloaded($relay, $library, $dir, $file): start the node with one of
-# the libraries of src/test/power, which watches $dir and uses $file.
+# the libraries of src/test/power, which watches $dir and uses $file.  With
+# power_fault power_record may follow, and its file: what is held has not been
+# recorded yet.
 #
 sub start_preloaded
 {
-	my ($node, $library, $dir, $file) = @_;
+	my ($node, $library, $dir, $file, $library2, $file2) = @_;
+	my $path = getcwd() . '/src/test/power';
 
 	system_or_bail('make', '-s', '-C', 'src/test/power');
-	local $ENV{LD_PRELOAD} = getcwd() . "/src/test/power/$library.so";
+	local $ENV{LD_PRELOAD} = join(' ',
+		map { "$path/$_.so" } grep { defined } $library, $library2);
 	local $ENV{POWER_DIR} = $dir;
-	local $ENV{POWER_LOG} = $file;
+	local $ENV{POWER_LOG} = $file2 // $file;
 	local $ENV{POWER_FAULT} = $file;
 	$node->start;
 	return;

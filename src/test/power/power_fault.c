@@ -11,10 +11,13 @@
  *							was written since they last succeeded is lost, as
  *							the kernel may drop it: it reads as zeros
  *	CALL GLOB hold			... do not return
+ *	CALL GLOB ACTION AFTER	... only in a process that has last renamed a file
+ *							to a name like AFTER
  *	space BYTES				what the directory's files may occupy; beyond it
  *							writing and allocating give ENOSPC
  *
- * A fault that was raised is told in POWER_FAULT.raised, a line each.
+ * Names are below the directory, which itself is ".".  A fault that was raised
+ * is told in POWER_FAULT.raised, a line each.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -50,6 +53,7 @@ typedef struct Unsynced
 } Unsynced;
 
 static char fault_name[PATH_MAX];
+static char renamed[PATH_MAX];	/* the last name that this process has given */
 static Unsynced unsynced[POWER_MAX_FDS];
 
 static void
@@ -84,7 +88,7 @@ read_faults(char *buf, size_t size)
 	buf[len > 0 ? len : 0] = '\0';
 }
 
-/* Is there a line "CALL GLOB ..." for this file?  Gives its last word. */
+/* Is there a line "CALL GLOB ..." for this file now?  Gives its action. */
 static bool
 find_fault(const char *call, const char *path, char *action)
 {
@@ -96,10 +100,14 @@ find_fault(const char *call, const char *path, char *action)
 	while ((line = strsep(&rest, "\n")) != NULL)
 	{
 		char		line_call[32],
-					glob[256];
+					glob[256],
+					after[256];
+		int			words = sscanf(line, "%31s %255s %31s %255s",
+								   line_call, glob, action, after);
 
-		if (sscanf(line, "%31s %255s %31s", line_call, glob, action) == 3 &&
-			strcmp(line_call, call) == 0 && fnmatch(glob, path, 0) == 0)
+		if (words >= 3 && strcmp(line_call, call) == 0 &&
+			fnmatch(glob, path, 0) == 0 &&
+			(words == 3 || fnmatch(after, renamed, 0) == 0))
 			return true;
 	}
 	return false;
@@ -156,14 +164,15 @@ EXPORT int \
 name(int fd) \
 { \
 	PowerFile  *file = power_file(fd); \
+	const char *path = file == NULL ? NULL : file->path[0] != '\0' ? file->path : "."; \
 	char		action[32]; \
 	bool		told = false; \
 	int			result; \
 \
-	while (file != NULL && find_fault(#name, file->path, action)) \
+	while (file != NULL && find_fault(#name, path, action)) \
 	{ \
 		if (!told) \
-			tell(#name, file->path, action); \
+			tell(#name, path, action); \
 		told = true; \
 		if (strcmp(action, "hold") != 0) \
 		{ \
@@ -181,6 +190,18 @@ name(int fd) \
 
 DEFINE_SYNC(fsync)
 DEFINE_SYNC(fdatasync)
+
+EXPORT int
+rename(const char *old, const char *new)
+{
+	char		buf[PATH_MAX];
+	const char *below = power_below(new, buf);
+	int			result = REAL(rename) (old, new);
+
+	if (result == 0 && below != NULL)
+		snprintf(renamed, sizeof(renamed), "%s", below);
+	return result;
+}
 
 /* Bytes that the files of a directory and of those in it occupy. */
 static int64_t
