@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay as synchronous standby, at both levels that it can satisfy, while its
-# fsync takes its time.
+# fsync takes its time; and that it makes durable at once what has come at once.
 
 use strict;
 use warnings;
@@ -9,6 +9,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WalstreamPower;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -90,5 +91,83 @@ $primary->safe_psql('postgres',
 	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
 $session->{run}->finish;
 like(${ $session->{output} }, qr/WARNING:  canceling wait/, 'remote_apply waits for ever');
+
+#
+# While the receiver does not run messages arrive, each by itself.  They are
+# written, and that is told; they are made durable together, and that is told.
+#
+my $log = "$base/record";
+my $messages = 25;
+$relay->stop;
+start_preloaded($relay, 'power_record', $dir, $log);
+wait_for_relay_state($relay, 'streaming');
+
+# all of it in one segment
+$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+$primary->safe_psql('postgres', "INSERT INTO written VALUES ('before')");
+my $receiver = $relay->safe_psql('postgres',
+	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'walstream relay receiver'");
+
+# The end of WAL if all of it is durable on the relay and that was told, else ''.
+sub quiet_lsn
+{
+	return $primary->safe_psql('postgres',
+		"SELECT flush_lsn FROM pg_stat_replication WHERE application_name = 'relay' AND flush_lsn = pg_current_wal_flush_lsn()");
+}
+
+# Stopped while it has nothing to do, or what it is doing would count.
+for (;;)
+{
+	my $lsn = quiet_lsn();
+
+	add_mark($log, 'stopped');
+	kill('STOP', $receiver) == 1 or die "could not stop the receiver: $!\n";
+	last if $lsn ne '' && quiet_lsn() eq $lsn;
+	kill('CONT', $receiver) == 1 or die "could not continue the receiver: $!\n";
+}
+my $end;
+foreach (1 .. $messages)
+{
+	$end = $primary->safe_psql('postgres',
+		"SET synchronous_commit = local; INSERT INTO written VALUES ('one more'); SELECT pg_current_wal_flush_lsn()");
+	$primary->poll_query_until('postgres',
+		"SELECT sent_lsn >= '$end' FROM pg_stat_replication WHERE application_name = 'relay'")
+	  or die "WAL is not sent\n";
+}
+kill('CONT', $receiver) == 1 or die "could not continue the receiver: $!\n";
+wait_for_relay($primary, $relay, $end);
+$primary->poll_query_until('postgres',
+	"SELECT flush_lsn >= '$end' FROM pg_stat_replication WHERE application_name = 'relay'")
+  or die "the flush is not told\n";
+$relay->stop;
+
+# What was done to the open segment until all was told to be durable.
+my $record = WalstreamPower->new($log);
+my ($stopped) = reverse $record->find('mark');
+my %writes;					# by inode
+my $inode = 0;
+my %syncs = (fdatasync => 0, fsync => 0);
+my @told;
+foreach my $number ($stopped + 1 .. $record->count - 1)
+{
+	my ($name, @fields) = $record->fields($number);
+
+	$writes{ $fields[0] }++ if $name eq 'write';
+	if ($name =~ /^f(data)?sync$/ && $fields[1] =~ /\.partial$/)
+	{
+		$inode = $fields[0];
+		$syncs{$name}++;
+	}
+	next if $name ne 'ack';
+	my ($write, $flush) = map { hex($_) >= lsn_number($end) ? 1 : 0 } @fields[ 1, 2 ];
+	push @told, "all written, durable: $flush, after $syncs{fdatasync}" if $write;
+	last if $flush;
+}
+cmp_ok($writes{$inode} // 0, '>=', $messages, 'messages arrive one by one');
+is_deeply(\%syncs, { fdatasync => 1, fsync => 0 }, 'one fdatasync for all of them');
+is_deeply(
+	\@told,
+	[ 'all written, durable: 0, after 0', 'all written, durable: 1, after 1' ],
+	'the write is told before it, the flush after it');
 
 done_testing();
