@@ -26,6 +26,7 @@ our @EXPORT = qw(
   start_preloaded
   set_faults
   wait_for_fault
+  kill_and_wait
   make_synchronous
   relay_row
   relay_slot_row
@@ -154,6 +155,27 @@ sub wait_for_fault
 		select(undef, undef, undef, 0.01);
 	}
 	croak "no fault like $pattern was raised";
+}
+
+#
+# kill_and_wait($node, $pid): kill one of the node's processes, and wait until
+# all of the node has ended for that.  It can be started again.
+#
+sub kill_and_wait
+{
+	my ($node, $pid) = @_;
+	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+
+	# no pid would be all of this test's processes
+	croak 'there is no process to kill' unless $pid;
+	kill('KILL', $pid) == 1 or croak "could not kill process $pid: $!";
+	while (-e $node->data_dir . '/postmaster.pid')
+	{
+		croak $node->name . ' does not end' if $attempts-- == 0;
+		select(undef, undef, undef, 0.01);
+	}
+	$node->_update_pid(0);
+	return;
 }
 
 # The relay as the only synchronous standby of the primary.
