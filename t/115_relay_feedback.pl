@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # Feedback of standbys behind a relay: it reaches the primary and leaves it,
-# slots keep it while their standby is away, also over a restart of the relay.
+# slots keep it while their standby is away, also over a restart of the relay,
+# after which no message lets go of it even for a moment.
 
 use strict;
 use warnings;
@@ -10,15 +11,18 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use WalstreamClient;
+use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
 my $primary = walstream_primary('primary');
+my $proxy = WalstreamProxy->new($primary);
 my $relay = walstream_relay($primary, 'relay', slot => 'relay',
+	conninfo => $proxy->connstr,
 	conf => "wal_receiver_status_interval = 1\n");
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
-my $conf = "wal_receiver_status_interval = 1\nmax_standby_streaming_delay = -1\n";
+my $conf = "wal_receiver_status_interval = 1\nwal_retrieve_retry_interval = '100ms'\nmax_standby_streaming_delay = -1\n";
 my $with = walstream_standby(
 	$primary, 'with_slot',
 	conninfo => $relay->connstr,
@@ -29,7 +33,6 @@ $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('with_slot')")
 $with->start;
 wait_for_replay($primary, $_) foreach $with, $without;
 
-my $xmin = "SELECT xmin FROM pg_replication_slots WHERE slot_name = 'relay'";
 sub primary_has
 {
 	my ($condition, $what) = @_;
@@ -53,6 +56,42 @@ sub use_xids
 	$primary->safe_psql('postgres', 'SELECT pg_current_xact_id()') foreach 1 .. 5;
 	load_wal($primary, 10);
 	wait_for_replay($primary, $_) foreach grep { $_->{_pid} } $with, $without;
+	return;
+}
+
+# All that the relay has told the primary, as "xmin catalog_xmin".
+sub told
+{
+	return map { "@$_" } @{ $proxy->count('feedback') || [] };
+}
+
+#
+# restart_relay($mode, $xmins, $what): the relay is stopped and started, and
+# tells the primary nothing but these.
+#
+sub restart_relay
+{
+	my ($mode, $xmins, $what) = @_;
+	my $before = scalar(told());
+	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+
+	$relay->stop($mode);
+	use_xids() unless $with->{_pid};
+	primary_has("concat_ws(' ', coalesce(xmin::text, '0'), coalesce(catalog_xmin::text, '0')) = '$xmins'",
+		"$what, $mode stop of the relay: held");
+	$relay->start;
+	wait_for_relay_state($relay, 'streaming');
+	use_xids();
+	wait_for_relay($primary, $relay);
+
+	# once at the start, and once more with nothing new to tell
+	my $needed = $before + 2;
+	select(undef, undef, undef, 0.01)
+	  while (told() < $needed && $attempts-- > 0);
+	my @told = told();
+	cmp_ok(scalar(@told), '>=', $needed, "$what, $mode stop: the primary is told");
+	is_deeply([ grep { $_ ne $xmins } @told[ $before .. $#told ] ], [],
+		"$what, $mode stop: and never of anything else");
 	return;
 }
 
@@ -99,27 +138,13 @@ $held->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $old = $held->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
 use_xids();
 primary_has("xmin = '$old'", 'held');
+restart_relay($_, "$old 0", 'standby connected') foreach qw(fast immediate);
 $held->quit;
 $with->stop('immediate');
 use_xids();
 is($relay->safe_psql('postgres', "SELECT xmin::text FROM walstream_relay_slots WHERE slot_name = 'with_slot'"),
 	$old, 'the slot holds it while its standby is away');
-foreach my $mode (qw(fast immediate))
-{
-	$relay->stop($mode);
-	use_xids();
-	is($primary->safe_psql('postgres', $xmin), $old, "$mode stop of the relay: held");
-	$relay->start;
-	wait_for_relay_state($relay, 'streaming');
-	use_xids();
-	wait_for_relay($primary, $relay);
-	my $sender = $primary->safe_psql('postgres',
-		"SELECT reply_time FROM pg_stat_replication WHERE application_name = 'relay'");
-	$primary->poll_query_until('postgres',
-		"SELECT reply_time > timestamptz '$sender' + interval '1 s' FROM pg_stat_replication WHERE application_name = 'relay'")
-	  or die "no replies\n";
-	is($primary->safe_psql('postgres', $xmin), $old, "$mode stop of the relay: held after it");
-}
+restart_relay($_, "$old 0", 'standby away') foreach qw(fast immediate);
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('with_slot')");
 primary_has('xmin IS NULL', 'until the slot is dropped');
 
@@ -147,5 +172,6 @@ wait_until($relay,
 	'catalog_xmin of a slot');
 primary_has("catalog_xmin = '$next' AND xmin IS NULL", 'and on the primary');
 $client->close;
+restart_relay($_, "0 $next", 'catalog_xmin') foreach qw(fast immediate);
 
 done_testing();

@@ -36,7 +36,10 @@
 # CopyData header included; of connections that turn to TLS "bytes_tls" from the
 # upstream.  Beside these are "startup", the parameters of the last startup
 # packet that was passed on, and "status", what ParameterStatus messages have
-# said.  A count is there before what it counts is passed on.
+# said; "connection_times", when connections came, also those for which there
+# was no upstream; and "feedback", the xmin and the catalog_xmin of each hot
+# standby feedback message of a client, without their epochs.  A count is there
+# before what it counts is passed on.
 #
 # The upstream is reached at the node's own host, or at that given by
 # "host => ..." to new().
@@ -61,6 +64,7 @@ use JSON::PP;
 use PostgreSQL::Test::Utils;
 use POSIX ();
 use Socket qw(SOMAXCONN);
+use Time::HiRes qw(time);
 
 # Codes in the place of the protocol version.
 use constant SSL_REQUEST => 80877103;
@@ -286,11 +290,22 @@ sub note
 	return;
 }
 
+sub add_to_list
+{
+	my ($name, $value) = @_;
+
+	push @{ $counts{$name} }, $value;
+	$counts_changed = 1;
+	return;
+}
+
 sub accept_client
 {
 	my ($listener, $host, $port) = @_;
 
 	my $client_socket = $listener->accept || return;
+	add_to_list('connection_times', time());
+	save_counts();
 	my $server_socket =
 	  $host =~ m{^/}
 	  ? IO::Socket::UNIX->new(Peer => "$host/.s.PGSQL.$port")
@@ -466,7 +481,7 @@ sub understand_startup
 			return;
 		}
 		note(startup => \%parameters);
-		$side->{understand} = \&understand_nothing;
+		$side->{understand} = \&understand_client_messages;
 	}
 	$server->{out} .= $packet;
 	return;
@@ -484,6 +499,32 @@ sub refuse_client
 	$side->{in} = '';
 	$side->{close_when_written} = 1;
 	$reading->remove($_->{socket}) foreach $side, $side->{other};
+	return;
+}
+
+# The client's messages, which nothing is done to.
+sub understand_client_messages
+{
+	my ($side) = @_;
+	my $at = 0;
+
+	while (length($side->{in}) - $at >= 5)
+	{
+		my ($type, $length) = unpack('a N', substr($side->{in}, $at, 5));
+
+		last if length($side->{in}) - $at < 1 + $length;
+		my $content = substr($side->{in}, $at + 5, $length - 4);
+		if ($type eq 'd' && length($content) == 25 && $content =~ /^h/)
+		{
+			my ($xmin, $catalog_xmin) = unpack('x9 N x4 N', $content);
+
+			add_to_list('feedback', [ $xmin, $catalog_xmin ]);
+		}
+		$side->{other}{out} .= substr($side->{in}, $at, 1 + $length);
+		$at += 1 + $length;
+	}
+	substr($side->{in}, 0, $at, '');
+	$side->{stuck} = 1;
 	return;
 }
 
