@@ -1,0 +1,64 @@
+# Copyright (c) 2026, the walstream authors
+
+# How often a relay tries to reach an upstream that is away: after a pause that
+# doubles up to wal_retrieve_retry_interval, and begins anew once it was there.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamProxy;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+my $proxy = WalstreamProxy->new($primary);
+my $relay = walstream_relay($primary, 'relay',
+	conninfo => $proxy->connstr,
+	conf => "wal_retrieve_retry_interval = '2500ms'\n");
+wait_for_relay_state($relay, 'streaming');
+
+# The pauses between so many attempts from now on.
+sub pauses
+{
+	my ($count) = @_;
+	my $before = @{ $proxy->count('connection_times') };
+	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+	my @times;
+
+	do
+	{
+		select(undef, undef, undef, 0.01);
+		@times = @{ $proxy->count('connection_times') };
+	} while (@times < $before + $count && $attempts-- > 0);
+	@times >= $before + $count or die "no attempt to connect\n";
+	return map { $times[ $before + $_ ] - $times[ $before + $_ - 1 ] } 1 .. $count - 1;
+}
+
+# Half a second is before the first of them.
+$primary->stop;
+my @pauses = pauses(4);
+note("pauses: @pauses");
+cmp_ok($pauses[0], '>=', 1, 'the pause doubles');
+cmp_ok($pauses[1], '>=', 2, 'and doubles again');
+cmp_ok($pauses[2], '>=', 2.5, 'up to wal_retrieve_retry_interval');
+cmp_ok($pauses[2], '<', 4, 'but no farther');
+is(relay_row($relay)->{state}, 'waiting for upstream', 'which the state says');
+
+$primary->start;
+wait_for_relay_state($relay, 'streaming');
+$primary->stop;
+@pauses = pauses(2);
+note("pauses: @pauses");
+cmp_ok($pauses[0], '>=', 1, 'after a success it begins anew');
+cmp_ok($pauses[0], '<', 2.5, 'with the short ones');
+
+$primary->start;
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary, 10);
+wait_for_relay($primary, $relay);
+pass('nothing is wrong in the end');
+
+done_testing();
