@@ -42,7 +42,7 @@ sub continue_process
 	return;
 }
 
-my $primary = walstream_primary('primary', conf => "wal_sender_timeout = '2s'\n");
+my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay',
 	conf => "wal_sender_timeout = '3s'\nwal_receiver_timeout = '2s'\n");
 wait_for_relay_state($relay, 'streaming');
@@ -104,7 +104,9 @@ while (my $row = sender_row($relay, 'unread'))
 	$states{ $row->{state} } = 1;
 }
 cmp_ok(time() - $began, '>=', 3, 'unread: it is there for wal_sender_timeout');
-is(sender_row($relay, 'answers')->{pid}, $pids{answers},
+is( $relay->safe_psql('postgres',
+		"SELECT pid FROM walstream_senders WHERE application_name = 'answers'"),
+	$pids{answers},
 	'one that has answered stays longer');
 is_deeply([ keys %states ], ['catchup'], 'unread: it is behind');
 
@@ -182,6 +184,8 @@ wait_until($primary,
 #
 # A relay that is silent for wal_sender_timeout
 #
+$primary->append_conf('postgresql.conf', "wal_sender_timeout = '2s'\n");
+$primary->reload;
 $log = -s $primary->logfile;
 $before = relay_row($relay);
 stop_process($before->{receiver_pid});
