@@ -2,6 +2,7 @@
 
 # How often a relay tries to reach an upstream that is away: after a pause that
 # doubles up to wal_retrieve_retry_interval, and begins anew once it was there.
+# And how often a receiver that fails is started again.
 
 use strict;
 use warnings;
@@ -56,6 +57,36 @@ cmp_ok($pauses[0], '>=', 1, 'after a success it begins anew');
 cmp_ok($pauses[0], '<', 2.5, 'with the short ones');
 
 $primary->start;
+wait_for_relay_state($relay, 'streaming');
+
+# A receiver that cannot work: when it has said so
+sub failures
+{
+	my ($from, $count) = @_;
+	my $failure = qr/^\S+ (\d+):(\d+):(\d+\.\d+) .*ERROR:  .*foreign/m;
+
+	$relay->wait_for_log(qr/(?:$failure(?:.*\n)*?){$count}/, $from);
+	my $log = slurp_file($relay->logfile, $from);
+	my @times;
+	push @times, $1 * 3600 + $2 * 60 + $3 while ($log =~ /$failure/g);
+	return @times;
+}
+
+my $foreign = store_dir($relay) . '/foreign';
+my $log = -s $relay->logfile;
+append_to_file($foreign, '');
+$relay->restart;
+my @times = failures($log, 3);
+@pauses = map { $times[$_] - $times[ $_ - 1 ] } 1, 2;
+$_ += 86400 foreach grep { $_ < 0 } @pauses;
+note("pauses: @pauses");
+
+# the log has whole milliseconds
+cmp_ok($pauses[0], '>=', 0.999, 'a receiver that fails starts again after a second');
+cmp_ok($pauses[1], '>=', 1.999, 'then after two');
+is(relay_row($relay)->{state}, 'failed', 'which the state says');
+unlink($foreign);
+$relay->reload;
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 10);
 wait_for_relay($primary, $relay);
