@@ -9,6 +9,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -22,27 +23,35 @@ my $kept = slurp_file($conf);
 
 # Impossible configurations
 foreach my $case (
-	[ 'wal_level', "wal_level = minimal\nmax_wal_senders = 0\nmax_replication_slots = 0\n", qr/wal_level|max_wal_senders/ ],
-	[ 'max_wal_senders', "max_wal_senders = 0\n", qr/max_wal_senders/ ],
-	[ 'max_worker_processes', "max_worker_processes = 1\n", qr/max_worker_processes/ ])
+	[ "wal_level = minimal\nmax_wal_senders = 0\n",
+		'a relay cannot run with wal_level "minimal"', 'Set wal_level to "replica"' ],
+	[ "max_wal_senders = 0\n",
+		'a relay cannot serve anybody with max_wal_senders 0', 'Set max_wal_senders on this instance' ],
+	[ "max_worker_processes = 1\n",
+		'max_worker_processes is too small for a relay', 'Increase max_worker_processes' ])
 {
-	my ($what, $lines, $setting) = @$case;
-	my $log = -s $relay->logfile // 0;
+	my ($lines, $message, $hint) = @$case;
+	my $log = -e $relay->logfile ? -s $relay->logfile : 0;
 
-	$log = 0 unless -e $relay->logfile;
 	append_to_file($conf, $lines);
-	is($relay->start(fail_ok => 1), 0, "$what: it does not start");
-	my $said = slurp_file($relay->logfile, $log);
-	like($said, qr/FATAL:  .*\n(?:.*\n)*?.*HINT:  .*/, "$what: with a hint");
-	like($said, $setting, "$what: that names it");
+	is($relay->start(fail_ok => 1), 0, "$message: it does not start");
+	like(slurp_file($relay->logfile, $log),
+		qr/FATAL:  \Q$message\E\n(?:.*DETAIL: .*\n)?.*HINT:  \Q$hint\E/,
+		"$message: with a hint");
 	unlink($conf);
 	append_to_file($conf, $kept);
 }
-append_to_file($relay->data_dir . '/standby.signal', '');
-my $log = -s $relay->logfile;
-is($relay->start(fail_ok => 1), 0, 'a standby is no relay');
-like(slurp_file($relay->logfile, $log), qr/HINT:  /, 'with a hint');
-unlink($relay->data_dir . '/standby.signal');
+my $log;
+foreach my $file (qw(standby.signal recovery.signal))
+{
+	append_to_file($relay->data_dir . "/$file", '');
+	$log = -s $relay->logfile;
+	is($relay->start(fail_ok => 1), 0, "$file: it does not start");
+	like(slurp_file($relay->logfile, $log),
+		qr/FATAL:  a standby cannot be a relay\n.*DETAIL:  There is a file "\Q$file\E".*\n.*HINT:  Make the relay of a new cluster/,
+		"$file: with a hint");
+	unlink($relay->data_dir . "/$file");
+}
 
 # Without upstream
 $relay->adjust_conf('postgresql.conf', 'walstream.relay_upstream', "''");
@@ -122,9 +131,43 @@ foreach my $function (qw(follow restart_after_gap))
 # One store, one relay
 my $other = walstream_relay($primary, 'other',
 	directory => store_dir($relay), start => 0);
-$log = 0;
+my $in_use = qr/FATAL:  relay directory "\Q${\ store_dir($relay)}\E" is in use\n/;
 is($other->start(fail_ok => 1), 0, 'another instance does not get the store');
-like(slurp_file($other->logfile), qr/FATAL:  .*(?:lock|in use|used by)/, 'and says so');
+like(slurp_file($other->logfile), $in_use, 'and says so');
+
+# Nor does it while a process is left of the one that has died.
+my $client = WalstreamClient->new($relay, application_name => 'left');
+$client->start('START_REPLICATION ' . relay_row($relay)->{flushed_lsn});
+my ($left, @pids) = split /\n/, $relay->safe_psql('postgres',
+	"SELECT pid FROM (SELECT pid, 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() UNION SELECT pid, 0 FROM walstream_senders WHERE application_name = 'left') AS p (pid, rank) GROUP BY pid ORDER BY min(rank)");
+
+sub wait_until_gone
+{
+	foreach my $pid (@_)
+	{
+		my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+
+		select(undef, undef, undef, 0.01) while (kill(0, $pid) && $attempts-- > 0);
+		die "process $pid is still there\n" if $attempts < 0;
+	}
+	return;
+}
+
+kill('STOP', $left);
+$relay->kill9;
+wait_until_gone(@pids);
+$log = -s $other->logfile;
+is($other->start(fail_ok => 1), 0, 'nor while a sender is left of a dead one');
+like(slurp_file($other->logfile, $log), $in_use, 'and says so');
+is($relay->start(fail_ok => 1), 0, 'nor does the instance itself start');
+kill('CONT', $left);
+wait_until_gone($left);
+close($client->{socket});
+$relay->start;
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary, 10);
+wait_for_relay($primary, $relay);
+pass('once that is gone, it goes on');
 
 # A worker that fails is started again, after a while, and tells why.
 $log = -s $relay->logfile;
