@@ -166,6 +166,21 @@ start_preloaded($relay, 'power_fault', $store, $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 load_wal($one, 10);
 wait_for_relay_state($relay, 'streaming');
+wait_for_relay($one, $relay);
+
+# What is not durable has not been caught up with.
+$relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
+wait_for_relay_state($relay, 'paused');
+load_wal($one, 10);
+set_faults($faults, 'fdatasync *.partial hold');
+$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+wait_for_fault($faults, qr/hold/);
+is(relay_row($relay)->{state}, 'catching up', 'behind, and catching up');
+set_faults($faults);
+wait_for_relay($one, $relay);
+wait_for_relay_state($relay, 'streaming');
+unlink("$faults.raised");
+
 $log = -s $relay->logfile;
 my $receiver = relay_row($relay)->{receiver_pid};
 set_faults($faults, 'fdatasync *.partial hold');
