@@ -119,6 +119,7 @@ while (my $content = eval { $clients{unread}->receive })
 	$handed = $lsn + length($content) - 25 if $kind eq 'w';
 }
 is($@, "server closed the connection\n", 'unread: given up');
+note("sent_lsn is $sent of $begin to $end, and $handed was handed over");
 is(lsn_number($sent), $handed, 'unread: sent_lsn is what was handed to it');
 cmp_ok($handed, '<', lsn_number($end) - 1024 * 1024, 'unread: far from all');
 
