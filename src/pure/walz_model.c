@@ -29,6 +29,13 @@
 #define BLOCK_FOUR_BYTES	8
 #define BLOCK_NEAR			9
 
+StaticAssertDecl(WZ_KIND_OP + WZ_OP_PART < WZ_KIND_TUPLES &&
+				 WZ_KIND_TIME + 10 * (WZ_LINKS + 1) <= WZ_KIND_SHAPE &&
+				 WZ_KIND_SHAPE + WZ_SHAPE_MAX < WZ_KIND_MASK_BYTE &&
+				 WZ_KIND_MASK_BYTE + WZ_BODY_MAX / 8 <= WZ_KIND_BODY &&
+				 WZ_KIND_BODY + WZ_BODY_MAX <= 1024,
+				 "kinds of contexts must not overlap");
+
 void
 ws_walz_model_forget(WsWalzModel *model)
 {
