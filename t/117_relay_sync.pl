@@ -36,16 +36,6 @@ sub commit_at
 		"SET synchronous_commit = $level; INSERT INTO written VALUES ('$level')");
 }
 
-sub waits
-{
-	my ($level) = @_;
-
-	$primary->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%$level%' AND pid <> pg_backend_pid()")
-	  or die "a commit at $level does not wait\n";
-	return;
-}
-
 set_faults($faults, 'fdatasync *.partial hold');
 my $written = commit_at('remote_write');
 wait_for_fault($faults, qr/hold/);
@@ -57,8 +47,7 @@ is($primary->safe_psql('postgres',
 		"SELECT write_lsn > flush_lsn FROM pg_stat_replication WHERE application_name = 'relay'"),
 	't', 'so the primary sees it');
 my $flushed = commit_at('on');
-waits('on');
-pass('on waits for the fsync');
+ok(waits_for_standby($primary, 'on'), 'on waits for the fsync');
 my $received = $standby->safe_psql('postgres', 'SELECT pg_last_wal_receive_lsn()');
 is($relay->safe_psql('postgres', "SELECT '$received'::pg_lsn <= flushed_lsn FROM walstream_relay"),
 	't', 'what is not flushed is not served');
@@ -82,7 +71,7 @@ is(scalar(grep { $_->{run}->finish } @sessions), 6, 'all return');
 
 # remote_apply can be confirmed by nobody here.
 my $session = commit_at('remote_apply');
-waits('remote_apply');
+waits_for_standby($primary, 'remote_apply') or die 'the commit does not wait';
 is($primary->safe_psql('postgres',
 		"SELECT replay_lsn IS NULL FROM pg_stat_replication WHERE application_name = 'relay'"),
 	't', 'a relay never reports that it has applied');

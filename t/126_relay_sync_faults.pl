@@ -78,14 +78,6 @@ sub start_commit
 		"SELECT pg_switch_wal(); INSERT INTO commits VALUES ('$name')");
 }
 
-sub waits
-{
-	my ($name) = @_;
-
-	return $primary->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%$name%' AND pid <> pg_backend_pid()");
-}
-
 #
 # A sync of the receiver's fails, whatever it tries, until the disk is well
 # again: a commit waits as long, and then returns.
@@ -106,7 +98,7 @@ sub check_receiver
 	break_disk(@faults);
 	my $commit = start_commit($what);
 	wait_for_fault($faults, qr/EIO/);
-	ok(waits($what), "$what: nothing is acknowledged");
+	ok(waits_for_standby($primary, $what), "$what: nothing is acknowledged");
 	$relay->wait_for_log($pattern, $log);
 	my $durable = relay_row($relay)->{flushed_lsn};
 	cmp_ok(lsn_number($durable), '<=', lsn_number($end), "$what: nor served");
@@ -302,7 +294,7 @@ foreach my $fault (
 	$relay->wait_for_log($pattern, $log);
 	is_told($pattern, $log, $what);
 	is(relay_row($relay)->{timeline}, 1, "$what: it is not followed");
-	ok(waits('history'), "$what: nothing is acknowledged");
+	ok(waits_for_standby($primary, 'history'), "$what: nothing is acknowledged");
 	is(scalar(grep { /^00000002.{16}/ } store_files($store)), 0, "$what: nothing is stored");
 	ok(!-e "$store/00000002.history.tmp", "$what: nothing is left of it");
 	$log = -s $relay->logfile;

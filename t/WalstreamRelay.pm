@@ -28,6 +28,7 @@ our @EXPORT = qw(
   wait_for_fault
   kill_and_wait
   make_synchronous
+  waits_for_standby
   relay_row
   relay_slot_row
   wait_for_relay
@@ -176,6 +177,16 @@ sub kill_and_wait
 	}
 	$node->_update_pid(0);
 	return;
+}
+
+# A session of the primary that runs a command with this text comes to wait for
+# a synchronous standby; false if it does not.
+sub waits_for_standby
+{
+	my ($primary, $text) = @_;
+
+	return $primary->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%$text%' AND pid <> pg_backend_pid()");
 }
 
 # The relay as the only synchronous standby of the primary.
