@@ -262,8 +262,42 @@ sub write_identity
 my ($lines, $crc) = $identity =~ /^(.*)crc32c = (\w+)\n$/s;
 is(sprintf('%08x', crc32c($lines)), $crc, 'the identity has a checksum');
 
+# A start with a store whose identity says something else.
+sub refuses_store
+{
+	my ($with, $what, $value, @report) = @_;
+	my $changed = $lines =~ s/^$what = \K\d+$/$value/mr;
+
+	isnt($changed, $lines, "$with: a store with another $what");
+	write_identity($changed . sprintf("crc32c = %08x\n", crc32c($changed)));
+	my $before = store_state();
+	my $log = -s $relay->logfile;
+	$relay->start;
+	ok($relay->wait_for_log(report(@report), $log), "$with: $what: refused, with all that is to say");
+	wait_for_relay_state($relay, 'failed');
+	like(relay_row($relay)->{last_error}, qr/^$report[1]/, "$with: $what: the view says so");
+	is(relay_row($relay)->{flushed_lsn}, undef, "$with: $what: nothing is reported as held");
+	$relay->stop;
+	is(store_state(), $before, "$with: $what: nothing is changed");
+	return;
+}
+
+# Closed segments alone, then nothing but the open one.
+my %files = (open => [ grep { /\.partial$/ } store_files($dir) ],
+	closed => [ grep { !/\.partial$/ } store_files($dir) ]);
+
+sub move_files
+{
+	my ($from, $to, $which) = @_;
+
+	cmp_ok(scalar(@{ $files{$which} }), '>', 0, "there are $which segments");
+	rename("$from/$_", "$to/$_") or die "$from/$_: $!\n" foreach @{ $files{$which} };
+	return;
+}
+
 set_upstream($primary->connstr);
 $primary->start;
+move_files($dir, $base, 'open');
 foreach my $case (
 	[
 		'major_version', $other, '55000',
@@ -293,21 +327,26 @@ foreach my $case (
 		'The relay directory was made by another version of walstream\.'
 	])
 {
-	my ($what, $value, @report) = @$case;
-	my $changed = $lines =~ s/^$what = \K\d+$/$value/mr;
-
-	isnt($changed, $lines, "a store with another $what");
-	write_identity($changed . sprintf("crc32c = %08x\n", crc32c($changed)));
-	my $before = store_state();
-	my $log = -s $relay->logfile;
-	$relay->start;
-	ok($relay->wait_for_log(report(@report), $log), "$what: refused, with all that is to say");
-	wait_for_relay_state($relay, 'failed');
-	like(relay_row($relay)->{last_error}, qr/^$report[1]/, "$what: the view says so");
-	is(relay_row($relay)->{flushed_lsn}, undef, "$what: nothing is reported as held");
-	$relay->stop;
-	is(store_state(), $before, "$what: nothing is changed");
+	refuses_store('closed segments', @$case);
 }
+
+move_files($base, $dir, 'open');
+move_files($dir, $base, 'closed');
+foreach my $case (
+	[
+		'segment_size', 2097152, 'XX001',
+		'file "[^"]*/0000000100000000[0-9A-F]{8}\.partial" is not a WAL segment of this relay',
+		'Its first page has segment size 1048576 instead of 2097152\.'
+	],
+	[
+		'system_identifier', $strange, 'XX001',
+		'file "[^"]*/0000000100000000[0-9A-F]{8}\.partial" is not a WAL segment of this relay',
+		"Its first page has system identifier $system_identifier instead of $strange\\."
+	])
+{
+	refuses_store('an open segment', @$case);
+}
+move_files($base, $dir, 'closed');
 
 # With its own identity and upstream it goes on.
 write_identity($identity);

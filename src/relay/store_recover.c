@@ -25,6 +25,7 @@
 #include "access/xact.h"
 #include "relay/store_file.h"
 #include "relay/store_records.h"
+#include "relay/store_segment.h"
 #include "storage/fd.h"
 #include "utils/wait_event.h"
 
@@ -109,6 +110,22 @@ open_file(const char *path, int flags)
 }
 
 /*
+ * An open segment is of this store, as far as it can be told: before a page of
+ * it has been written, it may end anywhere.
+ */
+static void
+check_partial(const WsStore *store, const WsSegment *segment)
+{
+	WsSegmentFile file;
+
+	if (segment->stored_bytes < sizeof(XLogLongPageHeaderData) ||
+		!ws_segment_open_form(store, segment->tli, segment->segno, segment->form, &file))
+		return;
+	ws_segment_check_first_page(store, &file);
+	ws_segment_close(&file);
+}
+
+/*
  * Write an open segment into a new file, durably with its name.  Without room
  * for one it is written over itself: that makes every page dirty again, so that
  * the sync that follows tells of all of them.
@@ -128,12 +145,6 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	snprintf(temporary, sizeof(temporary), "%s" WS_TEMPORARY_SUFFIX, name);
 	ws_file_path(store->path, name, path);
 	ws_file_path(store->path, temporary, temporary_path);
-	if (segment->stored_bytes > store->identity.segment_size)
-		ereport(ERROR,
-				errcode(ERRCODE_DATA_CORRUPTED),
-				errmsg("WAL segment file \"%s\" has an incorrect size", path),
-				errdetail("It has " UINT64_FORMAT " bytes instead of %u.",
-						  segment->stored_bytes, store->identity.segment_size));
 
 	from_fd = open_file(path, O_RDWR);
 	to_fd = open_file(temporary_path, O_CREAT | O_TRUNC | O_WRONLY);
@@ -292,7 +303,10 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 		elog(ERROR, "segment " UINT64_FORMAT " of timeline %u has vanished", last, tli);
 	check_line_files(recovery, history, first, last);
 	if (is_open)
+	{
+		check_partial(store, segment);
 		rewrite_partial(store, segment);
+	}
 
 	extent->first_tli = ws_line_segment_tli(history, recovery->segment_size, first);
 	extent->first_lsn = first * recovery->segment_size;
