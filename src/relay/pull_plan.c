@@ -232,6 +232,28 @@ diverge_unless_followed(WsPull *pull, const char *reason)
 				   "What is stored is still served.  SELECT walstream_relay_follow() goes on with the upstream's timeline.");
 }
 
+/* Is a timeline still stored from the segment with this position on? */
+static bool
+is_stored_from(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
+{
+	TimeLineID	first_tli;
+	XLogRecPtr	first_lsn;
+
+	return ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn) &&
+		first_lsn <= segment_start(pull, lsn);
+}
+
+/*
+ * What the upstream has in common with us is not stored any more, so there is
+ * nothing to go on from: following would leave a gap.
+ */
+static WsPullEnd
+diverge_before_first(const char *reason)
+{
+	return diverge(psprintf("%s, and WAL from there on is no longer stored", reason),
+				   "What is stored is still served.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
+}
+
 /*
  * The upstream has left our timeline at switch_lsn, before the end of what we
  * have of it.
@@ -243,6 +265,10 @@ check_surplus(WsPull *pull, XLogRecPtr switch_lsn)
 	XLogRecPtr	record_lsn;
 	char	   *reason;
 
+	if (!is_stored_from(pull, pull->tli, switch_lsn))
+		return diverge_before_first(psprintf("Timeline %u, on which WAL is stored up to %X/%X, was left by the upstream at %X/%X",
+											 pull->tli, LSN_FORMAT_ARGS(pull->end_lsn),
+											 LSN_FORMAT_ARGS(switch_lsn)));
 	if (!ws_store_has_record_after(&pull->store, pull->tli, switch_lsn, pull->end_lsn,
 								   &commit_lsn, &record_lsn))
 		return WS_PULL_NEXT;
@@ -266,6 +292,7 @@ find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *
 	XLogRecPtr	switch_lsn;
 	TimeLineID	next_tli;
 	WsPullEnd	end;
+	char	   *reason;
 	int			i = ours->count - 1;
 
 	while (i >= 0 && !ws_history_find(theirs, ours->entries[i].tli, &switch_lsn, &next_tli))
@@ -280,11 +307,11 @@ find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *
 		return WS_PULL_NEXT;
 
 	*end_lsn = ours->entries[i].end_lsn;
-	end = diverge_unless_followed(pull,
-								  psprintf("Timeline %u, on which WAL is stored up to %X/%X, is not in the history of the upstream's timeline %u; what they have in common ends on timeline %u at or before %X/%X",
-										   pull->tli, LSN_FORMAT_ARGS(pull->end_lsn),
-										   pull->upstream_tli, *tli,
-										   LSN_FORMAT_ARGS(*end_lsn)));
+	reason = psprintf("Timeline %u, on which WAL is stored up to %X/%X, is not in the history of the upstream's timeline %u; what they have in common ends on timeline %u at or before %X/%X",
+					  pull->tli, LSN_FORMAT_ARGS(pull->end_lsn), pull->upstream_tli,
+					  *tli, LSN_FORMAT_ARGS(*end_lsn));
+	end = is_stored_from(pull, *tli, *end_lsn) ?
+		diverge_unless_followed(pull, reason) : diverge_before_first(reason);
 	if (end == WS_PULL_NEXT)
 	{
 		pull->tli = *tli;
