@@ -133,6 +133,34 @@ like(
 	qr/STATEMENT:  START_REPLICATION \Q$end\E/,
 	'the statement in the log');
 
+# For a client that does not read nothing is made ready beyond what the socket
+# does not take, however often there is news.
+sub private_bytes
+{
+	my ($pid) = @_;
+	my $bytes = 0;
+
+	$bytes += $_ * 1024
+	  foreach slurp_file("/proc/$pid/smaps_rollup") =~ /^Private_\w+:\s+(\d+) kB/mg;
+	return $bytes;
+}
+
+my $commits = PostgreSQL::Test::Utils::tempdir() . '/commits';
+append_to_file($commits, "INSERT INTO load (filler) VALUES ('news');\n" x 500);
+$client = start_client($oldest);
+my $pid = sender_row($relay, 'client')->{pid};
+wait_until(
+	$relay,
+	"SELECT wait_event = 'WalSenderMain' FROM pg_stat_activity WHERE pid = $pid",
+	'the sender of a client that does not read waits');
+my $memory = private_bytes($pid);
+cmp_ok(lsn_number($end) - lsn_number(sender_row($relay, 'client')->{sent_lsn}),
+	'>', 2 * 1024 * 1024, 'there is much to send');
+command_ok([ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-f', $commits ], 'news');
+$end = wait_for_relay($primary, $relay);
+cmp_ok(private_bytes($pid) - $memory, '<', 512 * 1024, 'it takes no more memory for it');
+$client->close;
+
 # Feedback of a downstream that is nonsense, and of one that is not
 sub send_feedback
 {
