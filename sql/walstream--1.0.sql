@@ -506,7 +506,7 @@ CREATE VIEW walstream_relay AS
     FROM walstream_get_relay() AS r;
 
 COMMENT ON VIEW walstream_relay IS 'one row on a relay, none elsewhere. As a synchronous standby a relay satisfies synchronous_commit remote_write and on; remote_apply cannot be satisfied, because it replays nothing';
-COMMENT ON COLUMN walstream_relay.state IS 'stopped, opening, waiting for upstream, catching up, streaming, disk full, diverged, gap, paused or failed';
+COMMENT ON COLUMN walstream_relay.state IS 'stopped, opening, waiting for upstream, catching up, streaming, disk full, diverged, gap, behind, paused or failed';
 COMMENT ON COLUMN walstream_relay.reason IS 'why the relay is in this state, where that is not plain';
 COMMENT ON COLUMN walstream_relay.upstream_host IS 'host that the relay is connected to; null while it is not';
 COMMENT ON COLUMN walstream_relay.upstream_port IS 'port that the relay is connected to';

@@ -60,6 +60,24 @@ my ($switch2) = slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\
 my ($switch3) = slurp_file($three->data_dir . '/pg_wal/00000003.history') =~ m{^1\s+(\S+)}m;
 cmp_ok(lsn_number($switch3), '<', lsn_number($switch2), 'three has left timeline 1 first');
 
+# A relay that was interrupted before it came to the beginning of timeline 3, and
+# then followed to 2, is still on that when it starts again.
+my $segment3 = lsn_number($switch3) & ~0xfffff;
+my $name3 = sprintf('00000003%08X%08X', $segment3 >> 32, ($segment3 & 0xffffffff) >> 20);
+my $part = int((lsn_number($switch3) - $segment3) / 2);
+my $held = relay_row($relays{all})->{flushed_lsn};
+my $all = store_dir($relays{all});
+$two->stop;
+$relays{all}->stop;
+system_or_bail('cp', $three->data_dir . '/pg_wal/00000003.history', $all);
+append_to_file("$all/$name3.partial",
+	substr(slurp_file($three->data_dir . "/pg_wal/$name3"), 0, $part) . "\0" x (1024 * 1024 - $part));
+$relays{all}->start;
+wait_for_relay_state($relays{all}, 'waiting for upstream');
+is(relay_row($relays{all})->{timeline}, 2, 'the newest timeline that was followed counts');
+cmp_ok(lsn_number(relay_row($relays{all})->{flushed_lsn}), '>=', lsn_number($held),
+	'with all that it has');
+
 # Where the WAL of each begins, and what they have in common with three.
 my %common = (all => $switch3, new => $switch2, old => $switch3);
 foreach my $name (qw(new old))
@@ -107,7 +125,6 @@ foreach my $name (sort keys %relays)
 	load_wal($three, 1000);
 	my $end = wait_for_relay($three, $relay);
 	my $begin = lsn_number(relay_row($relay)->{first_lsn});
-	my $segment3 = lsn_number($switch3) & ~0xfffff;
 
 	$begin = $segment3 if $begin < $segment3;
 	is( compare_store(store_dir($relay), 3, $begin, lsn_number($end), $three->data_dir . '/pg_wal'),

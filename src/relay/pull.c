@@ -40,17 +40,22 @@
  */
 #define MIN_RETRY_MS	500
 
+/* As it was set last. */
+static WsRelayState shown_state = WS_RELAY_STOPPED;
+
 void
 ws_pull_set_state(WsRelayState state, const char *reason)
 {
 	/* requests from before are not meant for what has turned out now */
-	if (state == WS_RELAY_DIVERGED || state == WS_RELAY_GAP)
+	if (state == WS_RELAY_DIVERGED || state == WS_RELAY_GAP ||
+		(state == WS_RELAY_BEHIND && shown_state != WS_RELAY_BEHIND))
 	{
 		ws_relay_is_requested(WS_REQUEST_FOLLOW, true);
 		ws_relay_is_requested(WS_REQUEST_RESTART, true);
 		ws_relay_is_requested(WS_REQUEST_RESUME, true);
 		ws_relay_note_error(reason);
 	}
+	shown_state = state;
 	ws_relay_set_state(state, reason);
 	if (update_process_title)
 		set_ps_display(ws_relay_state_name(state));
@@ -82,11 +87,16 @@ take_settings(WsPull *pull)
 {
 	const WsRelaySettings *settings = ws_guc_relay();
 
+	if (!settings_differ(pull))
+		return;
 	if (pull->upstream != NULL)
 	{
 		pfree(pull->upstream);
 		pfree(pull->slot);
 	}
+
+	/* that was meant for the other upstream */
+	pull->follow_allowed = pull->restart_allowed = false;
 	pull->upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
 	pull->slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
 }
@@ -225,6 +235,8 @@ connect_and_run(WsPull *pull)
 
 	if (!ws_pull_connect(pull, &error))
 	{
+		/* nor for whoever may answer later */
+		pull->follow_allowed = pull->restart_allowed = false;
 		ws_pull_set_state(WS_RELAY_WAITING, error);
 		ws_relay_note_error(error);
 
@@ -298,9 +310,15 @@ wait_before_retry(WsPull *pull)
 
 	while (!ws_pull_must_end(pull))
 	{
-		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-															  until);
+		long		left_ms;
 
+		if (shown_state == WS_RELAY_BEHIND &&
+			ws_relay_is_requested(WS_REQUEST_RESTART, true))
+		{
+			pull->restart_allowed = true;
+			return;
+		}
+		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 		if (left_ms <= 0)
 			return;
 		wait_for_wake_up(left_ms);

@@ -75,6 +75,7 @@ fetch_other_history(WsPull *pull, TimeLineID tli)
 		size_t		len;
 		char	   *content = fetch_history(pull, tli, &len);
 
+		(void) parse_history(tli, content, len);
 		ws_store_write_history(&pull->store, tli, content, len);
 	}
 	PG_CATCH();
@@ -109,14 +110,25 @@ receive_history(WsPull *pull, char **content, size_t *len)
 	return parse_history(pull->upstream_tli, *content, *len);
 }
 
-/* Is it the stored one, if one is stored? */
 static bool
-is_our_history(const WsPull *pull, const WsHistory *theirs)
+is_stored_history(const WsPull *pull, const WsHistory *theirs)
 {
 	TimeLineID	tli = pull->upstream_tli;
 
-	return !ws_store_has_history(&pull->store, tli) ||
+	return ws_store_has_history(&pull->store, tli) &&
 		ws_history_equals(theirs, ws_store_read_history(&pull->store, tli));
+}
+
+/* Is it the stored one, if there is WAL of that timeline? */
+static bool
+is_our_history(const WsPull *pull, const WsHistory *theirs)
+{
+	TimeLineID	first_tli;
+	XLogRecPtr	first_lsn;
+
+	return is_stored_history(pull, theirs) ||
+		!ws_store_has_history(&pull->store, pull->upstream_tli) ||
+		!ws_store_find_first(&pull->store, pull->upstream_tli, &first_tli, &first_lsn);
 }
 
 /*
@@ -128,7 +140,7 @@ store_histories(WsPull *pull, const WsHistory *history, const char *content, siz
 {
 	TimeLineID	tli = pull->upstream_tli;
 
-	if (tli == 1 || ws_store_has_history(&pull->store, tli))
+	if (tli == 1 || is_stored_history(pull, history))
 		return;
 
 	for (int i = 0; i < history->count - 1; i++)
@@ -198,11 +210,14 @@ set_range_aside(WsPull *pull, XLogRecPtr begin_lsn)
 	ws_relay_unlock_store();
 }
 
+/*
+ * It may come to where we are, and is asked again and again; or it never will,
+ * and an operator gives up what we have.
+ */
 static WsPullEnd
 be_behind(const char *reason)
 {
-	ws_pull_set_state(WS_RELAY_WAITING, reason);
-	ws_relay_note_error(reason);
+	ws_pull_set_state(WS_RELAY_BEHIND, reason);
 	return WS_PULL_RETRY;
 }
 
@@ -417,8 +432,14 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 						  "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
 		else
 		{
-			store_histories(pull, theirs, content, len);
 			end = resume_range(pull, theirs, start);
+
+			/*
+			 * Not those of a server that is not followed: there may be
+			 * another with the same timeline later.
+			 */
+			if (end == WS_PULL_NEXT)
+				store_histories(pull, theirs, content, len);
 		}
 	}
 

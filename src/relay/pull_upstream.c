@@ -68,7 +68,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 {
 	const Oid	types[MAX_COLUMNS] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	WalRcvExecResult *result;
-	MemoryContext old;
+	MemoryContext caller_context = CurrentMemoryContext;
 
 	Assert(columns <= MAX_COLUMNS);
 
@@ -81,7 +81,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 				 errmsg("upstream refused \"%s\": %s", command,
 						result->err != NULL ? result->err : "unknown error")));
 
-	old = MemoryContextSwitchTo(pull->context);
+	MemoryContextSwitchTo(pull->context);
 	if (columns > 0)
 	{
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(result->tupledesc,
@@ -101,10 +101,11 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 		}
 		ExecDropSingleTupleTableSlot(slot);
 	}
-	MemoryContextSwitchTo(old);
-
 	walrcv_clear_result(result);
+
+	/* leaves us in another context */
 	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller_context);
 }
 
 static char *

@@ -29,6 +29,9 @@ typedef enum WsRelayState
 	WS_RELAY_CATCHING_UP,		/* has less than the upstream had at the start */
 	WS_RELAY_STREAMING,
 	WS_RELAY_DISK_FULL,			/* keeps the connection, tries again */
+	WS_RELAY_BEHIND,			/* the upstream has less than we have: asked
+								 * again, or
+								 * walstream_relay_restart_after_gap() */
 	WS_RELAY_DIVERGED,			/* the upstream's WAL is not ours: until
 								 * walstream_relay_follow() */
 	WS_RELAY_GAP,				/* the upstream has no longer what comes next:

@@ -324,6 +324,8 @@ ws_relay_state_name(WsRelayState state)
 			return "streaming";
 		case WS_RELAY_DISK_FULL:
 			return "disk full";
+		case WS_RELAY_BEHIND:
+			return "behind";
 		case WS_RELAY_DIVERGED:
 			return "diverged";
 		case WS_RELAY_GAP:

@@ -335,10 +335,11 @@ walstream_relay_restart_after_gap(PG_FUNCTION_ARGS)
 
 	check_relay();
 	ws_relay_get_status(&status);
-	if (status.state != WS_RELAY_GAP && status.state != WS_RELAY_DIVERGED)
+	if (status.state != WS_RELAY_GAP && status.state != WS_RELAY_DIVERGED &&
+		status.state != WS_RELAY_BEHIND)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the relay has neither a gap nor diverged from its upstream"),
+				 errmsg("the relay has neither a gap nor diverged from its upstream, nor is the upstream behind it"),
 				 errdetail("Its state is \"%s\".", ws_relay_state_name(status.state))));
 	ws_relay_request(WS_REQUEST_RESTART);
 	PG_RETURN_VOID();

@@ -320,15 +320,14 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	return closed_lsn;
 }
 
-/* The newest timeline of the line before its last that has WAL; 0 if none. */
+/* The next older timeline that has WAL; 0 if none. */
 static TimeLineID
-find_parent(const Recovery *recovery, const WsHistory *history)
+find_older(const Recovery *recovery, TimeLineID tli)
 {
-	for (int i = history->count - 2; i >= 0; i--)
+	for (int i = recovery->count - 1; i >= 0; i--)
 	{
-		if (ws_line_last_segment(recovery->segments, recovery->count,
-								 history->entries[i].tli) != NULL)
-			return history->entries[i].tli;
+		if (recovery->segments[i].tli < tli)
+			return recovery->segments[i].tli;
 	}
 	return 0;
 }
@@ -354,21 +353,29 @@ ws_store_recover(const WsStore *store, WsStoreExtent *extent)
 	closed_lsn = recover_line(&recovery, history, tli, extent);
 
 	/*
-	 * A timeline whose WAL does not reach its beginning says nothing that its
-	 * parent's does not say; if that has more, then nobody has followed yet.
+	 * Of a timeline whose WAL does not reach its beginning nothing was
+	 * published: nobody has followed to it yet.  So an older one counts: the
+	 * parent, unless that has less, or another branch that was followed.
 	 */
 	while (extent->end_lsn < ws_line_begin(history) &&
-		   (tli = find_parent(&recovery, history)) != 0)
+		   (tli = find_older(&recovery, tli)) != 0)
 	{
-		WsStoreExtent parent;
-		XLogRecPtr	parent_closed_lsn;
+		WsHistory  *older_history = ws_store_read_history(store, tli);
+		WsStoreExtent older;
+		XLogRecPtr	older_closed_lsn = recover_line(&recovery, older_history, tli, &older);
+		XLogRecPtr	left_lsn;
+		TimeLineID	next_tli;
 
-		history = ws_store_read_history(store, tli);
-		parent_closed_lsn = recover_line(&recovery, history, tli, &parent);
-		if (parent.end_lsn < extent->end_lsn)
-			break;
-		*extent = parent;
-		closed_lsn = parent_closed_lsn;
+		if (ws_history_find(history, tli, &left_lsn, &next_tli))
+		{
+			if (older.end_lsn < extent->end_lsn)
+				break;
+		}
+		else if (older.end_lsn < ws_line_begin(older_history))
+			continue;
+		history = older_history;
+		*extent = older;
+		closed_lsn = older_closed_lsn;
 	}
 	extent->end_lsn = Max(extent->end_lsn, closed_lsn);
 	pfree(recovery.segments);

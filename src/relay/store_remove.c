@@ -126,28 +126,46 @@ ws_store_remove_histories(const WsStore *store)
 	for_each_history(store, remove_history, NULL);
 }
 
+/*
+ * A new directory, named by where the gap begins: what was set aside before may
+ * have segments of the same names.
+ */
+static void
+make_aside_directory(const WsStore *store, XLogRecPtr end_lsn, char *directory)
+{
+	char		name[WS_FILE_NAME_SIZE];
+
+	for (int number = 1;; number++)
+	{
+		int			len = snprintf(name, sizeof(name), WS_SET_ASIDE_PREFIX "%08X-%08X",
+								   LSN_FORMAT_ARGS(end_lsn));
+
+		if (number > 1)
+			snprintf(name + len, sizeof(name) - len, ".%d", number);
+		ws_file_path(store->path, name, directory);
+		if (MakePGDirectory(directory) == 0)
+			break;
+		if (errno != EEXIST)
+			ereport(ERROR,
+					errcode_for_file_access(),
+					errmsg("could not create directory \"%s\": %m", directory));
+	}
+	ws_directory_sync(store->path);
+}
+
 void
 ws_store_set_aside(const WsStore *store)
 {
 	WsSegment  *segments;
 	int			count = ws_store_list(store, &segments);
 	XLogRecPtr	end_lsn;
-	char		name[WS_FILE_NAME_SIZE];
 	char		directory[MAXPGPATH];
 
 	if (count == 0)
 		return;
 	qsort(segments, count, sizeof(WsSegment), compare_positions);
-
-	/* named by where the gap begins: begun again it goes on in the same place */
 	end_lsn = (segments[count - 1].segno + 1) * store->identity.segment_size;
-	snprintf(name, sizeof(name), WS_SET_ASIDE_PREFIX "%08X-%08X", LSN_FORMAT_ARGS(end_lsn));
-	ws_file_path(store->path, name, directory);
-	if (MakePGDirectory(directory) != 0 && errno != EEXIST)
-		ereport(ERROR,
-				errcode_for_file_access(),
-				errmsg("could not create directory \"%s\": %m", directory));
-	ws_directory_sync(store->path);
+	make_aside_directory(store, end_lsn, directory);
 
 	/* those in the store are needed for what has not been moved */
 	for_each_history(store, copy_history, directory);
