@@ -8,6 +8,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -101,5 +102,23 @@ wait_until(
 wait_until($far,
 	"SELECT upstream_port = " . $primary->port . " AND state = 'streaming' FROM walstream_relay",
 	'and shows it');
+
+
+# A slot that the first has lost is no reason for the second to stop for ever.
+set_relay_upstream($far, $near->connstr);
+wait_for_relay_state($far, 'streaming');
+$far->stop;
+set_setting($near, 'relay_keep_size', '1MB');
+set_setting($near, 'relay_max_slot_keep_size', '2MB');
+write_segments($primary, $near, 6);
+wait_until($near, "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'far'", 'its slot is lost');
+is_deeply([ WalstreamClient->new($near)->row('READ_REPLICATION_SLOT far') ], [ 'physical', undef, undef ],
+	'which has no position then, as on a primary');
+$far->start;
+wait_for_relay_state($far, 'gap');
+is(relay_slot_row($near, 'far')->{lost}, JSON::PP::false, 'it is replaced');
+$far->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+wait_for_relay_state($far, 'streaming');
+pass('and the second can go on');
 
 done_testing();

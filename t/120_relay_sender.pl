@@ -159,6 +159,23 @@ cmp_ok(lsn_number($end) - lsn_number(sender_row($relay, 'client')->{sent_lsn}),
 command_ok([ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-f', $commits ], 'news');
 $end = wait_for_relay($primary, $relay);
 cmp_ok(private_bytes($pid) - $memory, '<', 512 * 1024, 'it takes no more memory for it');
+
+# Nor if it asks for answers without end.
+my $request = 'd' . pack('N', 4 + 34) . 'r' . pack('Q> Q> Q> q> C', 0, 0, 0, 0, 1);
+$memory = private_bytes($pid);
+$client->_write($request x 10_000) foreach 1 .. 100;
+cmp_ok(private_bytes($pid) - $memory, '<', 512 * 1024, 'nor for answers that it wants');
+$wal = '';
+my $answers = 0;
+while (length($wal) < 1024 * 1024)
+{
+	my $message = $client->receive;
+
+	$answers++ if $message =~ /^k/;
+	$wal .= substr($message, 25) if $message =~ /^w/;
+}
+is($wal, primary_wal(lsn_number($oldest), lsn_number($oldest) + length($wal)), 'it can have its WAL then');
+cmp_ok($answers, '>', 0, 'and an answer');
 $client->close;
 
 # Feedback of a downstream that is nonsense, and of one that is not

@@ -17,6 +17,8 @@
 #				repeat		send it twice
 #				swap		send it after the next message of its kind
 #				truncate	send only its beginning
+#				hold		keep it, and all CopyData that comes after it, until
+#							a message comes after other rules were given
 #				refuse_options
 #							answer a startup packet that has an "options"
 #							parameter with an error, as poolers do
@@ -140,7 +142,7 @@ sub set_rules
 	{
 		die "unknown action \"$rule->{action}\""
 		  unless $rule->{action} =~
-		  /^(?:flip|drop|repeat|swap|truncate|refuse_options)$/;
+		  /^(?:flip|drop|repeat|swap|truncate|hold|refuse_options)$/;
 	}
 	my $number = ++$self->{rules_given};
 	write_file("$self->{dir}/rules.$number", \@rules);
@@ -590,6 +592,17 @@ sub treat_content
 	add_count("messages_$name");
 	add_count("bytes_$name", 5 + length($content));
 
+	# what is held back is not treated any more
+	if (defined $connection->{hold})
+	{
+		my $waiting = $connection->{waiting};
+
+		push @$waiting, $content;
+		return () if $connection->{hold} == $rules_taken;
+		delete @{$connection}{qw(hold waiting)};
+		return @$waiting;
+	}
+
 	my @held = @{ delete $connection->{held}{$kind} // [] };
 	my $rule = use_rule(
 		sub {
@@ -619,6 +632,12 @@ sub treat_content
 		elsif ($action eq 'truncate')
 		{
 			$out[0] = substr($content, 0, $rule->{length} // -1);
+		}
+		elsif ($action eq 'hold')
+		{
+			$connection->{hold} = $rules_taken;
+			$connection->{waiting} = \@out;
+			return @held;
 		}
 		elsif ($action eq 'swap')
 		{

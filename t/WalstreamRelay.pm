@@ -311,19 +311,39 @@ sub compare_store
 		$segno++)
 	{
 		my $name = segment_name($tli, $segno, $segment_bytes);
-		my ($form) =
-		  grep { -e "$dir/$name$_" } ('', '.zst', '.lz4', '.partial');
 		my $bytes = $end - $segno * $segment_bytes;
+		my ($form, $content) = stored_segment($dir, $name);
 
 		return "$name is missing" unless defined $form;
 		$bytes = $segment_bytes if $bytes > $segment_bytes;
-		my $stored = substr(store_content("$dir/$name$form"), 0, $bytes);
+		my $stored = substr($content, 0, $bytes);
 		my $expected = substr(slurp_file("$pg_wal/$name"), 0, $bytes);
 		next if $stored eq $expected;
 		($stored ^ $expected) =~ /[^\0]/;
 		return "$name$form differs from byte $-[0] of $bytes";
 	}
 	return undef;
+}
+
+# In which form a segment is there, as the end of its file's name, and its
+# content; nothing if it is not there.  While we look, a file may be replaced by
+# one of another form: the next attempt finds that one.
+sub stored_segment
+{
+	my ($dir, $name) = @_;
+
+	foreach (1 .. 10)
+	{
+		foreach my $form ('', '.zst', '.lz4', '.partial')
+		{
+			my $file = "$dir/$name$form";
+			my $content = -e $file ? eval { store_content($file) } : undef;
+
+			return ($form, $content) if defined $content;
+			die $@ if -e $file;
+		}
+	}
+	return;
 }
 
 sub segment_name

@@ -42,6 +42,7 @@ typedef struct KeepRound
 {
 	const WsRelaySettings *settings;
 	WsRelayStatus status;
+	const WsHistory *history;	/* of the relay's timeline */
 	WsSegment  *segments;
 	int			segment_count;
 	long		pause_ms;		/* until the next round; -1: until woken */
@@ -142,14 +143,14 @@ static void
 invalidate_slots(KeepRound *keep, XLogRecPtr kept_lsn)
 {
 	const WsStore *store = &keep->status.store;
-	XLogRecPtr	oldest_lsn = ws_slots_oldest_lsn();
+	XLogRecPtr	oldest_lsn = ws_slots_oldest_lsn(keep->history);
 	XLogRecPtr	limit_lsn = keep->status.first_lsn;
 
 	if (keep->settings->max_slot_keep_size_mb >= 0)
 		limit_lsn = Max(limit_lsn,
 						Min(kept_lsn, go_back(keep, keep->settings->max_slot_keep_size_mb)));
 	if (!XLogRecPtrIsInvalid(oldest_lsn) && oldest_lsn < limit_lsn)
-		ws_slots_invalidate_before(store, limit_lsn);
+		ws_slots_invalidate_before(store, keep->history, limit_lsn);
 }
 
 /*
@@ -170,7 +171,7 @@ remove_old(KeepRound *keep)
 	if (!ends_segment_before(keep, kept_lsn))
 		return;
 
-	limit_lsn = ws_slots_allow_removal(store, kept_lsn);
+	limit_lsn = ws_slots_allow_removal(store, keep->history, kept_lsn);
 	for (int i = 0; i < keep->segment_count; i++)
 	{
 		const WsSegment *segment = &keep->segments[i];
@@ -392,6 +393,7 @@ do_round(void)
 		ws_relay_unlock_store();
 		return -1;
 	}
+	keep.history = ws_store_read_history(&keep.status.store, keep.status.tli);
 	keep.segment_count = ws_store_list(&keep.status.store, &keep.segments);
 	remove_old(&keep);
 	ws_relay_unlock_store();

@@ -185,29 +185,35 @@ begin_range(WsPull *pull, const WsHistory *history, WsPullStart *start)
 	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
 }
 
-/* What is stored no longer is, and the next range will be another. */
+/*
+ * The next range is another one, and what is stored is set aside.  Nothing of
+ * before counts: slots, also where the range begins before their positions, and
+ * histories.
+ */
 static void
-set_range_aside(WsPull *pull, XLogRecPtr begin_lsn)
+leave_range(WsPull *pull, XLogRecPtr begin_lsn)
 {
-	TimeLineID	tli;
-	XLogRecPtr	flushed_lsn;
+	bool		had_wal = pull->has_wal;
 
-	ereport(LOG,
-			(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
-					LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
-					LSN_FORMAT_ARGS(begin_lsn))));
-	if (!ws_relay_get_position(&tli, &flushed_lsn))
-		flushed_lsn = pull->end_lsn;
-	pull->has_wal = false;
-	pull->published_tli = 0;
-	ws_relay_publish_store(&pull->store, NULL);
-
-	/* all of them, also where the new range begins before the old one's end */
-	ws_slots_invalidate_before(&pull->store, Max(begin_lsn, flushed_lsn + 1));
-	ws_relay_lock_store();
-	ws_store_set_aside(&pull->store);
+	if (had_wal)
+	{
+		ereport(LOG,
+				(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
+						LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
+						LSN_FORMAT_ARGS(begin_lsn))));
+		pull->has_wal = false;
+		pull->published_tli = 0;
+		ws_relay_publish_store(&pull->store, NULL);
+	}
+	ws_slots_invalidate_all(&pull->store);
+	if (had_wal)
+	{
+		ws_relay_lock_store();
+		ws_store_set_aside(&pull->store);
+		ws_relay_unlock_store();
+	}
+	ws_store_remove_histories(&pull->store);
 	ws_slots_reset_floor(begin_lsn);
-	ws_relay_unlock_store();
 }
 
 /*
@@ -351,6 +357,21 @@ begin_earlier(WsPull *pull, WsPullStart *start)
 		start->begin_lsn -= pull->segment_size;
 }
 
+/*
+ * The keeper goes by what is served.  What is written of another timeline, from
+ * where that begins, it leaves alone only if we say so.
+ */
+static WsPullEnd
+hold_range(const WsPull *pull, const WsPullStart *start)
+{
+	bool		served = start->tli == pull->published_tli;
+
+	if (ws_slots_hold_for_receiver(served ? InvalidXLogRecPtr : start->begin_lsn))
+		return WS_PULL_NEXT;
+	return diverge_before_first(psprintf("The upstream's WAL on timeline %u goes on from %X/%X",
+										 start->tli, LSN_FORMAT_ARGS(start->begin_lsn)));
+}
+
 /* Go on behind what is stored. */
 static WsPullEnd
 resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
@@ -396,7 +417,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 						LSN_FORMAT_ARGS(start->begin_lsn)),
 				 errdetail("What is missing is received if the upstream happens to have it still.")));
 	begin_earlier(pull, start);
-	return WS_PULL_NEXT;
+	return hold_range(pull, start);
 }
 
 WsPullEnd
@@ -419,11 +440,7 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 		if (!pull->has_wal || pull->restart_allowed)
 		{
 			begin_range(pull, theirs, start);
-			if (pull->has_wal)
-				set_range_aside(pull, start->begin_lsn);
-
-			/* they were those of WAL that is no longer there */
-			ws_store_remove_histories(&pull->store);
+			leave_range(pull, start->begin_lsn);
 			store_histories(pull, theirs, content, len);
 		}
 		else if (!is_our_history(pull, theirs))

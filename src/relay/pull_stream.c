@@ -23,6 +23,7 @@
 #include "port/pg_bswap.h"
 #include "pull.h"
 #include "pure/frame.h"
+#include "slots.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
@@ -174,6 +175,7 @@ publish(Stream *s)
 						LSN_FORMAT_ARGS(s->start.publish_lsn))));
 		pull->published_tli = tli;
 		pull->follow_allowed = false;
+		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
 	}
 	if (wake_keeper)
 		ws_relay_wake_keeper();

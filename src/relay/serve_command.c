@@ -263,7 +263,9 @@ read_slot(const ReadReplicationSlotCmd *cmd)
 	if (ws_slot_get(cmd->slotname, &slot))
 	{
 		values[0] = "physical";
-		if (!XLogRecPtrIsInvalid(slot.restart_lsn))
+
+		/* of one that is lost PostgreSQL tells none either */
+		if (!slot.lost && !XLogRecPtrIsInvalid(slot.restart_lsn))
 		{
 			values[1] = format_lsn(slot.restart_lsn);
 			values[2] = psprintf("%u", slot.restart_tli);

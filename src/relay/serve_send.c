@@ -71,7 +71,7 @@ ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
 				 errmsg("requested timeline %u is not in the history of this relay",
 						stream->tli),
 				 errdetail("The relay's latest timeline is %u.", current_tli)));
-	stream->replies->limit_lsn = stream->end_lsn;
+	stream->replies->limit_lsn = Min(stream->end_lsn, flushed_lsn);
 }
 
 /* As PostgreSQL after CopyBothResponse, and so within the COPY. */
@@ -109,32 +109,30 @@ check_generation(const WsStream *stream)
 }
 
 /*
- * Up to where can be sent: false if nothing can be said now, which is so
- * while the receiver opens the store anew.
+ * Up to where can be sent.  The end of a timeline that was left is not always
+ * there: a range that begins in the segment with that end holds it only once
+ * it has been received.
  */
-static bool
-get_limit(WsStream *stream, XLogRecPtr *limit_lsn)
+static XLogRecPtr
+get_limit(WsStream *stream)
 {
 	TimeLineID	tli;
-	bool		has_wal = ws_relay_get_position(&tli, limit_lsn);
+	XLogRecPtr	limit_lsn;
 
+	/* in the generation of this stream there has been WAL, and so there is */
+	(void) ws_relay_get_position(&tli, &limit_lsn);
 	check_generation(stream);
-	if (!stream->historic)
-	{
-		if (!has_wal)
-			return false;
-		if (tli != stream->tli && !find_timeline_end(stream, tli))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("timeline %u does not lead to timeline %u, which the relay has followed",
-							stream->tli, tli)));
-	}
+	if (!stream->historic && tli != stream->tli && !find_timeline_end(stream, tli))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("timeline %u does not lead to timeline %u, which the relay has followed",
+						stream->tli, tli)));
 	if (stream->historic)
-		*limit_lsn = stream->end_lsn;
+		limit_lsn = Min(limit_lsn, stream->end_lsn);
 
-	stream->replies->limit_lsn = *limit_lsn;
-	ws_lag_note(&stream->replies->lag, *limit_lsn, stream->now);
-	return true;
+	stream->replies->limit_lsn = limit_lsn;
+	ws_lag_note(&stream->replies->lag, limit_lsn, stream->now);
+	return limit_lsn;
 }
 
 void
@@ -200,8 +198,9 @@ ws_stream_send_next(WsStream *stream)
 	XLogRecPtr	end_lsn;
 
 	stream->caught_up = true;
-	if (stream->done_sending || !get_limit(stream, &limit_lsn))
+	if (stream->done_sending)
 		return;
+	limit_lsn = get_limit(stream);
 
 	/* a client may have bytes behind the end, of an incomplete record */
 	if (stream->historic && stream->end_lsn <= stream->sent_lsn)

@@ -64,6 +64,18 @@ send_keepalive(bool request_reply)
 }
 
 /*
+ * However often a client has asked: one that asks and does not read would have
+ * us pile up answers.
+ */
+static void
+answer(void)
+{
+	if (stream->wants_answer && !stream->done_sending)
+		send_keepalive(false);
+	stream->wants_answer = false;
+}
+
+/*
  * Take the messages that have arrived.  What comes after the client's CopyDone
  * is the next command, and not for us.
  */
@@ -98,7 +110,7 @@ take_replies(void)
 			case PqMsg_CopyData:
 				stream->replies->sent_lsn = stream->sent_lsn;
 				if (ws_replies_take(stream->replies, &message.content))
-					send_keepalive(false);
+					stream->wants_answer = true;
 				break;
 			case PqMsg_CopyDone:
 				ws_stream_send_copy_done(stream);
@@ -258,7 +270,10 @@ run_stream(void)
 		if (pq_is_send_pending())
 			stream->caught_up = false;
 		else
+		{
+			answer();
 			ws_stream_send_next(stream);
+		}
 		ws_client_flush_some();
 
 		if (!pq_is_send_pending())

@@ -46,6 +46,7 @@ typedef struct WsStream
 	TimestampTz now;
 	TimestampTz last_reply_time;
 	bool		waiting_for_reply;
+	bool		wants_answer;	/* the client does */
 	TimestampTz asked_time;		/* in the last cycle; 0: not yet */
 	WsSenderState state;
 } WsStream;

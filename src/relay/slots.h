@@ -85,28 +85,46 @@ extern int	ws_slots_snapshot(WsSlotSnapshot **slots);
 
 /*
  * Keeper: the oldest durable position that a slot which is not lost needs;
- * Invalid if none holds anything.
+ * Invalid if none holds anything.  By history, that of the relay's timeline, a
+ * slot on a timeline that was left earlier needs WAL from there on.
  */
-extern XLogRecPtr ws_slots_oldest_lsn(void);
+extern XLogRecPtr ws_slots_oldest_lsn(const WsHistory *history);
 
 /*
  * Keeper: how much of the WAL before wanted_lsn may be removed now; what is
- * returned is a segment's start.  Slots hold the rest back.  From now on no
- * slot can be made, or moved back, to a position before it.
+ * returned is a segment's start.  Slots and the receiver hold the rest back.
+ * From now on no slot can be made, or moved back, to a position before it.
  */
-extern XLogRecPtr ws_slots_allow_removal(const WsStore *store, XLogRecPtr wanted_lsn);
+extern XLogRecPtr ws_slots_allow_removal(const WsStore *store,
+										 const WsHistory *history,
+										 XLogRecPtr wanted_lsn);
+
+/*
+ * Receiver: WAL from lsn on is to be kept, as well as what it was asked to keep
+ * before; Invalid: only what is kept anyway.  It writes there on a timeline that
+ * is not served yet, and that may have left the one that is long before the end.
+ * False if it may have been removed.
+ */
+extern bool ws_slots_hold_for_receiver(XLogRecPtr lsn);
 
 /*
  * Keeper: WAL before lsn is going to be removed, or has been.  Slots that need
  * it become lost; their users are told with SIGTERM, and it is logged.  Returns
  * when no user of such a slot is left.
  */
-extern void ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn);
+extern void ws_slots_invalidate_before(const WsStore *store,
+									   const WsHistory *history, XLogRecPtr lsn);
 
 /*
- * Receiver: all WAL was set aside, and a new range begins at lsn, which may be
- * anywhere.  Slots can be made and moved to positions from there on; those that
- * need what was before have been invalidated.
+ * Receiver: a new range begins, and nothing of an earlier one will be there.
+ * Slots that have a position become lost in the same way, and none can be made
+ * at one, until ws_slots_reset_floor().
+ */
+extern void ws_slots_invalidate_all(const WsStore *store);
+
+/*
+ * Receiver: the new range begins at lsn, which may be anywhere.  Slots can be
+ * made at positions from there on.
  */
 extern void ws_slots_reset_floor(XLogRecPtr lsn);
 

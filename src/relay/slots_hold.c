@@ -25,6 +25,9 @@
 #define USUAL_PAUSE_MS		1000
 #define SEGMENT_PAUSE_MS	100 /* if the keeper could remove something */
 
+/* Before this comes whatever position a slot has. */
+#define EVERYTHING			PG_UINT64_MAX
+
 /*
  * Of the slot that this process has acquired: what its downstream said last,
  * and when the file was written, or that it could not be.
@@ -236,75 +239,136 @@ ws_slots_feedback(int *count)
 	return oldest;
 }
 
+/*
+ * From where on a slot needs WAL, Invalid if it needs none.  Where the relay has
+ * left the slot's timeline before its position, the slot's downstream has to go
+ * back to there when it comes again.  With the lock held.
+ */
+static XLogRecPtr
+needed_lsn(WsSlot *slot, const WsHistory *history)
+{
+	XLogRecPtr	lsn;
+	TimeLineID	tli;
+	bool		lost;
+	XLogRecPtr	end_lsn;
+	TimeLineID	next_tli;
+
+	if (!slot->in_use)
+		return InvalidXLogRecPtr;
+	SpinLockAcquire(&slot->mutex);
+	lsn = slot->held_lsn;
+	tli = slot->restart_tli;
+	lost = slot->lost;
+	SpinLockRelease(&slot->mutex);
+
+	if (lost)
+		return InvalidXLogRecPtr;
+	if (history != NULL && ws_history_find(history, tli, &end_lsn, &next_tli) &&
+		next_tli != 0)
+		lsn = Min(lsn, end_lsn);
+	return lsn;
+}
+
+/* The same, Invalid if that is not before limit_lsn. */
+static XLogRecPtr
+needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
+{
+	XLogRecPtr	lsn = needed_lsn(slot, history);
+
+	return lsn < limit_lsn ? lsn : InvalidXLogRecPtr;
+}
+
 /* With the lock held. */
 static XLogRecPtr
-find_oldest_lsn(WsSlots *slots)
+find_oldest_lsn(WsSlots *slots, const WsHistory *history)
 {
 	XLogRecPtr	oldest = InvalidXLogRecPtr;
 
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		WsSlot	   *slot = &slots->slots[i];
-		XLogRecPtr	held_lsn;
-		bool		lost;
+		XLogRecPtr	lsn = needed_lsn(&slots->slots[i], history);
 
-		if (!slot->in_use)
-			continue;
-		SpinLockAcquire(&slot->mutex);
-		held_lsn = slot->held_lsn;
-		lost = slot->lost;
-		SpinLockRelease(&slot->mutex);
-
-		if (!lost && !XLogRecPtrIsInvalid(held_lsn) &&
-			(XLogRecPtrIsInvalid(oldest) || held_lsn < oldest))
-			oldest = held_lsn;
+		if (!XLogRecPtrIsInvalid(lsn) &&
+			(XLogRecPtrIsInvalid(oldest) || lsn < oldest))
+			oldest = lsn;
 	}
 	return oldest;
 }
 
 XLogRecPtr
-ws_slots_oldest_lsn(void)
+ws_slots_oldest_lsn(const WsHistory *history)
 {
 	WsSlots    *slots = ws_slots_shared();
 	XLogRecPtr	oldest;
 
 	LWLockAcquire(&slots->lock, LW_SHARED);
-	oldest = find_oldest_lsn(slots);
+	oldest = find_oldest_lsn(slots, history);
 	LWLockRelease(&slots->lock);
 	return oldest;
 }
 
-XLogRecPtr
-ws_slots_allow_removal(const WsStore *store, XLogRecPtr wanted_lsn)
+bool
+ws_slots_hold_for_receiver(XLogRecPtr lsn)
 {
 	WsSlots    *slots = ws_slots_shared();
-	XLogRecPtr	oldest;
-	XLogRecPtr	allowed = wanted_lsn;
+	XLogRecPtr	held_lsn;
+	bool		possible = true;
 
 	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
-	if (slots->loaded)
+	held_lsn = slots->receiver_lsn;
+	if (XLogRecPtrIsInvalid(lsn))
+		slots->receiver_lsn = InvalidXLogRecPtr;
+	else if (XLogRecPtrIsInvalid(held_lsn) || lsn < held_lsn)
 	{
-		oldest = find_oldest_lsn(slots);
-		if (!XLogRecPtrIsInvalid(oldest) && oldest < allowed)
-			allowed = oldest;
+		possible = lsn >= slots->floor_lsn;
+		if (possible)
+			slots->receiver_lsn = lsn;
 	}
-	else
-		allowed = InvalidXLogRecPtr;
-	allowed -= allowed % store->identity.segment_size;
-	slots->floor_lsn = Max(slots->floor_lsn, allowed);
+	LWLockRelease(&slots->lock);
+	return possible;
+}
+
+XLogRecPtr
+ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
+					   XLogRecPtr wanted_lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+	XLogRecPtr	allowed = InvalidXLogRecPtr;
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+
+	/*
+	 * The receiver lets go once it has published another timeline, and then
+	 * what is wanted is out of date.
+	 */
+	(void) ws_relay_get_position(&tli, &flushed_lsn);
+	if (slots->loaded && tli == history->entries[history->count - 1].tli)
+	{
+		XLogRecPtr	oldest_lsn = find_oldest_lsn(slots, history);
+
+		allowed = wanted_lsn;
+		if (!XLogRecPtrIsInvalid(oldest_lsn))
+			allowed = Min(allowed, oldest_lsn);
+		if (!XLogRecPtrIsInvalid(slots->receiver_lsn))
+			allowed = Min(allowed, slots->receiver_lsn);
+		allowed -= allowed % store->identity.segment_size;
+		slots->floor_lsn = Max(slots->floor_lsn, allowed);
+	}
 	LWLockRelease(&slots->lock);
 	return allowed;
 }
 
 /*
- * We own the slot, which needs WAL that goes: write that down and give it back.
- * If it cannot be written, the keeper finds the same again after a restart.
+ * We own the slot, which needs WAL from lsn on that goes: write that down and
+ * give it back.  If it cannot be written, the keeper finds the same again after
+ * a restart.  kept_lsn as in invalidate_slot().
  */
 static void
-mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
+mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_lsn)
 {
 	WsFeedback	nothing = {InvalidFullTransactionId, InvalidFullTransactionId};
-	XLogRecPtr	held_lsn = slot->held_lsn;
 	WsSlotFile	file;
 
 	fill_file(slot, nothing, &file);
@@ -321,8 +385,11 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
 
 	ereport(LOG,
 			(errmsg("relay slot \"%s\" is lost", file.name),
+			 kept_lsn == EVERYTHING ?
+			 errdetail("It needs WAL from %X/%X on, and the relay begins anew.",
+					   LSN_FORMAT_ARGS(lsn)) :
 			 errdetail("It needs WAL from %X/%X on, and the relay keeps WAL from %X/%X on.",
-					   LSN_FORMAT_ARGS(held_lsn), LSN_FORMAT_ARGS(lsn)),
+					   LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(kept_lsn)),
 			 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup. Slots may hold \"walstream.relay_max_slot_keep_size\" of WAL.")));
 	ws_relay_wake_receiver();
 }
@@ -338,36 +405,45 @@ is_relay_worker(pid_t pid)
 }
 
 /*
- * Deal with one slot.  Its user, if it has one, is ended and waited for; a new
- * one cannot come, since it would find the floor above the slot.
+ * Deal with one slot, if it needs WAL before kept_lsn.  Its user, if it has one,
+ * is ended and waited for; a new one cannot come, since it would find the floor
+ * above the slot.
  */
 static void
-invalidate_slot(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
+invalidate_slot(const WsStore *store, WsSlot *slot, const WsHistory *history,
+				XLogRecPtr kept_lsn)
 {
 	WsSlots    *slots = ws_slots_shared();
 	pid_t		signalled_pid = 0;
 
 	for (;;)
 	{
-		bool		needs_it;
+		XLogRecPtr	lsn;
 		pid_t		active_pid;
+		bool		claimed;
 
 		ConditionVariablePrepareToSleep(&slot->active_cv);
 		LWLockAcquire(&slots->lock, LW_SHARED);
+		lsn = needed_before(slot, history, kept_lsn);
 		SpinLockAcquire(&slot->mutex);
-		needs_it = slot->in_use && !slot->lost &&
-			!XLogRecPtrIsInvalid(slot->held_lsn) && slot->held_lsn < lsn;
 		active_pid = slot->active_pid;
-		if (needs_it && active_pid == 0)
+		claimed = !XLogRecPtrIsInvalid(lsn) && active_pid == 0;
+		if (claimed)
 			slot->active_pid = MyProcPid;
 		SpinLockRelease(&slot->mutex);
+
+		/* whoever owned it may have changed it before that */
+		if (claimed)
+			lsn = needed_before(slot, history, kept_lsn);
 		LWLockRelease(&slots->lock);
 
-		if (!needs_it || active_pid == 0)
+		if (claimed || XLogRecPtrIsInvalid(lsn))
 		{
 			ConditionVariableCancelSleep();
-			if (needs_it)
-				mark_lost(store, slot, lsn);
+			if (!XLogRecPtrIsInvalid(lsn))
+				mark_lost(store, slot, lsn, kept_lsn);
+			else if (claimed)
+				ws_slot_set_active(slot, 0);
 			return;
 		}
 
@@ -384,7 +460,8 @@ invalidate_slot(const WsStore *store, WsSlot *slot, XLogRecPtr lsn)
 }
 
 void
-ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn)
+ws_slots_invalidate_before(const WsStore *store, const WsHistory *history,
+						   XLogRecPtr lsn)
 {
 	WsSlots    *slots = ws_slots_shared();
 
@@ -394,7 +471,13 @@ ws_slots_invalidate_before(const WsStore *store, XLogRecPtr lsn)
 
 	ws_slot_prepare_exit();
 	for (int i = 0; i < max_replication_slots; i++)
-		invalidate_slot(store, &slots->slots[i], lsn);
+		invalidate_slot(store, &slots->slots[i], history, lsn);
+}
+
+void
+ws_slots_invalidate_all(const WsStore *store)
+{
+	ws_slots_invalidate_before(store, NULL, EVERYTHING);
 }
 
 void
@@ -404,6 +487,7 @@ ws_slots_reset_floor(XLogRecPtr lsn)
 
 	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
 	slots->floor_lsn = lsn;
+	slots->receiver_lsn = InvalidXLogRecPtr;
 	LWLockRelease(&slots->lock);
 }
 

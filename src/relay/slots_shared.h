@@ -50,14 +50,16 @@ typedef struct WsSlot
 } WsSlot;
 
 /*
- * All of them.  lock guards which slots there are, loaded, and floor_lsn: WAL
- * before it may be gone, so no slot may come to need it.
+ * All of them.  lock guards which slots there are, loaded, and what is not the
+ * slots' own: WAL before floor_lsn may be gone, so no slot may come to need
+ * it; WAL from receiver_lsn on is the receiver's, Invalid if it needs none.
  */
 typedef struct WsSlots
 {
 	LWLock		lock;
 	bool		loaded;
 	XLogRecPtr	floor_lsn;
+	XLogRecPtr	receiver_lsn;
 	WsSlot		slots[FLEXIBLE_ARRAY_MEMBER];	/* max_replication_slots */
 } WsSlots;
 
