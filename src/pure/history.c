@@ -4,8 +4,7 @@
  *	  Parses timeline history files.
  *
  * Stricter than PostgreSQL where its scanf() lets something pass that it would
- * never write: signs, numbers that are too large, positions that fall, a zero
- * byte.
+ * never write: signs, numbers that are too large, a zero byte.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -95,13 +94,37 @@ parse_line(Line line, WsHistoryEntry *entry, bool *is_entry)
 		(line.next == line.end || is_space(*line.next));
 }
 
+/*
+ * Append an entry.  After a recovery to a point before the last timeline began,
+ * PostgreSQL writes that timeline down as left before its beginning.  It is not
+ * on the way then, and the one before it was left there.
+ */
+static void
+append_entry(WsHistory *history, const WsHistoryEntry *entry)
+{
+	WsHistoryEntry *entries = history->entries;
+
+	if (history->count == 0 ||
+		entry->end_lsn >= entries[history->count - 1].end_lsn)
+	{
+		entries[history->count++] = *entry;
+		return;
+	}
+
+	while (history->count > 1 &&
+		   entry->end_lsn < entries[history->count - 2].end_lsn)
+		history->count--;
+	entries[history->count - 1].end_lsn = entry->end_lsn;
+}
+
 WsStatus
 ws_history_parse(TimeLineID tli, const char *content, size_t len,
 				 WsHistory *history, int *line)
 {
 	const char *next = content;
 	size_t		left = len;
-	WsHistoryEntry *last = NULL;
+	TimeLineID	last_tli = 0;
+	WsHistoryEntry *last;
 
 	history->count = 0;
 	*line = 0;
@@ -127,11 +150,10 @@ ws_history_parse(TimeLineID tli, const char *content, size_t len,
 			continue;
 		if (history->count >= WS_HISTORY_MAX_ENTRIES)
 			return WS_E_TOO_LARGE;
-		if (entry.tli >= tli ||
-			(last != NULL && (entry.tli <= last->tli || entry.end_lsn < last->end_lsn)))
+		if (entry.tli >= tli || entry.tli <= last_tli)
 			return WS_E_MALFORMED;
-		last = &history->entries[history->count++];
-		*last = entry;
+		last_tli = entry.tli;
+		append_entry(history, &entry);
 	}
 
 	last = &history->entries[history->count++];

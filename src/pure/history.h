@@ -32,7 +32,8 @@ typedef struct WsHistoryEntry
 
 /*
  * The line that leads to a timeline, oldest first; the last entry is that
- * timeline itself.  Numbers rise strictly, positions never fall.
+ * timeline itself.  Numbers rise strictly, positions never fall: a timeline that
+ * the file has as left before it began is none of the line.
  */
 typedef struct WsHistory
 {

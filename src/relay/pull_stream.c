@@ -273,6 +273,7 @@ static WsPullEnd
 take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 {
 	XLogRecPtr	differs_lsn;
+	bool		past_end;
 
 	/* never a gap, whatever comes */
 	if (lsn != s->received_lsn)
@@ -280,11 +281,15 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent WAL from %X/%X on instead of %X/%X",
 						LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(s->received_lsn))));
-	if (!XLogRecPtrIsInvalid(s->start.switch_lsn) && lsn + len > s->start.switch_lsn)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream sent WAL of timeline %u past %X/%X, where it ends",
-						s->start.tli, LSN_FORMAT_ARGS(s->start.switch_lsn))));
+
+	/*
+	 * After a recovery to a point before a later timeline began, PostgreSQL
+	 * sends the earlier one up to that beginning, past where it was left.
+	 */
+	past_end = !XLogRecPtrIsInvalid(s->start.switch_lsn) &&
+		lsn + len > s->start.switch_lsn;
+	if (past_end)
+		len = s->start.switch_lsn - lsn;
 
 	for (;;)
 	{
@@ -308,7 +313,10 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		ereport(LOG, (errmsg("relay has disk space again and goes on")));
 		show_state(s, WS_RELAY_CATCHING_UP);
 	}
-	return WS_PULL_NEXT;
+	if (!past_end)
+		return WS_PULL_NEXT;
+	flush(s);
+	return WS_PULL_CHANGED;
 }
 
 static WsPullEnd

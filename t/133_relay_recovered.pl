@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the walstream authors
+
+# A cluster that was recovered to a point before its last failover: by its
+# history file timeline 2 was left before it began.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $one = walstream_primary('one');
+my $two = walstream_standby($one, 'two');
+my %relays = map { $_ => walstream_relay($one, $_) } qw(before after);
+wait_for_relay_state($_, 'streaming') foreach values %relays;
+$one->backup('backup');
+load_wal($one, 1000);
+wait_for_relay($one, $_) foreach values %relays;
+$relays{before}->stop;
+write_segments($one, $relays{after}, 2);
+my $target = $one->lsn('flush');
+write_segments($one, $relays{after}, 3);
+wait_for_replay($one, $two);
+$one->stop;
+$two->promote;
+set_relay_upstream($relays{after}, $two->connstr);
+wait_until($relays{after},
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'one relay has followed to timeline 2');
+write_segments($two, $relays{after}, 1);
+$two->stop;
+
+my $archive = PostgreSQL::Test::Utils::tempdir();
+foreach my $node ($one, $two)
+{
+	system_or_bail('cp', '-n', glob($node->data_dir . '/pg_wal/0*'), $archive);
+}
+my $three = PostgreSQL::Test::Cluster->new('three');
+$three->init_from_backup($one, 'backup');
+$three->append_conf('postgresql.conf', qq(
+restore_command = 'cp "$archive/%f" "%p"'
+recovery_target_lsn = '$target'
+recovery_target_action = promote
+));
+append_to_file($three->data_dir . '/recovery.signal', '');
+$three->start;
+$three->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die "three is not promoted\n";
+my %left = slurp_file($three->data_dir . '/pg_wal/00000003.history') =~ /^(\d)\s+(\S+)/mg;
+cmp_ok(lsn_number($left{2}), '<', lsn_number($left{1}), 'timeline 2 was left before it began');
+load_wal($three, 1000);
+
+# A new relay, one that has not come so far, and one that has gone farther.
+$relays{new} = walstream_relay($three, 'new');
+$relays{before}->start;
+set_relay_upstream($relays{$_}, $three->connstr) foreach qw(before after);
+wait_for_relay_state($relays{after}, 'diverged');
+like(
+	relay_row($relays{after})->{reason},
+	qr/^Timeline 2, .* is not in the history of the upstream's timeline 3; what they have in common ends on timeline 1/,
+	'it says that timeline 2 is not on the way');
+$relays{after}->safe_psql('postgres', 'SELECT walstream_relay_follow()');
+foreach my $name (sort keys %relays)
+{
+	my $relay = $relays{$name};
+
+	wait_until($relay, "SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay", "$name: it follows to timeline 3");
+	my $end = lsn_number(wait_for_relay($three, $relay));
+	my $begin = lsn_number($left{2}) & ~0xfffff;
+	is( compare_store(store_dir($relay), 3, $begin, $end, $three->data_dir . '/pg_wal'),
+		undef, "$name: all of it is stored");
+	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', "$name: and sound");
+	$relay->restart;
+	wait_until($relay, "SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay", "$name: also after a restart");
+}
+my $first = relay_row($relays{before})->{first_lsn};
+my ($begin, $left) = map { lsn_number($_) } $first, $left{2};
+is( compare_store(store_dir($relays{before}), 1, $begin, $left & ~0xfffff, $one->data_dir . '/pg_wal'),
+	undef, 'before: timeline 1 is stored up to there');
+ok(!-e store_dir($relays{before}) . '/' . sprintf('00000001%08X%08X', 0, ($left >> 20) + 1), 'and no farther');
+
+# A downstream comes the same way.
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+my $conninfo = $relays{before}->connstr =~ s/'/''/gr;
+$standby->init_from_backup($one, 'backup');
+$standby->append_conf('postgresql.conf', "shared_preload_libraries = ''\nprimary_conninfo = '$conninfo'\n");
+$standby->set_standby_mode;
+$standby->start;
+load_wal($three, 100);
+wait_for_replay($three, $standby);
+is_deeply(table_checksums($standby), table_checksums($three), 'a standby behind it');
+
+done_testing();
