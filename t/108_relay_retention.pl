@@ -181,4 +181,27 @@ $relay->start;
 wait_for_relay_state($relay, 'gap');
 pass('a slot upstream that was made too late');
 
+
+# One that the upstream has invalidated for another reason is replaced: it has a
+# position, and nobody is let in with it.
+SKIP:
+{
+	skip 'idle_replication_slot_timeout is of PostgreSQL 18', 2 if $primary->pg_version < 18;
+	my $idle = walstream_relay($primary, 'idle', slot => 'idle');
+
+	wait_for_relay_state($idle, 'streaming');
+	$idle->stop;
+	$primary->append_conf('postgresql.conf', "idle_replication_slot_timeout = 1s\n");
+	$primary->reload;
+	my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	select(undef, undef, undef, 0.1)
+	  while $attempts-- > 0 && $primary->safe_psql('postgres',
+		"CHECKPOINT; SELECT invalidation_reason IS NULL FROM pg_replication_slots WHERE slot_name = 'idle'") eq 't';
+	is( $primary->safe_psql('postgres',
+			"SELECT invalidation_reason || ' ' || (restart_lsn IS NOT NULL) FROM pg_replication_slots WHERE slot_name = 'idle'"),
+		'idle_timeout true', 'a slot that was idle is invalidated');
+	$idle->start;
+	wait_until($idle, "SELECT state = 'streaming' FROM walstream_relay", 'it is replaced');
+}
+
 done_testing();

@@ -114,6 +114,12 @@ extern void ws_pull_identify(WsPull *pull);
  */
 extern void ws_pull_check_upstream(WsPull *pull);
 
+/*
+ * START_REPLICATION: WS_PULL_NEXT in the COPY.  A slot with which nobody is let
+ * in any more is dropped instead, and WS_PULL_CHANGED makes another one.
+ */
+extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options);
+
 /*----------------------------------------------------------------
  * pull_plan.c
  *----------------------------------------------------------------

@@ -629,19 +629,17 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 	options.slotname = pull->slot[0] != '\0' ? pull->slot : NULL;
 	options.startpoint = start->begin_lsn;
 	options.proto.physical.startpointTLI = start->tli;
-	if (!walrcv_startstreaming(pull->conn, &options))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream has no WAL of timeline %u from %X/%X on",
-						start->tli, LSN_FORMAT_ARGS(start->begin_lsn))));
-	ereport(LOG,
-			(errmsg("relay receives WAL from %X/%X on timeline %u",
-					LSN_FORMAT_ARGS(start->begin_lsn), start->tli)));
-
-	note_caught_up(&stream);
-	current = &stream;
-	end = run_stream(&stream);
-	current = NULL;
+	end = ws_pull_start_streaming(pull, &options);
+	if (end == WS_PULL_NEXT)
+	{
+		ereport(LOG,
+				(errmsg("relay receives WAL from %X/%X on timeline %u",
+						LSN_FORMAT_ARGS(start->begin_lsn), start->tli)));
+		note_caught_up(&stream);
+		current = &stream;
+		end = run_stream(&stream);
+		current = NULL;
+	}
 
 	ws_store_writer_free(stream.writer);
 	MemoryContextSwitchTo(old);

@@ -269,3 +269,57 @@ ws_pull_check_upstream(WsPull *pull)
 	prepare_slot(pull);
 	MemoryContextSwitchTo(old);
 }
+
+/*
+ * From 18 on PostgreSQL invalidates slots for more than missing WAL, and those
+ * have a position still.  The cause is named in quotes, whatever the language of
+ * the rest.
+ */
+static bool
+says_invalidated(const WsPull *pull, const char *message)
+{
+	return strcmp(pull->slot, "idle_timeout") != 0 &&
+		strstr(message, psprintf("\"%s\"", pull->slot)) != NULL &&
+		strstr(message, "\"idle_timeout\"") != NULL;
+}
+
+WsPullEnd
+ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool started = false;
+	volatile bool invalidated = false;
+
+	PG_TRY();
+	{
+		started = walrcv_startstreaming(pull->conn, options);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!says_invalidated(pull, error->message))
+			PG_RE_THROW();
+		FlushErrorState();
+		invalidated = true;
+	}
+	PG_END_TRY();
+
+	if (invalidated)
+	{
+		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
+		ereport(LOG,
+				(errmsg("dropped replication slot \"%s\" on the upstream, which had invalidated it because of idle_replication_slot_timeout",
+						pull->slot)));
+		return WS_PULL_CHANGED;
+	}
+	if (!started)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream has no WAL of timeline %u from %X/%X on",
+						options->proto.physical.startpointTLI,
+						LSN_FORMAT_ARGS(options->startpoint))));
+	return WS_PULL_NEXT;
+}
