@@ -24,8 +24,8 @@ my $two = walstream_standby($one, 'two', walstream => 0);
 my $proxy = WalstreamProxy->new($two);
 my @relays = map {
 	walstream_relay($one, $_->[0],
-		conf => "walstream.relay_keep_size = '$_->[1]'\nwal_receiver_status_interval = 1\n")
-} [ 'follows', '1MB' ], [ 'leaves', '1GB' ];
+		conf => "walstream.relay_compress = $_->[2]\nwalstream.relay_keep_size = '$_->[1]'\nwal_receiver_status_interval = 1\n")
+} [ 'follows', '1MB', 'zstd' ], [ 'leaves', '1GB', 'off' ];
 my ($follows, $leaves) = @relays;
 wait_for_relay_state($_, 'streaming') foreach @relays;
 write_segments($one, $follows, 1);
@@ -136,20 +136,31 @@ is(relay_row($follows)->{timeline}, 1, 'timeline 1 is served still');
 my $partial = sprintf('%s/00000002%08X%08X.partial', store_dir($follows), $begin >> 32, ($begin & 0xffffffff) >> 20);
 my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 select(undef, undef, undef, 0.1) while !-e $partial && $attempts-- > 0;
-$follows->safe_psql('postgres', "SELECT walstream_drop_relay_slot('early')");
+set_setting($follows, 'relay_max_slot_keep_size', '2MB');
+wait_until($follows, "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'early'", 'a slot that needs too much is lost');
 wait_until($follows, "SELECT first_lsn >= '" . lsn_text($begin) . "' FROM walstream_relay",
 	'what only the slot held is removed');
 is(lsn_number(relay_row($follows)->{first_lsn}), $begin, 'but not from the switch point on');
 ok(-e $partial, 'nor what is being written');
 go_on($follows);
 wait_until($follows, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'it follows');
+isnt($follows->safe_psql('postgres', "SELECT walstream_create_relay_slot('now')"), '', 'slots can be made there');
+$follows->safe_psql('postgres', "SELECT walstream_drop_relay_slot('now')");
+set_setting($follows, 'relay_max_slot_keep_size', '-1');
 
 #
 # WAL that is set aside takes all slots with it, also those whose positions are
 # behind the end, where the new range begins.
 #
+# What is behind the switch point counts, also if it cannot be read.
+my $damaged = sprintf('%s/00000001%08X%08X', store_dir($leaves), $begin >> 32, ($begin & 0xffffffff) >> 20);
+open(my $fh, '+<', $damaged) or die "could not open \"$damaged\": $!\n";
+seek($fh, (lsn_number($switch) & 0xfffff) & ~8191, 0);
+print $fh 'x' x 16384;
+close($fh);
 set_relay_upstream($leaves, $two->connstr);
 wait_for_relay_state($leaves, 'diverged');
+like(relay_row($leaves)->{reason}, qr/with complete records up to \S+ and no commit$/, 'so it is not given up');
 $leaves->safe_psql('postgres', 'SELECT walstream_relay_follow()');
 wait_until($leaves, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'it follows');
 is(relay_slot_row($leaves, 'away')->{lost}, JSON::PP::false, 'its slot is not lost');

@@ -9,6 +9,8 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WalstreamClient;
+use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -60,7 +62,47 @@ like(
 	relay_row($relays{after})->{reason},
 	qr/^Timeline 2, .* is not in the history of the upstream's timeline 3; what they have in common ends on timeline 1/,
 	'it says that timeline 2 is not on the way');
+
+# It is told to follow, but nothing comes of it: the old upstream is followed from
+# where the relay is, and three not without being told again.
+my $proxy = WalstreamProxy->new($three);
+my $slow = WalstreamClient->new($relays{after});
+my $oldest = relay_row($relays{after})->{first_lsn};
+$slow->start("START_REPLICATION $oldest TIMELINE 1");
+$proxy->set_rules({ action => 'hold', kind => 'Z', nth => 1 });
+set_relay_upstream($relays{after}, $proxy->connstr);
+wait_for_relay_state($relays{after}, 'diverged');
+my $log = -s $relays{after}->logfile;
 $relays{after}->safe_psql('postgres', 'SELECT walstream_relay_follow()');
+$relays{after}->wait_for_log(qr/relay receives WAL from/, $log);
+$two->start;
+$log = -s $relays{after}->logfile;
+my $held = lsn_number(relay_row($relays{after})->{flushed_lsn});
+set_relay_upstream($relays{after}, $two->connstr);
+wait_until($relays{after}, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'back to two');
+my ($from) = slurp_file($relays{after}->logfile, $log) =~ /relay receives WAL from (\S+) on timeline 2/;
+cmp_ok(lsn_number($from), '>', $held - 2 * 1024 * 1024, 'it goes on where it was');
+set_relay_upstream($relays{after}, $three->connstr);
+wait_for_relay_state($relays{after}, 'diverged');
+$two->stop;
+$relays{after}->safe_psql('postgres', 'SELECT walstream_relay_follow()');
+wait_until($relays{after}, "SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay", 'it follows when it is told');
+
+# A downstream that was on its way to the end of timeline 1 by then.
+my $wal = '';
+my $next;
+until (defined $next)
+{
+	my ($type, $content) = $slow->_read;
+
+	die $content if $type eq 'E';
+	$wal .= substr($content, 25) if $type eq 'd' && $content =~ /^w/;
+	$slow->_send('c', '') if $type eq 'c';
+	$next = $content if $type eq 'D';
+}
+is($next, pack('n N a1 N a*', 2, 1, '3', length($left{2}), $left{2}), 'a downstream is told of timeline 3');
+is(lsn_number($oldest) + length($wal), lsn_number($left{2}), 'and sent nothing behind its beginning');
+
 foreach my $name (sort keys %relays)
 {
 	my $relay = $relays{$name};
@@ -74,6 +116,7 @@ foreach my $name (sort keys %relays)
 	$relay->restart;
 	wait_until($relay, "SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay", "$name: also after a restart");
 }
+
 my $first = relay_row($relays{before})->{first_lsn};
 my ($begin, $left) = map { lsn_number($_) } $first, $left{2};
 is( compare_store(store_dir($relays{before}), 1, $begin, $left & ~0xfffff, $one->data_dir . '/pg_wal'),

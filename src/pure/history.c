@@ -177,6 +177,16 @@ ws_history_find(const WsHistory *history, TimeLineID tli, XLogRecPtr *end_lsn,
 	return false;
 }
 
+TimeLineID
+ws_history_tli_at(const WsHistory *history, XLogRecPtr lsn)
+{
+	int			i = 0;
+
+	while (i < history->count - 1 && history->entries[i].end_lsn <= lsn)
+		i++;
+	return history->entries[i].tli;
+}
+
 bool
 ws_history_equals(const WsHistory *a, const WsHistory *b)
 {

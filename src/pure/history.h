@@ -58,6 +58,9 @@ extern WsStatus ws_history_parse(TimeLineID tli, const char *content, size_t len
 extern bool ws_history_find(const WsHistory *history, TimeLineID tli,
 							XLogRecPtr *end_lsn, TimeLineID *next_tli);
 
+/* The timeline of the line that goes on from lsn. */
+extern TimeLineID ws_history_tli_at(const WsHistory *history, XLogRecPtr lsn);
+
 /* The same timelines, left at the same positions. */
 extern bool ws_history_equals(const WsHistory *a, const WsHistory *b);
 

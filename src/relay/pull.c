@@ -164,6 +164,10 @@ open_store(WsPull *pull)
 	load_slots(pull);
 	ws_relay_lock_store();
 	pull->has_wal = ws_store_recover(&pull->store, &extent);
+
+	/* it may have been left where setting aside failed */
+	if (pull->has_wal)
+		ws_slots_reset_floor(extent.first_lsn);
 	ws_relay_unlock_store();
 
 	/* from here on it is served and kept, however long connecting takes */
@@ -319,7 +323,9 @@ wait_before_retry(WsPull *pull)
 			return;
 		}
 		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
-		if (left_ms <= 0)
+
+		/* or the clock was put back */
+		if (left_ms <= 0 || left_ms > delay_ms)
 			return;
 		wait_for_wake_up(left_ms);
 	}

@@ -48,6 +48,7 @@ typedef struct WsPull
 	TimeLineID	published_tli;	/* the newest that is served; 0: none.  A
 								 * newer one than tli on the way from a common
 								 * ancestor */
+	XLogRecPtr	published_end_lsn;	/* ... and then what end_lsn is on it */
 
 	/* what an operator has allowed, for the next connection */
 	bool		follow_allowed;
@@ -108,6 +109,9 @@ extern void ws_pull_disconnect(WsPull *pull);
 
 /* Ask the upstream where it is. */
 extern void ws_pull_identify(WsPull *pull);
+
+/* An ERROR if the connection is lost. */
+extern void ws_pull_check_connection(WsPull *pull);
 
 /*
  * Refuse an upstream whose WAL cannot be ours, by ERROR; then see to the slot.

@@ -89,6 +89,9 @@ fetch_other_history(WsPull *pull, TimeLineID tli)
 		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
 			PG_RE_THROW();
 		FlushErrorState();
+
+		/* nor is a lost connection, which looks the same */
+		ws_pull_check_connection(pull);
 		ereport(DEBUG1,
 				(errmsg_internal("upstream has no history of timeline %u: %s",
 								 tli, error->message)));
@@ -110,50 +113,68 @@ receive_history(WsPull *pull, char **content, size_t *len)
 	return parse_history(pull->upstream_tli, *content, *len);
 }
 
+/* Is the history of the i-th timeline of the line the stored one? */
 static bool
-is_stored_history(const WsPull *pull, const WsHistory *theirs)
+is_stored_history(const WsPull *pull, const WsHistory *line, int i)
 {
-	TimeLineID	tli = pull->upstream_tli;
+	TimeLineID	tli = line->entries[i].tli;
+	WsHistory	theirs;
 
-	return ws_store_has_history(&pull->store, tli) &&
-		ws_history_equals(theirs, ws_store_read_history(&pull->store, tli));
-}
-
-/* Is it the stored one, if there is WAL of that timeline? */
-static bool
-is_our_history(const WsPull *pull, const WsHistory *theirs)
-{
-	TimeLineID	first_tli;
-	XLogRecPtr	first_lsn;
-
-	return is_stored_history(pull, theirs) ||
-		!ws_store_has_history(&pull->store, pull->upstream_tli) ||
-		!ws_store_find_first(&pull->store, pull->upstream_tli, &first_tli, &first_lsn);
+	if (!ws_store_has_history(&pull->store, tli))
+		return false;
+	theirs.count = i + 1;
+	theirs.entries = palloc(theirs.count * sizeof(WsHistoryEntry));
+	memcpy(theirs.entries, line->entries, theirs.count * sizeof(WsHistoryEntry));
+	theirs.entries[i].end_lsn = InvalidXLogRecPtr;
+	return ws_history_equals(&theirs, ws_store_read_history(&pull->store, tli));
 }
 
 /*
- * Store the history files up to the upstream's timeline.  Its own comes last: a
- * timeline whose file is there has all of its ancestors'.
+ * A timeline of the upstream's line of which WAL of another one with the same
+ * number is stored; 0 if there is none.
+ */
+static TimeLineID
+find_conflict(const WsPull *pull, const WsHistory *theirs)
+{
+	for (int i = 0; i < theirs->count; i++)
+	{
+		TimeLineID	tli = theirs->entries[i].tli;
+		TimeLineID	first_tli;
+		XLogRecPtr	first_lsn;
+
+		if (ws_store_has_history(&pull->store, tli) &&
+			!is_stored_history(pull, theirs, i) &&
+			ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn))
+			return tli;
+	}
+	return 0;
+}
+
+/*
+ * Store the history files up to the upstream's timeline, in the place of those of
+ * which no WAL is stored.  Its own comes last: a timeline whose file is there has
+ * all of its ancestors'.
  */
 static void
 store_histories(WsPull *pull, const WsHistory *history, const char *content, size_t len)
 {
 	TimeLineID	tli = pull->upstream_tli;
+	int			last = history->count - 1;
 
-	if (tli == 1 || is_stored_history(pull, history))
-		return;
-
-	for (int i = 0; i < history->count - 1; i++)
+	for (int i = 0; i < last; i++)
 	{
 		TimeLineID	ancestor = history->entries[i].tli;
 		char	   *file;
 		size_t		file_len;
 
-		if (ws_store_has_history(&pull->store, ancestor))
+		if (is_stored_history(pull, history, i))
 			continue;
 		file = fetch_history(pull, ancestor, &file_len);
+		(void) parse_history(ancestor, file, file_len);
 		ws_store_write_history(&pull->store, ancestor, file, file_len);
 	}
+	if (is_stored_history(pull, history, last))
+		return;
 
 	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
 		 other < tli; other++)
@@ -173,25 +194,32 @@ begin_range(WsPull *pull, const WsHistory *history, WsPullStart *start)
 		pull->upstream_lsn : pull->slot_lsn;
 	TimeLineID	next_tli;
 
-	for (int i = 0; i < history->count; i++)
-	{
-		start->tli = history->entries[i].tli;
-		if (history->entries[i].end_lsn > lsn)
-			break;
-	}
+	start->tli = ws_history_tli_at(history, lsn);
 	start->begin_lsn = segment_start(pull, lsn);
 	start->stored_lsn = start->tell_lsn = start->begin_lsn;
 	start->publish_lsn = start->begin_lsn;
 	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
 }
 
+/* Is another segment stored than the one to begin with? */
+static bool
+has_other_segments(const WsPull *pull, const WsPullStart *start)
+{
+	WsSegment  *segments;
+	int			count = ws_store_list(&pull->store, &segments);
+
+	return count > 1 ||
+		(count == 1 && (segments[0].tli != start->tli ||
+						segments[0].segno != start->begin_lsn / pull->segment_size));
+}
+
 /*
- * The next range is another one, and what is stored is set aside.  Nothing of
- * before counts: slots, also where the range begins before their positions, and
- * histories.
+ * The next range is another one, and what is stored is set aside; also what a
+ * range that never came to anything may have left.  Nothing of before counts:
+ * slots, also where the range begins before their positions, and histories.
  */
 static void
-leave_range(WsPull *pull, XLogRecPtr begin_lsn)
+leave_range(WsPull *pull, const WsPullStart *start)
 {
 	bool		had_wal = pull->has_wal;
 
@@ -200,20 +228,21 @@ leave_range(WsPull *pull, XLogRecPtr begin_lsn)
 		ereport(LOG,
 				(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
 						LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
-						LSN_FORMAT_ARGS(begin_lsn))));
+						LSN_FORMAT_ARGS(start->begin_lsn))));
 		pull->has_wal = false;
 		pull->published_tli = 0;
 		ws_relay_publish_store(&pull->store, NULL);
 	}
+	(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
 	ws_slots_invalidate_all(&pull->store);
-	if (had_wal)
+	if (had_wal || has_other_segments(pull, start))
 	{
 		ws_relay_lock_store();
 		ws_store_set_aside(&pull->store);
 		ws_relay_unlock_store();
 	}
 	ws_store_remove_histories(&pull->store);
-	ws_slots_reset_floor(begin_lsn);
+	ws_slots_reset_floor(start->begin_lsn);
 }
 
 /*
@@ -335,6 +364,8 @@ find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *
 		diverge_unless_followed(pull, reason) : diverge_before_first(reason);
 	if (end == WS_PULL_NEXT)
 	{
+		if (pull->tli == pull->published_tli)
+			pull->published_end_lsn = pull->end_lsn;
 		pull->tli = *tli;
 		pull->end_lsn = *end_lsn;
 	}
@@ -372,13 +403,31 @@ hold_range(const WsPull *pull, const WsPullStart *start)
 										 start->tli, LSN_FORMAT_ARGS(start->begin_lsn)));
 }
 
+/*
+ * Go on from what is served.  On the way from a common ancestor to a timeline
+ * that an operator has allowed it is not that; but the way may end before that
+ * is reached.
+ */
+static void
+go_back_to_published(WsPull *pull)
+{
+	if (!pull->has_wal || pull->tli == pull->published_tli)
+		return;
+	pull->tli = pull->published_tli;
+	pull->end_lsn = pull->published_end_lsn;
+}
+
 /* Go on behind what is stored. */
 static WsPullEnd
 resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 {
 	WsPullEnd	end;
+	XLogRecPtr	left_lsn;
 	TimeLineID	next_tli;
 
+	/* here nobody has to be asked */
+	if (ws_history_find(theirs, pull->published_tli, &left_lsn, &next_tli))
+		go_back_to_published(pull);
 	end = find_common(pull, theirs, &start->tli, &start->stored_lsn);
 	if (end != WS_PULL_NEXT)
 		return end;
@@ -427,9 +476,12 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 	WsHistory  *theirs;
 	char	   *content;
 	size_t		len;
+	TimeLineID	conflict;
 	WsPullEnd	end = WS_PULL_NEXT;
 
 	memset(start, 0, sizeof(*start));
+	if (!pull->follow_allowed)
+		go_back_to_published(pull);
 
 	if (pull->has_wal && !pull->restart_allowed && pull->upstream_tli < pull->tli)
 		end = be_behind(psprintf("the upstream is on timeline %u, behind timeline %u of the stored WAL",
@@ -440,12 +492,12 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 		if (!pull->has_wal || pull->restart_allowed)
 		{
 			begin_range(pull, theirs, start);
-			leave_range(pull, start->begin_lsn);
+			leave_range(pull, start);
 			store_histories(pull, theirs, content, len);
 		}
-		else if (!is_our_history(pull, theirs))
+		else if ((conflict = find_conflict(pull, theirs)) != 0)
 			end = diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
-								   pull->upstream_tli),
+								   conflict),
 						  "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
 		else
 		{

@@ -382,19 +382,26 @@ receive(Stream *s, char **message, pgsocket *fd, bool *gap)
 	return len;
 }
 
-/* Is the flush better left until the next message has come? */
+/* Has the flush been deferred for long enough? */
 static bool
-defer_flush(Stream *s)
+deferred_until(const Stream *s, TimestampTz now)
 {
 	int			limit_ms = s->state == WS_RELAY_CATCHING_UP ?
 		DEFER_CATCHING_UP_MS : DEFER_STREAMING_MS;
 
+	return TimestampDifferenceExceeds(s->deferred_since, now, limit_ms);
+}
+
+/* Is the flush better left until the next message has come? */
+static bool
+defer_flush(Stream *s)
+{
 	if (s->received_lsn >= s->upstream_lsn ||
 		s->received_lsn >= s->flushed_lsn + MAX_BATCH_BYTES)
 		return false;
 	if (s->deferred_since == 0)
 		s->deferred_since = s->heard_time;
-	return !TimestampDifferenceExceeds(s->deferred_since, s->heard_time, limit_ms);
+	return !deferred_until(s, s->heard_time);
 }
 
 /*
@@ -499,8 +506,9 @@ wait_for_news(Stream *s, pgsocket fd)
 	if (events & WL_LATCH_SET)
 		ResetLatch(MyLatch);
 
-	/* it did not come */
-	if (s->deferred_since != 0 && !(events & WL_SOCKET_READABLE))
+	/* it did not come, or comes in small pieces */
+	if (s->deferred_since != 0 &&
+		(!(events & WL_SOCKET_READABLE) || deferred_until(s, GetCurrentTimestamp())))
 	{
 		flush(s);
 		reply(s, false, false);

@@ -147,6 +147,14 @@ ws_pull_identify(WsPull *pull)
 	pull->upstream_lsn = parse_lsn(values[2]);
 }
 
+void
+ws_pull_check_connection(WsPull *pull)
+{
+	char	   *values[4];
+
+	ask(pull, "IDENTIFY_SYSTEM", 4, values);
+}
+
 static void
 check_identifier(WsPull *pull)
 {

@@ -226,7 +226,8 @@ wait_for_backoff(int failures, TimestampTz failed_at)
 		return;
 	for (int i = 1; i < failures && delay_ms < MAX_BACKOFF_MS; i++)
 		delay_ms *= 2;
-	until = TimestampTzPlusMilliseconds(failed_at, Min(delay_ms, MAX_BACKOFF_MS));
+	delay_ms = Min(delay_ms, MAX_BACKOFF_MS);
+	until = TimestampTzPlusMilliseconds(failed_at, delay_ms);
 
 	while (!ConfigReloadPending &&
 		   ws_relay_shared_requests() == requests)
@@ -234,7 +235,8 @@ wait_for_backoff(int failures, TimestampTz failed_at)
 		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
 															  until);
 
-		if (left_ms <= 0)
+		/* or the clock was put back */
+		if (left_ms <= 0 || left_ms > delay_ms)
 			break;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

@@ -206,17 +206,20 @@ wants_wal_reserved(const CreateReplicationSlotCmd *cmd)
  * last restartpoint, which may be long before what we have now.
  */
 static void
-find_reserved(TimeLineID *tli, XLogRecPtr *lsn)
+find_reserved(const WsStore *store, TimeLineID *tli, XLogRecPtr *lsn)
 {
 	WsRelayStatus status;
 
-	ws_serve_get_position(tli, lsn);
 	ws_relay_get_status(&status);
-	if (status.first_tli != 0)
-	{
-		*tli = status.first_tli;
-		*lsn = Max(status.first_lsn, ws_slots_floor());
-	}
+	*lsn = Max(status.first_lsn, ws_slots_floor());
+
+	/* no WAL yet, or about to be set aside */
+	if (!status.is_open || XLogRecPtrIsInvalid(status.first_lsn) ||
+		*lsn > status.flushed_lsn)
+		not_ready();
+
+	/* not first_tli: the keeper may be removing what is before that position */
+	*tli = ws_history_tli_at(ws_store_read_history(store, status.tli), *lsn);
 }
 
 static void
@@ -243,7 +246,7 @@ create_slot(const CreateReplicationSlotCmd *cmd)
 	ws_serve_get_store(&store);
 
 	if (wants_wal_reserved(cmd))
-		find_reserved(&tli, &lsn);
+		find_reserved(&store, &tli, &lsn);
 
 	ws_slot_create(&store, cmd->slotname, cmd->temporary, tli, lsn);
 	ws_client_send_row(columns, 4, values);

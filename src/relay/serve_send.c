@@ -30,18 +30,23 @@
 #define MAX_SEND_SIZE	(XLOG_BLCKSZ * 16)
 
 /*
- * Our timeline is not the one that the relay is on now: find where it was
- * left.  False if it does not lead there.
+ * The relay is on another timeline than we knew, and not on ours: find where
+ * ours was left.  False if it does not lead there.
  */
 static bool
-find_timeline_end(WsStream *stream, TimeLineID current_tli)
+find_timeline_end(WsStream *stream, TimeLineID relay_tli)
 {
-	WsHistory  *history = ws_store_read_history(&stream->store, current_tli);
+	WsHistory  *history = ws_store_read_history(&stream->store, relay_tli);
+	uint32		segment_size = stream->store.identity.segment_size;
 	bool		found;
 
 	found = ws_history_find(history, stream->tli, &stream->end_lsn,
 							&stream->next_tli);
+	stream->relay_tli = relay_tli;
 	stream->historic = found && stream->next_tli != 0;
+	if (stream->historic)
+		stream->switch_tli = ws_history_tli_at(history,
+											   stream->end_lsn - stream->end_lsn % segment_size + segment_size - 1);
 	pfree(history->entries);
 	pfree(history);
 	return stream->historic;
@@ -60,6 +65,7 @@ ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
 	/* first, see check_generation() */
 	stream->generation = ws_relay_get_generation();
 	ws_serve_get_position(&current_tli, &flushed_lsn);
+	stream->relay_tli = current_tli;
 	stream->tli = cmd->timeline != 0 ? cmd->timeline : current_tli;
 	stream->replies->limit_lsn = flushed_lsn;
 	if (stream->tli == current_tli)
@@ -122,7 +128,7 @@ get_limit(WsStream *stream)
 	/* in the generation of this stream there has been WAL, and so there is */
 	(void) ws_relay_get_position(&tli, &limit_lsn);
 	check_generation(stream);
-	if (!stream->historic && tli != stream->tli && !find_timeline_end(stream, tli))
+	if (tli != stream->relay_tli && !find_timeline_end(stream, tli))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("timeline %u does not lead to timeline %u, which the relay has followed",
@@ -174,7 +180,7 @@ send_wal(WsStream *stream, XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
 
 	enlargeStringInfo(message, len);
 	ws_store_read(stream->reader, stream->tli,
-				  stream->historic ? stream->next_tli : 0,
+				  stream->historic ? stream->switch_tli : 0,
 				  stream->sent_lsn, message->data + message->len, len);
 	check_generation(stream);
 	message->len += len;

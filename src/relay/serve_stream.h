@@ -29,10 +29,13 @@ typedef struct WsStream
 
 	/* the timeline being sent */
 	TimeLineID	tli;
+	TimeLineID	relay_tli;		/* the relay's, when we looked last */
 	bool		historic;		/* the relay has gone on to next_tli at
 								 * end_lsn */
 	TimeLineID	next_tli;
 	XLogRecPtr	end_lsn;
+	TimeLineID	switch_tli;		/* the last one that begins in the segment of
+								 * end_lsn, which may be the first one stored */
 
 	XLogRecPtr	start_lsn;
 	XLogRecPtr	sent_lsn;		/* put into the output buffer */

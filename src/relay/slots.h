@@ -117,14 +117,15 @@ extern void ws_slots_invalidate_before(const WsStore *store,
 
 /*
  * Receiver: a new range begins, and nothing of an earlier one will be there.
- * Slots that have a position become lost in the same way, and none can be made
- * at one, until ws_slots_reset_floor().
+ * Slots that have a position become lost in the same way, or that cannot be
+ * written, which is an ERROR; none can be made at one until
+ * ws_slots_reset_floor().
  */
 extern void ws_slots_invalidate_all(const WsStore *store);
 
 /*
- * Receiver: the new range begins at lsn, which may be anywhere.  Slots can be
- * made at positions from there on.
+ * Receiver, with the store locked or without WAL: all there is begins at lsn,
+ * which may be anywhere.  Slots can be made at positions from there on.
  */
 extern void ws_slots_reset_floor(XLogRecPtr lsn);
 

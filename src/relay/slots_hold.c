@@ -317,7 +317,12 @@ ws_slots_hold_for_receiver(XLogRecPtr lsn)
 	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
 	held_lsn = slots->receiver_lsn;
 	if (XLogRecPtrIsInvalid(lsn))
+	{
+		/* meanwhile slots may have become lost that needed more */
+		if (!XLogRecPtrIsInvalid(held_lsn))
+			slots->floor_lsn = Min(slots->floor_lsn, held_lsn);
 		slots->receiver_lsn = InvalidXLogRecPtr;
+	}
 	else if (XLogRecPtrIsInvalid(held_lsn) || lsn < held_lsn)
 	{
 		possible = lsn >= slots->floor_lsn;
@@ -363,7 +368,8 @@ ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
 /*
  * We own the slot, which needs WAL from lsn on that goes: write that down and
  * give it back.  If it cannot be written, the keeper finds the same again after
- * a restart.  kept_lsn as in invalidate_slot().
+ * a restart; but not if it is for a new range, and that must not begin then.
+ * kept_lsn as in invalidate_slot().
  */
 static void
 mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_lsn)
@@ -380,7 +386,8 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_ls
 	SpinLockRelease(&slot->mutex);
 
 	if (!slot->temporary)
-		(void) ws_slot_file_write(store, &file, LOG);
+		(void) ws_slot_file_write(store, &file,
+								  kept_lsn == EVERYTHING ? ERROR : LOG);
 	ws_slot_set_active(slot, 0);
 
 	ereport(LOG,
@@ -487,7 +494,6 @@ ws_slots_reset_floor(XLogRecPtr lsn)
 
 	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
 	slots->floor_lsn = lsn;
-	slots->receiver_lsn = InvalidXLogRecPtr;
 	LWLockRelease(&slots->lock);
 }
 

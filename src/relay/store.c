@@ -40,7 +40,7 @@ make_directory(const char *path)
 	exists = MakePGDirectory(path) != 0;
 	if (exists && errno != EEXIST)
 		ereport(FATAL,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not create directory \"%s\": %m", path));
 
 	strlcpy(parent, path, MAXPGPATH);
@@ -63,7 +63,7 @@ ws_store_lock(const char *path)
 	fd = BasicOpenFile(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | PG_BINARY);
 	if (fd < 0)
 		ereport(FATAL,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not open file \"%s\": %m", lock_path));
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
 	{
@@ -75,7 +75,7 @@ ws_store_lock(const char *path)
 							  lock_path),
 					errhint("Give each relay a directory of its own with walstream.relay_directory."));
 		ereport(FATAL,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not lock file \"%s\": %m", lock_path));
 	}
 	lock_fd = fd;
@@ -202,7 +202,7 @@ ws_store_make_slots_directory(const char *path)
 	made = MakePGDirectory(slots) == 0;
 	if (!made && errno != EEXIST)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not create directory \"%s\": %m", slots));
 	return made;
 }
@@ -256,7 +256,7 @@ stat_segment(const WsStore *store, const char *name, WsSegment *segment)
 		if (errno == ENOENT)
 			return false;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not stat file \"%s\": %m", path));
 	}
 	segment->stored_bytes = st.st_size;

@@ -73,7 +73,7 @@ spare_is_ready(const WsStore *store)
 	{
 		if (errno != ENOENT)
 			ereport(ERROR,
-					errcode_for_file_access(),
+					ws_errcode_for_file(),
 					errmsg("could not stat file \"%s\": %m", path));
 		return false;
 	}
@@ -123,7 +123,7 @@ ws_segment_allocate(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 	{
 		errno = error;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not create file \"%s/%s\": %m", store->path, name));
 	}
 	return error;
@@ -142,7 +142,7 @@ ws_store_make_spare(const WsStore *store)
 	{
 		errno = error;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not create file \"%s/%s\": %m", store->path,
 					   WS_SPARE_FILE));
 	}

@@ -71,7 +71,7 @@ report_write_failure(const Compression *c, int error)
 {
 	errno = error;
 	ereport(ERROR,
-			errcode_for_file_access(),
+			ws_errcode_for_file(),
 			errmsg("could not write file \"%s\": %m", c->path));
 }
 
@@ -176,7 +176,7 @@ finish_file(Compression *c)
 
 	if (fstat(c->raw.fd, &st) != 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not stat file \"%s\": %m", c->raw.path));
 	times[0] = st.st_atim;
 	times[1] = st.st_mtim;

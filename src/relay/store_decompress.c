@@ -110,7 +110,7 @@ fill_input(WsDecompressor *d, const WsSegmentFile *file)
 	got = ws_file_read(file->fd, d->input, INPUT_BYTES, d->file_pos);
 	if (got < 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not read file \"%s\": %m", file->path));
 	d->input_pos = 0;
 	d->input_len = got;

@@ -54,6 +54,13 @@ parse_segment_name(const char *name, uint32 segment_size, TimeLineID *tli,
 	return true;
 }
 
+int
+ws_errcode_for_file(void)
+{
+	return ws_errno_is_no_space(errno) ?
+		errcode(ERRCODE_DISK_FULL) : errcode_for_file_access();
+}
+
 WsFileKind
 ws_file_classify(const char *name, uint32 segment_size, TimeLineID *tli,
 				 XLogSegNo *segno, WsSegmentForm *form)
@@ -143,7 +150,7 @@ ws_file_exists(const char *path)
 		return true;
 	if (errno != ENOENT)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not stat file \"%s\": %m", path));
 	return false;
 }
@@ -153,7 +160,7 @@ ws_file_remove(const char *path)
 {
 	if (unlink(path) != 0 && errno != ENOENT)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not remove file \"%s\": %m", path));
 }
 
@@ -169,7 +176,7 @@ ws_file_read_all(const char *path, size_t max_len, size_t *len)
 		if (errno == ENOENT)
 			return NULL;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not open file \"%s\": %m", path));
 	}
 
@@ -178,7 +185,7 @@ ws_file_read_all(const char *path, size_t max_len, size_t *len)
 	got = ws_file_read(fd, content, max_len + 1, 0);
 	if (got < 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not read file \"%s\": %m", path));
 	if (got > max_len)
 		ereport(ERROR,
@@ -296,7 +303,7 @@ ws_file_replace_only(const char *directory, const char *name, const char *conten
 	fd = OpenTransientFile(path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
 	if (fd < 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not create file \"%s\": %m", path));
 	error = ws_file_write(fd, content, len, 0, WAIT_EVENT_WAL_WRITE);
 	if (error == 0 && pg_fsync(fd) != 0)
@@ -310,7 +317,7 @@ ws_file_replace_only(const char *directory, const char *name, const char *conten
 		unlink(path);
 		errno = error;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not write file \"%s/%s\": %m", directory, name));
 	}
 }

@@ -99,6 +99,9 @@ extern void ws_file_replace_only(const char *directory, const char *name,
 /* Has the device no room (or the user no quota)? */
 #define ws_errno_is_no_space(e)		((e) == ENOSPC || (e) == EDQUOT)
 
+/* In ereport(), by errno: errcode_for_file_access(), which knows no quotas. */
+extern int	ws_errcode_for_file(void);
+
 /*----------------------------------------------------------------
  * Allocating (store_alloc.c)
  *----------------------------------------------------------------

@@ -86,7 +86,7 @@ copy_bytes(int from_fd, int to_fd, uint32 size, const char *from_path)
 
 		if (got < 0)
 			ereport(ERROR,
-					errcode_for_file_access(),
+					ws_errcode_for_file(),
 					errmsg("could not read file \"%s\": %m", from_path));
 		memset(buf + got, 0, len - got);
 		error = ws_file_write(to_fd, buf, len, done, WAIT_EVENT_WAL_WRITE);
@@ -104,7 +104,7 @@ open_file(const char *path, int flags)
 
 	if (fd < 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not open file \"%s\": %m", path));
 	return fd;
 }
@@ -137,7 +137,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	char		temporary[WS_FILE_NAME_SIZE];
 	char		path[MAXPGPATH];
 	char		temporary_path[MAXPGPATH];
-	int			error;
+	int			error = 0;
 	int			from_fd;
 	int			to_fd;
 
@@ -147,10 +147,15 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	ws_file_path(store->path, temporary, temporary_path);
 
 	from_fd = open_file(path, O_RDWR);
-	to_fd = open_file(temporary_path, O_CREAT | O_TRUNC | O_WRONLY);
-	error = copy_bytes(from_fd, to_fd, store->identity.segment_size, path);
-	if (CloseTransientFile(to_fd) != 0 && error == 0)
+	to_fd = OpenTransientFile(temporary_path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+	if (to_fd < 0)
 		error = errno;
+	else
+	{
+		error = copy_bytes(from_fd, to_fd, store->identity.segment_size, path);
+		if (CloseTransientFile(to_fd) != 0 && error == 0)
+			error = errno;
+	}
 	if (error == 0)
 		error = ws_file_rename(store->path, temporary, name);
 	if (error != 0)
@@ -162,7 +167,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	{
 		errno = error;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not write file \"%s\" anew: %m", path));
 	}
 }
@@ -277,7 +282,7 @@ close_partial(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 	errno = ws_file_rename(store->path, from, to);
 	if (errno != 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not rename file \"%s/%s\" to \"%s\": %m",
 					   store->path, from, to));
 }
@@ -433,6 +438,12 @@ ws_store_has_record_after(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
 				(info == XLOG_XACT_COMMIT || info == XLOG_XACT_COMMIT_PREPARED))
 				*last_commit_lsn = *record_end_lsn;
 		}
+	}
+	else if (!records->reached_end)
+	{
+		/* unreadable: what was there is not known, so it counts */
+		found = true;
+		*record_end_lsn = end_lsn;
 	}
 	ws_records_free(records);
 	return found;

@@ -65,7 +65,7 @@ move_segment(const WsStore *store, const WsSegment *segment, const char *directo
 		ws_file_path(directory, name, to);
 		if (rename(from, to) != 0 && errno != ENOENT)
 			ereport(ERROR,
-					errcode_for_file_access(),
+					ws_errcode_for_file(),
 					errmsg("could not rename file \"%s\" to \"%s\": %m", from, to));
 	}
 	ws_directory_sync(directory);
@@ -147,7 +147,7 @@ make_aside_directory(const WsStore *store, XLogRecPtr end_lsn, char *directory)
 			break;
 		if (errno != EEXIST)
 			ereport(ERROR,
-					errcode_for_file_access(),
+					ws_errcode_for_file(),
 					errmsg("could not create directory \"%s\": %m", directory));
 	}
 	ws_directory_sync(store->path);

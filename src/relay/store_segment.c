@@ -75,7 +75,7 @@ check_size(WsSegmentFile *file)
 
 	if (fstat(file->fd, &st) != 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not stat file \"%s\": %m", file->path));
 	if (st.st_size > file->segment_size ||
 		(file->form == WS_SEGMENT_RAW && st.st_size != file->segment_size))
@@ -102,7 +102,7 @@ ws_segment_open_path(const WsStore *store, const char *path, WsSegmentForm form,
 		if (errno == ENOENT)
 			return false;
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not open file \"%s\": %m", path));
 	}
 
@@ -157,7 +157,7 @@ ws_segment_read(WsSegmentFile *file, uint32 offset, char *buf, size_t len)
 	got = ws_file_read(file->fd, buf, len, offset);
 	if (got < 0)
 		ereport(ERROR,
-				errcode_for_file_access(),
+				ws_errcode_for_file(),
 				errmsg("could not read file \"%s\": %m", file->path));
 	if (got < len)
 		ereport(ERROR,

@@ -107,7 +107,7 @@ report_failure(WsStoreWriter *writer, const char *action, int error)
 	writer->has_failed = true;
 	errno = error;
 	ereport(ERROR,
-			errcode_for_file_access(),
+			ws_errcode_for_file(),
 			errmsg("could not %s file \"%s\": %m", action, writer->path));
 }
 

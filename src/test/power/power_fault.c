@@ -13,8 +13,10 @@
  *	CALL GLOB hold			... do not return
  *	CALL GLOB ACTION AFTER	... only in a process that has last renamed a file
  *							to a name like AFTER
+ *	create GLOB ENOSPC		files and directories of that name cannot be made
  *	space BYTES				what the directory's files may occupy; beyond it
  *							writing and allocating give ENOSPC
+ *	quota BYTES				the same with EDQUOT
  *
  * Names are below the directory, which itself is ".".  A fault that was raised
  * is told in POWER_FAULT.raised, a line each.
@@ -231,7 +233,10 @@ occupied(const char *path)
 	return bytes;
 }
 
-/* Is there no room for this file to reach end?  Tells it, once a process. */
+/*
+ * Is there no room for this file to reach end?  Sets errno then, and tells it,
+ * once a process.
+ */
 static bool
 is_full(int fd, off_t end)
 {
@@ -239,19 +244,45 @@ is_full(int fd, off_t end)
 	PowerFile  *file = power_file(fd);
 	char		faults[4096];
 	const char *limit;
+	bool		is_quota;
 	struct stat st;
 
 	if (file == NULL || fstat(fd, &st) != 0 || end <= st.st_size)
 		return false;
 	read_faults(faults, sizeof(faults));
 	limit = strstr(faults, "space ");
+	is_quota = limit == NULL;
+	if (is_quota)
+		limit = strstr(faults, "quota ");
 	if (limit == NULL ||
 		occupied(power_dir) + (end - st.st_size) <= strtoll(limit + 6, NULL, 10))
 		return false;
 	if (!told)
-		tell("space", file->path, "ENOSPC");
+		tell("space", file->path, is_quota ? "EDQUOT" : "ENOSPC");
 	told = true;
+	errno = is_quota ? EDQUOT : ENOSPC;
 	return true;
+}
+
+/* Can a file of this name not be made?  Sets errno then, and tells it. */
+static bool
+is_refused(const char *below)
+{
+	char		action[32];
+
+	if (below == NULL || !find_fault("create", below, action))
+		return false;
+	tell("create", below, action);
+	errno = ENOSPC;
+	return true;
+}
+
+EXPORT int
+mkdir(const char *path, mode_t mode)
+{
+	char		buf[PATH_MAX];
+
+	return is_refused(power_below(path, buf)) ? -1 : REAL(mkdir) (path, mode);
 }
 
 static void
@@ -284,6 +315,8 @@ name(const char *path, int flags,...) \
 	va_start(args, flags); \
 	mode = (flags & O_CREAT) ? va_arg(args, mode_t) : 0; \
 	va_end(args); \
+	if ((flags & O_CREAT) && is_refused(below)) \
+		return -1; \
 	fd = REAL(name) (path, flags, mode); \
 	if (fd >= 0 && below != NULL) \
 	{ \
@@ -310,10 +343,7 @@ write(int fd, const void *buf, size_t len)
 	ssize_t		written;
 
 	if (is_full(fd, offset + len))
-	{
-		errno = ENOSPC;
 		return -1;
-	}
 	written = REAL(write) (fd, buf, len);
 	note_write(fd, offset, written);
 	return written;
@@ -326,10 +356,7 @@ name(int fd, const void *buf, size_t len, off_t offset) \
 	ssize_t		written; \
 \
 	if (is_full(fd, offset + len)) \
-	{ \
-		errno = ENOSPC; \
 		return -1; \
-	} \
 	written = REAL(name) (fd, buf, len, offset); \
 	note_write(fd, offset, written); \
 	return written; \
@@ -348,10 +375,7 @@ name(int fd, const struct iovec *iov, int iovcnt, off_t offset) \
 	for (int i = 0; i < iovcnt; i++) \
 		len += iov[i].iov_len; \
 	if (is_full(fd, offset + len)) \
-	{ \
-		errno = ENOSPC; \
 		return -1; \
-	} \
 	written = REAL(name) (fd, iov, iovcnt, offset); \
 	note_write(fd, offset, written); \
 	return written; \
@@ -364,7 +388,7 @@ DEFINE_PWRITEV(pwritev64)
 EXPORT int \
 name(int fd, off_t offset, off_t len) \
 { \
-	return is_full(fd, offset + len) ? ENOSPC : REAL(name) (fd, offset, len); \
+	return is_full(fd, offset + len) ? errno : REAL(name) (fd, offset, len); \
 }
 
 DEFINE_POSIX_FALLOCATE(posix_fallocate)
@@ -375,10 +399,7 @@ EXPORT int \
 name(int fd, int mode, off_t offset, off_t len) \
 { \
 	if (is_full(fd, offset + len)) \
-	{ \
-		errno = ENOSPC; \
 		return -1; \
-	} \
 	return REAL(name) (fd, mode, offset, len); \
 }
 
