@@ -259,7 +259,7 @@ CREATE VIEW walstream_receiver AS
 
 COMMENT ON VIEW walstream_receiver IS 'one row for each replication stream that this server receives';
 COMMENT ON COLUMN walstream_receiver.pid IS 'process ID of the walreceiver or logical replication worker';
-COMMENT ON COLUMN walstream_receiver.kind IS 'physical receiver or logical receiver';
+COMMENT ON COLUMN walstream_receiver.kind IS 'physical receiver, logical receiver or relay receiver';
 COMMENT ON COLUMN walstream_receiver.name IS 'name that the receiver gives to its upstream: cluster name, subscription or table synchronization slot';
 COMMENT ON COLUMN walstream_receiver.status IS 'status of the walreceiver, as in pg_stat_wal_receiver';
 COMMENT ON COLUMN walstream_receiver.sender_host IS 'host that the walreceiver is connected to';
@@ -428,7 +428,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION walstream_relay_verify() IS
-'read and check all WAL that the relay holds; if it is not ok, where the first byte is that is wrong or missing, and why';
+'read and check all WAL that leads to the end of what the relay holds; if it is not ok, from where on it is wrong or missing, and why';
 
 CREATE FUNCTION walstream_relay_pause()
 RETURNS void

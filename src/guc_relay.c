@@ -4,7 +4,7 @@
  *	  The settings of a relay.
  *
  * walstream.relay_upstream is a connection string and may hold a password.
- * Only superusers see it.  PostgreSQL would write its value into the log where
+ * Only those see it who see primary_conninfo.  PostgreSQL would write its value into the log where
  * a check hook refuses it, so ours gives another message, which says less where
  * libpq's words could quote a piece of a password; and where a reload changes
  * it, so there the message is cut short.

@@ -128,7 +128,12 @@ foreach (1 .. 20)
 $relay->start;
 wait_for_relay_state($relay, 'gap');
 my $row = relay_row($relay);
-like($row->{reason}, qr{[0-9A-F]+/[0-9A-F]+.*}, 'the reason has positions');
+like($row->{reason}, qr{no longer the WAL from (\S+) on timeline 1 on; stored is WAL up to \Q$row->{flushed_lsn}\E, and the upstream is at \S+$},
+	'the reason has both positions');
+$log = -s $relay->logfile;
+$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+$relay->wait_for_log(qr/relay stops receiving: WAL is missing/, $log);
+wait_for_relay_state($relay, 'gap');
 note("gap: $row->{reason}");
 my $end = $row->{flushed_lsn};
 $first = $row->{first_lsn};
@@ -182,6 +187,30 @@ wait_for_relay_state($relay, 'gap');
 pass('a slot upstream that was made too late');
 
 
+# One that the primary has given up is made anew, whether its WAL is there or not.
+my $lost = walstream_relay($primary, 'lost', slot => 'lost');
+wait_for_relay_state($lost, 'streaming');
+$lost->stop;
+$primary->append_conf('postgresql.conf', "max_slot_wal_keep_size = 1MB\n");
+$primary->reload;
+my $attempts = 100;
+while ($attempts-- > 0 && $primary->safe_psql('postgres',
+		"SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'lost'") ne 't')
+{
+	load_wal($primary, 1000);
+	$primary->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
+}
+$primary->append_conf('postgresql.conf', "max_slot_wal_keep_size = -1\n");
+$primary->reload;
+$lost->start;
+wait_for_relay_state($lost, 'gap');
+is( $primary->safe_psql('postgres',
+		"SELECT restart_lsn IS NOT NULL AND wal_status <> 'lost' FROM pg_replication_slots WHERE slot_name = 'lost'"),
+	't', 'a slot that the primary has lost is made anew');
+$lost->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+wait_for_relay_state($lost, 'streaming');
+$lost->stop;
+
 # One that PostgreSQL 18 has invalidated for another reason is replaced: it has a
 # position, and nobody is let in with it.
 if ($primary->pg_version >= 18)
@@ -192,7 +221,7 @@ if ($primary->pg_version >= 18)
 	$idle->stop;
 	$primary->append_conf('postgresql.conf', "idle_replication_slot_timeout = 1s\n");
 	$primary->reload;
-	my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
+	$attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 	select(undef, undef, undef, 0.1)
 	  while $attempts-- > 0 && $primary->safe_psql('postgres',
 		"CHECKPOINT; SELECT invalidation_reason IS NULL FROM pg_replication_slots WHERE slot_name = 'idle'") eq 't';

@@ -27,7 +27,10 @@ $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
 load_wal($primary, 10_000);
-my $standby = walstream_standby($primary, 'standby', conninfo => $relay->connstr);
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+my $standby = walstream_standby($primary, 'standby',
+	conninfo => $relay->connstr,
+	conf => "primary_slot_name = standby\n");
 wait_for_replay($primary, $standby);
 
 sub used_bytes
@@ -84,17 +87,20 @@ is( $primary->safe_psql('postgres',
 standby_matches($primary, $standby, 'nothing was lost');
 is_deeply([ missing_ids($standby, acked_ids($client)) ], [], 'no commit either');
 
-# Retention makes room.
+# Retention makes room, while the disk is full; and a quota is no other thing.
+set_faults($faults, 'quota ' . (used_bytes() + $mb));
+my $keeper = relay_row($relay)->{keeper_pid};
+$load = start_psql($primary,
+	"INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 50000) g");
+wait_for_relay_state($relay, 'disk full');
+is(relay_row($relay)->{keeper_pid}, $keeper, 'the keeper goes on without room for a spare segment');
 $relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.relay_keep_size = '3MB'");
-set_faults($faults, 'space ' . (used_bytes() + $mb));
 $relay->reload;
-foreach (1 .. 8)
-{
-	# what the standby has not is not kept for it
-	load_wal($primary, 5_000);
-	wait_for_replay($primary, $standby);
-}
-is(relay_row($relay)->{state}, 'streaming', 'the keeper removes what retention allows');
+ok($load->{run}->finish, 'the keeper removes what retention allows');
+wait_for_relay_state($relay, 'streaming');
+is(relay_row($relay)->{keeper_pid}, $keeper, 'it is the same one');
+set_faults($faults);
+wait_for_replay($primary, $standby);
 
 # A relay that starts with a full disk
 $relay->safe_psql('postgres', 'ALTER SYSTEM RESET walstream.relay_keep_size');
@@ -106,6 +112,15 @@ $load = start_psql($primary,
 wait_for_relay_state($relay, 'disk full');
 set_faults($faults);
 ok($load->{run}->finish, 'it goes on when there is room');
+
+# ... and one where not even a file can be made
+$relay->stop;
+unlink("$faults.raised");
+set_faults($faults, 'create *.partial.tmp ENOSPC');
+start_preloaded($relay, 'power_fault', $dir, $faults);
+wait_for_relay_state($relay, 'streaming');
+wait_for_fault($faults, qr/^create .*\.partial\.tmp/m);
+pass('it starts where no file can be made');
 $primary->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('in the end')");
 wait_for_relay_state($relay, 'streaming');
 standby_matches($primary, $standby, 'in the end');

@@ -162,4 +162,14 @@ is( $relay->safe_psql('postgres',
 check_stream(wait_for_relay($primary, $relay), 'one stream over all of them');
 is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'all is well');
 
+# An open file beside the closed one, as another program leaves it that closes
+# the segment under a name of its own, does not count.
+my ($last) = map { /^(\w+)/ } reverse grep { !/partial/ } store_files($dir);
+$relay->stop;
+append_to_file("$dir/$last.partial", "\0" x $segment_bytes);
+$relay->start;
+wait_for_relay_state($relay, 'streaming');
+load_wal($primary, 10);
+check_stream(wait_for_relay($primary, $relay), 'the closed segment counts');
+
 done_testing();

@@ -117,4 +117,18 @@ load_wal($one, 10);
 wait_for_relay($one, $relay);
 is(scalar(set_aside()), 3, 'the other timeline\'s WAL is set aside');
 
+# One that was put back to an earlier state
+write_segments($one, $relay, 2);
+my $earlier = PostgreSQL::Test::Cluster->new('earlier');
+$earlier->init_from_backup($one, 'cold');
+$earlier->start;
+set_relay_upstream($relay, $earlier->connstr);
+wait_for_relay_state($relay, 'behind');
+like(
+	relay_row($relay)->{reason},
+	qr/the upstream is at \S+ on timeline 1, before the segment in which the stored WAL ends at \S+$/,
+	'behind on the same timeline');
+set_relay_upstream($relay, $one->connstr);
+streams_on(1, 'it goes on with the one that is not');
+
 done_testing();

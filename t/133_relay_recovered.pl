@@ -31,7 +31,7 @@ $two->promote;
 set_relay_upstream($relays{after}, $two->connstr);
 wait_until($relays{after},
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'one relay has followed to timeline 2');
-write_segments($two, $relays{after}, 1);
+write_segments($two, $relays{after}, 4);
 $two->stop;
 
 my $archive = PostgreSQL::Test::Utils::tempdir();
@@ -75,6 +75,9 @@ wait_for_relay_state($relays{after}, 'diverged');
 my $log = -s $relays{after}->logfile;
 $relays{after}->safe_psql('postgres', 'SELECT walstream_relay_follow()');
 $relays{after}->wait_for_log(qr/relay receives WAL from/, $log);
+set_relay_upstream($relays{after}, $three->connstr);
+$relays{after}->wait_for_log(qr/relay stops receiving.*\n.*DETAIL:  Timeline 2, /, $log);
+wait_for_relay_state($relays{after}, 'diverged');
 $two->start;
 $log = -s $relays{after}->logfile;
 my $held = lsn_number(relay_row($relays{after})->{flushed_lsn});

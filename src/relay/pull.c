@@ -168,11 +168,11 @@ open_store(WsPull *pull)
 	/* it may have been left where setting aside failed */
 	if (pull->has_wal)
 		ws_slots_reset_floor(extent.first_lsn);
-	ws_relay_unlock_store();
 
 	/* from here on it is served and kept, however long connecting takes */
-	ws_pull_set_state(WS_RELAY_WAITING, NULL);
 	ws_relay_publish_store(&pull->store, pull->has_wal ? &extent : NULL);
+	ws_relay_unlock_store();
+	ws_pull_set_state(WS_RELAY_WAITING, NULL);
 	if (pull->has_wal)
 	{
 		pull->tli = pull->published_tli = extent.tli;

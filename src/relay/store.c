@@ -229,7 +229,16 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 	store->identity = *identity;
 }
 
-/* By timeline and number, of two forms the one that counts first. */
+/*
+ * By timeline and number, of two forms the one that counts first.  An open one
+ * is last: somebody else may have closed the segment under another name.
+ */
+static int
+form_rank(WsSegmentForm form)
+{
+	return form == WS_SEGMENT_PARTIAL ? WS_SEGMENT_LZ4 + 1 : (int) form;
+}
+
 static int
 compare_segments(const void *a, const void *b)
 {
@@ -240,7 +249,7 @@ compare_segments(const void *a, const void *b)
 		return x->tli < y->tli ? -1 : 1;
 	if (x->segno != y->segno)
 		return x->segno < y->segno ? -1 : 1;
-	return (int) x->form - (int) y->form;
+	return form_rank(x->form) - form_rank(y->form);
 }
 
 /* Find out a segment's size; false if the file is gone. */

@@ -17,11 +17,12 @@
 #include "storage/fd.h"
 
 /*
- * The order in which a segment passes through its forms.  Looked for in this
- * order it is found even if it changes meanwhile: the new form is there before
- * the old one goes.
+ * The forms in which a segment is looked for.  An open one beside a closed one
+ * does not count.  As a segment passes through its forms, and the new one is
+ * there before the old one goes, it is found even if it changes meanwhile.
  */
 static const WsSegmentForm form_order[] = {
+	WS_SEGMENT_RAW, WS_SEGMENT_ZSTD, WS_SEGMENT_LZ4,
 	WS_SEGMENT_PARTIAL, WS_SEGMENT_RAW, WS_SEGMENT_ZSTD, WS_SEGMENT_LZ4
 };
 
