@@ -21,12 +21,7 @@
 TimeLineID
 ws_line_segment_tli(const WsHistory *history, uint32 segment_size, XLogSegNo segno)
 {
-	XLogRecPtr	end_lsn = (segno + 1) * segment_size;
-	int			i = history->count - 1;
-
-	while (i > 0 && history->entries[i - 1].end_lsn >= end_lsn)
-		i--;
-	return history->entries[i].tli;
+	return ws_history_tli_at(history, (segno + 1) * segment_size - 1);
 }
 
 XLogRecPtr
@@ -132,17 +127,6 @@ ws_line_require_first(const WsStore *store, const WsHistory *history,
 			errhint("Restore the missing segment, or move the older ones away."));
 }
 
-/* The timeline that wrote a position. */
-static TimeLineID
-position_tli(const WsHistory *history, XLogRecPtr lsn)
-{
-	int			i = history->count - 1;
-
-	while (i > 0 && history->entries[i - 1].end_lsn > lsn)
-		i--;
-	return history->entries[i].tli;
-}
-
 /* XLogReader's callback: at least need bytes of the page, which are all we have. */
 static int
 read_page(XLogReaderState *xlog, XLogRecPtr page_lsn, int need,
@@ -164,7 +148,7 @@ read_page(XLogReaderState *xlog, XLogRecPtr page_lsn, int need,
 	len = Min(XLOG_BLCKSZ, records->end_lsn - page_lsn);
 	ws_store_read(records->reader, xlog->seg.ws_tli, 0, page_lsn, page, len);
 	if (records->bad_tli_lsn == InvalidXLogRecPtr &&
-		((XLogPageHeader) page)->xlp_tli != position_tli(records->history, page_lsn))
+		((XLogPageHeader) page)->xlp_tli != ws_history_tli_at(records->history, page_lsn))
 		records->bad_tli_lsn = page_lsn;
 	return len;
 }

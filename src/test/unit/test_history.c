@@ -78,6 +78,11 @@ test_find(void)
 	ok(!ws_history_find(&history, 3, &end_lsn, &next_tli), "timeline 3 is not");
 	ok(!ws_history_find(&history, 0, &end_lsn, &next_tli), "nor timeline 0");
 	ok(!ws_history_find(&history, 8, &end_lsn, &next_tli), "nor timeline 8");
+
+	is(ws_history_tli_at(&history, 1), 1, "the first position is of timeline 1");
+	is(ws_history_tli_at(&history, 0x3000147), 1, "so is the last one before its end");
+	is(ws_history_tli_at(&history, 0x3000148), 2, "timeline 2 goes on from there");
+	is(ws_history_tli_at(&history, UINT64CONST(0x1AFFFFFFFF)), 7, "and timeline 7 to the end");
 }
 
 /* What PostgreSQL writes after a recovery to a point on an older timeline. */
