@@ -4,10 +4,10 @@
  *	  The settings of a relay.
  *
  * walstream.relay_upstream is a connection string and may hold a password.
- * Only those see it who see primary_conninfo.  PostgreSQL would write its value into the log where
- * a check hook refuses it, so ours gives another message, which says less where
- * libpq's words could quote a piece of a password; and where a reload changes
- * it, so there the message is cut short.
+ * Only those see it who see primary_conninfo.  PostgreSQL would write its value
+ * into the log where a check hook refuses it, so ours gives another message,
+ * which says less where libpq's words could quote a piece of a password; and
+ * where a reload changes it, so there the message is cut short.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -380,14 +380,14 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_ls
 	fill_file(slot, nothing, &file);
 	file.lost = true;
 
+	if (!slot->temporary)
+		(void) ws_slot_file_write(store, &file,
+								  kept_lsn == EVERYTHING ? ERROR : LOG);
+
 	SpinLockAcquire(&slot->mutex);
 	slot->lost = true;
 	slot->feedback = nothing;
 	SpinLockRelease(&slot->mutex);
-
-	if (!slot->temporary)
-		(void) ws_slot_file_write(store, &file,
-								  kept_lsn == EVERYTHING ? ERROR : LOG);
 	ws_slot_set_active(slot, 0);
 
 	ereport(LOG,
