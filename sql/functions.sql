@@ -49,6 +49,40 @@ SELECT walstream_relay_restart_after_gap();
 SELECT walstream_create_relay_slot('regress_walstream');
 SELECT walstream_drop_relay_slot('regress_walstream');
 
+-- functions as the script of another version may have defined them
+CREATE FUNCTION fewer_columns(OUT slot integer, OUT pid integer)
+  RETURNS SETOF record AS 'walstream', 'walstream_get_sender_slots' LANGUAGE C;
+CREATE FUNCTION more_columns(OUT slot integer, OUT pid integer, OUT state text,
+    OUT c4 text, OUT c5 text, OUT c6 text, OUT c7 text, OUT c8 text,
+    OUT c9 text, OUT c10 text, OUT c11 text, OUT c12 text, OUT c13 text,
+    OUT c14 text, OUT c15 text, OUT c16 text, OUT c17 text, OUT c18 text,
+    OUT c19 text, OUT c20 text, OUT c21 text, OUT c22 text, OUT c23 text,
+    OUT c24 text, OUT c25 text, OUT c26 text, OUT c27 text, OUT c28 text,
+    OUT c29 text, OUT c30 text, OUT c31 text, OUT c32 text, OUT c33 text,
+    OUT c34 text, OUT c35 text, OUT c36 text, OUT c37 text, OUT c38 text)
+  RETURNS SETOF record AS 'walstream', 'walstream_get_sender_slots' LANGUAGE C;
+CREATE FUNCTION other_types(OUT slot text, OUT pid integer, OUT state text,
+    OUT sent_lsn pg_lsn, OUT write_lsn pg_lsn, OUT flush_lsn pg_lsn,
+    OUT replay_lsn pg_lsn, OUT write_lag interval, OUT flush_lag interval,
+    OUT replay_lag interval, OUT sync_priority integer, OUT sync_state text,
+    OUT reply_time timestamptz, OUT codec text, OUT level integer,
+    OUT plain_reason text, OUT streaming_since timestamptz,
+    OUT raw_bytes bigint, OUT wire_bytes bigint, OUT messages bigint,
+    OUT frames bigint, OUT bypassed_messages bigint,
+    OUT codec_failures bigint, OUT encode_time double precision)
+  RETURNS SETOF record AS 'walstream', 'walstream_get_sender_slots' LANGUAGE C;
+CREATE FUNCTION fewer_arguments() RETURNS pg_lsn
+  AS 'walstream', 'walstream_create_relay_slot' LANGUAGE C;
+CREATE FUNCTION more_arguments(name, boolean) RETURNS void
+  AS 'walstream', 'walstream_drop_relay_slot' LANGUAGE C;
+SELECT * FROM fewer_columns();
+SELECT * FROM more_columns();
+SELECT * FROM other_types();
+SELECT fewer_arguments();
+SELECT more_arguments('regress_walstream', true);
+\echo :LAST_ERROR_SQLSTATE
+DROP FUNCTION fewer_columns, more_columns, other_types, fewer_arguments, more_arguments;
+
 -- a reset empties the totals
 SELECT walstream_reset_stats();
 SELECT count(*) FROM walstream_totals;

@@ -14,6 +14,7 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "peer.h"
 #include "relay/relay.h"
@@ -46,13 +47,13 @@ add_counters(WsRow *row, const WsCounters *counters)
 {
 	const uint64 *values = counters->values;
 
-	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_RAW_BYTES]));
-	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_WIRE_BYTES]));
-	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_MESSAGES]));
-	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_FRAMES]));
-	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_BYPASSED]));
-	ws_row_add(row, Int64GetDatum((int64) values[WS_COUNT_CODEC_FAILURES]));
-	ws_row_add(row, Float8GetDatum(values[WS_COUNT_CODING_NS] / 1000000.0));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) values[WS_COUNT_RAW_BYTES]));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) values[WS_COUNT_WIRE_BYTES]));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) values[WS_COUNT_MESSAGES]));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) values[WS_COUNT_FRAMES]));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) values[WS_COUNT_BYPASSED]));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) values[WS_COUNT_CODEC_FAILURES]));
+	ws_row_add(row, FLOAT8OID, Float8GetDatum(values[WS_COUNT_CODING_NS] / 1000000.0));
 }
 
 /* codec, level, reason, streaming_since and the counters; NULLs for NULL */
@@ -69,7 +70,7 @@ add_stream(WsRow *row, const WsPeerSnapshot *peer)
 	if (peer->mode == WS_MODE_CODED)
 	{
 		ws_row_add_text(row, ws_codec_by_id(peer->codec.id)->name);
-		ws_row_add(row, Int32GetDatum(peer->codec.level));
+		ws_row_add(row, INT4OID, Int32GetDatum(peer->codec.level));
 	}
 	else
 	{
@@ -127,7 +128,7 @@ static void
 add_walsender(WsRow *row, int slot, const WalSnd *walsnd,
 			  const SyncRepStandbyData *standbys, int nstandbys)
 {
-	ws_row_add(row, Int32GetDatum(slot));
+	ws_row_add(row, INT4OID, Int32GetDatum(slot));
 	if (walsnd->pid == 0)
 	{
 		for (int i = 0; i < 12; i++)
@@ -135,7 +136,7 @@ add_walsender(WsRow *row, int slot, const WalSnd *walsnd,
 		return;
 	}
 
-	ws_row_add(row, Int32GetDatum(walsnd->pid));
+	ws_row_add(row, INT4OID, Int32GetDatum(walsnd->pid));
 	ws_row_add_text(row, walsender_state_name(walsnd->state));
 	ws_row_add_lsn(row, walsnd->sentPtr);
 	ws_row_add_lsn(row, walsnd->write);
@@ -144,8 +145,8 @@ add_walsender(WsRow *row, int slot, const WalSnd *walsnd,
 	ws_row_add_lag(row, walsnd->writeLag);
 	ws_row_add_lag(row, walsnd->flushLag);
 	ws_row_add_lag(row, walsnd->applyLag);
-	ws_row_add(row, Int32GetDatum(XLogRecPtrIsInvalid(walsnd->flush) ? 0 :
-								  walsnd->sync_standby_priority));
+	ws_row_add(row, INT4OID, Int32GetDatum(XLogRecPtrIsInvalid(walsnd->flush) ? 0 :
+										   walsnd->sync_standby_priority));
 	ws_row_add_text(row, sync_state_name(slot, walsnd, standbys, nstandbys));
 	ws_row_add_time(row, walsnd->replyTime);
 }
@@ -213,7 +214,7 @@ walstream_get_sender_slots(PG_FUNCTION_ARGS)
 static void
 add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
 {
-	ws_row_add(row, Int32GetDatum(sender->slot));
+	ws_row_add(row, INT4OID, Int32GetDatum(sender->slot));
 	if (sender->pid == 0)
 	{
 		for (int i = 0; i < 12; i++)
@@ -221,7 +222,7 @@ add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
 		return;
 	}
 
-	ws_row_add(row, Int32GetDatum(sender->pid));
+	ws_row_add(row, INT4OID, Int32GetDatum(sender->pid));
 	ws_row_add_text(row, ws_sender_state_name(sender->state));
 	ws_row_add_lsn(row, sender->sent_lsn);
 	ws_row_add_lsn(row, sender->write_lsn);
@@ -230,7 +231,7 @@ add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
 	ws_row_add_lag(row, sender->write_lag_us);
 	ws_row_add_lag(row, sender->flush_lag_us);
 	ws_row_add_lag(row, sender->apply_lag_us);
-	ws_row_add(row, Int32GetDatum(0));
+	ws_row_add(row, INT4OID, Int32GetDatum(0));
 	ws_row_add_text(row, "async");
 	ws_row_add_time(row, sender->reply_time);
 }
@@ -292,7 +293,7 @@ walstream_get_receivers(PG_FUNCTION_ARGS)
 
 		if (is_sender(peers[i].role))
 			continue;
-		ws_row_add(&row, Int32GetDatum(peers[i].pid));
+		ws_row_add(&row, INT4OID, Int32GetDatum(peers[i].pid));
 		ws_row_add_text(&row, ws_peer_role_name(peers[i].role));
 		ws_row_add_text(&row, peers[i].name);
 		ws_row_add_lsn(&row, peers[i].position);
@@ -360,7 +361,7 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 		ws_row_add_text(&row, totals[i].name);
 		ws_row_add_text(&row, totals[i].role >= 0 ?
 						ws_peer_role_name(totals[i].role) : NULL);
-		ws_row_add(&row, Int64GetDatum((int64) totals[i].streams));
+		ws_row_add(&row, INT8OID, Int64GetDatum((int64) totals[i].streams));
 		add_counters(&row, &totals[i].counters);
 		ws_row_add_time(&row, totals[i].last_end);
 		ws_row_add_time(&row, reset_time);

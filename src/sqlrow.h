@@ -17,6 +17,7 @@
 /* The columns of a row, filled from the left; begins as {0}. */
 typedef struct WsRow
 {
+	Oid			types[32];		/* of those that are not null */
 	Datum		values[32];
 	bool		nulls[32];
 	int			count;
@@ -25,7 +26,13 @@ typedef struct WsRow
 /* An ERROR unless walstream has its shared memory. */
 extern void ws_sql_check_preloaded(void);
 
-extern void ws_row_add(WsRow *row, Datum value);
+/*
+ * An ERROR unless the function was given so many arguments: the extension's
+ * script may be of another version than this library.
+ */
+extern void ws_sql_check_arguments(FunctionCallInfo fcinfo, int count);
+
+extern void ws_row_add(WsRow *row, Oid type, Datum value);
 extern void ws_row_add_null(WsRow *row);
 extern void ws_row_add_text(WsRow *row, const char *value); /* NULL: null */
 extern void ws_row_add_name(WsRow *row, const char *value);
@@ -35,7 +42,10 @@ extern void ws_row_add_time(WsRow *row, TimestampTz value); /* 0: null */
 /* A lag in microseconds, negative if unknown. */
 extern void ws_row_add_lag(WsRow *row, TimeOffset value);
 
-/* For a function that has called InitMaterializedSRF(). */
+/*
+ * For a function that has called InitMaterializedSRF().  An ERROR unless it is
+ * defined with the columns that the row has; so is that of the next.
+ */
 extern void ws_row_put(FunctionCallInfo fcinfo, WsRow *row);
 
 /* For a function that returns one record. */

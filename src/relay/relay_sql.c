@@ -13,6 +13,7 @@
  */
 #include "compat.h"
 
+#include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "relay.h"
 #include "senders.h"
@@ -81,7 +82,7 @@ static void
 add_number(WsRow *row, int value)
 {
 	if (value != 0)
-		ws_row_add(row, Int32GetDatum(value));
+		ws_row_add(row, INT4OID, Int32GetDatum(value));
 	else
 		ws_row_add_null(row);
 }
@@ -97,7 +98,7 @@ static void
 add_xid(WsRow *row, FullTransactionId value)
 {
 	if (FullTransactionIdIsValid(value))
-		ws_row_add(row, FullTransactionIdGetDatum(value));
+		ws_row_add(row, XID8OID, FullTransactionIdGetDatum(value));
 	else
 		ws_row_add_null(row);
 }
@@ -112,8 +113,8 @@ add_sizes(WsRow *row, const WsStore *store)
 
 	for (int i = 0; i < count; i++)
 		stored_bytes += segments[i].stored_bytes;
-	ws_row_add(row, Int64GetDatum((int64) count * store->identity.segment_size));
-	ws_row_add(row, Int64GetDatum((int64) stored_bytes));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) count * store->identity.segment_size));
+	ws_row_add(row, INT8OID, Int64GetDatum((int64) stored_bytes));
 }
 
 /* What is known of WAL; nulls while there is none. */
@@ -161,7 +162,7 @@ walstream_get_relay(PG_FUNCTION_ARGS)
 	add_string(&row, status.upstream_host);
 	add_number(&row, status.upstream_port);
 	if (has_store)
-		ws_row_add(&row, Int64GetDatum((int64) store.identity.system_identifier));
+		ws_row_add(&row, INT8OID, Int64GetDatum((int64) store.identity.system_identifier));
 	else
 		ws_row_add_null(&row);
 	add_positions(&row, &status);
@@ -172,7 +173,7 @@ walstream_get_relay(PG_FUNCTION_ARGS)
 		ws_row_add_null(&row);
 		ws_row_add_null(&row);
 	}
-	ws_row_add(&row, Int64GetDatum((int64) status.reconnects));
+	ws_row_add(&row, INT8OID, Int64GetDatum((int64) status.reconnects));
 	add_string(&row, status.last_error);
 	ws_row_add_time(&row, status.last_error_time);
 	add_number(&row, status.receiver_pid);
@@ -201,12 +202,12 @@ walstream_get_relay_segments(PG_FUNCTION_ARGS)
 		WsRow		row = {0};
 
 		ws_segment_file_name(&store, segment->tli, segment->segno, segment->form, file_name);
-		ws_row_add(&row, Int32GetDatum(segment->tli));
+		ws_row_add(&row, INT4OID, Int32GetDatum(segment->tli));
 		ws_row_add_text(&row, file_name);
-		ws_row_add(&row, LSNGetDatum(segment->segno * store.identity.segment_size));
+		ws_row_add(&row, PG_LSNOID, LSNGetDatum(segment->segno * store.identity.segment_size));
 		ws_row_add_text(&row, ws_segment_form_name(segment->form));
-		ws_row_add(&row, Int64GetDatum(store.identity.segment_size));
-		ws_row_add(&row, Int64GetDatum((int64) segment->stored_bytes));
+		ws_row_add(&row, INT8OID, Int64GetDatum(store.identity.segment_size));
+		ws_row_add(&row, INT8OID, Int64GetDatum((int64) segment->stored_bytes));
 		ws_row_put(fcinfo, &row);
 	}
 	return (Datum) 0;
@@ -234,18 +235,18 @@ walstream_get_relay_slots(PG_FUNCTION_ARGS)
 		WsRow		row = {0};
 
 		ws_row_add_name(&row, slot->name);
-		ws_row_add(&row, BoolGetDatum(slot->temporary));
+		ws_row_add(&row, BOOLOID, BoolGetDatum(slot->temporary));
 		add_number(&row, slot->active_pid);
 		add_number(&row, slot->restart_tli);
 		ws_row_add_lsn(&row, slot->restart_lsn);
 		if (has_wal && !slot->lost && !XLogRecPtrIsInvalid(slot->restart_lsn))
-			ws_row_add(&row, Int64GetDatum((int64) (flushed_lsn - Min(slot->restart_lsn,
-																	  flushed_lsn))));
+			ws_row_add(&row, INT8OID, Int64GetDatum((int64) (flushed_lsn - Min(slot->restart_lsn,
+																			   flushed_lsn))));
 		else
 			ws_row_add_null(&row);
 		add_xid(&row, slot->feedback.xmin);
 		add_xid(&row, slot->feedback.catalog_xmin);
-		ws_row_add(&row, BoolGetDatum(slot->lost));
+		ws_row_add(&row, BOOLOID, BoolGetDatum(slot->lost));
 		ws_row_put(fcinfo, &row);
 	}
 	return (Datum) 0;
@@ -284,11 +285,11 @@ walstream_relay_verify(PG_FUNCTION_ARGS)
 	ok = ws_store_verify(&store, tli, flushed_lsn, &bad_tli, &bad_lsn, &reason,
 						 &verified_bytes);
 
-	ws_row_add(&row, BoolGetDatum(ok));
+	ws_row_add(&row, BOOLOID, BoolGetDatum(ok));
 	add_number(&row, ok ? 0 : bad_tli);
 	ws_row_add_lsn(&row, ok ? InvalidXLogRecPtr : bad_lsn);
 	ws_row_add_text(&row, ok ? NULL : reason);
-	ws_row_add(&row, Int64GetDatum((int64) verified_bytes));
+	ws_row_add(&row, INT8OID, Int64GetDatum((int64) verified_bytes));
 	return ws_row_to_datum(fcinfo, &row);
 }
 
@@ -351,12 +352,15 @@ walstream_relay_restart_after_gap(PG_FUNCTION_ARGS)
 Datum
 walstream_create_relay_slot(PG_FUNCTION_ARGS)
 {
-	Name		name = PG_GETARG_NAME(0);
-	bool		temporary = PG_GETARG_BOOL(1);
+	Name		name;
+	bool		temporary;
 	WsStore		store;
 	TimeLineID	tli;
 	XLogRecPtr	flushed_lsn;
 
+	ws_sql_check_arguments(fcinfo, 2);
+	name = PG_GETARG_NAME(0);
+	temporary = PG_GETARG_BOOL(1);
 	get_store_and_position(&store, &tli, &flushed_lsn);
 	ws_slot_create(&store, NameStr(*name), temporary, tli, flushed_lsn);
 	PG_RETURN_LSN(flushed_lsn);
@@ -365,9 +369,11 @@ walstream_create_relay_slot(PG_FUNCTION_ARGS)
 Datum
 walstream_drop_relay_slot(PG_FUNCTION_ARGS)
 {
-	Name		name = PG_GETARG_NAME(0);
+	Name		name;
 	WsStore		store;
 
+	ws_sql_check_arguments(fcinfo, 1);
+	name = PG_GETARG_NAME(0);
 	get_store(&store);
 	ws_slot_drop(&store, NameStr(*name), false);
 	PG_RETURN_VOID();
