@@ -34,7 +34,7 @@ PROVE_FLAGS = -I t
 ifdef WERROR
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
-	-Wno-ignored-attributes
+	-Wno-ignored-attributes -Wno-cast-function-type-strict
 endif
 
 # Bitcode for the JIT compiler serves inlining into expressions only, and its

@@ -4,7 +4,7 @@
  *	  Every difference between the PostgreSQL versions that walstream builds
  *	  on; no other file looks at PG_VERSION_NUM.
  *
- * Built and tested on 15, 17 and 18.  16 is expected to work and untested.
+ * Built and tested on 15, 17, 18 and 19.  16 is expected to work and untested.
  *
  * Server files include this instead of postgres.h.
  *
@@ -31,6 +31,7 @@
  */
 #undef ENABLE_GSS
 
+#include "access/xlogreader.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #if PG_VERSION_NUM >= 160000
@@ -38,6 +39,7 @@
 #else
 #include "storage/relfilenode.h"
 #endif
+#include "storage/lwlock.h"
 #include "utils/guc.h"
 #if PG_VERSION_NUM >= 170000
 #include "libpq/protocol.h"
@@ -66,7 +68,7 @@
 #endif
 
 /* Is this one of the versions whose WAL pure/walz_layout.h describes? */
-#define WS_WAL_IS_DESCRIBED		(PG_VERSION_NUM < 190000)
+#define WS_WAL_IS_DESCRIBED		(PG_VERSION_NUM < 200000)
 
 /* 15 has no INSTR_TIME_GET_NANOSEC; its instr_time is a timespec. */
 static inline uint64
@@ -134,6 +136,54 @@ ws_logical_options_are_kept(void)
 			return true;
 	}
 }
+
+/* 19 names a tranche where it is made, for all processes. */
+#if PG_VERSION_NUM >= 190000
+#define ws_lwlock_new_tranche(name)		LWLockNewTrancheId(name)
+#else
+static inline int
+ws_lwlock_new_tranche(const char *name)
+{
+	int			tranche_id = LWLockNewTrancheId();
+
+	LWLockRegisterTranche(tranche_id, name);
+	return tranche_id;
+}
+#endif
+
+/* 19 has names that are reserved for its own slots. */
+#if PG_VERSION_NUM >= 190000
+#define ws_slot_validate_name(name, elevel) \
+	ReplicationSlotValidateName((name), false, (elevel))
+#else
+#define ws_slot_validate_name(name, elevel) \
+	ReplicationSlotValidateName((name), (elevel))
+#endif
+
+/*
+ * 19's signal handlers are told who sent the signal; die() is called from one
+ * of ours here.  Ignoring a signal has a constant of PostgreSQL's own.
+ */
+#if PG_VERSION_NUM >= 190000
+#define ws_die_from_signal()	die(postgres_signal_arg, pg_siginfo)
+#define ws_sig_ign				PG_SIG_IGN
+#else
+#define ws_die_from_signal()	die(postgres_signal_arg)
+#define ws_sig_ign				SIG_IGN
+#endif
+
+/* 19 tells why there is none; before, errormsg_buf has it. */
+#if PG_VERSION_NUM >= 190000
+static inline XLogRecPtr
+ws_xlog_find_next_record(XLogReaderState *reader, XLogRecPtr lsn)
+{
+	char	   *message;
+
+	return XLogFindNextRecord(reader, lsn, &message);
+}
+#else
+#define ws_xlog_find_next_record(reader, lsn)	XLogFindNextRecord((reader), (lsn))
+#endif
 
 /*----------------------------------------------------------------
  * The relay's workers and its receiver (relay.c, pull*.c)

@@ -99,7 +99,7 @@ check_upstream(char **newval, void **extra, GucSource source)
 static bool
 check_slot(char **newval, void **extra, GucSource source)
 {
-	return (*newval)[0] == '\0' || ReplicationSlotValidateName(*newval, WARNING);
+	return (*newval)[0] == '\0' || ws_slot_validate_name(*newval, WARNING);
 }
 
 /* In the postmaster, which alone reports what a reload has changed. */

@@ -12,14 +12,18 @@
 #include "port/pg_crc32c.h"
 #include "walz_cursor.h"
 
-/* a page header's flags that go on from page to page */
-#define CONTINUED_FLAGS		WZ_PAGE_BKP_REMOVABLE
-
 bool
 ws_walz_magic_known(uint16 magic)
 {
 	return magic == WZ_MAGIC_15 || magic == WZ_MAGIC_16 ||
-		magic == WZ_MAGIC_17 || magic == WZ_MAGIC_18;
+		magic == WZ_MAGIC_17 || magic == WZ_MAGIC_18 || magic == WZ_MAGIC_19;
+}
+
+/* A page header's flags that go on from page to page. */
+static uint16
+continued_flags(uint16 magic)
+{
+	return magic == WZ_MAGIC_19 ? 0 : WZ_PAGE_BKP_REMOVABLE;
 }
 
 void
@@ -85,7 +89,7 @@ read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 
 	cursor->know_page = true;
 	cursor->tli = wz_get32(header + WZ_PAGE_TLI);
-	cursor->page_flags = info & CONTINUED_FLAGS;
+	cursor->page_flags = info & continued_flags(cursor->magic);
 	if (is_long)
 	{
 		cursor->know_long = true;

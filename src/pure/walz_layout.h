@@ -9,7 +9,7 @@
  * plain numbers.  src/walz_check.c compares each of them with PostgreSQL's
  * own headers when the module is built.
  *
- * The layouts below are those of PostgreSQL 15 to 18, told by the magic
+ * The layouts below are those of PostgreSQL 15 to 19, told by the magic
  * number of the stream's WAL pages; other WAL is not parsed.  Integers are
  * in the byte order of the machine, which physical replication requires to
  * be that of both ends.
@@ -53,11 +53,12 @@
 #ifndef WS_WALZ_LAYOUT_H
 #define WS_WALZ_LAYOUT_H
 
-/* Magic numbers of WAL pages that have these layouts: 15, 16, 17, 18. */
+/* Magic numbers of WAL pages that have these layouts: 15 to 19. */
 #define WZ_MAGIC_15				0xD110
 #define WZ_MAGIC_16				0xD113
 #define WZ_MAGIC_17				0xD116
 #define WZ_MAGIC_18				0xD118
+#define WZ_MAGIC_19				0xD122
 
 /* records start at multiples of this */
 #define WZ_ALIGN				8
@@ -74,7 +75,8 @@
 
 #define WZ_PAGE_CONTRECORD		0x0001
 #define WZ_PAGE_IS_LONG			0x0002
-#define WZ_PAGE_BKP_REMOVABLE	0x0004
+#define WZ_PAGE_BKP_REMOVABLE	0x0004	/* until 18; 19 has the next here */
+#define WZ_PAGE_OVERWRITE_19	0x0004
 
 /* record header */
 #define WZ_REC_LEN				0

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 /*
  * While the upstream has told of more than it has sent, the next message is at

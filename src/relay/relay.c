@@ -193,7 +193,7 @@ static void
 handle_sigterm(SIGNAL_ARGS)
 {
 	told_to_end = true;
-	die(postgres_signal_arg);
+	ws_die_from_signal();
 }
 
 /*
@@ -260,7 +260,7 @@ ws_relay_worker_begin(bool keeper)
 	emit_log_hook = note_fatal_error;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
-	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGINT, ws_sig_ign);
 	pqsignal(SIGTERM, handle_sigterm);
 	BackgroundWorkerUnblockSignals();
 

@@ -83,7 +83,6 @@ void
 ws_relay_shmem_init(void)
 {
 	bool		found;
-	int			tranche_id;
 
 	shared = ShmemInitStruct("walstream relay", sizeof(RelayShared), &found);
 	if (found)
@@ -93,9 +92,7 @@ ws_relay_shmem_init(void)
 	SpinLockInit(&shared->mutex);
 	pg_atomic_init_u32(&shared->requests, 0);
 	ConditionVariableInit(&shared->store_unlocked);
-	tranche_id = LWLockNewTrancheId();
-	LWLockRegisterTranche(tranche_id, "walstream_relay");
-	LWLockInitialize(&shared->lock, tranche_id);
+	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay"));
 	shared->state = WS_RELAY_STOPPED;
 }
 

@@ -242,7 +242,7 @@ create_slot(const CreateReplicationSlotCmd *cmd)
 				 errmsg("a relay has no logical replication slots"),
 				 errhint("Connect to the primary or to a standby for logical replication.")));
 
-	ReplicationSlotValidateName(cmd->slotname, ERROR);
+	ws_slot_validate_name(cmd->slotname, ERROR);
 	ws_serve_get_store(&store);
 
 	if (wants_wal_reserved(cmd))

@@ -58,7 +58,7 @@ handle_stop(SIGNAL_ARGS)
 		SetLatch(MyLatch);
 	}
 	else
-		die(postgres_signal_arg);
+		ws_die_from_signal();
 
 	errno = save_errno;
 }

@@ -46,16 +46,13 @@ void
 ws_slots_shmem_init(void)
 {
 	bool		found;
-	int			tranche;
 
 	slots = ShmemInitStruct("walstream relay slots", ws_slots_shmem_size(), &found);
 	if (found)
 		return;
 
 	memset(slots, 0, ws_slots_shmem_size());
-	tranche = LWLockNewTrancheId();
-	LWLockRegisterTranche(tranche, TRANCHE_NAME);
-	LWLockInitialize(&slots->lock, tranche);
+	LWLockInitialize(&slots->lock, ws_lwlock_new_tranche(TRANCHE_NAME));
 	for (int i = 0; i < max_replication_slots; i++)
 	{
 		SpinLockInit(&slots->slots[i].mutex);
@@ -318,7 +315,7 @@ ws_slot_create(const WsStore *store, const char *name, bool temporary,
 	WsSlotFile	file = {0};
 	WsSlot	   *slot;
 
-	ReplicationSlotValidateName(name, ERROR);
+	ws_slot_validate_name(name, ERROR);
 	strlcpy(file.name, name, NAMEDATALEN);
 	if (!XLogRecPtrIsInvalid(restart_lsn))
 	{

@@ -187,7 +187,7 @@ ws_records_seek(WsRecords *records, XLogRecPtr lsn)
 	records->page_lsn = lsn;
 	records->reached_end = false;
 	records->message = NULL;
-	if (XLogFindNextRecord(records->xlog, lsn) != InvalidXLogRecPtr)
+	if (ws_xlog_find_next_record(records->xlog, lsn) != InvalidXLogRecPtr)
 		return true;
 
 	/* XLogFindNextRecord keeps the reason to itself */
