@@ -280,6 +280,13 @@ ws_worker_is_registered(const char *name)
 #define WS_TIMELINE_TYPE	INT4OID
 #endif
 
+/* How long 19 lets a stop wait for a client, in milliseconds; -1: for ever. */
+#if PG_VERSION_NUM >= 190000
+#define ws_shutdown_timeout_ms()	wal_sender_shutdown_timeout
+#else
+#define ws_shutdown_timeout_ms()	(-1)
+#endif
+
 /* 17 counts what is left in the receive buffer. */
 #if PG_VERSION_NUM >= 170000
 #define ws_pq_has_data()	(pq_buffer_remaining_data() > 0)

@@ -112,4 +112,21 @@ foreach my $mode (qw(fast smart))
 }
 standby_matches($primary, $standby, 'in the end');
 
+# PostgreSQL 19 can limit how long a stop waits for a client that confirms
+# nothing, for a relay's senders too.
+if ($relay->pg_version->major >= 19)
+{
+	$relay->append_conf('postgresql.conf',
+		"wal_sender_timeout = 0\nwal_sender_shutdown_timeout = '500ms'\n");
+	$relay->reload;
+	my @clients = connect_clients();
+	my $log = -s $relay->logfile;
+	$relay->stop('fast');
+	ok( $relay->log_contains(
+			qr/terminating walsender process due to wal_sender_shutdown_timeout/,
+			$log),
+		'wal_sender_shutdown_timeout ends what no other timeout would');
+	undef @clients;
+}
+
 done_testing();

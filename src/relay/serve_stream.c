@@ -165,9 +165,43 @@ check_timeout(void)
 	}
 }
 
+/* When a stop waits for this client no longer; DT_NOEND: it has no limit. */
+static TimestampTz
+find_stop_deadline(void)
+{
+	if (stream->stop_time == 0 || ws_shutdown_timeout_ms() < 0)
+		return DT_NOEND;
+	return TimestampTzPlusMilliseconds(stream->stop_time, ws_shutdown_timeout_ms());
+}
+
+/*
+ * A stop waits for wal_sender_shutdown_timeout, if that is set.  The client is
+ * told that the stream has ended, if it reads, and may not have all of it.
+ */
+static void
+check_stop_deadline(void)
+{
+	if (stream->now < find_stop_deadline())
+		return;
+
+	/* behind what it does not read it would have to wait */
+	if (!pq_is_send_pending())
+	{
+		ws_client_send_complete("COPY 0");
+		ws_client_flush_some();
+	}
+	ereport(COMMERROR,
+			(errcode(ERRCODE_ADMIN_SHUTDOWN),
+			 errmsg("terminating walsender process due to wal_sender_shutdown_timeout"),
+			 errdetail("\"%s\" may not have received all WAL up to %X/%X.",
+					   application_name, LSN_FORMAT_ARGS(stream->sent_lsn))));
+	proc_exit(0);
+}
+
 static long
 compute_sleep_ms(void)
 {
+	TimestampTz deadline = find_stop_deadline();
 	int			timeout = wal_sender_timeout;
 	long		sleep_ms;
 
@@ -185,6 +219,14 @@ compute_sleep_ms(void)
 	if (stream->asked_time != 0 && !stream->waiting_for_reply &&
 		(sleep_ms < 0 || sleep_ms > ASK_AGAIN_MS))
 		sleep_ms = ASK_AGAIN_MS;
+	if (deadline != DT_NOEND)
+	{
+		long		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+															  deadline);
+
+		if (sleep_ms < 0 || sleep_ms > left_ms)
+			sleep_ms = left_ms;
+	}
 	return sleep_ms;
 }
 
@@ -261,10 +303,13 @@ run_stream(void)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 		ws_session_reload();
-		if (ws_session_is_stopping())
-			set_state(WS_SENDER_STOPPING);
-
 		stream->now = GetCurrentTimestamp();
+		if (ws_session_is_stopping())
+		{
+			set_state(WS_SENDER_STOPPING);
+			if (stream->stop_time == 0)
+				stream->stop_time = stream->now;
+		}
 		take_replies();
 
 		if (pq_is_send_pending())
@@ -284,6 +329,7 @@ run_stream(void)
 		}
 
 		check_timeout();
+		check_stop_deadline();
 		if (stream->done_receiving && stream->done_sending &&
 			!pq_is_send_pending())
 			break;

@@ -51,6 +51,7 @@ typedef struct WsStream
 	bool		waiting_for_reply;
 	bool		wants_answer;	/* the client does */
 	TimestampTz asked_time;		/* in the last cycle; 0: not yet */
+	TimestampTz stop_time;		/* when the server began to stop; 0: not yet */
 	WsSenderState state;
 } WsStream;
 
