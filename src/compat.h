@@ -82,6 +82,22 @@ ws_instr_time_ns(instr_time t)
 }
 
 /*
+ * What a receiver process does instead of CHECK_FOR_INTERRUPTS(): before 18 a
+ * walreceiver had its own.
+ */
+#if PG_VERSION_NUM >= 180000
+#define WS_CHECK_RECEIVER_INTERRUPTS()	CHECK_FOR_INTERRUPTS()
+#else
+#define WS_CHECK_RECEIVER_INTERRUPTS() \
+	do { \
+		if (AmWalReceiverProcess()) \
+			ProcessWalRcvInterrupts(); \
+		else \
+			CHECK_FOR_INTERRUPTS(); \
+	} while (0)
+#endif
+
+/*
  * walrcv_connect: 16 added must_use_password, 17 added replication (false:
  * an ordinary connection, for slot synchronisation).
  *

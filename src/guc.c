@@ -114,7 +114,7 @@ parse_compression(const char *value, WsCompression *compression)
 			if (compression->specs[i].id == spec.id)
 			{
 				GUC_check_errdetail("Codec \"%s\" is named more than once.",
-									ws_codec_by_id(spec.id)->name);
+									ws_codec_name(spec.id));
 				return false;
 			}
 		}

@@ -316,7 +316,7 @@ announce(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
 		ereport(LOG,
 				(errmsg("receiving %s for \"%s\" compressed with %s, level %d",
 						kind, receiver->name,
-						ws_codec_by_id(spec.id)->name, spec.level)));
+						ws_codec_name(spec.id), spec.level)));
 	else
 		ereport(mode == WS_MODE_SUSPENDED ? WARNING : LOG,
 				(errmsg("receiving %s for \"%s\" uncompressed: %s",
@@ -430,7 +430,7 @@ report_failure(Receiver *receiver, WsStatus status)
 			 errmsg("could not decode replication stream at %X/%X",
 					LSN_FORMAT_ARGS(ws_decoder_position(receiver->decoder))),
 			 errdetail("Codec %s: %s.",
-					   codec != WS_CODEC_NONE ? ws_codec_by_id(codec)->name : "none",
+					   ws_codec_name(codec),
 					   ws_status_text(status)),
 			 suspended ?
 			 errhint("Compression is not asked for until primary_conninfo, the subscription or walstream.compression changes, or for 10 minutes.") :
@@ -469,6 +469,13 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 
 	if (receiver == NULL || !receiver->streaming)
 		return (stock->walrcv_receive) (conn, buffer, wait_fd);
+
+	/*
+	 * Receivers call this again as long as there is something, and look for
+	 * interrupts only then: an upstream that always has something shall not
+	 * keep them from ending.
+	 */
+	WS_CHECK_RECEIVER_INTERRUPTS();
 
 	if (receiver->decoder == NULL)
 	{

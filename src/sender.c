@@ -80,7 +80,7 @@ log_choice(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
 		ereport(LOG_SERVER_ONLY,
 				(errmsg("streaming %s to \"%s\" compressed with %s, level %d",
 						stream_kind(), application_name,
-						ws_codec_by_id(spec.id)->name, spec.level),
+						ws_codec_name(spec.id), spec.level),
 				 errhidestmt(true)));
 	else
 		ereport(LOG_SERVER_ONLY,

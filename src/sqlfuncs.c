@@ -69,7 +69,7 @@ add_stream(WsRow *row, const WsPeerSnapshot *peer)
 
 	if (peer->mode == WS_MODE_CODED)
 	{
-		ws_row_add_text(row, ws_codec_by_id(peer->codec.id)->name);
+		ws_row_add_text(row, ws_codec_name(peer->codec.id));
 		ws_row_add(row, INT4OID, Int32GetDatum(peer->codec.level));
 	}
 	else

@@ -139,6 +139,7 @@ my $until =
 my %damage = (
 	'bit of the type' => { action => 'flip', bit => 0 },
 	'bit of the codec' => { action => 'flip', bit => 8 },
+	'bit of a codec to come' => { action => 'flip', bit => 10 },
 	'reserved bit' => { action => 'flip', bit => 15 },
 	'bit of the length' => { action => 'flip', bit => 18 },
 	'bit in the middle' => { action => 'flip', bit => 333 },

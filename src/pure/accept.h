@@ -30,8 +30,8 @@
  *		16		2		WAL page magic
  *
  * Integers are in network byte order.  A longer hello is a later version's:
- * what follows is ignored.  A hello may come again before any frame: what it
- * says holds from there on.
+ * what follows is ignored.  A hello may come again before any frame, but not
+ * before data has come after the last one: what it says holds from there on.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -28,6 +28,16 @@ ws_codec_by_id(int id)
 	return NULL;
 }
 
+const char *
+ws_codec_name(int id)
+{
+	const WsCodec *codec = ws_codec_by_id(id);
+
+	if (codec != NULL)
+		return codec->name;
+	return id == WS_CODEC_NONE ? "none" : "unknown";
+}
+
 static bool
 equals(const char *name, const char *word, size_t word_len)
 {

@@ -109,6 +109,12 @@ extern const WsCodec *ws_codec_by_id(int id);
 extern const WsCodec *ws_codec_by_name(const char *name, size_t name_len);
 extern const WsCodec *ws_codec_by_word(const char *word, size_t word_len);
 
+/*
+ * What to call a codec of this number, in a log line or in SQL: "none" for
+ * WS_CODEC_NONE, "unknown" for one that the table does not have; never NULL.
+ */
+extern const char *ws_codec_name(int id);
+
 /* The zstd window, log2(bytes), that encoding at a level uses. */
 extern int	ws_codec_zstd_window_log(int level);
 

@@ -47,6 +47,7 @@ struct WsDecoder
 	bool		failed;
 	WsPeerKind	peer;
 	WsHello		hello;			/* the last, if peer is WS_PEER_WALSTREAM */
+	bool		hello_is_new;	/* no data has come after it */
 	WsCodecId	frame_codec;	/* of the last frame */
 	uint64		frame_number;	/* of the next frame */
 	bool		has_history;	/* the next frame need not restart */
@@ -101,6 +102,7 @@ ws_decoder_begin(WsDecoder *decoder)
 {
 	decoder->failed = false;
 	decoder->peer = WS_PEER_UNKNOWN;
+	decoder->hello_is_new = false;
 	decoder->frame_codec = WS_CODEC_NONE;
 	decoder->frame_number = 0;
 	decoder->has_history = false;
@@ -139,14 +141,13 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 	if (status != WS_OK)
 		return status;
 
-	if (hello.codec != WS_CODEC_NONE)
-	{
-		const WsCodec *codec = ws_codec_by_id(hello.codec);
-
-		if (codec == NULL || !was_asked_for(decoder, hello.codec) ||
-			(decoder->stream.logical && !codec->logical))
-			return WS_E_UNEXPECTED;
-	}
+	/* It gives nothing, so without end it would hold up whoever takes it. */
+	if (decoder->hello_is_new)
+		return WS_E_UNEXPECTED;
+	if (hello.codec != WS_CODEC_NONE &&
+		(!was_asked_for(decoder, hello.codec) ||
+		 (decoder->stream.logical && !ws_codec_by_id(hello.codec)->logical)))
+		return WS_E_UNEXPECTED;
 	if (hello.stream.logical != decoder->stream.logical)
 		return WS_E_UNEXPECTED;
 
@@ -159,6 +160,7 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 
 	decoder->peer = WS_PEER_WALSTREAM;
 	decoder->hello = hello;
+	decoder->hello_is_new = true;
 	decoder->has_history = false;
 	return WS_OK;
 }
@@ -189,6 +191,7 @@ take_stock_data(WsDecoder *decoder, const uint8 *message, size_t len)
 	WsStockHeader stock;
 
 	ws_stock_header_decode(message, &stock);
+	decoder->hello_is_new = false;
 	if (decoder->stream.logical)
 	{
 		if (stock.start_lsn != InvalidXLogRecPtr)
@@ -395,6 +398,7 @@ take_frame(WsDecoder *decoder, const uint8 *message, size_t len)
 		counts.bypassed += counts.messages - decoder->counts.messages;
 	decoder->counts = counts;
 	decoder->frame_number++;
+	decoder->hello_is_new = false;
 	decoder->has_history = header.codec != WS_CODEC_NONE;
 	if (header.batch)
 	{

@@ -16,6 +16,9 @@
  * no walstream and every message passes as it is; only what looks like a
  * frame is refused, since PostgreSQL sends nothing that does.
  *
+ * A hello gives nothing, so that an endless row of them would hold up the
+ * receiver: after one, data comes before the next.
+ *
  * Beside frames and hellos a stream of our protocol has messages that pass as
  * they are: keepalives, whatever a later PostgreSQL sends, and 'w' messages.
  * Of these one with WAL in a physical stream starts where the stream stands,
@@ -90,7 +93,10 @@ extern const WsHello *ws_decoder_hello(const WsDecoder *decoder);
  */
 extern XLogRecPtr ws_decoder_position(const WsDecoder *decoder);
 
-/* The codec of the last frame, refused or not; WS_CODEC_NONE before the first. */
+/*
+ * The codec of the last frame whose header could be read, refused or not;
+ * WS_CODEC_NONE before the first.
+ */
 extern WsCodecId ws_decoder_codec(const WsDecoder *decoder);
 
 /* Messages are those handed out: of one that was cut, each piece. */

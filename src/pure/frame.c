@@ -233,6 +233,8 @@ ws_frame_header_decode(const uint8 *frame, size_t len,
 	if (flags & WS_FLAG_RESERVED)
 		return WS_E_MALFORMED;
 	header->codec = (WsCodecId) (flags & WS_FLAG_CODEC_MASK);
+	if (header->codec != WS_CODEC_NONE && ws_codec_by_id(header->codec) == NULL)
+		return WS_E_MALFORMED;
 	header->restart = (flags & WS_FLAG_RESTART) != 0;
 	header->batch = (flags & WS_FLAG_BATCH) != 0;
 

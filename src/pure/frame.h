@@ -162,7 +162,8 @@ extern size_t ws_frame_header_encode(const WsFrameHeader *header,
 
 /*
  * Parse the header of a frame, the content of a CopyData message.  On WS_OK,
- * *header_len is the offset of the encoded bytes.
+ * *header_len is the offset of the encoded bytes, and the codec is one that
+ * there is, or none.
  */
 extern WsStatus ws_frame_header_decode(const uint8 *frame, size_t len,
 									   WsFrameHeader *header,

@@ -63,8 +63,8 @@ ws_hello_encode(const WsHello *hello, uint8 *buf)
 
 /*
  * A version above ours is WS_E_UNEXPECTED: a sender must not choose what it
- * was not told that the receiver speaks.  A codec that the table does not
- * have is the caller's to refuse, who knows what was asked for.
+ * was not told that the receiver speaks.  So is a codec that the table does
+ * not have.
  */
 WsStatus
 ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)
@@ -75,6 +75,8 @@ ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)
 		return WS_E_UNEXPECTED;
 	if (buf[2] > WS_MAX_CODECS || (buf[7] & FLAGS_RESERVED) != 0)
 		return WS_E_MALFORMED;
+	if (buf[2] != WS_CODEC_NONE && ws_codec_by_id(buf[2]) == NULL)
+		return WS_E_UNEXPECTED;
 	if (buf[2] != WS_CODEC_NONE && buf[3] != WS_REASON_NONE)
 		return WS_E_MALFORMED;
 	if ((buf[2] == WS_CODEC_ZSTD || buf[2] == WS_CODEC_WALZ) &&

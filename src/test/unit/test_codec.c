@@ -318,7 +318,12 @@ test_table(void)
 		const WsCodec *found = ws_codec_by_id(id);
 
 		if (found == NULL)
+		{
+			ok(strcmp(ws_codec_name(id), id == 0 ? "none" : "unknown") == 0,
+			   "number %d is called \"%s\"", id, ws_codec_name(id));
 			continue;
+		}
+		ok(ws_codec_name(id) == found->name, "%s is called so", found->name);
 		count++;
 		ok(id >= 1 && id <= WS_MAX_CODECS && (int) found->id == id,
 		   "%s has number %d", found->name, id);

@@ -205,6 +205,42 @@ test_codecs(void)
 	ws_decoder_free(decoder);
 }
 
+/*
+ * A codec that is not there, in an otherwise sound frame: one flipped bit.
+ * What is told of it must be there.
+ */
+static void
+test_unknown_codecs(void)
+{
+	Wire		wire = {.params = stream_params(false, MB)};
+	WsAccept	all = accept_all();
+	WsDecoder  *decoder;
+
+	for (int id = 0; id <= WS_MAX_CODECS; id++)
+	{
+		if (ws_codec_by_id(id) != NULL)
+			continue;
+
+		add_hello(&wire, WS_CODEC_LZ4);
+		add_coded(&wire, WS_CODEC_LZ4, 0, true, START_LSN, 100);
+		add_coded(&wire, WS_CODEC_LZ4, 1, true, START_LSN + 100, 100);
+		wire.messages.items[2].bytes[1] ^= WS_CODEC_LZ4 ^ id;
+		is(status_of_last(&wire, &all, &decoder),
+		   id == WS_CODEC_NONE ? WS_E_LENGTH : WS_E_MALFORMED,
+		   "a frame of codec %d", id);
+		ok(ws_codec_name(ws_decoder_codec(decoder)) != NULL, "its codec has a name");
+		ws_decoder_free(decoder);
+
+		add_hello(&wire, WS_CODEC_LZ4);
+		wire.messages.items[0].bytes[2] = id;
+		is(status_of_last(&wire, &all, &decoder),
+		   id == WS_CODEC_NONE ? WS_OK : WS_E_UNEXPECTED,
+		   "a hello with codec %d", id);
+		ok(ws_codec_name(ws_decoder_codec(decoder)) != NULL, "its codec has a name");
+		ws_decoder_free(decoder);
+	}
+}
+
 /* A batch whose rows are not as the encoder would have written them. */
 static void
 check_batch(WsStatus expected, const uint8 *rows, uint32 len, const char *what)
@@ -355,6 +391,69 @@ test_hellos(void)
 	   "taken: another segment size of a logical stream");
 }
 
+/*
+ * A hello gives nothing, and costs a line in the log: it is followed by data
+ * before another may come.
+ */
+static void
+test_repeated_hellos(void)
+{
+	XLogRecPtr	lsn = START_LSN + 10;
+
+	for (int logical = 0; logical <= 1; logical++)
+	{
+		const char *kind = logical ? "logical" : "physical";
+		Wire		wire = {.params = stream_params(logical, MB)};
+		WsAccept	accept = accept_all();
+		const uint8 row[] = {2, 0, 0, 0};
+
+		add_hello(&wire, WS_CODEC_ZSTD);
+		add_hello(&wire, WS_CODEC_ZSTD);
+		is(status_of_last(&wire, &accept, NULL), WS_E_UNEXPECTED,
+		   "%s: a hello after a hello", kind);
+
+		add_hello(&wire, WS_CODEC_ZSTD);
+		add_hello(&wire, WS_CODEC_LZ4);
+		is(status_of_last(&wire, &accept, NULL), WS_E_UNEXPECTED,
+		   "%s: another one", kind);
+
+		add_hello(&wire, WS_CODEC_ZSTD);
+		add_keepalive(&wire.messages, lsn);
+		add_hello(&wire, WS_CODEC_LZ4);
+		is(status_of_last(&wire, &accept, NULL), WS_E_UNEXPECTED,
+		   "%s: with a keepalive in between", kind);
+
+		add_hello(&wire, WS_CODEC_ZSTD);
+		add_stock(&wire.messages, lsn, lsn, 0, row, 0);
+		add_hello(&wire, WS_CODEC_LZ4);
+		is(status_of_last(&wire, &accept, NULL), WS_E_UNEXPECTED,
+		   "%s: with a message without data in between", kind);
+
+		add_hello(&wire, WS_CODEC_ZSTD);
+		add_text(&wire.messages, "later");
+		add_hello(&wire, WS_CODEC_LZ4);
+		is(status_of_last(&wire, &accept, NULL), WS_E_UNEXPECTED,
+		   "%s: with a message of a type to come in between", kind);
+
+		add_hello(&wire, WS_CODEC_ZSTD);
+		add_stock(&wire.messages, lsn, lsn, 0, row, 1);
+		add_hello(&wire, WS_CODEC_LZ4);
+		is(status_of_last(&wire, &accept, NULL), WS_OK,
+		   "%s: with data in between", kind);
+
+		/* a COPY begins with one whatever the last one ended with */
+		{
+			WsDecoder  *decoder = new_decoder(&wire);
+
+			add_hello(&wire, WS_CODEC_ZSTD);
+			ok(decode_first(decoder, &wire, 1) && decode_first(decoder, &wire, 1),
+			   "%s: one at the beginning of each COPY", kind);
+			ws_decoder_free(decoder);
+			free_wire(&wire);
+		}
+	}
+}
+
 int
 main(void)
 {
@@ -362,8 +461,10 @@ main(void)
 	test_positions();
 	test_history();
 	test_codecs();
+	test_unknown_codecs();
 	test_batches();
 	test_lengths();
 	test_hellos();
+	test_repeated_hellos();
 	return done_testing();
 }

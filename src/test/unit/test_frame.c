@@ -263,6 +263,9 @@ test_round_trip(void)
 
 	for (int variant = 0; variant < 32; variant++)
 	{
+		/* numbers of codecs to come are refused: see test_bad_headers() */
+		if ((variant & 7) > WS_CODEC_WALZ)
+			continue;
 		for (size_t i = 0; i < lengthof(deltas) * lengthof(lengths); i++)
 		{
 			WsFrameHeader header = {
@@ -324,6 +327,10 @@ test_bad_headers(void)
 		uint8		bytes[24];
 	}			bad[] = {
 		{"another type", WS_E_MALFORMED, {'w', 1, 1, 0, 0}},
+		{"codec 4", WS_E_MALFORMED, {'Z', 0x0c, 1, 0, 0}},
+		{"codec 5", WS_E_MALFORMED, {'Z', 0x05, 1, 0, 0}},
+		{"codec 6", WS_E_MALFORMED, {'Z', 0x16, 1, 0, 0}},
+		{"codec 7", WS_E_MALFORMED, {'Z', 0x0f, 1, 0, 0}},
 		{"flag bit 5", WS_E_MALFORMED, {'Z', 0x21, 1, 0, 0}},
 		{"flag bit 6", WS_E_MALFORMED, {'Z', 0x41, 1, 0, 0}},
 		{"flag bit 7", WS_E_MALFORMED, {'Z', 0x81, 1, 0, 0}},
