@@ -14,6 +14,8 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
+declare_expected_warning('replication slot "(lost|idle)" on the upstream had to be made anew');
+
 my $mb = 1024 * 1024;
 my $primary = walstream_primary('primary',
 	# there is no slot upstream: what is in flight must outlast a checkpoint

@@ -12,6 +12,8 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
+declare_expected_warning('replication slot "far" on the upstream had to be made anew');
+
 my $primary = walstream_primary('primary');
 my $near = walstream_relay($primary, 'near', slot => 'near');
 wait_for_relay_state($near, 'streaming');

@@ -48,9 +48,10 @@ wait_for_relay_state($relay, 'streaming');
 $one->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('one')");
 my $end = lsn_number(wait_for_relay($one, $relay));
 my $begin = lsn_number(relay_row($relay)->{first_lsn});
-load_wal($clone, 200);
 foreach my $upstream ($clone, $one)
 {
+	# each beyond what the relay has of the other
+	load_wal($upstream, $upstream == $one ? 600 : 200);
 	set_relay_upstream($relay, $upstream->connstr);
 	wait_for_relay_state($relay, 'diverged');
 	$relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');

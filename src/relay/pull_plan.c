@@ -16,6 +16,7 @@
 #include "compat.h"
 
 #include "access/xlog_internal.h"
+#include "lib/stringinfo.h"
 #include "pull.h"
 #include "slots.h"
 #include "utils/memutils.h"
@@ -62,13 +63,15 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
 }
 
 /*
- * One that is not in the upstream's line: downstreams ask for all of them, as
- * walreceivers do, but the upstream need not have it.
+ * Store a history file if the upstream has it.  It need not have that of a
+ * timeline which is not in its line, nor of an ancestor: who begins with a base
+ * backup has its own timeline's, which names all ancestors.
  */
-static void
-fetch_other_history(WsPull *pull, TimeLineID tli)
+static bool
+store_history_if_there(WsPull *pull, TimeLineID tli)
 {
 	MemoryContext context = CurrentMemoryContext;
+	volatile bool is_there = false;
 
 	PG_TRY();
 	{
@@ -77,6 +80,7 @@ fetch_other_history(WsPull *pull, TimeLineID tli)
 
 		(void) parse_history(tli, content, len);
 		ws_store_write_history(&pull->store, tli, content, len);
+		is_there = true;
 	}
 	PG_CATCH();
 	{
@@ -97,6 +101,26 @@ fetch_other_history(WsPull *pull, TimeLineID tli)
 								 tli, error->message)));
 	}
 	PG_END_TRY();
+	return is_there;
+}
+
+/*
+ * The history of the i-th timeline of the line, of which the upstream has no
+ * file, as the line tells it: WAL of that timeline is to be stored, and nothing
+ * in a store is without its history.
+ */
+static void
+store_history_from_line(WsPull *pull, const WsHistory *line, int i)
+{
+	StringInfoData content;
+
+	initStringInfo(&content);
+	for (int j = 0; j < i; j++)
+		appendStringInfo(&content, "%u\t%X/%X\tas the history of timeline %u has it\n",
+						 line->entries[j].tli, LSN_FORMAT_ARGS(line->entries[j].end_lsn),
+						 pull->upstream_tli);
+	ws_store_write_history(&pull->store, line->entries[i].tli, content.data, content.len);
+	pfree(content.data);
 }
 
 /* The history of the upstream's timeline, and its file. */
@@ -152,11 +176,14 @@ find_conflict(const WsPull *pull, const WsHistory *theirs)
 
 /*
  * Store the history files up to the upstream's timeline, in the place of those of
- * which no WAL is stored.  Its own comes last: a timeline whose file is there has
- * all of its ancestors'.
+ * which no WAL is stored.  An ancestor's that the upstream has not is done
+ * without, if all WAL is from behind it: downstreams that ask for it hear that it
+ * is not there, as from the upstream.  The upstream's own comes last: where a
+ * timeline's file is there, we have had all that there are of its ancestors'.
  */
 static void
-store_histories(WsPull *pull, const WsHistory *history, const char *content, size_t len)
+store_histories(WsPull *pull, const WsHistory *history, const char *content,
+				size_t len, XLogRecPtr first_lsn)
 {
 	TimeLineID	tli = pull->upstream_tli;
 	int			last = history->count - 1;
@@ -164,14 +191,15 @@ store_histories(WsPull *pull, const WsHistory *history, const char *content, siz
 	for (int i = 0; i < last; i++)
 	{
 		TimeLineID	ancestor = history->entries[i].tli;
-		char	   *file;
-		size_t		file_len;
 
-		if (is_stored_history(pull, history, i))
+		CHECK_FOR_INTERRUPTS();
+		if (is_stored_history(pull, history, i) ||
+			store_history_if_there(pull, ancestor))
 			continue;
-		file = fetch_history(pull, ancestor, &file_len);
-		(void) parse_history(ancestor, file, file_len);
-		ws_store_write_history(&pull->store, ancestor, file, file_len);
+		if (history->entries[i].end_lsn > first_lsn)
+			store_history_from_line(pull, history, i);
+		else
+			ws_store_remove_history(&pull->store, ancestor);
 	}
 	if (is_stored_history(pull, history, last))
 		return;
@@ -179,11 +207,27 @@ store_histories(WsPull *pull, const WsHistory *history, const char *content, siz
 	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
 		 other < tli; other++)
 	{
+		XLogRecPtr	end_lsn;
+		TimeLineID	next_tli;
+
 		CHECK_FOR_INTERRUPTS();
-		if (!ws_store_has_history(&pull->store, other))
-			fetch_other_history(pull, other);
+		if (!ws_history_find(history, other, &end_lsn, &next_tli) &&
+			!ws_store_has_history(&pull->store, other))
+			(void) store_history_if_there(pull, other);
 	}
 	ws_store_write_history(&pull->store, tli, content, len);
+}
+
+/* Where all that is stored begins. */
+static XLogRecPtr
+first_stored_lsn(const WsPull *pull)
+{
+	TimeLineID	first_tli;
+	XLogRecPtr	first_lsn;
+
+	if (!ws_store_find_first(&pull->store, pull->tli, &first_tli, &first_lsn))
+		return InvalidXLogRecPtr;
+	return first_lsn;
 }
 
 /* A new store begins where the slot does, or with what comes now. */
@@ -254,6 +298,28 @@ be_behind(const char *reason)
 {
 	ws_pull_set_state(WS_RELAY_BEHIND, reason);
 	return WS_PULL_RETRY;
+}
+
+/*
+ * A standby or relay that has just been started has less than we for a moment,
+ * and is waited for in the stream, unless it is a segment or more, which
+ * PostgreSQL would refuse.  A primary has all that it has ever sent: one that
+ * has less was put back to an earlier state.
+ */
+static WsPullEnd
+check_not_behind(const WsPull *pull, const WsPullStart *start)
+{
+	if (start->tli != pull->upstream_tli)
+		return WS_PULL_NEXT;
+	if (pull->upstream_lsn < start->begin_lsn)
+		return be_behind(psprintf("the upstream is at %X/%X on timeline %u, before the segment in which the stored WAL ends at %X/%X",
+								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
+								  LSN_FORMAT_ARGS(pull->end_lsn)));
+	if (!pull->upstream_is_standby && pull->upstream_lsn < start->stored_lsn)
+		return be_behind(psprintf("the upstream is a primary at %X/%X on timeline %u, and WAL is stored up to %X/%X: it was put back to an earlier state",
+								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
+								  LSN_FORMAT_ARGS(start->stored_lsn)));
+	return WS_PULL_NEXT;
 }
 
 static WsPullEnd
@@ -454,10 +520,9 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 	}
 
 	start->tell_lsn = start->begin_lsn;
-	if (start->tli == pull->upstream_tli && pull->upstream_lsn < start->begin_lsn)
-		return be_behind(psprintf("the upstream is at %X/%X on timeline %u, before the segment in which the stored WAL ends at %X/%X",
-								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
-								  LSN_FORMAT_ARGS(pull->end_lsn)));
+	end = check_not_behind(pull, start);
+	if (end != WS_PULL_NEXT)
+		return end;
 
 	if (segment_start(pull, pull->slot_lsn) > start->begin_lsn)
 		ereport(LOG,
@@ -493,7 +558,7 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 		{
 			begin_range(pull, theirs, start);
 			leave_range(pull, start);
-			store_histories(pull, theirs, content, len);
+			store_histories(pull, theirs, content, len, start->begin_lsn);
 		}
 		else if ((conflict = find_conflict(pull, theirs)) != 0)
 			end = diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
@@ -508,7 +573,7 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 			 * another with the same timeline later.
 			 */
 			if (end == WS_PULL_NEXT)
-				store_histories(pull, theirs, content, len);
+				store_histories(pull, theirs, content, len, first_stored_lsn(pull));
 		}
 	}
 

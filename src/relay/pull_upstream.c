@@ -230,6 +230,28 @@ read_slot(WsPull *pull)
 }
 
 /*
+ * Say that there is a new slot.  Where we have WAL already somebody has dropped
+ * the one that we had, or this is another upstream than before: what came
+ * between might be missing, and the next time will be.
+ */
+static void
+report_new_slot(const WsPull *pull, const char *why)
+{
+	if (!pull->has_wal)
+		ereport(LOG,
+				(errmsg("created replication slot \"%s\" on the upstream%s",
+						pull->slot, why)));
+	else
+		ereport(WARNING,
+				(errmsg("replication slot \"%s\" on the upstream had to be made anew%s",
+						pull->slot, why),
+				 errdetail("The relay has WAL up to %X/%X on timeline %u; the new slot keeps the upstream's from %X/%X on.",
+						   LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
+						   LSN_FORMAT_ARGS(pull->slot_lsn)),
+				 errhint("Without its slot the upstream may remove WAL that the relay needs.  See to it that nothing drops the slot; after a change of the upstream this is expected.")));
+}
+
+/*
  * A slot without position holds nothing: it was created so, or it was lost,
  * and then PostgreSQL will not let anybody stream with it again.  A new one in
  * its place holds what the upstream still has.
@@ -237,6 +259,8 @@ read_slot(WsPull *pull)
 static void
 prepare_slot(WsPull *pull)
 {
+	const char *why = "";
+
 	pull->slot_lsn = InvalidXLogRecPtr;
 	if (pull->slot[0] == '\0')
 		return;
@@ -246,14 +270,8 @@ prepare_slot(WsPull *pull)
 		if (!XLogRecPtrIsInvalid(pull->slot_lsn))
 			return;
 		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
-		ereport(LOG,
-				(errmsg("replaced replication slot \"%s\" on the upstream, which held no WAL",
-						pull->slot)));
+		why = ": it held no WAL";
 	}
-	else
-		ereport(LOG,
-				(errmsg("creating replication slot \"%s\" on the upstream",
-						pull->slot)));
 
 	ws_walrcv_create_physical_slot(pull->conn, pull->slot, NULL);
 	if (!read_slot(pull))
@@ -261,6 +279,7 @@ prepare_slot(WsPull *pull)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("replication slot \"%s\" on the upstream has disappeared",
 						pull->slot)));
+	report_new_slot(pull, why);
 }
 
 void

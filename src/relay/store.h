@@ -146,6 +146,12 @@ extern WsHistory *ws_store_read_history(const WsStore *store, TimeLineID tli);
 extern void ws_store_write_history(const WsStore *store, TimeLineID tli,
 								   const char *content, size_t len);
 
+/*
+ * Remove the history file of a timeline of which there is no WAL, if there is
+ * one, durably.
+ */
+extern void ws_store_remove_history(const WsStore *store, TimeLineID tli);
+
 /*----------------------------------------------------------------
  * Opening after a stop or crash (store_recover.c)
  *----------------------------------------------------------------

@@ -104,3 +104,15 @@ ws_store_write_history(const WsStore *store, TimeLineID tli,
 	TLHistoryFileName(name, tli);
 	ws_file_replace(store->path, name, content, len);
 }
+
+void
+ws_store_remove_history(const WsStore *store, TimeLineID tli)
+{
+	char		path[MAXPGPATH];
+
+	history_path(store, tli, path);
+	if (!ws_file_exists(path))
+		return;
+	ws_file_remove(path);
+	ws_directory_sync(store->path);
+}
