@@ -9,6 +9,7 @@
 #	make installcheck			against a running server that preloads walstream
 #	make demo					a primary, a standby and a load to look at
 #	make test					all tests (TESTS="t/..." only some of t/)
+#	make test-asan				the server tests with sanitizers in the module
 #	make fuzz SECONDS=60		look for input that breaks a decoder or parser
 #	make bench					against stock PostgreSQL (QUICK=1 a short one)
 #
@@ -37,6 +38,14 @@ PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-ignored-attributes -Wno-cast-function-type-strict
 endif
 
+# The module watches itself: for a server that libasan was loaded into, as
+# "make test-asan" starts it.
+ifdef SANITIZE
+PG_CFLAGS += -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -U_FORTIFY_SOURCE
+SHLIB_LINK += -fsanitize=address,undefined
+endif
+
 # Bitcode for the JIT compiler serves inlining into expressions only, and its
 # rules want clang even where the server was built without need of it.
 ifneq ($(origin with_llvm),command line)
@@ -44,7 +53,7 @@ override with_llvm := no
 endif
 
 # These install what is missing, PostgreSQL included, so they go without PGXS.
-script_goals = demo test fuzz bench
+script_goals = demo test test-asan fuzz bench
 
 ifneq ($(filter-out $(script_goals),$(or $(MAKECMDGOALS),all)),)
 PG_CONFIG ?= pg_config
@@ -75,6 +84,9 @@ demo:
 
 test:
 	src/tools/run_tests
+
+test-asan:
+	SANITIZE=1 src/tools/run_tests
 
 fuzz:
 	PG_CONFIG=$$(src/tools/setup test) && \
