@@ -1,6 +1,6 @@
 -- Settings: what they are, and that a session cannot change them.
 
-SHOW walstream.compression;
+SELECT current_setting('walstream.compression') AS before \gset
 SHOW walstream.accept;
 SHOW walstream.protocol;
 
@@ -31,5 +31,5 @@ SET walstream.nonexistent = 'x';
 SHOW walstream.nonexistent;
 
 -- none of this has left anything
-SELECT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf' AND name LIKE 'walstream.%';
-SHOW walstream.compression;
+SELECT name, setting FROM pg_file_settings WHERE name ~ '^walstream\.(accept|protocol|nonexistent)$';
+SELECT current_setting('walstream.compression') = :'before' AS the_same;
