@@ -5,7 +5,7 @@
 #
 #	make						build the module, and src/cli/build/walz
 #	make WERROR=1				the same, warnings are errors
-#	make install
+#	make install				the module, the extension, the program walz, its man page
 #	make installcheck			against a running server that preloads walstream
 #	make demo					a primary, a standby and a load to look at
 #	make test					all tests (TESTS="t/..." only some of t/)
@@ -13,23 +13,31 @@
 #	make fuzz SECONDS=60		look for input that breaks a decoder or parser
 #	make bench					against stock PostgreSQL (QUICK=1 a short one)
 #
-# PG_CONFIG names the PostgreSQL to build for.
+# PG_CONFIG names the PostgreSQL to build for.  With -f and VPATH as PGXS has
+# them, or -f alone, it is built in another directory than that of the source.
 #
 # Copyright (c) 2026, the walstream authors
 #
 #-------------------------------------------------------------------------
 
+# Where the source is; PGXS finds the same and calls it srcdir.
+top := $(patsubst %/,%,$(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST)))))
+# $(call source_files,PATTERN...): their names below that
+source_files = $(patsubst $(top)/%,%,$(sort $(wildcard $(addprefix $(top)/,$(1)))))
+
+# The control file is where the version is written, the only place in the code.
+version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(top)/walstream.control)
+
 EXTENSION = walstream
 MODULE_big = walstream
-DATA = sql/walstream--1.0.sql
+DATA = $(call source_files,sql/walstream--*.sql)
 
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/pure/*.c src/relay/*.c)))
-PG_CPPFLAGS = -Isrc -I$(libpq_srcdir)
+OBJS = $(patsubst %.c,%.o,$(call source_files,src/*.c src/pure/*.c src/relay/*.c))
+PG_CPPFLAGS = -I$(top)/src -I$(libpq_srcdir)
 SHLIB_LINK = $(libpq) -lzstd -llz4
 
-REGRESS = $(filter-out walstream--%,$(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql))))
-TAP_TESTS = 1
-PROVE_FLAGS = -I t
+# Not TAP_TESTS: those of t/ make servers of their own, see "make test".
+REGRESS = $(filter-out walstream--%,$(patsubst sql/%.sql,%,$(call source_files,sql/*.sql)))
 
 # PostgreSQL's flags and headers are for gcc: clang must not warn of what it lacks.
 ifdef WERROR
@@ -66,18 +74,38 @@ include $(PGXS)
 # Its loops over a line of probabilities are meant for vector instructions.
 src/pure/walz_io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
 
-$(OBJS): $(wildcard src/*.h src/pure/*.h src/relay/*.h)
+src/walstream.o src/sqlfuncs.o: override CPPFLAGS += -DWS_VERSION='"$(version)"'
+src/walstream.o src/sqlfuncs.o: walstream.control
+
+$(OBJS): $(wildcard $(addprefix $(top)/,src/*.h src/pure/*.h src/relay/*.h))
+
+# Not there yet when built in another directory; absolute, or VPATH finds those
+# of the source.
+object_dirs = $(addprefix $(CURDIR)/,$(sort $(dir $(OBJS))))
+$(OBJS): | $(object_dirs)
+$(object_dirs):
+	$(MKDIR_P) $@
 
 all: cli
 
-# The tool has rules of its own, and is not installed.
+# The tool has rules of its own.
 cli:
-	$(MAKE) -C src/cli PG_CONFIG="$(PG_CONFIG)"
+	$(MAKE) -C $(top)/src/cli PG_CONFIG="$(PG_CONFIG)" BUILD="$(CURDIR)/src/cli/build"
+
+install: install-cli
+install-cli: cli
+	$(MKDIR_P) '$(DESTDIR)$(bindir)' '$(DESTDIR)$(mandir)/man1'
+	$(INSTALL_PROGRAM) src/cli/build/walz '$(DESTDIR)$(bindir)/'
+	$(INSTALL_DATA) $(top)/src/cli/walz.1 '$(DESTDIR)$(mandir)/man1/'
+
+uninstall: uninstall-cli
+uninstall-cli:
+	rm -f '$(DESTDIR)$(bindir)/walz' '$(DESTDIR)$(mandir)/man1/walz.1'
 
 clean: clean-others
 endif
 
-.PHONY: $(script_goals) cli clean-others
+.PHONY: $(script_goals) cli install-cli uninstall-cli clean-others
 
 demo:
 	demo/demo
@@ -96,4 +124,5 @@ bench:
 	bench/run
 
 clean-others:
-	for dir in src/cli/ src/test/*/; do $(MAKE) -C $$dir clean with_llvm=no || exit; done
+	rm -rf src/cli/build
+	for dir in $(wildcard src/test/*/); do $(MAKE) -C $$dir clean with_llvm=no || exit; done

@@ -52,6 +52,14 @@
 #define PqMsg_ReadyForQuery		'Z'
 #endif
 
+/* 18 shows a module's name and version, see pg_get_loaded_modules(). */
+#if PG_VERSION_NUM >= 180000
+#define WS_MODULE_MAGIC \
+	PG_MODULE_MAGIC_EXT(.name = "walstream", .version = WS_VERSION)
+#else
+#define WS_MODULE_MAGIC	PG_MODULE_MAGIC
+#endif
+
 /*
  * 16 gave extensions the allocator that check hooks must use for their extra
  * data; before it was plain malloc.

@@ -31,8 +31,6 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
-#define WALSTREAM_VERSION "1.0"
-
 PG_FUNCTION_INFO_V1(walstream_version);
 PG_FUNCTION_INFO_V1(walstream_get_sender_slots);
 PG_FUNCTION_INFO_V1(walstream_get_relay_senders);
@@ -167,7 +165,7 @@ copy_walsender(int slot)
 Datum
 walstream_version(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(WALSTREAM_VERSION));
+	PG_RETURN_TEXT_P(cstring_to_text(WS_VERSION));
 }
 
 /* The stream that this process sends, NULL if there is none. */

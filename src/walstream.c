@@ -16,7 +16,7 @@
 #include "sender.h"
 #include "shmem.h"
 
-PG_MODULE_MAGIC;
+WS_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
 

@@ -45,6 +45,20 @@ isnt($node->psql('postgres', "LOAD 'walstream'; SHOW walstream.compression"),
 like($node->safe_psql('postgres', 'SELECT walstream_version()'),
 	qr/^\d+\.\d+$/, 'walstream_version()');
 
+# 18 has a function that shows what is loaded.
+SKIP:
+{
+	skip 'no pg_get_loaded_modules()', 1
+	  if $node->safe_psql('postgres',
+		"SELECT to_regproc('pg_get_loaded_modules') IS NULL") eq 't';
+	is( $node->safe_psql(
+			'postgres', q{LOAD 'walstream';
+SELECT count(*), bool_and(module_name = 'walstream' AND version = walstream_version())
+  FROM pg_get_loaded_modules() WHERE file_name ~ '^walstream\.'}),
+		'1|t',
+		'the module says its name and version');
+}
+
 $node->append_conf('postgresql.conf',
 	"shared_preload_libraries = 'walstream'");
 $node->restart;
