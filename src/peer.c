@@ -11,6 +11,7 @@
 
 #include "guc.h"
 #include "peer.h"
+#include "peertext.h"
 #include "port/atomics.h"
 #include "replication/logicallauncher.h"
 #include "replication/walsender.h"
@@ -108,15 +109,10 @@ ws_peer_claim(WsPeerRole role, const char *name)
 	}
 
 	/*
-	 * As PostgreSQL does with an application_name: a subscription's name is
-	 * in its database's encoding, and is shown in any.
+	 * A subscription's name is in its database's encoding, and is shown in
+	 * any.
 	 */
-	strlcpy(name_copy, name, sizeof(name_copy));
-	for (char *c = name_copy; *c != '\0'; c++)
-	{
-		if (*c < 32 || *c > 126)
-			*c = '?';
-	}
+	ws_peertext_copy_name(name_copy, name);
 
 	for (int i = 0; i < peer_count(); i++)
 	{

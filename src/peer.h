@@ -66,8 +66,7 @@ extern void ws_peer_shmem_init(void);
 
 /*
  * Claim an entry for this process; NULL if none is free.  A process may hold
- * more than one.  name is cut to NAMEDATALEN, and what is not printable ASCII
- * in it becomes "?".
+ * more than one.  name is shown as a server shows an application_name.
  */
 extern WsPeer *ws_peer_claim(WsPeerRole role, const char *name);
 

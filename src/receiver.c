@@ -27,6 +27,7 @@
 #include "guc.h"
 #include "lib/ilist.h"
 #include "peer.h"
+#include "peertext.h"
 #include "pure/decoder.h"
 #include "receiver.h"
 #include "replication/logicalworker.h"
@@ -178,7 +179,7 @@ register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 
 	receiver->context = context;
 	receiver->conn = conn;
-	strlcpy(receiver->name, name, NAMEDATALEN);
+	ws_peertext_copy_name(receiver->name, name);
 	receiver->logical = logical;
 	receiver->stream = stream;
 	receiver->mode = mode;
@@ -258,7 +259,7 @@ connect_asking(const char *with_accept, WsUpstreamKey way,
 	if (ws_upstream_note_refusal(way))
 		ereport(WARNING,
 				(errmsg("upstream refuses a connection that asks for compression, streaming uncompressed"),
-				 errdetail("With walstream's option: %s", refusal),
+				 errdetail("With walstream's option: %s", ws_peertext_for_log(refusal)),
 				 errhint("Connect to the server directly, or let the connection pooler pass the startup parameter \"options\" on.  "
 						 "It is asked again at the first connection after a reload of the configuration.")));
 	return conn;

@@ -20,6 +20,7 @@
 
 #include "access/xlog.h"
 #include "guc.h"
+#include "peertext.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
@@ -248,7 +249,8 @@ connect_and_run(WsPull *pull)
 		if (strncmp(last_error, error, sizeof(last_error) - 1) != 0)
 			ereport(LOG,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
-					 errmsg("relay could not connect to its upstream: %s", error)));
+					 errmsg("relay could not connect to its upstream: %s",
+							ws_peertext_for_log(error))));
 		strlcpy(last_error, error, sizeof(last_error));
 		ws_pull_disconnect(pull);
 		return WS_PULL_RETRY;

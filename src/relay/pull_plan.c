@@ -17,6 +17,7 @@
 
 #include "access/xlog_internal.h"
 #include "lib/stringinfo.h"
+#include "peertext.h"
 #include "pull.h"
 #include "slots.h"
 #include "utils/memutils.h"
@@ -57,7 +58,7 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent history file \"%s\" instead of \"%s\"",
-						name, expected)));
+						ws_peertext_value(name), expected)));
 	*len = size;
 	return content;
 }
@@ -98,7 +99,7 @@ store_history_if_there(WsPull *pull, TimeLineID tli)
 		ws_pull_check_connection(pull);
 		ereport(DEBUG1,
 				(errmsg_internal("upstream has no history of timeline %u: %s",
-								 tli, error->message)));
+								 tli, ws_peertext_for_log(error->message))));
 	}
 	PG_END_TRY();
 	return is_there;

@@ -19,6 +19,7 @@
 #include "compat.h"
 
 #include "access/xlog_internal.h"
+#include "peertext.h"
 #include "pgstat.h"
 #include "port/pg_bswap.h"
 #include "pull.h"
@@ -548,7 +549,7 @@ end_copy(Stream *s)
 		ereport(LOG,
 				(errmsg("upstream has ended the stream of WAL at %X/%X",
 						LSN_FORMAT_ARGS(s->received_lsn)),
-				 why != NULL ? errdetail_internal("%s", why) : 0));
+				 why != NULL ? errdetail_internal("%s", ws_peertext_for_log(why)) : 0));
 		if (why != NULL)
 			ws_relay_note_error(why);
 		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");

@@ -18,6 +18,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "peertext.h"
 #include "pull.h"
 #include "receiver.h"
 #include "utils/builtins.h"
@@ -79,7 +80,8 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 		ereport(ERROR,
 				(errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
 				 errmsg("upstream refused \"%s\": %s", command,
-						result->err != NULL ? result->err : "unknown error")));
+						result->err != NULL ? ws_peertext_for_log(result->err) :
+						"unknown error")));
 
 	MemoryContextSwitchTo(pull->context);
 	if (columns > 0)
@@ -118,18 +120,42 @@ ask_setting(WsPull *pull, const char *name)
 	return value != NULL ? value : pstrdup("");
 }
 
+/* value may be NULL. */
+static void
+refuse_value(const char *value, const char *expected)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("upstream gave \"%s\" where %s is expected",
+					ws_peertext_value(value), expected)));
+}
+
 static XLogRecPtr
 parse_lsn(const char *value)
 {
 	uint32		high,
 				low;
+	int			len = 0;
 
-	if (value == NULL || sscanf(value, "%X/%X", &high, &low) != 2)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream gave \"%s\" where a position is expected",
-						value != NULL ? value : "")));
+	if (value == NULL ||
+		sscanf(value, "%8X/%8X%n", &high, &low, &len) != 2 || value[len] != '\0')
+		refuse_value(value, "a position");
 	return ((uint64) high) << 32 | low;
+}
+
+/* Greater than 0, as all are that are asked for. */
+static uint64
+parse_number(const char *value, uint64 max, const char *expected)
+{
+	char	   *end;
+	uint64		number;
+
+	errno = 0;
+	number = value != NULL ? strtou64(value, &end, 10) : 0;
+	if (number == 0 || number > max || errno != 0 || *end != '\0' ||
+		value[0] < '0' || value[0] > '9')
+		refuse_value(value, expected);
+	return number;
 }
 
 void
@@ -138,12 +164,10 @@ ws_pull_identify(WsPull *pull)
 	char	   *values[4];
 
 	ask(pull, "IDENTIFY_SYSTEM", 4, values);
-	if (values[0] == NULL || values[1] == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream did not identify itself")));
-	pull->upstream_identifier = strtou64(values[0], NULL, 10);
-	pull->upstream_tli = (TimeLineID) strtoul(values[1], NULL, 10);
+	pull->upstream_identifier = parse_number(values[0], PG_UINT64_MAX,
+											 "a system identifier");
+	pull->upstream_tli = (TimeLineID) parse_number(values[1], PG_UINT32_MAX,
+												   "a timeline");
 	pull->upstream_lsn = parse_lsn(values[2]);
 }
 
@@ -193,20 +217,20 @@ check_settings(WsPull *pull)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has a WAL block size of %s, this relay one of %d",
-						block_size, XLOG_BLCKSZ),
+						ws_peertext_value(block_size), XLOG_BLCKSZ),
 				 errhint("Run the relay with a server that was built with the upstream's WAL block size.")));
 	if (strcmp(integer_datetimes, "on") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has integer_datetimes \"%s\", this relay \"on\"",
-						integer_datetimes)));
+						ws_peertext_value(integer_datetimes))));
 
 	if (!parse_int(segment_size, &pull->segment_size, GUC_UNIT_BYTE, NULL) ||
 		!IsValidWalSegSize(pull->segment_size))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream has an invalid WAL segment size: \"%s\"",
-						segment_size)));
+						ws_peertext_value(segment_size))));
 	if (pull->store_is_open &&
 		pull->segment_size != pull->store.identity.segment_size)
 		ereport(ERROR,

@@ -9,6 +9,7 @@
  */
 #include "compat.h"
 
+#include "peertext.h"
 #include "pgstat.h"
 #include "port/atomics.h"
 #include "relay.h"
@@ -203,22 +204,6 @@ ws_relay_unlock_store(void)
 		ConditionVariableBroadcast(&shared->store_unlocked);
 }
 
-/* One line: libpq's messages have several. */
-static void
-copy_text(char *to, const char *from)
-{
-	size_t		len = 0;
-
-	for (; *from != '\0' && len < WS_RELAY_TEXT - 1; from++)
-	{
-		char		c = (*from == '\n' || *from == '\t') ? ' ' : *from;
-
-		if (c != ' ' || (len > 0 && to[len - 1] != ' '))
-			to[len++] = c;
-	}
-	to[len] = '\0';
-}
-
 uint32
 ws_relay_shared_requests(void)
 {
@@ -385,7 +370,7 @@ ws_relay_set_state(WsRelayState state, const char *reason)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	shared->state = state;
-	copy_text(shared->reason, reason != NULL ? reason : "");
+	ws_peertext_copy(shared->reason, WS_RELAY_TEXT, reason != NULL ? reason : "");
 	LWLockRelease(&shared->lock);
 }
 
@@ -453,7 +438,7 @@ void
 ws_relay_set_upstream(const char *host, int port, int version)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	strlcpy(shared->upstream_host, host != NULL ? host : "", NI_MAXHOST);
+	ws_peertext_copy(shared->upstream_host, NI_MAXHOST, host != NULL ? host : "");
 	shared->upstream_port = port;
 	if (version != 0)
 		shared->upstream_version = version;
@@ -475,7 +460,7 @@ ws_relay_note_error(const char *message)
 	TimestampTz now = GetCurrentTimestamp();
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	copy_text(shared->last_error, message);
+	ws_peertext_copy(shared->last_error, WS_RELAY_TEXT, message);
 	shared->last_error_time = now;
 	LWLockRelease(&shared->lock);
 }

@@ -1,0 +1,59 @@
+/*-------------------------------------------------------------------------
+ *
+ * peertext.c
+ *	  Text that comes from another server or a client, and names that are told
+ *	  to one: what is shown of it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "mb/pg_wchar.h"
+#include "peertext.h"
+#include "pure/text.h"
+
+/* A server may send a message of any length each time it is asked. */
+#define LOG_TEXT_SIZE	2048
+#define VALUE_SIZE		64
+
+void
+ws_peertext_copy(char *to, Size size, const char *text)
+{
+	ws_text_clean(to, size, text, NULL);
+}
+
+static int
+database_char_length(const unsigned char *s, int len)
+{
+	return pg_encoding_verifymbchar(GetDatabaseEncoding(), (const char *) s, len);
+}
+
+char *
+ws_peertext_for_log(const char *text)
+{
+	char	   *result = palloc(LOG_TEXT_SIZE);
+
+	ws_text_clean(result, LOG_TEXT_SIZE, text !=NULL ? text : "",
+				  database_char_length);
+	return result;
+}
+
+char *
+ws_peertext_value(const char *text)
+{
+	char	   *result = palloc(VALUE_SIZE);
+
+	ws_text_clean(result, VALUE_SIZE, text !=NULL ? text : "", NULL);
+	return result;
+}
+
+void
+ws_peertext_copy_name(char to[NAMEDATALEN], const char *name)
+{
+	char	   *clean = ws_clean_ascii(name);
+
+	strlcpy(to, clean, NAMEDATALEN);
+	pfree(clean);
+}

@@ -1,0 +1,314 @@
+#-------------------------------------------------------------------------
+#
+# WalstreamUpstream.pm
+#	  A server that speaks the replication protocol and says what it is told to.
+#
+#	my $upstream = WalstreamUpstream->new;
+#	$upstream->set_answers(IDENTIFY_SYSTEM => { error => "caf\xe9" });
+#	... primary_conninfo is $upstream->connstr ...
+#	$upstream->stop;
+#
+# Without being told, it is an idle primary of the version under test, on
+# timeline 1 at 0/3000000.  An answer is given
+# for "login", for a command by its first word, and for SHOW by "SHOW name":
+#
+#	row			values of a row, all of type text, undef for null
+#	columns		their number, if that is not so
+#	error		an error with this message
+#	code		and this SQLSTATE, by default XX000
+#	copy		after CopyBothResponse: contents of CopyData messages; then
+#	times		how often all of them, by default once
+#
+# An answer with copy and error gives the error within the COPY.  After a COPY
+# the connection stays open until the client ends it.  Strings are bytes.
+#
+# It is a process of its own that ends with the test; answers pass through a
+# file, and hold from the next command on.
+#
+# Copyright (c) 2026, the walstream authors
+#
+#-------------------------------------------------------------------------
+package WalstreamUpstream;
+
+use strict;
+use warnings FATAL => 'all';
+
+use IO::Select;
+use IO::Socket::INET;
+use JSON::PP;
+use PostgreSQL::Test::Utils;
+use POSIX ();
+use Socket qw(SOMAXCONN);
+
+# Codes in the place of the protocol version.
+use constant SSL_REQUEST => 80877103;
+use constant GSSENC_REQUEST => 80877104;
+
+my @running;
+
+# Bytes stay bytes.
+my $json = JSON::PP->new->latin1;
+
+sub new
+{
+	my ($class, %options) = @_;
+	my $listener = IO::Socket::INET->new(
+		LocalAddr => '127.0.0.1',
+		LocalPort => 0,
+		Proto => 'tcp',
+		ReuseAddr => 1,
+		Listen => SOMAXCONN) || die "could not listen: $!";
+	my $version = $options{version};
+	($version) = `pg_config --version` =~ /([\d.]+)/ unless defined $version;
+
+	my $self = bless {
+		port => $listener->sockport,
+		owner => $$,
+		version => $version,
+		file => PostgreSQL::Test::Utils::tempdir('walstream_upstream') . '/answers',
+	}, $class;
+	$self->set_answers;
+
+	# The child sees the end of this pipe when nobody has the other end.
+	pipe(my $lifeline, $self->{lifeline}) || die "could not make a pipe: $!";
+
+	my $pid = fork;
+	die "could not fork: $!" unless defined $pid;
+	if ($pid == 0)
+	{
+		close($_->{lifeline}) foreach $self, grep { $_->{pid} } @running;
+
+		# No destructor or END block of the test may run here.
+		eval { $self->_serve($listener, $lifeline); 1; } || print STDERR $@;
+		POSIX::_exit($@ ? 1 : 0);
+	}
+	$self->{pid} = $pid;
+	close($listener);
+	close($lifeline);
+	push @running, $self;
+	return $self;
+}
+
+sub port
+{
+	my ($self) = @_;
+
+	return $self->{port};
+}
+
+sub connstr
+{
+	my ($self) = @_;
+
+	return "host=127.0.0.1 port=$self->{port} user=any";
+}
+
+sub set_answers
+{
+	my ($self, %answers) = @_;
+	my $file = $self->{file};
+
+	open(my $fh, '>:raw', "$file.new") || die "could not write \"$file.new\": $!";
+	print $fh $json->encode(\%answers);
+	close($fh) || die "could not write \"$file.new\": $!";
+	rename("$file.new", $file) || die "could not rename \"$file.new\": $!";
+	return;
+}
+
+sub stop
+{
+	my ($self) = @_;
+
+	return unless defined $self->{pid} && $self->{owner} == $$;
+	close($self->{lifeline});
+	waitpid($self->{pid}, 0);
+	delete $self->{pid};
+	return;
+}
+
+END
+{
+	# keep the test's exit status
+	local $?;
+	$_->stop foreach @running;
+}
+
+#-------------------------------------------------------------------------
+# What follows runs in the child, and in one of its own for each connection.
+#-------------------------------------------------------------------------
+
+sub _serve
+{
+	my ($self, $listener, $lifeline) = @_;
+	my $select = IO::Select->new($listener, $lifeline);
+
+	$SIG{PIPE} = 'IGNORE';
+	$SIG{CHLD} = 'IGNORE';
+	while (1)
+	{
+		foreach my $ready ($select->can_read)
+		{
+			return if $ready == $lifeline;
+			my $socket = $listener->accept || next;
+			my $pid = fork;
+			die "could not fork: $!" unless defined $pid;
+			if ($pid == 0)
+			{
+				close($listener);
+				eval { $self->_talk($socket, $lifeline); };
+				POSIX::_exit(0);
+			}
+			close($socket);
+		}
+	}
+	return;
+}
+
+# Reads so many bytes; dies at the end of the connection, or of the test.
+sub _read
+{
+	my ($self, $want) = @_;
+	my $select = IO::Select->new($self->{socket}, $self->{parent});
+	my $bytes = '';
+
+	while (length($bytes) < $want)
+	{
+		my @ready = $select->can_read;
+
+		die "the test has ended\n" if grep { $_ == $self->{parent} } @ready;
+		sysread($self->{socket}, $bytes, $want - length($bytes), length($bytes))
+		  || die "the client is gone\n";
+	}
+	return $bytes;
+}
+
+sub _write
+{
+	my ($self, $bytes) = @_;
+
+	while ($bytes ne '')
+	{
+		my $written = syswrite($self->{socket}, $bytes) || die "the client is gone\n";
+		substr($bytes, 0, $written, '');
+	}
+	return;
+}
+
+sub message
+{
+	my ($type, $content) = @_;
+
+	return pack('a N', $type, 4 + length($content)) . $content;
+}
+
+sub error_message
+{
+	my ($severity, $answer) = @_;
+
+	return message('E',
+		join("\0", "S$severity", "V$severity",
+			'C' . ($answer->{code} // 'XX000'), "M$answer->{error}", '') . "\0");
+}
+
+sub row_message
+{
+	my ($values, $columns) = @_;
+	my @values = @$values;
+
+	$columns //= scalar(@values);
+	push @values, 'x' while @values < $columns;
+	return message('T',
+		pack('n', $columns)
+		  . join('', map { pack('Z* N n N n N n', "c$_", 0, 0, 25, 65535, 0xffffffff, 0) } 1 .. $columns))
+	  . message('D',
+		pack('n', $columns)
+		  . join('', map { defined $_ ? pack('N', length($_)) . $_ : pack('N', 0xffffffff) } @values));
+}
+
+sub _answers
+{
+	my ($self) = @_;
+
+	return $json->decode(PostgreSQL::Test::Utils::slurp_file($self->{file}, 0));
+}
+
+sub _log_in
+{
+	my ($self) = @_;
+
+	while (1)
+	{
+		my ($length, $code) = unpack('N N', $self->_read(8));
+
+		$self->_read($length - 8);
+		last unless $code == SSL_REQUEST || $code == GSSENC_REQUEST;
+		$self->_write('N');
+	}
+
+	my $answer = $self->_answers->{login};
+	if ($answer)
+	{
+		$self->_write(error_message('FATAL', $answer));
+		die "refused\n";
+	}
+	my %parameters = (
+		server_version => $self->{version},
+		server_encoding => 'UTF8',
+		client_encoding => 'UTF8',
+		in_hot_standby => 'off',
+		integer_datetimes => 'on',
+		standard_conforming_strings => 'on');
+	$self->_write(
+		message('R', pack('N', 0))
+		  . join('', map { message('S', pack('Z* Z*', $_, $parameters{$_})) } sort keys %parameters)
+		  . message('K', pack('N N', $$, 1))
+		  . message('Z', 'I'));
+	return;
+}
+
+my %default = (
+	IDENTIFY_SYSTEM => { row => [ '7000000000000000001', '1', '0/3000000', undef ] },
+	TIMELINE_HISTORY => { row => [ '00000002.history', "1\t0/2000000\tno reason\n" ] },
+	READ_REPLICATION_SLOT => { row => [ 'physical', '0/3000000', '1' ] },
+	START_REPLICATION => { copy => [] },
+	'SHOW wal_block_size' => { row => ['8192'] },
+	'SHOW wal_segment_size' => { row => ['16MB'] },
+	'SHOW integer_datetimes' => { row => ['on'] },
+	'SHOW in_hot_standby' => { row => ['off'] });
+
+sub _talk
+{
+	my ($self, $socket, $parent) = @_;
+
+	@{$self}{qw(socket parent)} = ($socket, $parent);
+	$self->_log_in;
+	while (1)
+	{
+		my ($type, $length) = unpack('a N', $self->_read(5));
+		my ($command) = unpack('Z*', $self->_read($length - 4) . "\0");
+
+		return if $type eq 'X';
+		next unless $type eq 'Q';
+		my ($name) = $command =~ /^\s*(SHOW\s+\w+|\w+)/;
+		my $answer = $self->_answers->{$name} // $default{$name} // {};
+
+		if ($answer->{copy})
+		{
+			my $messages = join('', map { message('d', $_) } @{ $answer->{copy} });
+
+			$self->_write(message('W', pack('C n', 0, 0)));
+			$self->_write($messages) foreach 1 .. $answer->{times} // 1;
+			$self->_write(error_message('ERROR', $answer) . message('Z', 'I'))
+			  if defined $answer->{error};
+			next;
+		}
+		$self->_write(
+			(defined $answer->{error} ? error_message('ERROR', $answer)
+			 : ($answer->{row} ? row_message($answer->{row}, $answer->{columns}) : '')
+			   . message('C', "$name\0"))
+			. message('Z', 'I'));
+	}
+	return;
+}
+
+1;
