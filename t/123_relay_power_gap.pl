@@ -2,8 +2,9 @@
 
 # Power cuts while WAL is set aside after a gap: a segment is always in one of
 # the two directories, with the history that it belongs to, and what is left in
-# the relay's own is what it starts with.  Any sync left out must fail that, and
-# which there are is known.
+# the relay's own is what it starts with.  What is acknowledged of the new range,
+# which is received in a third one, is there, and nothing is set aside before it
+# is.  Any sync left out must fail that, and which there are is known.
 
 use strict;
 use warnings;
@@ -20,10 +21,20 @@ my @kinds = (
 	'fsync of the directory store/ after making store/before-gap',
 	'fsync store/before-gap/TIMELINE.history',
 	'fsync of the directory store/before-gap/ after renaming store/before-gap/TIMELINE.history to store/before-gap/TIMELINE.history',
-	map {
+	(map {
 		(   "fsync of the directory store/before-gap/ after renaming store/SEGMENT$_ to store/before-gap/SEGMENT$_",
 			"fsync of the directory store/ after moving store/SEGMENT$_ away")
-	} '.zst', '', '.partial');
+	} '.zst', '', '.partial'),
+	'fsync of the directory store/ after making store/new-range',
+	'fsync store/new-range.tmp/TIMELINE.history',
+	'fsync store/new-range.tmp/SEGMENT.partial',
+	'fsync of the directory store/new-range/ after renaming store/new-range.tmp/SEGMENT.partial to store/new-range.tmp/SEGMENT.partial',
+	'fdatasync store/new-range.tmp/SEGMENT.partial, again',
+	'fsync of the directory store/ after renaming store/new-range.tmp/TIMELINE.history to store/TIMELINE.history',
+	'fsync of the directory store/ after renaming store/new-range.tmp/SEGMENT.partial to store/SEGMENT.partial');
+
+# That of its first segment makes it durable, too.
+my $unneeded = qr{^renaming store/new-range\.tmp/TIMELINE\.history to store/new-range};
 
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 note("seed $seed");
@@ -72,11 +83,53 @@ $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
 wait_for_relay($primary, $relay);
+my $begin = lsn_number(relay_row($relay)->{first_lsn});
+my $new = WalstreamRelay::segment_name(2, $begin >> 20, 1024 * 1024);
+my $new_wal = slurp_file($primary->data_dir . "/pg_wal/$new");
 $relay->stop;
 
 my $record = WalstreamPower->new($log);
 my ($gap) = $record->find('mark');
 my ($last_move) = reverse grep { $_ > $gap } $record->find('rename');
+my ($ack) = grep { $_ > $gap && hex(($record->fields($_))[3]) > $begin } $record->find('ack');
+cmp_ok($ack, '>', $last_move, 'the new range is acknowledged when it is in its place');
+
+# A file's content that is certain to be there; undef if the file is not.
+sub durable_content
+{
+	my ($replay, $path) = @_;
+	my $object = $replay->{top};
+
+	foreach my $component (split(m{/}, $path))
+	{
+		$object = $object->{durable_names}{$component} // return undef;
+	}
+	return $object->{durable};
+}
+
+# The new range is there when anything is set aside, and in its place, with all
+# bytes, when it is acknowledged.
+sub find_fault_of_new_range
+{
+	my ($replay, $files) = @_;
+	my $acked = $replay->{acked}{2} > $begin ? $replay->{acked}{2} - $begin : 0;
+	my @places = $acked > 0 ? 'store' : qw(store store/new-range.tmp);
+
+	return undef
+	  if $acked == 0 && !grep { m{^store/before-gap\.[^/]+/[0-9A-F]{24}} } keys %$files;
+	my ($file) = grep { exists $files->{$_} } map { ("$_/$new", "$_/$new.partial") } @places;
+	return 'the new range is not there' unless defined $file;
+	my $bytes = $acked > 40 ? $acked : 40;
+	return 'the new range has lost bytes'
+	  if substr(durable_content($replay, $file) // $new_wal, 0, $bytes) ne substr($new_wal, 0, $bytes);
+
+	# The old range's is in the store until all of that is set aside.
+	my $history = $file =~ s{[^/]*$}{00000002.history}r;
+	return 'the new range has no history' unless exists $files->{$history} || exists $files->{'store/00000002.history'};
+	return 'the history of the new range is not complete'
+	  if length(durable_content($replay, $history) // ' ') == 0;
+	return undef;
+}
 
 # Of names and contents; undef if nothing is wrong.
 sub find_fault
@@ -95,6 +148,8 @@ sub find_fault
 	}
 	my @incomplete = $replay->incomplete_files(qr{^store/before-gap[^/]+/[^/]*history$});
 	return "incomplete: @incomplete" if @incomplete;
+	my $new_fault = find_fault_of_new_range($replay, $files);
+	return $new_fault if defined $new_fault;
 	return names_fault($files);
 }
 
@@ -102,9 +157,9 @@ sub find_fault
 sub find_fault_at_moments
 {
 	my ($leave_out, $tries) = @_;
-	my $replay = $record->replay(leave_out => $leave_out);
+	my $replay = $record->replay(leave_out => $leave_out, unneeded => $unneeded);
 
-	foreach my $moment ($gap .. $last_move + 1)
+	foreach my $moment ($gap .. $ack + 1)
 	{
 		$replay->advance($moment);
 		my $fault = find_fault($replay, $replay->files(undef, names => 1));
@@ -120,14 +175,13 @@ sub find_fault_at_moments
 
 is(find_fault_at_moments('', 8), undef, 'nothing is lost while WAL is set aside');
 
-my $before = $record->replay;
-my $after = $record->replay;
+my ($before, $after) = map { $record->replay(unneeded => $unneeded) } 1 .. 2;
 $before->advance($gap);
-$after->advance($last_move + 8);
+$after->advance($ack + 1);
 my %before = $before->kinds;
 my %after = $after->kinds;
 my %kinds = map { $_ => 1 }
-  grep { /before-gap|away/ && $after{$_} > ($before{$_} // 0) } keys %after;
+  grep { /before-gap|away|new-range/ && $after{$_} > ($before{$_} // 0) } keys %after;
 is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
 foreach my $kind (sort keys %kinds)
 {

@@ -110,6 +110,8 @@ wait_for_relay_state($relay, 'behind');
 like(relay_row($relay)->{reason},
 	qr{^the upstream is a primary at [0-9A-F]+/[0-9A-F]+ on timeline 1, and WAL is stored up to \Q$end\E: it was put back to an earlier state$},
 	'the state says why');
+like(slurp_file($relay->logfile, $log), qr/LOG:  relay waits until its upstream has what is stored\n.*DETAIL:  .*put back to an earlier state\.\n.*HINT:  .*walstream_relay_restart_after_gap\(\)/,
+	'and the log the way out');
 my $waiting = start_psql($copy, 'CREATE TABLE waiting (id int)');
 ok(waits_for_standby($copy, 'CREATE TABLE waiting'), 'a commit waits');
 

@@ -6,6 +6,7 @@
  *	pull.c				what it does next, and the waiting in between
  *	pull_upstream.c		connecting, and whether this is our upstream
  *	pull_plan.c			where on which timeline to go on
+ *	pull_range.c		beginning a range, the first or another one
  *	pull_stream.c		storing what is streamed of one timeline
  *	pull_halt.c			stopping until an operator has decided
  *	pull_reply.c		status updates and feedback
@@ -42,6 +43,7 @@ typedef struct WsPull
 	/* the store, and up to where it is durable on the timeline to go on with */
 	bool		store_is_open;
 	WsStore		store;
+	WsStore		new_range;		/* while it is received: a directory in it */
 	bool		has_wal;
 	TimeLineID	tli;
 	XLogRecPtr	end_lsn;
@@ -71,6 +73,9 @@ typedef struct WsPull
 	int			segment_size;	/* bytes */
 	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid
 								 * without one */
+	bool		slot_is_new;	/* made with this connection */
+	XLogRecPtr	dead_slot_lsn;	/* a slot at this position promises WAL that
+								 * is not there: replace it; Invalid: none */
 } WsPull;
 
 /* Where streaming is to begin. */
@@ -83,6 +88,8 @@ typedef struct WsPullStart
 								 * start, later than begin_lsn if that is only
 								 * for comparing */
 	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
+	bool		replaces;		/* what is stored, which is left as it is
+								 * until the first bytes of this are durable */
 	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
 								 * Invalid if it is on it */
 } WsPullStart;
@@ -136,6 +143,28 @@ extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions
 extern WsPullEnd ws_pull_plan(WsPull *pull, WsPullStart *start);
 
 /*----------------------------------------------------------------
+ * pull_range.c
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Begin where the slot does, or with what comes now; where WAL is stored, with
+ * the histories and the first bytes in pull->new_range.  False if the slot must
+ * be made anew before: connect again.
+ */
+extern bool ws_pull_range_begin(WsPull *pull, const WsHistory *history,
+								WsPullStart *start);
+
+/*
+ * The first bytes are durable: set aside what is stored, and put the new range
+ * in its place.
+ */
+extern void ws_pull_range_enter(WsPull *pull, const WsPullStart *start);
+
+/* The upstream has not the WAL to begin with. */
+extern WsPullEnd ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start);
+
+/*----------------------------------------------------------------
  * pull_stream.c
  *----------------------------------------------------------------
  */
@@ -162,6 +191,9 @@ extern WsPullEnd ws_pull_differ(TimeLineID tli, XLogRecPtr lsn);
  * asked for?
  */
 extern bool ws_pull_says_removed(const char *message);
+
+/* Stop because WAL is missing, for this reason. */
+extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
 
 /*
  * It says so at the start of the stream.  Where that was only for comparing,

@@ -50,9 +50,24 @@ ws_pull_says_removed(const char *message)
 }
 
 WsPullEnd
+ws_pull_halt_in_gap(const char *reason)
+{
+	ws_pull_set_state(WS_RELAY_GAP, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
+	return WS_PULL_GAP;
+}
+
+WsPullEnd
 ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 {
-	char	   *reason;
+	char	   *upstream;
+
+	if (!pull->has_wal || start->replaces)
+		return ws_pull_range_is_missing(pull, start);
 
 	/* it is not missing if it was only to be compared */
 	if (start->begin_lsn < start->tell_lsn)
@@ -61,17 +76,15 @@ ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 		return WS_PULL_CHANGED;
 	}
 
-	reason = psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, and the upstream %s %X/%X",
-					  LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
-					  LSN_FORMAT_ARGS(pull->end_lsn),
-					  XLogRecPtrIsInvalid(pull->slot_lsn) ? "is at" : "keeps it from",
-					  LSN_FORMAT_ARGS(XLogRecPtrIsInvalid(pull->slot_lsn) ?
-									  pull->upstream_lsn : pull->slot_lsn));
-	ws_pull_set_state(WS_RELAY_GAP, reason);
-	ereport(LOG,
-			(errcode(ERRCODE_UNDEFINED_FILE),
-			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
-			 errdetail("%s.", reason),
-			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
-	return WS_PULL_GAP;
+	/* where a slot stands does not say that there is WAL */
+	upstream = psprintf("and the upstream is at %X/%X", LSN_FORMAT_ARGS(pull->upstream_lsn));
+	if (pull->slot_lsn >= start->begin_lsn + pull->segment_size)
+		upstream = psprintf("%s, its slot \"%s\" at %X/%X", upstream,
+							pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
+	else if (!XLogRecPtrIsInvalid(pull->slot_lsn))
+		upstream = psprintf("%s, although its slot \"%s\" should keep it from %X/%X on",
+							upstream, pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
+	return ws_pull_halt_in_gap(psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, %s",
+										LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
+										LSN_FORMAT_ARGS(pull->end_lsn), upstream));
 }

@@ -69,7 +69,7 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
  * backup has its own timeline's, which names all ancestors.
  */
 static bool
-store_history_if_there(WsPull *pull, TimeLineID tli)
+store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool is_there = false;
@@ -80,7 +80,7 @@ store_history_if_there(WsPull *pull, TimeLineID tli)
 		char	   *content = fetch_history(pull, tli, &len);
 
 		(void) parse_history(tli, content, len);
-		ws_store_write_history(&pull->store, tli, content, len);
+		ws_store_write_history(store, tli, content, len);
 		is_there = true;
 	}
 	PG_CATCH();
@@ -111,7 +111,7 @@ store_history_if_there(WsPull *pull, TimeLineID tli)
  * in a store is without its history.
  */
 static void
-store_history_from_line(WsPull *pull, const WsHistory *line, int i)
+store_history_from_line(const WsStore *store, const WsHistory *line, int i)
 {
 	StringInfoData content;
 
@@ -119,8 +119,8 @@ store_history_from_line(WsPull *pull, const WsHistory *line, int i)
 	for (int j = 0; j < i; j++)
 		appendStringInfo(&content, "%u\t%X/%X\tas the history of timeline %u has it\n",
 						 line->entries[j].tli, LSN_FORMAT_ARGS(line->entries[j].end_lsn),
-						 pull->upstream_tli);
-	ws_store_write_history(&pull->store, line->entries[i].tli, content.data, content.len);
+						 line->entries[line->count - 1].tli);
+	ws_store_write_history(store, line->entries[i].tli, content.data, content.len);
 	pfree(content.data);
 }
 
@@ -140,18 +140,18 @@ receive_history(WsPull *pull, char **content, size_t *len)
 
 /* Is the history of the i-th timeline of the line the stored one? */
 static bool
-is_stored_history(const WsPull *pull, const WsHistory *line, int i)
+is_stored_history(const WsStore *store, const WsHistory *line, int i)
 {
 	TimeLineID	tli = line->entries[i].tli;
 	WsHistory	theirs;
 
-	if (!ws_store_has_history(&pull->store, tli))
+	if (!ws_store_has_history(store, tli))
 		return false;
 	theirs.count = i + 1;
 	theirs.entries = palloc(theirs.count * sizeof(WsHistoryEntry));
 	memcpy(theirs.entries, line->entries, theirs.count * sizeof(WsHistoryEntry));
 	theirs.entries[i].end_lsn = InvalidXLogRecPtr;
-	return ws_history_equals(&theirs, ws_store_read_history(&pull->store, tli));
+	return ws_history_equals(&theirs, ws_store_read_history(store, tli));
 }
 
 /*
@@ -168,7 +168,7 @@ find_conflict(const WsPull *pull, const WsHistory *theirs)
 		XLogRecPtr	first_lsn;
 
 		if (ws_store_has_history(&pull->store, tli) &&
-			!is_stored_history(pull, theirs, i) &&
+			!is_stored_history(&pull->store, theirs, i) &&
 			ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn))
 			return tli;
 	}
@@ -176,15 +176,15 @@ find_conflict(const WsPull *pull, const WsHistory *theirs)
 }
 
 /*
- * Store the history files up to the upstream's timeline, in the place of those of
+ * Store, in one store or the other, the history files up to the upstream's timeline, in the place of those of
  * which no WAL is stored.  An ancestor's that the upstream has not is done
  * without, if all WAL is from behind it: downstreams that ask for it hear that it
  * is not there, as from the upstream.  The upstream's own comes last: where a
  * timeline's file is there, we have had all that there are of its ancestors'.
  */
 static void
-store_histories(WsPull *pull, const WsHistory *history, const char *content,
-				size_t len, XLogRecPtr first_lsn)
+store_histories(WsPull *pull, const WsStore *store, const WsHistory *history,
+				const char *content, size_t len, XLogRecPtr first_lsn)
 {
 	TimeLineID	tli = pull->upstream_tli;
 	int			last = history->count - 1;
@@ -194,15 +194,15 @@ store_histories(WsPull *pull, const WsHistory *history, const char *content,
 		TimeLineID	ancestor = history->entries[i].tli;
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_stored_history(pull, history, i) ||
-			store_history_if_there(pull, ancestor))
+		if (is_stored_history(store, history, i) ||
+			store_history_if_there(pull, store, ancestor))
 			continue;
 		if (history->entries[i].end_lsn > first_lsn)
-			store_history_from_line(pull, history, i);
+			store_history_from_line(store, history, i);
 		else
-			ws_store_remove_history(&pull->store, ancestor);
+			ws_store_remove_history(store, ancestor);
 	}
-	if (is_stored_history(pull, history, last))
+	if (is_stored_history(store, history, last))
 		return;
 
 	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
@@ -213,10 +213,10 @@ store_histories(WsPull *pull, const WsHistory *history, const char *content,
 
 		CHECK_FOR_INTERRUPTS();
 		if (!ws_history_find(history, other, &end_lsn, &next_tli) &&
-			!ws_store_has_history(&pull->store, other))
-			(void) store_history_if_there(pull, other);
+			!ws_store_has_history(store, other))
+			(void) store_history_if_there(pull, store, other);
 	}
-	ws_store_write_history(&pull->store, tli, content, len);
+	ws_store_write_history(store, tli, content, len);
 }
 
 /* Where all that is stored begins. */
@@ -231,65 +231,6 @@ first_stored_lsn(const WsPull *pull)
 	return first_lsn;
 }
 
-/* A new store begins where the slot does, or with what comes now. */
-static void
-begin_range(WsPull *pull, const WsHistory *history, WsPullStart *start)
-{
-	XLogRecPtr	lsn = XLogRecPtrIsInvalid(pull->slot_lsn) ?
-		pull->upstream_lsn : pull->slot_lsn;
-	TimeLineID	next_tli;
-
-	start->tli = ws_history_tli_at(history, lsn);
-	start->begin_lsn = segment_start(pull, lsn);
-	start->stored_lsn = start->tell_lsn = start->begin_lsn;
-	start->publish_lsn = start->begin_lsn;
-	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
-}
-
-/* Is another segment stored than the one to begin with? */
-static bool
-has_other_segments(const WsPull *pull, const WsPullStart *start)
-{
-	WsSegment  *segments;
-	int			count = ws_store_list(&pull->store, &segments);
-
-	return count > 1 ||
-		(count == 1 && (segments[0].tli != start->tli ||
-						segments[0].segno != start->begin_lsn / pull->segment_size));
-}
-
-/*
- * The next range is another one, and what is stored is set aside; also what a
- * range that never came to anything may have left.  Nothing of before counts:
- * slots, also where the range begins before their positions, and histories.
- */
-static void
-leave_range(WsPull *pull, const WsPullStart *start)
-{
-	bool		had_wal = pull->has_wal;
-
-	if (had_wal)
-	{
-		ereport(LOG,
-				(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
-						LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
-						LSN_FORMAT_ARGS(start->begin_lsn))));
-		pull->has_wal = false;
-		pull->published_tli = 0;
-		ws_relay_publish_store(&pull->store, NULL);
-	}
-	(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
-	ws_slots_invalidate_all(&pull->store);
-	if (had_wal || has_other_segments(pull, start))
-	{
-		ws_relay_lock_store();
-		ws_store_set_aside(&pull->store);
-		ws_relay_unlock_store();
-	}
-	ws_store_remove_histories(&pull->store);
-	ws_slots_reset_floor(start->begin_lsn);
-}
-
 /*
  * It may come to where we are, and is asked again and again; or it never will,
  * and an operator gives up what we have.
@@ -297,7 +238,17 @@ leave_range(WsPull *pull, const WsPullStart *start)
 static WsPullEnd
 be_behind(const char *reason)
 {
+	WsRelayStatus status;
+
+	/* it is found again with every attempt */
+	ws_relay_get_status(&status);
 	ws_pull_set_state(WS_RELAY_BEHIND, reason);
+	if (status.state != WS_RELAY_BEHIND)
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay waits until its upstream has what is stored"),
+				 errdetail_internal("%s.", reason),
+				 errhint("What is stored is still served.  If the upstream never gets there, correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
 	return WS_PULL_RETRY;
 }
 
@@ -535,50 +486,67 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 	return hold_range(pull, start);
 }
 
+/* Begin a range: the first, or with what an operator has allowed another one. */
+static WsPullEnd
+plan_new_range(WsPull *pull, const WsHistory *theirs, const char *content,
+			   size_t len, WsPullStart *start)
+{
+	const WsStore *store = &pull->store;
+
+	if (!ws_pull_range_begin(pull, theirs, start))
+		return WS_PULL_CHANGED;
+	if (start->replaces)
+		store = &pull->new_range;
+	store_histories(pull, store, theirs, content, len, start->begin_lsn);
+	pull->restart_allowed = false;
+	return WS_PULL_NEXT;
+}
+
+static WsPullEnd
+plan_continuation(WsPull *pull, const WsHistory *theirs, const char *content,
+				  size_t len, WsPullStart *start)
+{
+	TimeLineID	conflict = find_conflict(pull, theirs);
+	WsPullEnd	end;
+
+	if (conflict != 0)
+		return diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
+								conflict),
+					   "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
+	end = resume_range(pull, theirs, start);
+
+	/*
+	 * Not those of a server that is not followed: there may be another with
+	 * the same timeline later.
+	 */
+	if (end == WS_PULL_NEXT)
+		store_histories(pull, &pull->store, theirs, content, len, first_stored_lsn(pull));
+	return end;
+}
+
 WsPullEnd
 ws_pull_plan(WsPull *pull, WsPullStart *start)
 {
 	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	bool		is_new = !pull->has_wal || pull->restart_allowed;
 	WsHistory  *theirs;
 	char	   *content;
 	size_t		len;
-	TimeLineID	conflict;
-	WsPullEnd	end = WS_PULL_NEXT;
+	WsPullEnd	end;
 
 	memset(start, 0, sizeof(*start));
 	if (!pull->follow_allowed)
 		go_back_to_published(pull);
 
-	if (pull->has_wal && !pull->restart_allowed && pull->upstream_tli < pull->tli)
+	if (!is_new && pull->upstream_tli < pull->tli)
 		end = be_behind(psprintf("the upstream is on timeline %u, behind timeline %u of the stored WAL",
 								 pull->upstream_tli, pull->tli));
 	else
 	{
 		theirs = receive_history(pull, &content, &len);
-		if (!pull->has_wal || pull->restart_allowed)
-		{
-			begin_range(pull, theirs, start);
-			leave_range(pull, start);
-			store_histories(pull, theirs, content, len, start->begin_lsn);
-		}
-		else if ((conflict = find_conflict(pull, theirs)) != 0)
-			end = diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
-								   conflict),
-						  "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
-		else
-		{
-			end = resume_range(pull, theirs, start);
-
-			/*
-			 * Not those of a server that is not followed: there may be
-			 * another with the same timeline later.
-			 */
-			if (end == WS_PULL_NEXT)
-				store_histories(pull, theirs, content, len, first_stored_lsn(pull));
-		}
+		end = is_new ? plan_new_range(pull, theirs, content, len, start) :
+			plan_continuation(pull, theirs, content, len, start);
 	}
-
-	pull->restart_allowed = false;
 	MemoryContextSwitchTo(old);
 	return end;
 }

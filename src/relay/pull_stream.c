@@ -84,13 +84,14 @@ static Stream *current = NULL;
  * to that the upstream's slot is not to go back: nothing is told.  An upstream
  * that is no primary may have nothing to send, and when it stops would wait
  * until it hears that nothing is missing; so where a stored range goes on, it
- * is told.  A primary always sends its shutdown checkpoint, and commits may
+ * is told.  What is to replace a range is not told before it has.  A primary always sends its shutdown checkpoint, and commits may
  * wait there that are not in our WAL, if it has gone another way.
  */
 static bool
 has_position(const Stream *s)
 {
-	return s->resumes || (s->received_lsn > s->start.begin_lsn &&
+	return s->resumes || (!s->start.replaces &&
+						  s->received_lsn > s->start.begin_lsn &&
 						  s->received_lsn >= s->start.tell_lsn);
 }
 
@@ -189,7 +190,8 @@ publish_written(Stream *s)
 {
 	WsPull	   *pull = s->pull;
 
-	if (pull->has_wal && s->start.tli == pull->tli && pull->tli == pull->published_tli)
+	if (pull->has_wal && !s->start.replaces &&
+		s->start.tli == pull->tli && pull->tli == pull->published_tli)
 		ws_relay_publish_position(pull->tli, s->received_lsn,
 								  Max(s->received_lsn, s->flushed_lsn), pull->end_lsn);
 }
@@ -198,11 +200,30 @@ publish_written(Stream *s)
 static void
 note_caught_up(Stream *s)
 {
-	if (s->state != WS_RELAY_CATCHING_UP ||
+	if (s->state != WS_RELAY_CATCHING_UP || s->start.replaces ||
 		s->start.tli != s->pull->upstream_tli || s->received_lsn < s->target_lsn)
 		return;
 	show_state(s, WS_RELAY_STREAMING);
 	s->pull->follow_allowed = false;
+}
+
+static WsStoreWriter *
+new_writer(Stream *s)
+{
+	return ws_store_writer_new(s->start.replaces ? &s->pull->new_range : &s->pull->store,
+							   s->start.tli, s->start.begin_lsn, s->flushed_lsn);
+}
+
+/* What was received beside the store is durable there: now it is the store's. */
+static void
+enter_range(Stream *s)
+{
+	s->usable = false;
+	ws_store_writer_free(s->writer);
+	ws_pull_range_enter(s->pull, &s->start);
+	s->start.replaces = false;
+	s->writer = new_writer(s);
+	s->usable = true;
 }
 
 static void
@@ -217,6 +238,12 @@ flush(Stream *s)
 
 		/* meanwhile we did not listen */
 		s->heard_time = GetCurrentTimestamp();
+	}
+	if (s->start.replaces)
+	{
+		if (s->flushed_lsn == s->start.begin_lsn)
+			return;
+		enter_range(s);
 	}
 	publish(s);
 
@@ -362,7 +389,7 @@ receive(Stream *s, char **message, pgsocket *fd, bool *gap)
 	volatile int len = -1;
 
 	*gap = false;
-	if (!s->pull->has_wal || s->received_lsn != s->start.begin_lsn)
+	if (s->received_lsn != s->start.begin_lsn)
 		return walrcv_receive(s->pull->conn, message, fd);
 
 	PG_TRY();
@@ -611,7 +638,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	s->start = *start;
 	s->context = AllocSetContextCreate(pull->context, "walstream relay stream",
 									   ALLOCSET_DEFAULT_SIZES);
-	s->resumes = pull->has_wal && pull->upstream_is_standby &&
+	s->resumes = pull->has_wal && !start->replaces && pull->upstream_is_standby &&
 		start->tell_lsn == start->begin_lsn;
 	s->received_lsn = start->begin_lsn;
 	s->flushed_lsn = start->stored_lsn;
@@ -619,8 +646,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	s->heard_time = GetCurrentTimestamp();
 	s->feedback_check = s->heard_time;
 	MemoryContextSwitchTo(s->context);
-	s->writer = ws_store_writer_new(&pull->store, start->tli, start->begin_lsn,
-									start->stored_lsn);
+	s->writer = new_writer(s);
 	s->usable = true;
 }
 
@@ -664,7 +690,7 @@ ws_pull_stream_finish(WsPull *pull, bool tell)
 
 	/* an error in here must not come back to it */
 	current = NULL;
-	if (s == NULL || !s->usable)
+	if (s == NULL || !s->usable || s->start.replaces)
 		return;
 	MemoryContextSwitchTo(s->context);
 	flush(s);

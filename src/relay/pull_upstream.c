@@ -277,8 +277,10 @@ report_new_slot(const WsPull *pull, const char *why)
 
 /*
  * A slot without position holds nothing: it was created so, or it was lost,
- * and then PostgreSQL will not let anybody stream with it again.  A new one in
- * its place holds what the upstream still has.
+ * and then PostgreSQL will not let anybody stream with it again.  One whose WAL
+ * has been removed from under it, or of which the upstream knows nothing after it
+ * was put back, is no better where a range is to begin with it.  A new one in its
+ * place holds what the upstream still has.
  */
 static void
 prepare_slot(WsPull *pull)
@@ -286,16 +288,22 @@ prepare_slot(WsPull *pull)
 	const char *why = "";
 
 	pull->slot_lsn = InvalidXLogRecPtr;
+	pull->slot_is_new = false;
 	if (pull->slot[0] == '\0')
 		return;
 
 	if (read_slot(pull))
 	{
-		if (!XLogRecPtrIsInvalid(pull->slot_lsn))
+		if (XLogRecPtrIsInvalid(pull->slot_lsn))
+			why = ": it held no WAL";
+		else if (pull->slot_lsn == pull->dead_slot_lsn)
+			why = psprintf(": it was at %X/%X, where the upstream has no WAL",
+						   LSN_FORMAT_ARGS(pull->slot_lsn));
+		else
 			return;
 		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
-		why = ": it held no WAL";
 	}
+	pull->dead_slot_lsn = InvalidXLogRecPtr;
 
 	ws_walrcv_create_physical_slot(pull->conn, pull->slot, NULL);
 	if (!read_slot(pull))
@@ -303,6 +311,7 @@ prepare_slot(WsPull *pull)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("replication slot \"%s\" on the upstream has disappeared",
 						pull->slot)));
+	pull->slot_is_new = true;
 	report_new_slot(pull, why);
 }
 

@@ -13,6 +13,8 @@
  *								one of a timeline that was left
  *	TTTTTTTT.history			a timeline's history, as the upstream has it
  *	slots/NAME					relay slots (slots.h)
+ *	new-range.tmp/				a new range until its first bytes are durable,
+ *								with its history files
  *	before-gap.XXXXXXXX-YYYYYYYY/	WAL from before a gap, no longer served, and
  *								the history files that belong to it
  *	*.tmp						unfinished; removed when the store is opened
@@ -196,6 +198,23 @@ extern void ws_store_set_aside(const WsStore *store);
  * new range.  Durable with the new range's first segment.
  */
 extern void ws_store_remove_histories(const WsStore *store);
+
+/*
+ * Writer only.  A store of its own, for histories and first segments of a range
+ * that is to take the place of what is stored; one that was begun before is
+ * removed.  *new_range is written to as any other.
+ */
+extern void ws_store_begin_new_range(const WsStore *store, WsStore *new_range);
+
+/*
+ * Writer only, when what was stored has been set aside and nothing has
+ * *new_range open: move what is durable there to its place.  After a crash in
+ * between there are histories, and a beginning of the range or nothing.
+ */
+extern void ws_store_enter_new_range(const WsStore *store);
+
+/* Remove it, if there is one: at start, what was never entered. */
+extern void ws_store_drop_new_range(const WsStore *store);
 
 /*----------------------------------------------------------------
  * Writing (store_write.c)

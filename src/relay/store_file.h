@@ -22,6 +22,7 @@
 #define WS_SLOTS_DIRECTORY	"slots"
 #define WS_SET_ASIDE_PREFIX	"before-gap."
 #define WS_TEMPORARY_SUFFIX	".tmp"
+#define WS_NEW_RANGE_DIRECTORY	"new-range" WS_TEMPORARY_SUFFIX
 
 /* Large enough for a name that a store uses, and ".tmp". */
 #define WS_FILE_NAME_SIZE	(MAXFNAMELEN + 16)

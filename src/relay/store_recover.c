@@ -346,6 +346,7 @@ ws_store_recover(const WsStore *store, WsStoreExtent *extent)
 	XLogRecPtr	closed_lsn;
 
 	remove_temporary_files(store);
+	ws_store_drop_new_range(store);
 
 	/* a crash may have come between a renaming and the sync */
 	ws_directory_sync(store->path);
