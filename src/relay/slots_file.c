@@ -16,9 +16,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "relay/store_file.h"
 #include "replication/slot.h"
 #include "slots_shared.h"
 #include "storage/fd.h"
+#include "utils/wait_event.h"
 
 /* How a name ends that is not a slot's yet. */
 #define TMP_SUFFIX ".tmp"
@@ -48,41 +50,31 @@ static bool
 write_tmp(const char *path, const char *content, size_t len, int elevel)
 {
 	int			fd;
-	bool		done;
+	int			error;
 
-	fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
+	fd = ws_file_open_transient(path, O_WRONLY | O_CREAT | O_TRUNC);
 	if (fd < 0)
 	{
 		ereport(elevel,
-				(errcode_for_file_access(),
+				(ws_errcode_for_file(),
 				 errmsg("could not create file \"%s\": %m", path)));
 		return false;
 	}
 
-	errno = 0;
-	done = write(fd, content, len) == (ssize_t) len;
-	if (!done)
+	error = ws_file_write(fd, content, len, 0, WAIT_EVENT_REPLICATION_SLOT_WRITE);
+	if (error == 0 && pg_fsync(fd) != 0)
+		error = errno;
+	if (CloseTransientFile(fd) != 0 && error == 0)
+		error = errno;
+	if (error != 0)
 	{
-		/* if write didn't set errno, assume problem is no disk space */
-		if (errno == 0)
-			errno = ENOSPC;
-	}
-	else
-		done = pg_fsync(fd) == 0;
-
-	if (!done)
-	{
-		int			save_errno = errno;
-
-		CloseTransientFile(fd);
 		unlink(path);
-		errno = save_errno;
+		errno = error;
 		ereport(elevel,
-				(errcode_for_file_access(),
+				(ws_errcode_for_file(),
 				 errmsg("could not write file \"%s\": %m", path)));
 		return false;
 	}
-	CloseTransientFile(fd);
 	return true;
 }
 
@@ -104,7 +96,7 @@ ws_slot_file_write(const WsStore *store, const WsSlotFile *file, int elevel)
 	if (rename(tmp_path, path) < 0)
 	{
 		ereport(elevel,
-				(errcode_for_file_access(),
+				(ws_errcode_for_file(),
 				 errmsg("could not rename file \"%s\" to \"%s\": %m",
 						tmp_path, path)));
 		return false;
@@ -131,7 +123,7 @@ ws_slot_file_remove(const WsStore *store, const char *name)
 	make_file_path(store, name, "", path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(ws_errcode_for_file(),
 				 errmsg("could not remove file \"%s\": %m", path)));
 	sync_directory(directory);
 }
@@ -147,15 +139,15 @@ read_file(const WsStore *store, const char *name, WsSlotFile *file)
 	WsStatus	status;
 
 	make_file_path(store, name, "", path);
-	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	fd = ws_file_open_transient(path, O_RDONLY);
 	if (fd < 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(ws_errcode_for_file(),
 				 errmsg("could not open file \"%s\": %m", path)));
-	len = read(fd, content, sizeof(content));
+	len = ws_file_read(fd, content, sizeof(content), 0);
 	if (len < 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(ws_errcode_for_file(),
 				 errmsg("could not read file \"%s\": %m", path)));
 	CloseTransientFile(fd);
 
@@ -198,7 +190,8 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 	{
 		size_t		len = strlen(entry->d_name);
 
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		/* no slot's name; NFS hides what is removed while it is open */
+		if (entry->d_name[0] == '.')
 			continue;
 		if (len > strlen(TMP_SUFFIX) &&
 			strcmp(entry->d_name + len - strlen(TMP_SUFFIX), TMP_SUFFIX) == 0)
@@ -206,7 +199,7 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 			make_file_path(store, entry->d_name, "", path);
 			if (unlink(path) < 0)
 				ereport(ERROR,
-						(errcode_for_file_access(),
+						(ws_errcode_for_file(),
 						 errmsg("could not remove file \"%s\": %m", path)));
 			continue;
 		}

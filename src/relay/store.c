@@ -48,6 +48,69 @@ make_directory(const char *path)
 	fsync_fname_ext(parent[0] != '\0' ? parent : ".", true, exists, FATAL);
 }
 
+/*
+ * What PostgreSQL wants of its data directory: ours, and nobody else may write
+ * in it, or look into it unless the group may.  Earlier versions did not look,
+ * so a mode that is wrong is put right.
+ */
+static void
+check_owner_and_mode(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		ereport(FATAL,
+				ws_errcode_for_file(),
+				errmsg("could not stat directory \"%s\": %m", path));
+	if (!S_ISDIR(st.st_mode))
+		ereport(FATAL,
+				errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				errmsg("relay directory \"%s\" is not a directory", path));
+	if (st.st_uid != geteuid())
+		ereport(FATAL,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("relay directory \"%s\" has wrong ownership", path),
+				errhint("It must belong to the user that starts the server.  If a file system should be mounted there, see whether it is."));
+	if ((st.st_mode & PG_MODE_MASK_GROUP) == 0)
+		return;
+	if (chmod(path, pg_dir_create_mode) != 0)
+		ereport(FATAL,
+				ws_errcode_for_file(),
+				errmsg("could not change permissions of directory \"%s\": %m", path));
+	ereport(LOG,
+			errmsg("permissions of relay directory \"%s\" were %04o and are now %04o",
+				   path, (unsigned int) (st.st_mode & 07777),
+				   (unsigned int) pg_dir_create_mode));
+}
+
+/* A store within a store would be taken for a part of it. */
+static void
+check_not_within_store(const char *path)
+{
+	char		parent[MAXPGPATH];
+	char		file[MAXPGPATH];
+	char	   *resolved = realpath(path, NULL);
+
+	if (resolved == NULL || strlen(resolved) >= MAX_STORE_PATH)
+		ereport(FATAL,
+				ws_errcode_for_file(),
+				errmsg("could not resolve path \"%s\": %m", path));
+	strlcpy(parent, resolved, MAXPGPATH);
+	free(resolved);
+
+	while (strlen(parent) > 1)
+	{
+		get_parent_directory(parent);
+		ws_file_path(parent, WS_IDENTITY_FILE, file);
+		if (access(file, F_OK) == 0)
+			ereport(FATAL,
+					errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					errmsg("relay directory \"%s\" is inside another relay directory", path),
+					errdetail("There is a file \"%s\".", file),
+					errhint("Set walstream.relay_directory to a directory of its own."));
+	}
+}
+
 void
 ws_store_lock(const char *path)
 {
@@ -57,10 +120,12 @@ ws_store_lock(const char *path)
 	if (lock_fd >= 0)
 		return;
 	make_directory(path);
+	check_owner_and_mode(path);
+	check_not_within_store(path);
 
 	/* not handed on to programs that the server starts: close-on-exec */
 	ws_file_path(path, WS_LOCK_FILE, lock_path);
-	fd = BasicOpenFile(lock_path, O_RDWR | O_CREAT | O_CLOEXEC | PG_BINARY);
+	fd = ws_file_open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC);
 	if (fd < 0)
 		ereport(FATAL,
 				ws_errcode_for_file(),
@@ -82,6 +147,47 @@ ws_store_lock(const char *path)
 }
 
 /*
+ * The directory that was locked is the one that is there now: another may have
+ * been mounted over it, which nobody has locked.
+ */
+static void
+check_lock(const char *path)
+{
+	char		lock_path[MAXPGPATH];
+	struct stat locked;
+	struct stat named;
+
+	ws_file_path(path, WS_LOCK_FILE, lock_path);
+	if (lock_fd < 0 || fstat(lock_fd, &locked) != 0)
+		elog(ERROR, "relay directory \"%s\" is not locked", path);
+	if (lstat(lock_path, &named) != 0 ||
+		named.st_dev != locked.st_dev || named.st_ino != locked.st_ino)
+		ereport(ERROR,
+				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				errmsg("relay directory \"%s\" is not the one that was there when the server was started",
+					   path),
+				errdetail("Its file \"%s\" is missing or another one.", WS_LOCK_FILE),
+				errhint("Restart the server after mounting or moving a relay directory."));
+}
+
+/* Entries of a store are what their names say, never links to something else. */
+static void
+check_entry_type(const char *path, const char *name)
+{
+	char		entry_path[MAXPGPATH];
+
+	ws_file_path(path, name, entry_path);
+	if (name[0] == '.' || strcmp(name, "lost+found") == 0)
+		return;
+	if (strcmp(name, WS_SLOTS_DIRECTORY) == 0 ||
+		strcmp(name, WS_NEW_RANGE_DIRECTORY) == 0 ||
+		strncmp(name, WS_SET_ASIDE_PREFIX, strlen(WS_SET_ASIDE_PREFIX)) == 0)
+		ws_file_check_directory(entry_path);
+	else
+		ws_file_check_regular(entry_path);
+}
+
+/*
  * Look at all names: refuse what does not belong there.  True if there is WAL
  * or a history file.
  */
@@ -97,8 +203,12 @@ check_names(const char *path, uint32 segment_size)
 		TimeLineID	tli;
 		XLogSegNo	segno;
 		WsSegmentForm form;
+		WsFileKind	kind = ws_file_classify(entry->d_name, segment_size, &tli,
+											&segno, &form);
 
-		switch (ws_file_classify(entry->d_name, segment_size, &tli, &segno, &form))
+		if (kind != WS_FILE_UNKNOWN)
+			check_entry_type(path, entry->d_name);
+		switch (kind)
 		{
 			case WS_FILE_SEGMENT:
 			case WS_FILE_HISTORY:
@@ -166,8 +276,7 @@ ws_store_open(const char *path, WsStore *store)
 		ereport(ERROR,
 				errcode(ERRCODE_NAME_TOO_LONG),
 				errmsg("path \"%s\" is too long", path));
-	if (!ws_file_exists(path))
-		return false;
+	check_lock(path);
 
 	ws_file_path(path, WS_IDENTITY_FILE, file);
 	content = ws_file_read_all(file, WS_IDENTITY_MAX_BYTES - 1, &len);
@@ -260,7 +369,7 @@ stat_segment(const WsStore *store, const char *name, WsSegment *segment)
 	struct stat st;
 
 	ws_file_path(store->path, name, path);
-	if (stat(path, &st) != 0)
+	if (lstat(path, &st) != 0)
 	{
 		if (errno == ENOENT)
 			return false;

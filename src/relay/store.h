@@ -85,10 +85,12 @@ typedef struct WsStoreExtent
  */
 
 /*
- * In the postmaster: make the directory if it is missing and lock it.  The
+ * In the postmaster: make the directory if it is missing, check its owner, mode
+ * (which is put right) and place, and lock it.  The
  * lock is inherited by all processes of the instance and so lasts until the
  * last of them is gone.  FATAL if somebody else holds it.  Does nothing if it
- * is held already.
+ * is held already.  The directory may be a symbolic link; what is in it may not
+ * be, and is never followed.
  */
 extern void ws_store_lock(const char *path);
 

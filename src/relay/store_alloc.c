@@ -42,7 +42,7 @@ int
 ws_file_allocate(const char *path, uint32 size)
 {
 	int			error;
-	int			fd = BasicOpenFile(path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+	int			fd = ws_file_open(path, O_CREAT | O_TRUNC | O_WRONLY);
 
 	if (fd < 0)
 		return errno;
@@ -69,7 +69,7 @@ spare_is_ready(const WsStore *store)
 	struct stat st;
 
 	ws_file_path(store->path, WS_SPARE_FILE, path);
-	if (stat(path, &st) != 0)
+	if (lstat(path, &st) != 0)
 	{
 		if (errno != ENOENT)
 			ereport(ERROR,

@@ -224,7 +224,7 @@ find_compressed(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 	struct stat st;
 
 	ws_segment_path(store, tli, segno, form, path);
-	if (stat(path, &st) != 0)
+	if (lstat(path, &st) != 0)
 		return false;
 	*size = st.st_size;
 	return true;
@@ -272,7 +272,7 @@ ws_store_compress(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 	ws_segment_file_name(store, tli, segno, form, name);
 	snprintf(temporary, sizeof(temporary), "%s" WS_TEMPORARY_SUFFIX, name);
 	ws_file_path(store->path, temporary, c->path);
-	c->fd = BasicOpenFile(c->path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+	c->fd = ws_file_open(c->path, O_CREAT | O_TRUNC | O_WRONLY);
 	if (c->fd < 0)
 		report_write_failure(c, errno);
 	compress(c);

@@ -146,13 +146,93 @@ ws_file_exists(const char *path)
 {
 	struct stat st;
 
-	if (stat(path, &st) == 0)
+	if (lstat(path, &st) == 0)
 		return true;
 	if (errno != ENOENT)
 		ereport(ERROR,
 				ws_errcode_for_file(),
 				errmsg("could not stat file \"%s\": %m", path));
 	return false;
+}
+
+static void
+report_wrong_type(const char *path, mode_t mode, const char *wanted)
+{
+	const char *what = S_ISLNK(mode) ? "symbolic link" :
+		S_ISREG(mode) ? "regular file" :
+		S_ISDIR(mode) ? "directory" :
+		S_ISFIFO(mode) ? "named pipe" :
+		S_ISSOCK(mode) ? "socket" : "device";
+
+	ereport(ERROR,
+			errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			errmsg("\"%s\" is not a %s", path, wanted),
+			errdetail("It is a %s.  The relay directory itself may be a symbolic link, what is in it may not.",
+					  what));
+}
+
+void
+ws_file_check_regular(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		report_wrong_type(path, st.st_mode, "regular file");
+}
+
+void
+ws_file_check_directory(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && !S_ISDIR(st.st_mode))
+		report_wrong_type(path, st.st_mode, "directory");
+}
+
+/*
+ * Opens nothing that is a link, and waits for nobody at the other end of a
+ * named pipe.  On what is a regular file O_NONBLOCK has no effect.
+ */
+#define OPEN_FLAGS	(O_NOFOLLOW | O_NONBLOCK | PG_BINARY)
+
+int
+ws_file_open(const char *path, int flags)
+{
+	int			fd = BasicOpenFile(path, flags | OPEN_FLAGS);
+	int			save_errno = errno;
+	struct stat st;
+
+	if (fd < 0)
+	{
+		ws_file_check_regular(path);
+		errno = save_errno;
+	}
+	else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+	{
+		close(fd);
+		report_wrong_type(path, st.st_mode, "regular file");
+	}
+	return fd;
+}
+
+int
+ws_file_open_transient(const char *path, int flags)
+{
+	int			fd = OpenTransientFile(path, flags | OPEN_FLAGS);
+	int			save_errno = errno;
+	struct stat st;
+
+	if (fd < 0)
+	{
+		ws_file_check_regular(path);
+		errno = save_errno;
+	}
+	else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+	{
+		CloseTransientFile(fd);
+		report_wrong_type(path, st.st_mode, "regular file");
+	}
+	return fd;
 }
 
 void
@@ -169,7 +249,7 @@ ws_file_read_all(const char *path, size_t max_len, size_t *len)
 {
 	char	   *content;
 	ssize_t		got;
-	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	int			fd = ws_file_open_transient(path, O_RDONLY);
 
 	if (fd < 0)
 	{
@@ -300,7 +380,7 @@ ws_file_replace_only(const char *directory, const char *name, const char *conten
 
 	snprintf(temporary, sizeof(temporary), "%s" WS_TEMPORARY_SUFFIX, name);
 	ws_file_path(directory, temporary, path);
-	fd = OpenTransientFile(path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+	fd = ws_file_open_transient(path, O_CREAT | O_TRUNC | O_WRONLY);
 	if (fd < 0)
 		ereport(ERROR,
 				ws_errcode_for_file(),

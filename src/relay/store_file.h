@@ -3,7 +3,7 @@
  * store_file.h
  *	  Files of a store: names, and making what is written to them durable.
  *
- * For store*.c only.  PostgreSQL's setting fsync is respected.  Where syncing
+ * For store*.c and slots_file.c only.  PostgreSQL's setting fsync is respected.  Where syncing
  * fails an ERROR is raised, never PANIC: no process but the caller's relies on
  * the file yet, and it starts again with a new one.
  *
@@ -54,8 +54,20 @@ extern void ws_file_path(const char *directory, const char *name, char *buf);
 extern void ws_segment_path(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 							WsSegmentForm form, char *buf);
 
-/* Is there such a file? */
+/* Is there something of that name? */
 extern bool ws_file_exists(const char *path);
+
+/*
+ * Open an entry of a store as BasicOpenFile() does, or OpenTransientFile(): a
+ * descriptor, or -1 and errno.  An ERROR if it is no regular file: a link is not
+ * followed, a FIFO not waited for.
+ */
+extern int	ws_file_open(const char *path, int flags);
+extern int	ws_file_open_transient(const char *path, int flags);
+
+/* An ERROR unless the entry is a regular file, or a directory, or missing. */
+extern void ws_file_check_regular(const char *path);
+extern void ws_file_check_directory(const char *path);
 
 /* Remove a file; it may be missing. */
 extern void ws_file_remove(const char *path);

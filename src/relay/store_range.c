@@ -32,6 +32,7 @@ ws_store_drop_new_range(const WsStore *store)
 	new_range_path(store, directory);
 	if (!ws_file_exists(directory))
 		return;
+	ws_file_check_directory(directory);
 	dir = AllocateDir(directory);
 	while ((entry = ReadDir(dir, directory)) != NULL)
 	{

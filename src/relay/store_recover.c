@@ -100,7 +100,7 @@ copy_bytes(int from_fd, int to_fd, uint32 size, const char *from_path)
 static int
 open_file(const char *path, int flags)
 {
-	int			fd = OpenTransientFile(path, flags | PG_BINARY);
+	int			fd = ws_file_open_transient(path, flags);
 
 	if (fd < 0)
 		ereport(ERROR,
@@ -147,7 +147,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	ws_file_path(store->path, temporary, temporary_path);
 
 	from_fd = open_file(path, O_RDWR);
-	to_fd = OpenTransientFile(temporary_path, O_CREAT | O_TRUNC | O_WRONLY | PG_BINARY);
+	to_fd = ws_file_open_transient(temporary_path, O_CREAT | O_TRUNC | O_WRONLY);
 	if (to_fd < 0)
 		error = errno;
 	else

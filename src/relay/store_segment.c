@@ -97,7 +97,7 @@ ws_segment_open_path(const WsStore *store, const char *path, WsSegmentForm form,
 	strlcpy(file->path, path, MAXPGPATH);
 	file->form = form;
 	file->segment_size = store->identity.segment_size;
-	file->fd = BasicOpenFile(path, O_RDONLY | PG_BINARY);
+	file->fd = ws_file_open(path, O_RDONLY);
 	if (file->fd < 0)
 	{
 		if (errno == ENOENT)
@@ -176,7 +176,7 @@ ws_segment_is_stale(const WsSegmentFile *file)
 
 	if (file->form != WS_SEGMENT_PARTIAL)
 		return false;
-	return fstat(file->fd, &opened) != 0 || stat(file->path, &named) != 0 ||
+	return fstat(file->fd, &opened) != 0 || lstat(file->path, &named) != 0 ||
 		opened.st_dev != named.st_dev || opened.st_ino != named.st_ino;
 }
 

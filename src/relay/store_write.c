@@ -166,7 +166,7 @@ open_segment(WsStoreWriter *writer)
 		ws_segment_allocate(&writer->store, writer->tli, segno) != 0)
 		return WS_WRITE_NO_SPACE;
 
-	writer->fd = BasicOpenFile(writer->path, O_RDWR | PG_BINARY);
+	writer->fd = ws_file_open(writer->path, O_RDWR);
 	if (writer->fd < 0)
 		report_failure(writer, "open", errno);
 	writer->segno = segno;
