@@ -30,6 +30,7 @@ typedef struct WsRelaySettings
 	const char *directory;
 	const char *upstream;		/* a conninfo; "" for none.  Never to be shown */
 	const char *slot;			/* on the upstream; "" for none */
+	bool		in_hot_standby; /* what replication clients are told */
 	int			keep_size_mb;
 	int			keep_age_s;
 	int			max_slot_keep_size_mb;	/* -1: no limit */

@@ -17,7 +17,6 @@
 
 #include "guc.h"
 #include "libpq-fe.h"
-#include "replication/slot.h"
 
 #define UPSTREAM_NAME	"walstream.relay_upstream"
 
@@ -27,6 +26,7 @@ static bool walstream_relay = false;
 static char *walstream_relay_directory = NULL;
 static char *walstream_relay_upstream = NULL;
 static char *walstream_relay_slot = NULL;
+static bool walstream_relay_in_hot_standby = true;
 static int	walstream_relay_keep_size = 1024;
 static int	walstream_relay_keep_age = 0;
 static int	walstream_relay_max_slot_keep_size = -1;
@@ -96,10 +96,22 @@ check_upstream(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/* The rules are those of the upstream, which are PostgreSQL's. */
 static bool
 check_slot(char **newval, void **extra, GucSource source)
 {
-	return (*newval)[0] == '\0' || ws_slot_validate_name(*newval, WARNING);
+	if (strlen(*newval) >= NAMEDATALEN)
+	{
+		GUC_check_errdetail("The name of a replication slot is shorter than %d bytes.",
+							NAMEDATALEN);
+		return false;
+	}
+	if ((*newval)[strspn(*newval, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0')
+	{
+		GUC_check_errdetail("The name of a replication slot consists of lower case letters, digits and underscores.");
+		return false;
+	}
+	return true;
 }
 
 /* In the postmaster, which alone reports what a reload has changed. */
@@ -148,6 +160,14 @@ define_what_and_where(void)
 							   "",
 							   PGC_SIGHUP, 0,
 							   check_slot, NULL, NULL);
+
+	DefineCustomBoolVariable("walstream.relay_in_hot_standby",
+							 "What the relay tells replication clients in \"in_hot_standby\".",
+							 "Off lets one that looks for a primary take the relay for it.",
+							 &walstream_relay_in_hot_standby,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 }
 
 static void
@@ -205,6 +225,7 @@ ws_guc_relay(void)
 	settings.directory = walstream_relay_directory;
 	settings.upstream = walstream_relay_upstream;
 	settings.slot = walstream_relay_slot;
+	settings.in_hot_standby = walstream_relay_in_hot_standby;
 	settings.keep_size_mb = walstream_relay_keep_size;
 	settings.keep_age_s = walstream_relay_keep_age;
 	settings.max_slot_keep_size_mb = walstream_relay_max_slot_keep_size;

@@ -10,8 +10,8 @@
  * PostgresMain() are the model, for each version), and hands the process to
  * serve_loop.c.  It never returns to PostgreSQL.
  *
- * Not taken over are connections to a database (replication=database), and
- * those whose walstream.accept holds the word "own".
+ * Not taken over are those whose walstream.accept holds the word "own", by
+ * which a superuser gets the instance's own walsender.
  *
  * The process is a walsender to the postmaster, which therefore lets it live
  * through the shutdown checkpoint, but it has no WalSnd: the checkpointer
@@ -24,6 +24,7 @@
 #include "compat.h"
 
 #include "access/xact.h"
+#include "guc.h"
 #include "libpq/auth.h"
 #include "libpq/hba.h"
 #include "libpq/libpq.h"
@@ -250,8 +251,8 @@ send_parameter(const char *name, const char *value)
 /*
  * Tell the client the settings that it is told at the start of a session, and
  * then those in which the served cluster is not this instance: its version,
- * and that nothing can be written here, so that a client which looks for a
- * primary in a list of hosts goes on to the next one.
+ * and unless set otherwise that nothing can be written here, so that a client
+ * which looks for a primary in a list of hosts goes on to the next one.
  */
 static void
 report_settings(void)
@@ -265,7 +266,8 @@ report_settings(void)
 		send_parameter("server_version",
 					   psprintf("%d.%d", status.upstream_version / 10000,
 								status.upstream_version % 10000));
-	send_parameter("in_hot_standby", "on");
+	if (ws_guc_relay()->in_hot_standby)
+		send_parameter("in_hot_standby", "on");
 }
 
 static void
@@ -321,6 +323,33 @@ take_over(Port *port)
 }
 
 /*
+ * The instance's own walsender gives away what the instance is made of: its
+ * settings, with the upstream's password, and all that the relay holds.
+ */
+static void
+check_may_have_own(Port *port)
+{
+	Oid			role = get_role_oid(port->user_name, true);
+
+	/* a role that does not exist is for PostgreSQL to refuse */
+	if (OidIsValid(role) && !superuser_arg(role))
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to replicate the relay's own cluster"),
+				 errdetail("Only superusers may, because its settings and its directory are part of it.")));
+}
+
+static void
+refuse_database(void)
+{
+	ereport(FATAL,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a relay does not serve connections with \"replication=database\""),
+			 errdetail("It holds the WAL of another cluster but none of its databases, so it cannot decode changes."),
+			 errhint("Connect to the primary or to a standby of that cluster.")));
+}
+
+/*
  * Called for every connection attempt, also for those that fail.  The
  * previous hooks go first: one of them may refuse, and one is the filter of
  * sender.c, which encodes.
@@ -331,8 +360,13 @@ client_authentication(Port *port, int status)
 	if (prev_client_authentication)
 		prev_client_authentication(port, status);
 
-	if (status == STATUS_OK && am_walsender && !am_db_walsender &&
-		ws_relay_enabled() && !wants_own(port))
+	if (status != STATUS_OK || !am_walsender || !ws_relay_enabled())
+		return;
+	if (wants_own(port))
+		check_may_have_own(port);
+	else if (am_db_walsender)
+		refuse_database();
+	else
 		take_over(port);
 }
 

@@ -18,6 +18,7 @@
 #include "access/xlog_internal.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "guc.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
 #include "relay.h"
@@ -125,8 +126,15 @@ served_setting(const char *name)
 {
 	bool		version_num = pg_strcasecmp(name, "server_version_num") == 0;
 
+	/*
+	 * Who asks wants to know what this is, as another relay does; who looks
+	 * for a primary goes by what it was told in the beginning, or if it is of
+	 * an older kind by the other one.
+	 */
 	if (pg_strcasecmp(name, "in_hot_standby") == 0)
 		return "on";
+	if (pg_strcasecmp(name, "transaction_read_only") == 0)
+		return ws_guc_relay()->in_hot_standby ? "on" : NULL;
 
 	if (version_num || pg_strcasecmp(name, "server_version") == 0)
 	{
@@ -293,7 +301,7 @@ refuse(const char *command)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("a relay does not serve %s", command),
 			 errdetail("It holds the WAL of another cluster and nothing else of it."),
-			 errhint("Connect to the primary or to a standby of that cluster; to reach the relay instance's own walsender, connect with options='-c walstream.accept=own'.")));
+			 errhint("Connect to the primary or to a standby of that cluster.")));
 }
 
 /* Parse; the error is reported here if there is one. */
