@@ -271,21 +271,23 @@ ws_worker_is_registered(const char *name)
  * from the last checkpoint on (all versions ask the server for that).
  */
 #if PG_VERSION_NUM >= 170000
-#define ws_walrcv_connect_physical(conninfo, appname, err) \
-	walrcv_connect(conninfo, true, false, false, appname, err)
+#define ws_walrcv_connect(conninfo, logical, appname, err) \
+	walrcv_connect(conninfo, true, logical, false, appname, err)
 #define ws_walrcv_create_physical_slot(conn, name, lsn) \
 	walrcv_create_slot(conn, name, false, false, false, CRS_NOEXPORT_SNAPSHOT, lsn)
 #elif PG_VERSION_NUM >= 160000
-#define ws_walrcv_connect_physical(conninfo, appname, err) \
-	walrcv_connect(conninfo, false, false, appname, err)
+#define ws_walrcv_connect(conninfo, logical, appname, err) \
+	walrcv_connect(conninfo, logical, false, appname, err)
 #define ws_walrcv_create_physical_slot(conn, name, lsn) \
 	walrcv_create_slot(conn, name, false, false, CRS_NOEXPORT_SNAPSHOT, lsn)
 #else
-#define ws_walrcv_connect_physical(conninfo, appname, err) \
-	walrcv_connect(conninfo, false, appname, err)
+#define ws_walrcv_connect(conninfo, logical, appname, err) \
+	walrcv_connect(conninfo, logical, appname, err)
 #define ws_walrcv_create_physical_slot(conn, name, lsn) \
 	walrcv_create_slot(conn, name, false, false, CRS_NOEXPORT_SNAPSHOT, lsn)
 #endif
+#define ws_walrcv_connect_physical(conninfo, appname, err) \
+	ws_walrcv_connect(conninfo, false, appname, err)
 
 /*----------------------------------------------------------------
  * The relay's walsender (relay/serve*.c)

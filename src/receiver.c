@@ -28,7 +28,7 @@
 #include "lib/ilist.h"
 #include "peer.h"
 #include "peertext.h"
-#include "pure/decoder.h"
+#include "pure/intake.h"
 #include "receiver.h"
 #include "replication/logicalworker.h"
 #include "replication/walreceiver.h"
@@ -38,7 +38,7 @@
 
 /*
  * A receiver's connection.  In a memory context of its own, whose reset
- * callback frees the decoder.
+ * callback frees the intake.
  */
 typedef struct Receiver
 {
@@ -52,20 +52,20 @@ typedef struct Receiver
 	/* WS_MODE_UNDECIDED if compression was asked for, else why not */
 	WsPeerMode	mode;
 	WsAccept	asked;
-	WsDecoder  *decoder;		/* NULL if not asked, or not streamed yet */
+	WsIntake   *intake;			/* NULL if not asked, or not streamed yet */
 
 	/*
 	 * From startstreaming to endstreaming.  Outside of it rows of a COPY come
 	 * through the same receive function, and may begin with any byte.
 	 */
 	bool		streaming;
-	bool		announced;		/* this COPY's line is in the log */
-	WsHello		announced_hello;
 
 	WsPeer	   *peer;
 	WsCounterFeed feed;
-	WsStreamCounts passed_counts;	/* without a decoder */
-	uint64		noted_bytes;	/* of those decoded, known to upstream.c */
+	WsStreamCounts passed_counts;	/* without an intake */
+
+	WsUpstream *upstream;		/* tells of crashes; NULL without an intake */
+	bool		busy;			/* as it knows */
 } Receiver;
 
 static WalReceiverFunctionsType *stock = NULL;
@@ -89,39 +89,33 @@ find_receiver(WalReceiverConn *conn)
 	return NULL;
 }
 
-/* Decoded bytes that upstream.c has not been told of. */
-static uint64
-unnoted_bytes(Receiver *receiver)
-{
-	if (receiver->decoder == NULL)
-		return 0;
-	return ws_decoder_counts(receiver->decoder)->raw_bytes - receiver->noted_bytes;
-}
-
+/* This connection ends in order, or in an error that is reported. */
 static void
-note_success(Receiver *receiver)
+note_end(Receiver *receiver)
 {
-	uint64		bytes = unnoted_bytes(receiver);
+	uint64		bytes = ws_intake_good_bytes(receiver->intake);
 
 	if (bytes > 0)
 		ws_upstream_note_success(receiver->stream, bytes);
-	receiver->noted_bytes += bytes;
+	ws_intake_note_good(receiver->intake);
+	ws_upstream_end(receiver->upstream);
+	receiver->upstream = NULL;
 }
 
 /* A receiver may end without disconnecting. */
 static void
-note_success_at_exit(int code, Datum arg)
+note_end_at_exit(int code, Datum arg)
 {
 	dlist_iter	iter;
 
 	dlist_foreach(iter, &receivers)
-		note_success(dlist_container(Receiver, node, iter.cur));
+		note_end(dlist_container(Receiver, node, iter.cur));
 }
 
 static void
-free_decoder(void *arg)
+free_intake(void *arg)
 {
-	ws_decoder_free(((Receiver *) arg)->decoder);
+	ws_intake_free(((Receiver *) arg)->intake);
 }
 
 /*
@@ -143,7 +137,7 @@ may_ask(bool logical, WsUpstreamKey way, WsUpstreamKey stream)
 
 /* Make what decodes the stream that has been asked for. */
 static void
-make_decoder(Receiver *receiver)
+make_intake(Receiver *receiver)
 {
 	WsCodecParams params = {0};
 	MemoryContextCallback *callback;
@@ -153,17 +147,18 @@ make_decoder(Receiver *receiver)
 	params.wal_segment_size = upstream_segment_size != 0 ?
 		upstream_segment_size : wal_segment_size;
 	params.wal_page_magic = XLOG_PAGE_MAGIC;
-	receiver->decoder = ws_decoder_new(&params, &receiver->asked);
-	if (receiver->decoder == NULL)
+	receiver->intake = ws_intake_new(&params, &receiver->asked);
+	if (receiver->intake == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory"),
-				 errdetail("Failed while creating the decoder of a replication stream.")));
+				 errdetail("Failed while preparing to decode a replication stream.")));
 
 	callback = MemoryContextAlloc(receiver->context, sizeof(MemoryContextCallback));
-	callback->func = free_decoder;
+	callback->func = free_intake;
 	callback->arg = receiver;
 	MemoryContextRegisterResetCallback(receiver->context, callback);
+	receiver->upstream = ws_upstream_begin(receiver->stream);
 }
 
 /* Remember a connection. */
@@ -190,7 +185,7 @@ register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 	dlist_push_head(&receivers, &receiver->node);
 	if (!exit_registered)
 	{
-		before_shmem_exit(note_success_at_exit, 0);
+		before_shmem_exit(note_end_at_exit, 0);
 		exit_registered = true;
 	}
 }
@@ -304,15 +299,13 @@ receiver_connect(WS_CONNECT_PARAMS)
 	return conn;
 }
 
-/* One line for the log, and the mode for everybody to see. */
+/* One line for the log. */
 static void
-announce(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
+log_mode(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
 		 WsCodecSpec spec)
 {
 	const char *kind = receiver->logical ? "logical changes" : "WAL";
 
-	receiver->announced = true;
-	ws_peer_set_mode(receiver->peer, mode, reason, spec);
 	if (mode == WS_MODE_CODED)
 		ereport(LOG,
 				(errmsg("receiving %s for \"%s\" compressed with %s, level %d",
@@ -325,33 +318,17 @@ announce(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
 						ws_peer_mode_reason(mode, reason))));
 }
 
-/* Announce what the first message, or a later hello, has told. */
+/* What a message has told of the stream. */
 static void
-announce_decoder_news(Receiver *receiver)
+announce(Receiver *receiver, const WsIntakeNews *news)
 {
-	const WsHello *hello = ws_decoder_hello(receiver->decoder);
-	WsCodecSpec spec = {WS_CODEC_NONE, 0};
+	WsPeerMode	mode = news->stock ? WS_MODE_STOCK_PEER :
+		news->spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC;
 
-	if (ws_decoder_peer(receiver->decoder) == WS_PEER_STOCK)
-	{
-		if (!receiver->announced)
-			announce(receiver, WS_MODE_STOCK_PEER, WS_REASON_NONE, spec);
-		return;
-	}
-
-	if (hello == NULL ||
-		(receiver->announced &&
-		 hello->codec == receiver->announced_hello.codec &&
-		 hello->level == receiver->announced_hello.level &&
-		 hello->reason == receiver->announced_hello.reason))
-		return;
-
-	receiver->announced_hello = *hello;
-	spec.id = hello->codec;
-	spec.level = hello->level;
-	announce(receiver,
-			 spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC,
-			 hello->reason, spec);
+	if (news->show)
+		ws_peer_set_mode(receiver->peer, mode, news->reason, news->spec);
+	if (news->log)
+		log_mode(receiver, mode, news->reason, news->spec);
 }
 
 static WsPeerRole
@@ -368,7 +345,6 @@ receiver_begin_stream(Receiver *receiver)
 	WsCodecSpec none = {WS_CODEC_NONE, 0};
 
 	receiver->streaming = true;
-	receiver->announced = false;
 	if (receiver->peer == NULL)
 	{
 		receiver->peer = ws_peer_claim(receiver_role(receiver), receiver->name);
@@ -381,13 +357,13 @@ receiver_begin_stream(Receiver *receiver)
 
 	if (receiver->mode == WS_MODE_UNDECIDED)
 	{
-		if (receiver->decoder == NULL)
-			make_decoder(receiver);
-		ws_decoder_begin(receiver->decoder);
-		ws_peer_set_mode(receiver->peer, WS_MODE_UNDECIDED, WS_REASON_NONE, none);
+		if (receiver->intake == NULL)
+			make_intake(receiver);
+		ws_intake_begin(receiver->intake);
 	}
 	else
-		announce(receiver, receiver->mode, WS_REASON_NONE, none);
+		log_mode(receiver, receiver->mode, WS_REASON_NONE, none);
+	ws_peer_set_mode(receiver->peer, receiver->mode, WS_REASON_NONE, none);
 }
 
 static bool
@@ -412,33 +388,46 @@ receiver_endstreaming(WalReceiverConn *conn, TimeLineID *next_tli)
 }
 
 /*
+ * Something has come, and what it leads to is done when we are asked for more
+ * and there is nothing: whatever crashes in between may be due to it.
+ */
+static void
+set_busy(Receiver *receiver, bool busy)
+{
+	if (receiver->upstream != NULL && (busy || receiver->busy))
+		ws_upstream_set_busy(receiver->upstream, busy,
+							 ws_intake_good_bytes(receiver->intake));
+	receiver->busy = busy;
+}
+
+/*
  * The sender's bytes make no sense: count that against the upstream and give
  * up this connection.  The receiver is started again and asks anew.
  */
 static void
 report_failure(Receiver *receiver, WsStatus status)
 {
-	WsCodecId	codec = ws_decoder_codec(receiver->decoder);
-	uint64		good_bytes = unnoted_bytes(receiver);
+	WsIntakeFailure failure;
 	bool		suspended;
 
-	suspended = ws_upstream_note_failure(receiver->stream, good_bytes);
-	receiver->noted_bytes += good_bytes;
+	ws_intake_describe(receiver->intake, status, &failure);
+	suspended = ws_upstream_note_failure(receiver->stream,
+										 ws_intake_good_bytes(receiver->intake));
+	ws_intake_note_good(receiver->intake);
+	set_busy(receiver, false);
 
 	ereport(ERROR,
-			(errcode(status == WS_E_MEMORY ? ERRCODE_OUT_OF_MEMORY :
+			(errcode(failure.memory ? ERRCODE_OUT_OF_MEMORY :
 					 ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("could not decode replication stream at %X/%X",
-					LSN_FORMAT_ARGS(ws_decoder_position(receiver->decoder))),
-			 errdetail("Codec %s: %s.",
-					   ws_codec_name(codec),
-					   ws_status_text(status)),
+					LSN_FORMAT_ARGS(failure.lsn)),
+			 errdetail("Codec %s: %s.", failure.codec, failure.reason),
 			 suspended ?
-			 errhint("Compression is not asked for until primary_conninfo, the subscription or walstream.compression changes, or for 10 minutes.") :
+			 errhint("%s", ws_upstream_suspended_hint()) :
 			 errhint("Nothing of the message was used; the receiver connects again and continues from the same position.")));
 }
 
-/* A message of a stream without decoder is counted. */
+/* A message of a stream that is not decoded is counted. */
 static void
 count_passed(Receiver *receiver, const char *buffer, int len)
 {
@@ -478,7 +467,7 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 	 */
 	WS_CHECK_RECEIVER_INTERRUPTS();
 
-	if (receiver->decoder == NULL)
+	if (receiver->intake == NULL)
 	{
 		len = (stock->walrcv_receive) (conn, buffer, wait_fd);
 		if (len > 0)
@@ -493,29 +482,32 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		const uint8 *out;
 		size_t		out_len;
 		WsStatus	status;
+		WsIntakeNews news;
 
 		/* What an earlier message held comes first. */
-		if (ws_decoder_next(receiver->decoder, &out, &out_len))
+		if (ws_intake_next(receiver->intake, &out, &out_len))
 		{
 			ws_peer_set_position(receiver->peer,
-								 ws_decoder_position(receiver->decoder));
+								 ws_intake_position(receiver->intake));
 			*buffer = unconstify(char *, (const char *) out);
 			return (int) out_len;
 		}
 
 		len = (stock->walrcv_receive) (conn, buffer, wait_fd);
+		set_busy(receiver, len > 0);
 		if (len <= 0)
 			return len;
 
 		INSTR_TIME_SET_CURRENT(start);
-		status = ws_decoder_put(receiver->decoder, (const uint8 *) *buffer, len);
+		status = ws_intake_put(receiver->intake, (const uint8 *) *buffer, len,
+							   ws_instr_time_ns(start), &news);
 		INSTR_TIME_SET_CURRENT(coding_time);
 		INSTR_TIME_SUBTRACT(coding_time, start);
 
 		if (status != WS_OK)
 			report_failure(receiver, status);
-		announce_decoder_news(receiver);
-		ws_counters_feed(&receiver->feed, ws_decoder_counts(receiver->decoder),
+		announce(receiver, &news);
+		ws_counters_feed(&receiver->feed, ws_intake_counts(receiver->intake),
 						 ws_instr_time_ns(coding_time));
 	}
 }
@@ -528,7 +520,7 @@ receiver_disconnect(WalReceiverConn *conn)
 	if (receiver != NULL)
 	{
 		dlist_delete(&receiver->node);
-		note_success(receiver);
+		note_end(receiver);
 		ws_peer_release(receiver->peer);
 		MemoryContextDelete(receiver->context);
 	}

@@ -3,6 +3,20 @@
  * upstream.c
  *	  What receivers remember about an upstream beyond their own life.
  *
+ * The failures of streams also outlive the server, and above all its start
+ * after a crash, for which shared memory is made anew: a stream that crashes
+ * its receiver must not do so for ever.  A process that crashes can write
+ * nothing, but the postmaster survives it, and runs its exit callbacks before
+ * it gives shared memory up: there what is to be kept is written to a file.
+ *
+ * It goes by what the receivers said before.  One that was busy, which is from
+ * taking a message until it asks for more and there is none, has failed if the
+ * server ends in a crash; so a receiver that somebody kills while it waits, or
+ * that has to end because another process has crashed, does not count unless
+ * it was in the middle of something.  An immediate shutdown is an operator's
+ * doing and no failure, and a kill of the postmaster or a power cut leaves no
+ * file behind.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -11,38 +25,165 @@
 
 #include "common/hashfn.h"
 #include "guc.h"
+#include "pgstat.h"
+#include "pure/failures.h"
 #include "shmem.h"
+#include "storage/fd.h"
+#include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "upstream.h"
 #include "utils/timestamp.h"
 
-#define UPSTREAMS	64
+#define UPSTREAMS	WS_FAILURES_MAX_STREAMS
 
 /*
- * All fields are guarded by ws_shmem_lock().  last_used is 0 in an unused
- * entry.
+ * PostgreSQL leaves the directory to extensions, keeps it over a restart, and
+ * takes nothing of it into a base backup or with pg_rewind.
  */
-typedef struct WsUpstream
+#define FAILURES_FILE	PG_STAT_TMP_DIR "/walstream_failures"
+
+/*
+ * All fields are guarded by ws_shmem_lock(), but for the last two.  last_used
+ * is 0 in an unused entry, receiver_pid without a receiver that decodes.
+ *
+ * The receiver alone writes the last two, without a lock, as often as for each
+ * message; they are read by the postmaster when no other process is left.
+ */
+struct WsUpstream
 {
 	WsUpstreamKey key;
 	TimestampTz last_used;
 
-	int			failures;		/* without enough good bytes in between */
-	uint64		good_bytes;		/* decoded since the last failure */
-	TimestampTz failed_at;		/* the last failure */
-	uint32		failed_setting; /* hash of walstream.compression then */
+	WsFailures	failures;		/* of the stream */
 
 	int			doubts;			/* errors in a row with our option */
 	bool		refused;		/* it is refused ... */
 	TimestampTz refused_config; /* ... as of this load of the configuration */
-} WsUpstream;
+
+	pid_t		receiver_pid;
+	volatile bool receiver_busy;
+	volatile uint64 receiver_good_bytes;	/* not in failures yet */
+};
 
 static WsUpstream *upstreams = NULL;
+
+/* In the postmaster, from one life of shared memory to the next. */
+static WsStreamFailures kept[UPSTREAMS];
+static int	kept_count = 0;
 
 Size
 ws_upstream_shmem_size(void)
 {
 	return sizeof(WsUpstream) * UPSTREAMS;
+}
+
+/* Nothing depends on the file: what goes wrong with it is only told. */
+static void
+write_kept(void)
+{
+	char		buf[WS_FAILURES_MAX_BYTES];
+	size_t		len = ws_failures_format(kept, kept_count, buf);
+	FILE	   *file = AllocateFile(FAILURES_FILE ".tmp", PG_BINARY_W);
+	bool		good;
+
+	if (file != NULL)
+	{
+		good = fwrite(buf, 1, len, file) == len;
+		good = FreeFile(file) == 0 && good;
+		if (good && rename(FAILURES_FILE ".tmp", FAILURES_FILE) == 0)
+			return;
+	}
+	ereport(LOG,
+			(errcode_for_file_access(),
+			 errmsg("could not write file \"%s\": %m", FAILURES_FILE)));
+	(void) unlink(FAILURES_FILE ".tmp");
+}
+
+/* It is gone afterwards: who kills the postmaster shall not get it back. */
+static void
+read_kept(void)
+{
+	char		buf[WS_FAILURES_MAX_BYTES + 1];
+	FILE	   *file = AllocateFile(FAILURES_FILE, PG_BINARY_R);
+	size_t		len;
+	WsStatus	status;
+
+	if (file == NULL)
+	{
+		if (errno != ENOENT)
+			ereport(LOG,
+					(errcode_for_file_access(),
+					 errmsg("could not read file \"%s\": %m", FAILURES_FILE)));
+		return;
+	}
+	len = fread(buf, 1, sizeof(buf), file);
+	FreeFile(file);
+	if (kept_count == 0)
+	{
+		status = ws_failures_parse(buf, len, kept, &kept_count);
+		if (status != WS_OK)
+		{
+			kept_count = 0;
+			ereport(LOG,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("ignoring invalid file \"%s\": %s", FAILURES_FILE,
+							ws_status_text(status))));
+		}
+	}
+	(void) unlink(FAILURES_FILE);
+}
+
+/* A receiver was busy when the server crashed. */
+static void
+note_crash(WsUpstream *upstream, TimestampTz now)
+{
+	bool		suspended;
+
+	suspended = ws_failures_add(&upstream->failures,
+								upstream->receiver_good_bytes,
+								ws_guc_compression_hash(), now);
+	ereport(LOG,
+			(errmsg("receiver process (PID %d) was busy with a compressed stream when the server crashed",
+					(int) upstream->receiver_pid),
+			 errdetail("This counts as failure %d of %d to decode the stream.",
+					   upstream->failures.count, WS_FAILURES_SUSPEND),
+			 suspended ? errhint("%s", ws_upstream_suspended_hint()) : 0));
+}
+
+/*
+ * The postmaster's exit callback, also before it makes shared memory anew.  No
+ * other process is left, and locks may never be given back.  A crash may have
+ * left anything in here; ws_failures_format() leaves out what cannot be.
+ */
+static void
+keep_failures(int code, Datum arg)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	kept_count = 0;
+	for (int i = 0; i < UPSTREAMS; i++)
+	{
+		WsUpstream *upstream = &upstreams[i];
+
+		if (upstream->last_used == 0)
+			continue;
+		if (upstream->receiver_pid != 0)
+		{
+			if (code != 0 && upstream->receiver_busy)
+				note_crash(upstream, now);
+			else
+				ws_failures_add_good(&upstream->failures,
+									 upstream->receiver_good_bytes);
+		}
+		if (upstream->failures.count < 1 ||
+			upstream->failures.count > WS_FAILURES_SUSPEND)
+			continue;
+		kept[kept_count].stream = upstream->key;
+		kept[kept_count].failures = upstream->failures;
+		kept_count++;
+	}
+	if (kept_count > 0)
+		write_kept();
 }
 
 void
@@ -51,8 +192,21 @@ ws_upstream_shmem_init(void)
 	bool		found;
 
 	upstreams = ShmemInitStruct("walstream upstreams", ws_upstream_shmem_size(), &found);
-	if (!found)
-		memset(upstreams, 0, ws_upstream_shmem_size());
+	if (found)
+		return;
+	memset(upstreams, 0, ws_upstream_shmem_size());
+	if (!IsPostmasterEnvironment)
+		return;
+
+	read_kept();
+	for (int i = 0; i < kept_count; i++)
+	{
+		upstreams[i].key = kept[i].stream;
+		upstreams[i].last_used = GetCurrentTimestamp();
+		upstreams[i].failures = kept[i].failures;
+	}
+	kept_count = 0;
+	on_shmem_exit(keep_failures, 0);
 }
 
 WsUpstreamKey
@@ -82,24 +236,28 @@ find_upstream(WsUpstreamKey key)
 	return NULL;
 }
 
-/* Find or make; as above. */
+/*
+ * Find or make; as above.  NULL if all have a receiver, which is to have no
+ * other stream put in its place.
+ */
 static WsUpstream *
 remember_upstream(WsUpstreamKey key)
 {
 	WsUpstream *upstream = find_upstream(key);
 
-	if (upstream == NULL)
+	if (upstream != NULL)
+		return upstream;
+	for (int i = 0; i < UPSTREAMS; i++)
 	{
-		upstream = &upstreams[0];
-		for (int i = 1; i < UPSTREAMS; i++)
-		{
-			if (upstreams[i].last_used < upstream->last_used)
-				upstream = &upstreams[i];
-		}
-		memset(upstream, 0, sizeof(*upstream));
-		upstream->key = key;
-		upstream->last_used = GetCurrentTimestamp();
+		if (upstreams[i].receiver_pid == 0 &&
+			(upstream == NULL || upstreams[i].last_used < upstream->last_used))
+			upstream = &upstreams[i];
 	}
+	if (upstream == NULL)
+		return NULL;
+	memset(upstream, 0, sizeof(*upstream));
+	upstream->key = key;
+	upstream->last_used = GetCurrentTimestamp();
 	return upstream;
 }
 
@@ -121,14 +279,17 @@ ws_upstream_refuses(WsUpstreamKey way)
 bool
 ws_upstream_note_refusal(WsUpstreamKey way)
 {
-	bool		news;
+	bool		news = true;
 	WsUpstream *upstream;
 
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
 	upstream = remember_upstream(way);
-	news = !upstream->refused || upstream->refused_config != PgReloadTime;
-	upstream->refused = true;
-	upstream->refused_config = PgReloadTime;
+	if (upstream != NULL)
+	{
+		news = !upstream->refused || upstream->refused_config != PgReloadTime;
+		upstream->refused = true;
+		upstream->refused_config = PgReloadTime;
+	}
 	LWLockRelease(ws_shmem_lock());
 
 	return news;
@@ -142,7 +303,8 @@ ws_upstream_doubt(WsUpstreamKey way)
 
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
 	upstream = remember_upstream(way);
-	result = ++upstream->doubts % WS_UPSTREAM_DOUBT_AFTER == 0;
+	result = upstream != NULL &&
+		++upstream->doubts % WS_UPSTREAM_DOUBT_AFTER == 0;
 	LWLockRelease(ws_shmem_lock());
 
 	return result;
@@ -169,38 +331,33 @@ ws_upstream_suspended(WsUpstreamKey stream)
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
 	upstream = find_upstream(stream);
 	result = upstream != NULL &&
-		upstream->failures >= WS_UPSTREAM_MAX_FAILURES &&
-		upstream->failed_setting == ws_guc_compression_hash() &&
-		!TimestampDifferenceExceeds(upstream->failed_at, GetCurrentTimestamp(),
-									WS_UPSTREAM_SUSPEND_MS);
+		ws_failures_suspend(&upstream->failures, ws_guc_compression_hash(),
+							GetCurrentTimestamp());
 	LWLockRelease(ws_shmem_lock());
 
 	return result;
 }
 
+const char *
+ws_upstream_suspended_hint(void)
+{
+	return "Compression is not asked for until primary_conninfo, the subscription or walstream.compression changes, or for 10 minutes.";
+}
+
 bool
 ws_upstream_note_failure(WsUpstreamKey stream, uint64 good_bytes)
 {
-	bool		suspended;
 	WsUpstream *upstream;
+	bool		result;
 
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
 	upstream = remember_upstream(stream);
-
-	/* A new series begins, or a suspension has run out and it fails again. */
-	if (upstream->good_bytes + good_bytes >= WS_UPSTREAM_GOOD_BYTES ||
-		upstream->failed_setting != ws_guc_compression_hash() ||
-		upstream->failures >= WS_UPSTREAM_MAX_FAILURES)
-		upstream->failures = 0;
-
-	upstream->failures++;
-	upstream->good_bytes = 0;
-	upstream->failed_at = upstream->last_used;
-	upstream->failed_setting = ws_guc_compression_hash();
-	suspended = upstream->failures >= WS_UPSTREAM_MAX_FAILURES;
+	result = upstream != NULL &&
+		ws_failures_add(&upstream->failures, good_bytes,
+						ws_guc_compression_hash(), upstream->last_used);
 	LWLockRelease(ws_shmem_lock());
 
-	return suspended;
+	return result;
 }
 
 void
@@ -211,6 +368,46 @@ ws_upstream_note_success(WsUpstreamKey stream, uint64 good_bytes)
 	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
 	upstream = find_upstream(stream);
 	if (upstream != NULL)
-		upstream->good_bytes += good_bytes;
+		ws_failures_add_good(&upstream->failures, good_bytes);
+	LWLockRelease(ws_shmem_lock());
+}
+
+WsUpstream *
+ws_upstream_begin(WsUpstreamKey stream)
+{
+	WsUpstream *upstream;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	upstream = remember_upstream(stream);
+	if (upstream != NULL)
+	{
+		upstream->receiver_pid = MyProcPid;
+		upstream->receiver_busy = false;
+		upstream->receiver_good_bytes = 0;
+	}
+	LWLockRelease(ws_shmem_lock());
+
+	return upstream;
+}
+
+void
+ws_upstream_set_busy(WsUpstream *upstream, bool busy, uint64 good_bytes)
+{
+	upstream->receiver_good_bytes = good_bytes;
+	upstream->receiver_busy = busy;
+}
+
+void
+ws_upstream_end(WsUpstream *upstream)
+{
+	if (upstream == NULL)
+		return;
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	if (upstream->receiver_pid == MyProcPid)
+	{
+		upstream->receiver_pid = 0;
+		upstream->receiver_busy = false;
+		upstream->receiver_good_bytes = 0;
+	}
 	LWLockRelease(ws_shmem_lock());
 }

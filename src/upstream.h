@@ -9,6 +9,9 @@
  * failing for ever.  The same holds for a way to the upstream that refuses
  * the connection's options.
  *
+ * So must it be with a receiver that crashes, and with it the server: what is
+ * remembered of streams outlives that, too.  pure/failures.h has the rule.
+ *
  * What is remembered has a hash for its key: of the conninfo alone where it
  * says something of the way to the upstream, of the conninfo and the
  * receiver's name where it says something of a stream.  So a changed conninfo
@@ -26,14 +29,9 @@
 /* A connection that fails is tried without our option each n-th time. */
 #define WS_UPSTREAM_DOUBT_AFTER		3
 
-/* This many failures ... */
-#define WS_UPSTREAM_MAX_FAILURES	3
-/* ... without this much decoded between two of them ... */
-#define WS_UPSTREAM_GOOD_BYTES		(UINT64CONST(64) * 1024 * 1024)
-/* ... suspend compression for this long. */
-#define WS_UPSTREAM_SUSPEND_MS		(10 * 60 * 1000)
-
 typedef uint64 WsUpstreamKey;
+
+typedef struct WsUpstream WsUpstream;
 
 extern Size ws_upstream_shmem_size(void);
 extern void ws_upstream_shmem_init(void);
@@ -62,6 +60,9 @@ extern void ws_upstream_trust(WsUpstreamKey way);
 /* A stream: is its compression suspended? */
 extern bool ws_upstream_suspended(WsUpstreamKey stream);
 
+/* For a person: until when. */
+extern const char *ws_upstream_suspended_hint(void);
+
 /*
  * A message could not be decoded, after good_bytes had been since this
  * receiver connected.  Returns true if that suspends compression.
@@ -70,5 +71,21 @@ extern bool ws_upstream_note_failure(WsUpstreamKey stream, uint64 good_bytes);
 
 /* A receiver ends in order after decoding good_bytes. */
 extern void ws_upstream_note_success(WsUpstreamKey stream, uint64 good_bytes);
+
+/*
+ * This process begins to decode a stream.  Returns what it is to tell whether
+ * it is busy with, NULL if there is no room: then a crash does not count.
+ */
+extern WsUpstream *ws_upstream_begin(WsUpstreamKey stream);
+
+/*
+ * From taking a message until there is none: a crash meanwhile is a failure,
+ * after good_bytes.  A few stores.
+ */
+extern void ws_upstream_set_busy(WsUpstream *upstream, bool busy,
+								 uint64 good_bytes);
+
+/* It ends; NULL is allowed. */
+extern void ws_upstream_end(WsUpstream *upstream);
 
 #endif							/* WS_UPSTREAM_H */
