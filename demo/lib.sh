@@ -5,7 +5,7 @@
 #	  run without root's rights, servers, and an end that leaves nothing.
 #
 # All files are in the temporary directory $scratch: the copy of the source
-# (src), the private installation (install) and its programs (bin), a data
+# (src), the private installation (install), links to programs (bin), a data
 # directory for each server under the server's name, the servers' logs (log)
 # and their sockets, which need no password since only the directory's owner
 # can enter it.
@@ -166,9 +166,36 @@ install_walstream()
 	cd "$scratch/src"
 	run make -s
 	run src/tools/private_install "$scratch/install" -s
-	# a short name, since the commands that are told at the end have it
+	link_programs "$scratch/install$("$PG_CONFIG" --bindir)"
+}
+
+# Print the pg_config of a PostgreSQL that has walstream, the newest one unless
+# PG_CONFIG names it.
+find_walstream()
+{
+	local candidate directory
+
+	for candidate in ${PG_CONFIG-$(find /usr/lib/postgresql /usr/pgsql-* -path '*/bin/pg_config' 2>/dev/null |
+		sort -rV) pg_config}; do
+		directory=$("$candidate" --sharedir 2>/dev/null) || continue
+		[ -f "$directory/extension/walstream.control" ] || continue
+		echo "$candidate"
+		return
+	done
+	return 1
+}
+
+use_walstream()
+{
+	cd "$scratch"
+	link_programs "$("$PG_CONFIG" --bindir)"
+}
+
+# A short name, since the commands that are told at the end have it.
+link_programs()
+{
 	bindir=$scratch/bin
-	"${as_user[@]}" ln -s "$scratch/install$("$PG_CONFIG" --bindir)" "$bindir"
+	"${as_user[@]}" ln -s "$1" "$bindir"
 }
 
 #
