@@ -66,8 +66,10 @@
  */
 #if PG_VERSION_NUM >= 160000
 #define ws_guc_malloc(size)		guc_malloc(LOG, (size))
+#define ws_guc_free(pointer)	guc_free(pointer)
 #else
 #define ws_guc_malloc(size)		malloc(size)
+#define ws_guc_free(pointer)	free(pointer)
 #endif
 
 /* 16 renamed what says where a relation's files are. */
@@ -265,6 +267,22 @@ ws_worker_is_registered(const char *name)
 
 /* WAL is the same within this. */
 #define WS_MAJOR_VERSION	(PG_VERSION_NUM / 10000)
+
+/* walrcv_create_slot, whose parameters grow like those of walrcv_connect. */
+#if PG_VERSION_NUM >= 170000
+#define WS_CREATE_SLOT_PARAMS \
+	WalReceiverConn *conn, const char *slotname, bool temporary, \
+	bool two_phase, bool failover, CRSSnapshotAction snapshot_action, \
+	XLogRecPtr *lsn
+#define WS_CREATE_SLOT_ARGS \
+	conn, slotname, temporary, two_phase, failover, snapshot_action, lsn
+#else
+#define WS_CREATE_SLOT_PARAMS \
+	WalReceiverConn *conn, const char *slotname, bool temporary, \
+	bool two_phase, CRSSnapshotAction snapshot_action, XLogRecPtr *lsn
+#define WS_CREATE_SLOT_ARGS \
+	conn, slotname, temporary, two_phase, snapshot_action, lsn
+#endif
 
 /*
  * Connect as a physical receiver, and create a physical slot that reserves WAL

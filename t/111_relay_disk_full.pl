@@ -113,9 +113,9 @@ wait_for_relay_state($relay, 'disk full');
 set_faults($faults);
 ok($load->{run}->finish, 'it goes on when there is room');
 
-# ... and one where not even a file can be made
+# ... and one where not even a file can be made, and there is no spare
 $relay->stop;
-unlink("$faults.raised");
+unlink("$faults.raised", "$dir/walstream.spare");
 set_faults($faults, 'create *.partial.tmp ENOSPC');
 start_preloaded($relay, 'power_fault', $dir, $faults);
 wait_for_relay_state($relay, 'streaming');

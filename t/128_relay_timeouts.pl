@@ -176,9 +176,10 @@ my $walsender = stop_process(
 load_wal($primary, 1000);
 wait_until(
 	$relay,
-	"SELECT state = 'streaming' AND receiver_pid <> $receiver FROM walstream_relay",
+	"SELECT state = 'streaming' AND reconnects > $before->{reconnects} FROM walstream_relay",
 	'a silent upstream: the relay connects anew');
 my $row = relay_row($relay);
+is($row->{receiver_pid}, $receiver, 'in the same process');
 is($row->{last_error}, 'upstream has been silent for longer than wal_receiver_timeout',
 	'last_error says why');
 is( $relay->safe_psql('postgres',

@@ -17,6 +17,7 @@
 #				repeat		send it twice
 #				swap		send it after the next message of its kind
 #				truncate	send only its beginning
+#				cut			close the connection instead of it
 #				hold		keep it, and all CopyData that comes after it, until
 #							a message comes after other rules were given
 #				refuse_options
@@ -142,7 +143,7 @@ sub set_rules
 	{
 		die "unknown action \"$rule->{action}\""
 		  unless $rule->{action} =~
-		  /^(?:flip|drop|repeat|swap|truncate|hold|refuse_options)$/;
+		  /^(?:flip|drop|repeat|swap|truncate|cut|hold|refuse_options)$/;
 	}
 	my $number = ++$self->{rules_given};
 	write_file("$self->{dir}/rules.$number", \@rules);
@@ -384,6 +385,11 @@ sub read_side
 	$side->{understand}->($side) while $side->{in} ne '' && !$side->{stuck};
 	save_counts();
 
+	if ($side->{connection}{is_cut})
+	{
+		close_connection($side);
+		return;
+	}
 	if ($got == 0)
 	{
 		$side->{other}{close_when_written} = 1;
@@ -551,7 +557,7 @@ sub understand_messages
 	my ($side) = @_;
 	my $at = 0;
 
-	while (length($side->{in}) - $at >= 5)
+	while (length($side->{in}) - $at >= 5 && !$side->{connection}{is_cut})
 	{
 		my ($type, $length) = unpack('a N', substr($side->{in}, $at, 5));
 
@@ -632,6 +638,11 @@ sub treat_content
 		elsif ($action eq 'truncate')
 		{
 			$out[0] = substr($content, 0, $rule->{length} // -1);
+		}
+		elsif ($action eq 'cut')
+		{
+			$connection->{is_cut} = 1;
+			return ();
 		}
 		elsif ($action eq 'hold')
 		{

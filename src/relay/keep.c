@@ -407,12 +407,11 @@ do_round(void)
 	return keep.pause_ms;
 }
 
-void
-walstream_relay_keeper_main(Datum arg)
+static void
+keep_for_ever(void)
 {
 	MemoryContext round_context;
 
-	ws_relay_worker_begin(true);
 	round_context = AllocSetContextCreate(TopMemoryContext, "walstream keeper",
 										  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(round_context);
@@ -441,4 +440,10 @@ walstream_relay_keeper_main(Datum arg)
 							 (pause_ms > 0 ? WL_TIMEOUT : 0),
 							 pause_ms, PG_WAIT_EXTENSION);
 	}
+}
+
+void
+walstream_relay_keeper_main(Datum arg)
+{
+	ws_relay_worker_run(true, keep_for_ever);
 }

@@ -6,8 +6,9 @@
  *
  * It opens and checks the store before it tries to connect, so that what is
  * stored is served while the upstream is dead.  Then it connects, streams, and
- * connects again.  What ends in a state that only an operator can end, it waits
- * for; any error ends the process, and the next one begins at the top.
+ * connects again, whatever ends the connection.  What ends in a state that only
+ * an operator can end, it waits for; an error of the store ends the process, and
+ * the next one begins at the top.
  *
  * It is connected to a database of this instance because PostgreSQL's receiver
  * functions can ask questions of an upstream only then; it reads nothing there.
@@ -36,8 +37,9 @@
 #define DATABASE_NAME	"postgres"
 
 /*
- * Between attempts to connect: this, doubled each time, up to
- * wal_retrieve_retry_interval.
+ * Between attempts to connect: none after a connection that has brought us on,
+ * but that so much is between their beginnings; then this, doubled each time, up
+ * to wal_retrieve_retry_interval.
  */
 #define MIN_RETRY_MS	500
 
@@ -164,7 +166,8 @@ open_store(WsPull *pull)
 	check_store(&pull->store);
 	load_slots(pull);
 	ws_relay_lock_store();
-	pull->has_wal = ws_store_recover(&pull->store, &extent);
+	pull->has_wal = ws_store_recover(&pull->store, ws_relay_is_synced(), &extent);
+	ws_relay_set_synced(true);
 
 	/* it may have been left where setting aside failed */
 	if (pull->has_wal)
@@ -220,44 +223,88 @@ run_connection(WsPull *pull)
 
 		end = ws_pull_plan(pull, &start);
 		if (end == WS_PULL_NEXT)
-		{
-			pull->attempts = 0;
 			end = ws_pull_stream(pull, &start);
-		}
 		if (end != WS_PULL_NEXT)
 			return end;
 		ws_pull_identify(pull);
 	}
 }
 
-/* Connect and run; no host that lets us in is not worth a process' end. */
+/*
+ * There is no connection, or it has ended in this way.  True if that has not
+ * been told in the log since the last that brought us on: once is enough.
+ */
+static bool
+note_failure(WsPull *pull, const char *message)
+{
+	static char last_message[WS_RELAY_TEXT];
+	bool		is_news = pull->attempts == 0 ||
+		strncmp(last_message, message, sizeof(last_message) - 1) != 0;
+
+	strlcpy(last_message, message, sizeof(last_message));
+
+	/* what was allowed was not for whoever may answer later */
+	pull->follow_allowed = pull->restart_allowed = false;
+	ws_relay_note_error(message);
+	ws_pull_set_state(WS_RELAY_WAITING, message);
+	return is_news;
+}
+
+/* As run_connection(), but the upstream's errors end the connection only. */
+static WsPullEnd
+try_connection(WsPull *pull)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile WsPullEnd end = WS_PULL_RETRY;
+	ErrorData  *volatile error = NULL;
+	char	   *message;
+
+	PG_TRY();
+	{
+		end = run_connection(pull);
+	}
+	PG_CATCH();
+	{
+		if (!ws_pull_take_blame())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(pull->context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error == NULL)
+		return end;
+
+	ws_pull_clean_up();
+	ws_pull_stream_finish(pull, false);
+	MemoryContextSwitchTo(pull->context);
+	message = error->detail == NULL ? error->message :
+		psprintf("%s: %s", error->message, error->detail);
+	if (note_failure(pull, message))
+	{
+		error->elevel = LOG;
+		error->message = ws_peertext_for_log(error->message);
+		ThrowErrorData(error);
+	}
+	MemoryContextSwitchTo(context);
+	return WS_PULL_RETRY;
+}
+
+/* Connect and run; a host that does not let us in is not worth a process' end. */
 static WsPullEnd
 connect_and_run(WsPull *pull)
 {
-	static char last_error[WS_RELAY_TEXT];
 	char	   *error = NULL;
-	WsPullEnd	end;
+	WsPullEnd	end = WS_PULL_RETRY;
 
-	if (!ws_pull_connect(pull, &error))
-	{
-		/* nor for whoever may answer later */
-		pull->follow_allowed = pull->restart_allowed = false;
-		ws_pull_set_state(WS_RELAY_WAITING, error);
-		ws_relay_note_error(error);
-
-		/* once is enough for the log */
-		if (strncmp(last_error, error, sizeof(last_error) - 1) != 0)
-			ereport(LOG,
-					(errcode(ERRCODE_CONNECTION_FAILURE),
-					 errmsg("relay could not connect to its upstream: %s",
-							ws_peertext_for_log(error))));
-		strlcpy(last_error, error, sizeof(last_error));
-		ws_pull_disconnect(pull);
-		return WS_PULL_RETRY;
-	}
-
-	last_error[0] = '\0';
-	end = run_connection(pull);
+	pull->connect_time = GetCurrentTimestamp();
+	if (ws_pull_connect(pull, &error))
+		end = try_connection(pull);
+	else if (note_failure(pull, error))
+		ereport(LOG,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("relay could not connect to its upstream: %s",
+						ws_peertext_for_log(error))));
 	ws_pull_disconnect(pull);
 	return end;
 }
@@ -309,10 +356,11 @@ wait_before_retry(WsPull *pull)
 	TimestampTz until;
 	int			delay_ms = MIN_RETRY_MS;
 
-	for (int i = 1; i < pull->attempts && delay_ms < wal_retrieve_retry_interval; i++)
+	for (int i = 2; i < pull->attempts && delay_ms < wal_retrieve_retry_interval; i++)
 		delay_ms *= 2;
 	delay_ms = Min(delay_ms, Max(wal_retrieve_retry_interval, 1));
-	until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), delay_ms);
+	until = TimestampTzPlusMilliseconds(pull->attempts <= 1 ? pull->connect_time :
+										GetCurrentTimestamp(), delay_ms);
 
 	while (!ws_pull_must_end(pull))
 	{
@@ -345,14 +393,14 @@ finish(int code, Datum arg)
 	pull->conn = NULL;
 }
 
-void
-walstream_relay_receiver_main(Datum arg)
+static void
+receive_for_ever(void)
 {
 	static WsPull pull;
 
-	ws_relay_worker_begin(false);
 	BackgroundWorkerInitializeConnection(DATABASE_NAME, NULL, BGWORKER_BYPASS_ALLOWCONN);
 	ws_receiver_enable();
+	ws_pull_link_init();
 	pull.context = AllocSetContextCreate(TopMemoryContext, "walstream relay connection",
 										 ALLOCSET_DEFAULT_SIZES);
 	open_store(&pull);
@@ -383,4 +431,10 @@ walstream_relay_receiver_main(Datum arg)
 				break;
 		}
 	}
+}
+
+void
+walstream_relay_receiver_main(Datum arg)
+{
+	ws_relay_worker_run(false, receive_for_ever);
 }

@@ -4,6 +4,7 @@
  *	  The parts of the relay's receiver, for each other.
  *
  *	pull.c				what it does next, and the waiting in between
+ *	pull_link.c			whether an error is the upstream's
  *	pull_upstream.c		connecting, and whether this is our upstream
  *	pull_plan.c			where on which timeline to go on
  *	pull_range.c		beginning a range, the first or another one
@@ -21,7 +22,10 @@
 #include "relay.h"
 #include "replication/walreceiver.h"
 
-/* How a connection, or a stream in it, ended; errors end the worker. */
+/*
+ * How a connection, or a stream in it, ended.  An error of the upstream ends
+ * the connection, any other the worker.
+ */
 typedef enum WsPullEnd
 {
 	WS_PULL_NEXT,				/* stream: look where to go on, same
@@ -57,6 +61,7 @@ typedef struct WsPull
 	bool		restart_allowed;
 
 	int			attempts;		/* to go on that have failed, in a row */
+	TimestampTz connect_time;	/* when the last one began */
 	bool		earlier_is_gone;	/* the upstream has no more WAL from
 									 * before the stored end than it must */
 
@@ -104,6 +109,26 @@ extern bool ws_pull_must_end(WsPull *pull);
 
 /* Set the state, and the process title to go with it. */
 extern void ws_pull_set_state(WsRelayState state, const char *reason);
+
+/*----------------------------------------------------------------
+ * pull_link.c
+ *----------------------------------------------------------------
+ */
+
+/* First of all: in this process the walrcv_ functions note what they raise. */
+extern void ws_pull_link_init(void);
+
+/* In ereport(ERROR): it is the upstream that is to blame. */
+extern int	ws_pull_errupstream(void);
+
+/*
+ * For whoever has caught an error and goes on: was it the upstream's?  That is
+ * forgotten with the answer.
+ */
+extern bool ws_pull_take_blame(void);
+
+/* What an error has interrupted is over: transaction, locks, files, waits. */
+extern void ws_pull_clean_up(void);
 
 /*----------------------------------------------------------------
  * pull_upstream.c
@@ -173,8 +198,8 @@ extern WsPullEnd ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start
 extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPullStart *start);
 
 /*
- * The process ends, in order or not: keep what has arrived, and tell the
- * upstream if reply is set.
+ * An error has ended the stream, or the process ends, in order or not: keep
+ * what has arrived, and tell the upstream if reply is set.
  */
 extern void ws_pull_stream_finish(WsPull *pull, bool reply);
 

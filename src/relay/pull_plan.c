@@ -38,7 +38,8 @@ parse_history(TimeLineID tli, const char *content, size_t len)
 	history->entries = palloc(sizeof(WsHistoryEntry) * (WS_HISTORY_MAX_ENTRIES + 1));
 	if (ws_history_parse(tli, content, len, history, &line) != WS_OK)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent an invalid history file of timeline %u", tli),
 				 errdetail("Line %d cannot be used.", line)));
 	return history;
@@ -56,7 +57,8 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
 	TLHistoryFileName(expected, tli);
 	if (strcmp(name, expected) != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent history file \"%s\" instead of \"%s\"",
 						ws_peertext_value(name), expected)));
 	*len = size;
@@ -94,6 +96,7 @@ store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
 		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
 			PG_RE_THROW();
 		FlushErrorState();
+		(void) ws_pull_take_blame();
 
 		/* nor is a lost connection, which looks the same */
 		ws_pull_check_connection(pull);

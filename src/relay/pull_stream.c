@@ -74,7 +74,8 @@ typedef struct Stream
 
 /*
  * Not on the stack, which is gone when ws_pull_stream_finish() is called after
- * an error.
+ * an error.  A stream that is not usable then has failed in the store, and the
+ * process ends.
  */
 static Stream stream;
 static Stream *current = NULL;
@@ -134,6 +135,7 @@ publish_range(Stream *s)
 	pull->has_wal = true;
 	pull->tli = pull->published_tli = s->start.tli;
 	pull->end_lsn = s->flushed_lsn;
+	pull->attempts = 0;
 }
 
 /* Let everybody have what is durable. */
@@ -163,6 +165,8 @@ publish(Stream *s)
 	wake_keeper = tli != pull->tli ||
 		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size ||
 		(pull->end_lsn % pull->segment_size == 0 && s->flushed_lsn > pull->end_lsn);
+	if (tli != pull->tli || s->flushed_lsn > pull->end_lsn)
+		pull->attempts = 0;
 	pull->tli = tli;
 	pull->end_lsn = s->flushed_lsn;
 
@@ -204,6 +208,7 @@ note_caught_up(Stream *s)
 		s->start.tli != s->pull->upstream_tli || s->received_lsn < s->target_lsn)
 		return;
 	show_state(s, WS_RELAY_STREAMING);
+	s->pull->attempts = 0;
 	s->pull->follow_allowed = false;
 }
 
@@ -226,8 +231,9 @@ enter_range(Stream *s)
 	s->usable = true;
 }
 
+/* Make durable and known what has been written. */
 static void
-flush(Stream *s)
+keep(Stream *s)
 {
 	s->deferred_since = 0;
 	if (ws_store_written_lsn(s->writer) > s->flushed_lsn)
@@ -239,6 +245,7 @@ flush(Stream *s)
 		/* meanwhile we did not listen */
 		s->heard_time = GetCurrentTimestamp();
 	}
+	ws_relay_set_synced(true);
 	if (s->start.replaces)
 	{
 		if (s->flushed_lsn == s->start.begin_lsn)
@@ -246,7 +253,12 @@ flush(Stream *s)
 		enter_range(s);
 	}
 	publish(s);
+}
 
+static void
+flush(Stream *s)
+{
+	keep(s);
 	note_caught_up(s);
 	if (update_process_title)
 	{
@@ -307,7 +319,8 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 	/* never a gap, whatever comes */
 	if (lsn != s->received_lsn)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent WAL from %X/%X on instead of %X/%X",
 						LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(s->received_lsn))));
 
@@ -325,6 +338,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		WsWriteResult result;
 
 		s->usable = false;
+		ws_relay_set_synced(false);
 		result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
 		s->usable = true;
 
@@ -374,7 +388,8 @@ take_message(Stream *s, const char *message, size_t len)
 	}
 
 	ereport(ERROR,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			(ws_pull_errupstream(),
+			 errcode(ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("upstream sent an invalid message of type %d and %zu bytes",
 					message[0], len)));
 }
@@ -405,6 +420,7 @@ receive(Stream *s, char **message, pgsocket *fd, bool *gap)
 		if (!ws_pull_says_removed(error->message))
 			PG_RE_THROW();
 		FlushErrorState();
+		(void) ws_pull_take_blame();
 		*gap = true;
 	}
 	PG_END_TRY();
@@ -485,7 +501,8 @@ attend(Stream *s, bool woken)
 	{
 		if (TimestampDifferenceExceeds(s->heard_time, now, wal_receiver_timeout))
 			ereport(ERROR,
-					(errcode(ERRCODE_CONNECTION_FAILURE),
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("upstream has been silent for longer than wal_receiver_timeout")));
 		if (!s->pinged &&
 			TimestampDifferenceExceeds(s->heard_time, now, wal_receiver_timeout / 2))
@@ -568,6 +585,7 @@ end_copy(Stream *s)
 		MemoryContextSwitchTo(s->context);
 		why = CopyErrorData()->message;
 		FlushErrorState();
+		(void) ws_pull_take_blame();
 	}
 	PG_END_TRY();
 
@@ -585,7 +603,8 @@ end_copy(Stream *s)
 
 	if (s->received_lsn != s->start.switch_lsn && !XLogRecPtrIsInvalid(s->start.switch_lsn))
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream ended timeline %u at %X/%X instead of %X/%X",
 						s->start.tli, LSN_FORMAT_ARGS(s->received_lsn),
 						LSN_FORMAT_ARGS(s->start.switch_lsn))));
@@ -675,6 +694,7 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 		current = &stream;
 		end = run_stream(&stream);
 		current = NULL;
+		keep(&stream);
 	}
 
 	ws_store_writer_free(stream.writer);
@@ -686,6 +706,7 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 void
 ws_pull_stream_finish(WsPull *pull, bool tell)
 {
+	MemoryContext old = CurrentMemoryContext;
 	Stream	   *s = current;
 
 	/* an error in here must not come back to it */
@@ -693,7 +714,8 @@ ws_pull_stream_finish(WsPull *pull, bool tell)
 	if (s == NULL || !s->usable || s->start.replaces)
 		return;
 	MemoryContextSwitchTo(s->context);
-	flush(s);
+	keep(s);
 	if (tell)
 		reply(s, false, false);
+	MemoryContextSwitchTo(old);
 }

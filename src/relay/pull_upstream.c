@@ -78,7 +78,8 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 	result = walrcv_exec(pull->conn, command, columns, types);
 	if (result->status != WALRCV_OK_TUPLES && result->status != WALRCV_OK_COMMAND)
 		ereport(ERROR,
-				(errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
+				(ws_pull_errupstream(),
+				 errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
 				 errmsg("upstream refused \"%s\": %s", command,
 						result->err != NULL ? ws_peertext_for_log(result->err) :
 						"unknown error")));
@@ -92,7 +93,8 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 		if (result->status != WALRCV_OK_TUPLES ||
 			!tuplestore_gettupleslot(result->tuplestore, true, false, slot))
 			ereport(ERROR,
-					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_PROTOCOL_VIOLATION),
 					 errmsg("upstream gave no answer to \"%s\"", command)));
 		for (int i = 0; i < columns; i++)
 		{
@@ -125,7 +127,8 @@ static void
 refuse_value(const char *value, const char *expected)
 {
 	ereport(ERROR,
-			(errcode(ERRCODE_PROTOCOL_VIOLATION),
+			(ws_pull_errupstream(),
+			 errcode(ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("upstream gave \"%s\" where %s is expected",
 					ws_peertext_value(value), expected)));
 }
@@ -186,7 +189,8 @@ check_identifier(WsPull *pull)
 
 	if (pull->store_is_open && pull->upstream_identifier != ours)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream is another cluster than the one whose WAL is stored"),
 				 errdetail("The upstream's system identifier is " UINT64_FORMAT ", that of the relay's WAL in \"%s\" is " UINT64_FORMAT ".",
 						   pull->upstream_identifier, pull->store.path, ours),
@@ -200,7 +204,8 @@ check_version(WsPull *pull)
 
 	if (version != WS_MAJOR_VERSION)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream is a PostgreSQL %d, this relay is a PostgreSQL %d",
 						version, WS_MAJOR_VERSION),
 				 errhint("Run the relay with the upstream's major version.")));
@@ -215,26 +220,30 @@ check_settings(WsPull *pull)
 
 	if (atoi(block_size) != XLOG_BLCKSZ)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has a WAL block size of %s, this relay one of %d",
 						ws_peertext_value(block_size), XLOG_BLCKSZ),
 				 errhint("Run the relay with a server that was built with the upstream's WAL block size.")));
 	if (strcmp(integer_datetimes, "on") != 0)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has integer_datetimes \"%s\", this relay \"on\"",
 						ws_peertext_value(integer_datetimes))));
 
 	if (!parse_int(segment_size, &pull->segment_size, GUC_UNIT_BYTE, NULL) ||
 		!IsValidWalSegSize(pull->segment_size))
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream has an invalid WAL segment size: \"%s\"",
 						ws_peertext_value(segment_size))));
 	if (pull->store_is_open &&
 		pull->segment_size != pull->store.identity.segment_size)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream has another WAL segment size than what is stored"),
 				 errdetail("The upstream's is %d bytes, that of the relay's WAL %u.",
 						   pull->segment_size, pull->store.identity.segment_size),
@@ -308,7 +317,8 @@ prepare_slot(WsPull *pull)
 	ws_walrcv_create_physical_slot(pull->conn, pull->slot, NULL);
 	if (!read_slot(pull))
 		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("replication slot \"%s\" on the upstream has disappeared",
 						pull->slot)));
 	pull->slot_is_new = true;
@@ -363,6 +373,7 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 		if (!says_invalidated(pull, error->message))
 			PG_RE_THROW();
 		FlushErrorState();
+		(void) ws_pull_take_blame();
 		invalidated = true;
 	}
 	PG_END_TRY();
@@ -377,7 +388,8 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 	}
 	if (!started)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream has no WAL of timeline %u from %X/%X on",
 						options->proto.physical.startpointTLI,
 						LSN_FORMAT_ARGS(options->startpoint))));

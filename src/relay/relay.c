@@ -34,7 +34,9 @@
 #include "slots.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #define RECEIVER_NAME	"walstream relay receiver"
@@ -46,15 +48,15 @@
 /* ... until one of them has worked for this long. */
 #define GOOD_WORK_MS	60000
 
-static emit_log_hook_type prev_emit_log = NULL;
 static WsRelayWorker my_worker;
 static TimestampTz work_began = 0;	/* 0: the back-off is not over */
 
-/* The error that ends this worker, if it was told of one. */
-static int	fatal_sqlstate = 0;
+/* SIGTERM has come, and that is why this worker ends. */
+static volatile sig_atomic_t got_sigterm = false;
+static bool ends_in_order = false;
 
-/* SIGTERM has come; an upstream's errors may have the same code. */
-static volatile sig_atomic_t told_to_end = false;
+/* ... or else the error that it ends with; 0: none is known. */
+static int	failed_sqlstate = 0;
 
 bool
 ws_relay_enabled(void)
@@ -158,41 +160,71 @@ ws_relay_init(void)
 	ws_serve_init();
 }
 
+/* An error that this worker does not survive is kept for last_error. */
+static void
+note_failure(const ErrorData *edata)
+{
+	char		message[WS_RELAY_TEXT];
+
+	failed_sqlstate = edata->sqlerrcode;
+	snprintf(message, sizeof(message), "%s%s%s",
+			 edata->message ? edata->message : "missing error text",
+			 edata->detail ? ": " : "",
+			 edata->detail ? edata->detail : "");
+	ws_relay_note_error(message);
+}
+
 /*
- * emit_log_hook of a worker: an error that it does not survive is kept for
- * walstream_relay.last_error.
+ * The outermost error context callback.  A FATAL error is caught nowhere, and
+ * whether it comes to be logged depends on log_min_messages; but this is called
+ * for each.
  */
 static void
-note_fatal_error(ErrorData *edata)
+note_if_fatal(void *arg)
 {
-	if (edata->elevel >= ERROR)
-	{
-		char		message[WS_RELAY_TEXT];
+	MemoryContext error_context = MemoryContextSwitchTo(TopMemoryContext);
+	ErrorData  *edata = CopyErrorData();
 
-		fatal_sqlstate = edata->sqlerrcode;
-		if (!ws_relay_worker_was_told_to_end())
-		{
-			snprintf(message, sizeof(message), "%s%s%s",
-					 edata->message ? edata->message : "missing error text",
-					 edata->detail ? ": " : "",
-					 edata->detail ? edata->detail : "");
-			ws_relay_note_error(message);
-		}
+	if (edata->elevel == FATAL)
+	{
+		ends_in_order = got_sigterm && edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN;
+		if (!ends_in_order)
+			note_failure(edata);
 	}
-	if (prev_emit_log)
-		prev_emit_log(edata);
+	FreeErrorData(edata);
+	MemoryContextSwitchTo(error_context);
+}
+
+/* Do the work; the error that ends it goes on to whoever reports it. */
+static void
+work_and_note(void (*work) (void))
+{
+	PG_TRY();
+	{
+		work();
+	}
+	PG_CATCH();
+	{
+		MemoryContext error_context = MemoryContextSwitchTo(TopMemoryContext);
+
+		LWLockReleaseAll();
+		note_failure(CopyErrorData());
+		MemoryContextSwitchTo(error_context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 bool
 ws_relay_worker_was_told_to_end(void)
 {
-	return told_to_end && fatal_sqlstate == ERRCODE_ADMIN_SHUTDOWN;
+	return ends_in_order;
 }
 
 static void
 handle_sigterm(SIGNAL_ARGS)
 {
-	told_to_end = true;
+	got_sigterm = true;
 	ws_die_from_signal();
 }
 
@@ -203,12 +235,12 @@ handle_sigterm(SIGNAL_ARGS)
 static void
 end_worker(int code, Datum arg)
 {
-	bool		failed = code != 0 && !ws_relay_worker_was_told_to_end();
+	bool		failed = code != 0 && !ends_in_order;
 	bool		worked = work_began != 0 &&
 		TimestampDifferenceExceeds(work_began, GetCurrentTimestamp(), GOOD_WORK_MS);
 
 	ws_relay_shared_end_worker(my_worker, failed, worked,
-							   fatal_sqlstate == ERRCODE_DISK_FULL);
+							   failed_sqlstate == ERRCODE_DISK_FULL);
 }
 
 /*
@@ -247,17 +279,16 @@ wait_for_backoff(int failures, TimestampTz failed_at)
 }
 
 void
-ws_relay_worker_begin(bool keeper)
+ws_relay_worker_run(bool keeper, void (*work) (void))
 {
+	ErrorContextCallback callback = {.callback = note_if_fatal};
 	int			failures;
 	TimestampTz failed_at;
 
 	my_worker = keeper ? WS_RELAY_KEEPER : WS_RELAY_RECEIVER;
 	before_shmem_exit(end_worker, 0);
 	failures = ws_relay_shared_begin_worker(my_worker, &failed_at);
-
-	prev_emit_log = emit_log_hook;
-	emit_log_hook = note_fatal_error;
+	error_context_stack = &callback;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGINT, ws_sig_ign);
@@ -271,4 +302,5 @@ ws_relay_worker_begin(bool keeper)
 		ProcessConfigFile(PGC_SIGHUP);
 	}
 	work_began = GetCurrentTimestamp();
+	work_and_note(work);
 }

@@ -133,12 +133,12 @@ extern PGDLLEXPORT void walstream_relay_keeper_main(Datum arg);
  */
 
 /*
- * What a worker does first: signal handlers, its pid and latch in shared
- * memory, given back on exit; an error that ends it becomes last_error; waits
- * here for the back-off after failures, which doubles from 1 s to 60 s and is
- * forgotten after a minute of work.
+ * A worker: signal handlers, its pid and latch in shared memory, given back on
+ * exit; then the work, whose error becomes last_error and ends the process.
+ * Before it comes the back-off after failures, which doubles from 1 s to 60 s
+ * and is forgotten after a minute of work.
  */
-extern void ws_relay_worker_begin(bool keeper);
+extern void ws_relay_worker_run(bool keeper, void (*work) (void));
 
 /* In a worker that ends: was it asked to, by SIGTERM? */
 extern bool ws_relay_worker_was_told_to_end(void);
@@ -167,6 +167,13 @@ extern void ws_relay_publish_store(const WsStore *store, const WsStoreExtent *ex
  */
 extern void ws_relay_publish_position(TimeLineID tli, XLogRecPtr received_lsn,
 									  XLogRecPtr written_lsn, XLogRecPtr flushed_lsn);
+
+/*
+ * Receiver only: is all that was written known to be durable?  Not so in a
+ * server that has just started, nor after an error between writing and syncing.
+ */
+extern bool ws_relay_is_synced(void);
+extern void ws_relay_set_synced(bool synced);
 
 extern void ws_relay_set_upstream(const char *host, int port, int version);
 extern void ws_relay_set_upstream_lsn(XLogRecPtr lsn, TimestampTz message_time);

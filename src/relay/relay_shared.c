@@ -46,6 +46,7 @@ typedef struct RelayShared
 	Latch	   *latches[WS_RELAY_WORKERS];	/* NULL: it does not run */
 
 	pg_atomic_uint32 requests;	/* a bit for each WsRelayRequest */
+	pg_atomic_uint32 is_synced; /* see ws_relay_is_synced() */
 
 	/*
 	 * An LWLock would not do for what takes so long: interrupts are held
@@ -92,6 +93,7 @@ ws_relay_shmem_init(void)
 	memset(shared, 0, sizeof(RelayShared));
 	SpinLockInit(&shared->mutex);
 	pg_atomic_init_u32(&shared->requests, 0);
+	pg_atomic_init_u32(&shared->is_synced, 0);
 	ConditionVariableInit(&shared->store_unlocked);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay"));
 	shared->state = WS_RELAY_STOPPED;
@@ -398,14 +400,14 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 		shared->tli = 0;
 		shared->received_lsn = shared->written_lsn = shared->flushed_lsn = InvalidXLogRecPtr;
 	}
-	else if (!shared->has_wal || shared->tli != extent->tli ||
-			 shared->flushed_lsn < extent->end_lsn)
+	else
 	{
+		if (!shared->has_wal || shared->tli != extent->tli ||
+			shared->flushed_lsn < extent->end_lsn)
+			shared->flushed_lsn = extent->end_lsn;
 		shared->has_wal = true;
 		shared->tli = extent->tli;
-		shared->received_lsn = extent->end_lsn;
-		shared->written_lsn = extent->end_lsn;
-		shared->flushed_lsn = extent->end_lsn;
+		shared->received_lsn = shared->written_lsn = shared->flushed_lsn;
 	}
 	SpinLockRelease(&shared->mutex);
 
@@ -421,17 +423,31 @@ ws_relay_publish_position(TimeLineID tli, XLogRecPtr received_lsn,
 
 	SpinLockAcquire(&shared->mutex);
 	is_news = tli != shared->tli || flushed_lsn > shared->flushed_lsn;
-	shared->received_lsn = received_lsn;
-	shared->written_lsn = written_lsn;
 	if (is_news)
 	{
 		shared->tli = tli;
 		shared->flushed_lsn = flushed_lsn;
 	}
+
+	/* what comes again was received before */
+	shared->received_lsn = Max(received_lsn, shared->flushed_lsn);
+	shared->written_lsn = Max(written_lsn, shared->flushed_lsn);
 	SpinLockRelease(&shared->mutex);
 
 	if (is_news)
 		ws_senders_wake();
+}
+
+bool
+ws_relay_is_synced(void)
+{
+	return pg_atomic_read_u32(&shared->is_synced) != 0;
+}
+
+void
+ws_relay_set_synced(bool synced)
+{
+	pg_atomic_write_u32(&shared->is_synced, synced ? 1 : 0);
 }
 
 void

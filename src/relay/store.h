@@ -165,11 +165,13 @@ extern void ws_store_remove_history(const WsStore *store, TimeLineID tli);
  * Writer only.  Remove unfinished files and make the directory durable, since a
  * crash may have come before that; find what the store holds, checking
  * that no segment is missing and where the valid end is, by reading records
- * from the start of the last closed segment; write the open segment anew (a
- * file whose fsync once failed cannot be trusted, even if it reads well) and
- * make it and the directory durable.  False if there is no WAL.
+ * from the start of the last closed segment.  Unless all that was ever written
+ * is_synced, write the open segment anew (a file whose fsync once failed cannot
+ * be trusted, even if it reads well) and make it and the directory durable.
+ * False if there is no WAL.
  */
-extern bool ws_store_recover(const WsStore *store, WsStoreExtent *extent);
+extern bool ws_store_recover(const WsStore *store, bool is_synced,
+							 WsStoreExtent *extent);
 
 /*
  * Is there a complete, valid record at or behind lsn on timeline tli, whose

@@ -107,14 +107,20 @@ allocate_as(const WsStore *store, const char *name)
 }
 
 int
+ws_segment_take_spare(const WsStore *store, const char *name)
+{
+	return spare_is_ready(store) ?
+		ws_file_rename_only(store->path, WS_SPARE_FILE, name) : ENOENT;
+}
+
+int
 ws_segment_allocate(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 {
 	char		name[WS_FILE_NAME_SIZE];
-	int			error = ENOENT;
+	int			error;
 
 	ws_segment_file_name(store, tli, segno, WS_SEGMENT_PARTIAL, name);
-	if (spare_is_ready(store))
-		error = ws_file_rename_only(store->path, WS_SPARE_FILE, name);
+	error = ws_segment_take_spare(store, name);
 	if (error == ENOENT)
 		error = allocate_as(store, name);
 	if (error == 0)

@@ -127,6 +127,12 @@ extern int	ws_errcode_for_file(void);
 extern int	ws_file_allocate(const char *path, uint32 size);
 
 /*
+ * Rename the spare, whose zeros are durable; the name is not yet.  0 or errno,
+ * ENOENT if there is none.
+ */
+extern int	ws_segment_take_spare(const WsStore *store, const char *name);
+
+/*
  * Create the .partial file of a segment, from the spare if there is one,
  * durably and with its name.  0, or errno for which ws_errno_is_no_space()
  * holds; an ERROR for anything else.

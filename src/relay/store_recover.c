@@ -6,7 +6,8 @@
  * Closed segments are complete: they were durable before they got their names.
  * Of the open one nothing is known but what its records say, and not even that
  * it is on disk: after a failed fsync a system may call pages clean that never
- * got there.  So it is written anew, and only then read.
+ * got there.  So it is written anew, and only then read; unless our caller knows
+ * that all of it was synced.
  *
  * The valid end is that of the last complete record, or of the last closed
  * segment if that record ends before it: what is closed was acknowledged, and
@@ -36,6 +37,7 @@ typedef struct Recovery
 {
 	const WsStore *store;
 	uint32		segment_size;
+	bool		is_synced;
 	WsSegment  *segments;
 	int			count;
 } Recovery;
@@ -72,9 +74,18 @@ remove_temporary_files(const WsStore *store)
 	FreeDir(dir);
 }
 
-/* Copy all of one file over another, which may be the same; 0 or errno. */
+static bool
+are_zeros(const char *buf, size_t len)
+{
+	return buf[0] == 0 && memcmp(buf, buf + 1, len - 1) == 0;
+}
+
+/*
+ * Copy all of one file over another, which may be the same; 0 or errno.
+ * has_zeros: the other has zeros already, and they are durable.
+ */
 static int
-copy_bytes(int from_fd, int to_fd, uint32 size, const char *from_path)
+copy_bytes(int from_fd, int to_fd, uint32 size, bool has_zeros, const char *from_path)
 {
 	char	   *buf = palloc(COPY_BYTES);
 	int			error = 0;
@@ -89,6 +100,9 @@ copy_bytes(int from_fd, int to_fd, uint32 size, const char *from_path)
 					ws_errcode_for_file(),
 					errmsg("could not read file \"%s\": %m", from_path));
 		memset(buf + got, 0, len - got);
+		CHECK_FOR_INTERRUPTS();
+		if (has_zeros && are_zeros(buf, len))
+			continue;
 		error = ws_file_write(to_fd, buf, len, done, WAIT_EVENT_WAL_WRITE);
 	}
 	pfree(buf);
@@ -126,9 +140,10 @@ check_partial(const WsStore *store, const WsSegment *segment)
 }
 
 /*
- * Write an open segment into a new file, durably with its name.  Without room
- * for one it is written over itself: that makes every page dirty again, so that
- * the sync that follows tells of all of them.
+ * Write an open segment into a new file, durably with its name.  That is the
+ * spare where there is one, which takes as long as there is WAL in the segment.
+ * Without room for a file it is written over itself: that makes every page dirty
+ * again, so that the sync that follows tells of all of them.
  */
 static void
 rewrite_partial(const WsStore *store, const WsSegment *segment)
@@ -140,6 +155,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	int			error = 0;
 	int			from_fd;
 	int			to_fd;
+	bool		is_spare;
 
 	ws_segment_file_name(store, segment->tli, segment->segno, WS_SEGMENT_PARTIAL, name);
 	snprintf(temporary, sizeof(temporary), "%s" WS_TEMPORARY_SUFFIX, name);
@@ -147,12 +163,14 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	ws_file_path(store->path, temporary, temporary_path);
 
 	from_fd = open_file(path, O_RDWR);
-	to_fd = ws_file_open_transient(temporary_path, O_CREAT | O_TRUNC | O_WRONLY);
+	is_spare = ws_segment_take_spare(store, temporary) == 0;
+	to_fd = ws_file_open_transient(temporary_path,
+								   (is_spare ? 0 : O_CREAT | O_TRUNC) | O_WRONLY);
 	if (to_fd < 0)
 		error = errno;
 	else
 	{
-		error = copy_bytes(from_fd, to_fd, store->identity.segment_size, path);
+		error = copy_bytes(from_fd, to_fd, store->identity.segment_size, is_spare, path);
 		if (CloseTransientFile(to_fd) != 0 && error == 0)
 			error = errno;
 	}
@@ -161,7 +179,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	if (error != 0)
 		unlink(temporary_path);
 	if (ws_errno_is_no_space(error))
-		error = copy_bytes(from_fd, from_fd, store->identity.segment_size, path);
+		error = copy_bytes(from_fd, from_fd, store->identity.segment_size, false, path);
 	CloseTransientFile(from_fd);
 	if (error != 0)
 	{
@@ -310,7 +328,8 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	if (is_open)
 	{
 		check_partial(store, segment);
-		rewrite_partial(store, segment);
+		if (!recovery->is_synced)
+			rewrite_partial(store, segment);
 	}
 
 	extent->first_tli = ws_line_segment_tli(history, recovery->segment_size, first);
@@ -338,9 +357,13 @@ find_older(const Recovery *recovery, TimeLineID tli)
 }
 
 bool
-ws_store_recover(const WsStore *store, WsStoreExtent *extent)
+ws_store_recover(const WsStore *store, bool is_synced, WsStoreExtent *extent)
 {
-	Recovery	recovery = {.store = store,.segment_size = store->identity.segment_size};
+	Recovery	recovery = {
+		.store = store,
+		.segment_size = store->identity.segment_size,
+		.is_synced = is_synced
+	};
 	WsHistory  *history;
 	TimeLineID	tli;
 	XLogRecPtr	closed_lsn;

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the walstream authors
+
+# A relay whose connection to the upstream is lost connects again, in the same
+# process and without writing anything anew: at once, however often that
+# happens, so that synchronous commits go on.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamProxy;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $cuts = 12;
+
+my $primary = walstream_primary('primary');
+my $proxy = WalstreamProxy->new($primary);
+my $relay = walstream_relay($primary, 'relay', conninfo => $proxy->connstr);
+my $dir = store_dir($relay);
+wait_for_relay_state($relay, 'streaming');
+make_synchronous($primary, $relay);
+
+my $start = relay_row($relay);
+
+# The open segment's file, by name and number.
+sub open_segment
+{
+	my ($file) = grep { /\.partial$/ } store_files($dir);
+
+	return defined $file ? "$file " . (stat("$dir/$file"))[1] : undef;
+}
+
+# Something that the relay says about its upstream, in the same process.
+sub wait_for_loss
+{
+	my ($pattern, $what) = @_;
+
+	wait_until(
+		$relay,
+		"SELECT last_error ~ '$pattern' FROM walstream_relay",
+		"$what: it is told");
+	wait_for_relay_state($relay, 'streaming');
+	is(relay_row($relay)->{receiver_pid}, $start->{receiver_pid}, "$what: the process goes on");
+	return;
+}
+
+# A link that drops all the time, in the middle of what it transfers
+my $client = start_commits($primary);
+$proxy->set_rules({ action => 'cut', nth => 20 });
+my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
+while ($proxy->count('cut') < $cuts && $attempts-- > 0)
+{
+	last if ($relay->safe_psql('postgres', 'SELECT receiver_pid FROM walstream_relay') || 0) !=
+	  $start->{receiver_pid};
+	select(undef, undef, undef, 0.1);
+}
+cmp_ok($proxy->count('cut'), '>=', $cuts, 'the link was cut again and again');
+$proxy->set_rules();
+stop_commits($client);
+my $row = relay_row($relay);
+is($row->{receiver_pid}, $start->{receiver_pid}, 'the process went on');
+cmp_ok($row->{reconnects} - $start->{reconnects}, '>=', $cuts, 'and connected again each time');
+like($row->{last_error}, qr/could not receive data|could not send data/, 'and told of it');
+cmp_ok(scalar(acked_ids($client)), '>', 2 * $cuts, 'commits went on');
+wait_for_relay($primary, $relay);
+$row = relay_row($relay);
+is( compare_store($dir, 1, lsn_number($row->{first_lsn}),
+		lsn_number($row->{flushed_lsn}), $primary->data_dir . '/pg_wal'),
+	undef, 'all that was acknowledged is stored');
+
+# One that drops seldom: nothing is written anew.
+$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+load_wal($primary, 10);
+my $file = open_segment();
+$primary->safe_psql('postgres',
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_replication WHERE application_name = 'relay'");
+wait_for_loss('terminating connection due to administrator command', 'terminated');
+load_wal($primary, 10);
+is(open_segment(), $file, 'terminated: the open segment is the same file');
+
+# An upstream that breaks the protocol
+$proxy->set_rules({ action => 'drop', times => 1 });
+load_wal($primary, 10);
+wait_for_loss('upstream sent WAL from|could not decode', 'gap in the stream');
+
+# One that falls silent
+$relay->append_conf('postgresql.conf', "wal_receiver_timeout = 500ms\n");
+$relay->reload;
+$proxy->set_rules({ action => 'hold', times => 1, kind => 'Z' });
+my $commit = start_psql($primary, "SELECT pg_logical_emit_message(true, '', 'silent')");
+wait_until(
+	$relay,
+	"SELECT last_error ~ 'upstream has been silent' FROM walstream_relay",
+	'silent: it is told');
+$relay->append_conf('postgresql.conf', "wal_receiver_timeout = 60s\n");
+$relay->reload;
+ok($commit->{run}->finish, 'silent: a commit goes on');
+is(relay_row($relay)->{receiver_pid}, $start->{receiver_pid}, 'silent: the process goes on');
+is(open_segment(), $file, 'the open segment is still the same file');
+
+# A receiver that ends, and has everything durable, does not write it anew
+# either; and no position goes back.
+my $flushed = relay_row($relay)->{flushed_lsn};
+my $log = -s $relay->logfile;
+$proxy->set_rules({ action => 'hold', kind => 'Z' });
+$relay->safe_psql('postgres', "SELECT pg_terminate_backend($start->{receiver_pid})");
+$relay->wait_for_log(qr/relay receives WAL from/, $log);
+$row = relay_row($relay);
+isnt($row->{receiver_pid}, $start->{receiver_pid}, 'ended: another process');
+is(open_segment(), $file, 'ended: the open segment is the same file');
+cmp_ok(lsn_number($row->{flushed_lsn}), '>=', lsn_number($flushed), 'ended: nothing is taken back');
+cmp_ok(lsn_number($row->{received_lsn}), '>=', lsn_number($row->{flushed_lsn}),
+	'ended: what is durable was received');
+$proxy->set_rules();
+load_wal($primary, 10);
+wait_for_relay($primary, $relay);
+$row = relay_row($relay);
+is( compare_store($dir, 1, lsn_number($row->{first_lsn}),
+		lsn_number($row->{flushed_lsn}), $primary->data_dir . '/pg_wal'),
+	undef, 'all is stored in the end');
+
+done_testing();
