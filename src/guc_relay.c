@@ -6,8 +6,9 @@
  * walstream.relay_upstream is a connection string and may hold a password.
  * Only those see it who see primary_conninfo.  PostgreSQL would write its value
  * into the log where a check hook refuses it, so ours gives another message,
- * which says less where libpq's words could quote a piece of a password; and
- * where a reload changes it, so there the message is cut short.
+ * which says less where libpq's words could quote a piece of a password.  It
+ * would write it there too where a reload changes it.  So the variable that
+ * PostgreSQL knows never changes, and our hooks keep the value beside it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,16 +16,17 @@
  */
 #include "compat.h"
 
+#include "access/parallel.h"
 #include "guc.h"
 #include "libpq-fe.h"
 
 #define UPSTREAM_NAME	"walstream.relay_upstream"
-
-static emit_log_hook_type prev_emit_log = NULL;
+#define UPSTREAM_HIDDEN	"(hidden)"
 
 static bool walstream_relay = false;
 static char *walstream_relay_directory = NULL;
-static char *walstream_relay_upstream = NULL;
+static char *hidden_upstream = NULL;	/* always UPSTREAM_HIDDEN */
+static const char *walstream_relay_upstream = "";
 static char *walstream_relay_slot = NULL;
 static bool walstream_relay_in_hot_standby = true;
 static int	walstream_relay_keep_size = 1024;
@@ -63,24 +65,25 @@ may_hold_password(const char *conninfo)
 	return strstr(conninfo, "://") != NULL || strstr(conninfo, "pass") != NULL;
 }
 
-static bool
-check_upstream(char **newval, void **extra, GucSource source)
+/* Why libpq does not take it; NULL if it does. */
+static char *
+find_fault(const char *conninfo)
 {
 	char	   *error = NULL;
 	PQconninfoOption *options;
 	char	   *detail;
 
-	if ((*newval)[0] == '\0')
-		return true;
+	if (conninfo[0] == '\0')
+		return NULL;
 
-	options = PQconninfoParse(*newval, &error);
+	options = PQconninfoParse(conninfo, &error);
 	if (options != NULL)
 	{
 		PQconninfoFree(options);
-		return true;
+		return NULL;
 	}
 
-	if (may_hold_password(*newval))
+	if (may_hold_password(conninfo))
 		detail = pstrdup("It is not a valid connection string.");
 	else
 		detail = psprintf("It is not a valid connection string: %s",
@@ -88,12 +91,63 @@ check_upstream(char **newval, void **extra, GucSource source)
 	PQfreemem(error);
 	for (size_t len = strlen(detail); len > 0 && detail[len - 1] == '\n'; len--)
 		detail[len - 1] = '\0';
+	return detail;
+}
 
-	GUC_check_errmsg("invalid value for parameter \"%s\"", UPSTREAM_NAME);
-	GUC_check_errdetail("%s", detail);
-	GUC_check_errhint("Write it as primary_conninfo is written, for example \"host=primary.example.com port=5432 user=replicator\".");
-	pfree(detail);
-	return false;
+/* Move the value to where only we look. */
+static bool
+keep_beside(char **newval, void **extra)
+{
+	size_t		size = strlen(*newval) + 1;
+	char	   *hidden = ws_guc_malloc(sizeof(UPSTREAM_HIDDEN));
+	char	   *value = ws_guc_malloc(size);
+
+	if (hidden == NULL || value == NULL)
+	{
+		ws_guc_free(hidden);
+		ws_guc_free(value);
+		return false;
+	}
+	memcpy(hidden, UPSTREAM_HIDDEN, sizeof(UPSTREAM_HIDDEN));
+	memcpy(value, *newval, size);
+	ws_guc_free(*newval);
+	*newval = hidden;
+	*extra = value;
+	return true;
+}
+
+static bool
+check_upstream(char **newval, void **extra, GucSource source)
+{
+	char	   *detail;
+
+	/* a parallel worker is given the variable, and needs no more */
+	if (IsParallelWorker() && strcmp(*newval, UPSTREAM_HIDDEN) == 0)
+		return true;
+
+	detail = find_fault(*newval);
+	if (detail != NULL)
+	{
+		GUC_check_errmsg("invalid value for parameter \"%s\"", UPSTREAM_NAME);
+		GUC_check_errdetail("%s", detail);
+		GUC_check_errhint("Write it as primary_conninfo is written, for example \"host=primary.example.com port=5432 user=replicator\".");
+		pfree(detail);
+		return false;
+	}
+
+	return keep_beside(newval, extra);
+}
+
+static void
+assign_upstream(const char *newval, void *extra)
+{
+	walstream_relay_upstream = extra != NULL ? extra : UPSTREAM_HIDDEN;
+}
+
+static const char *
+show_upstream(void)
+{
+	return walstream_relay_upstream;
 }
 
 /* The rules are those of the upstream, which are PostgreSQL's. */
@@ -112,18 +166,6 @@ check_slot(char **newval, void **extra, GucSource source)
 		return false;
 	}
 	return true;
-}
-
-/* In the postmaster, which alone reports what a reload has changed. */
-static void
-hide_changed_upstream(ErrorData *edata)
-{
-	if (edata->message_id != NULL && edata->message != NULL &&
-		strcmp(edata->message_id, "parameter \"%s\" changed to \"%s\"") == 0 &&
-		strstr(edata->message, UPSTREAM_NAME) != NULL)
-		edata->message = pstrdup("parameter \"" UPSTREAM_NAME "\" changed");
-	if (prev_emit_log)
-		prev_emit_log(edata);
 }
 
 static void
@@ -148,10 +190,10 @@ define_what_and_where(void)
 	DefineCustomStringVariable(UPSTREAM_NAME,
 							   "Connection string of the server whose WAL the relay receives.",
 							   NULL,
-							   &walstream_relay_upstream,
+							   &hidden_upstream,
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
-							   check_upstream, NULL, NULL);
+							   check_upstream, assign_upstream, show_upstream);
 
 	DefineCustomStringVariable("walstream.relay_slot",
 							   "Replication slot that the relay uses on its upstream.",
@@ -211,9 +253,6 @@ ws_guc_init_relay(void)
 {
 	define_what_and_where();
 	define_retention();
-
-	prev_emit_log = emit_log_hook;
-	emit_log_hook = hide_changed_upstream;
 }
 
 const WsRelaySettings *

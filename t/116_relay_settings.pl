@@ -205,7 +205,22 @@ $log = -s $relay->logfile;
 set_relay_upstream($relay, "$conninfo nonsense=geheim");
 $relay->wait_for_log(qr/invalid value for parameter "walstream.relay_upstream"\n.*DETAIL:  It is not a valid connection string\.\n/, $log);
 set_relay_upstream($relay, "$conninfo connect_timeout=7");
-$relay->wait_for_log(qr/parameter "walstream.relay_upstream" changed\n/, $log);
+wait_until(
+	$relay,
+	"SELECT current_setting('walstream.relay_upstream') LIKE '%connect_timeout=7'",
+	'a superuser sees what is set');
+set_relay_upstream($relay, '');
+wait_until($relay, "SELECT current_setting('walstream.relay_upstream') = ''", 'or that it is no more');
 unlike(slurp_file($relay->logfile), qr/geheim/, 'no secret in the log');
+set_relay_upstream($relay, $conninfo);
+wait_for_relay_state($relay, 'streaming');
+like(
+	$relay->safe_psql(
+		'postgres', q{
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM pg_class}),
+	qr/Workers Launched: [1-9]/,
+	'parallel workers start all the same');
 
 done_testing();
