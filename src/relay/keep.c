@@ -8,7 +8,7 @@
  * one segment.  So on a full disk room is made before any is used.  Between
  * rounds it sleeps until the receiver has closed a segment, a slot has let go
  * of one, one becomes old enough, or something that failed is worth another
- * try.
+ * try.  What fails keeps it from nothing else.
  *
  * Nothing that it knows has to outlive it: each round looks at the directory.
  *
@@ -25,12 +25,13 @@
 #include "slots.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
+#include "storage/lwlock.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* What failed for want of room is tried again after this. */
-#define NO_SPACE_PAUSE_MS	10000
+/* What failed for want of room, or for all segments, is tried again after this. */
+#define RETRY_PAUSE_MS		10000
 
 /* A segment that could not be compressed, after this or a reload. */
 #define FAILED_PAUSE_S		600
@@ -45,6 +46,7 @@ typedef struct KeepRound
 	const WsHistory *history;	/* of the relay's timeline */
 	WsSegment  *segments;
 	int			segment_count;
+	bool		has_removed;	/* ... some of them */
 	long		pause_ms;		/* until the next round; -1: until woken */
 } KeepRound;
 
@@ -58,15 +60,71 @@ typedef struct FailedSegment
 
 static List *failed_segments = NIL;
 
-/* Of what is no room for: reported, and not since done. */
+/* Reported, and not done since. */
 static bool told_no_room_to_compress = false;
-static bool told_no_room_for_spare = false;
+static bool told_no_spare = false;
+static bool told_no_removal = false;
 
 static void
 shorten_pause(KeepRound *keep, long pause_ms)
 {
 	if (keep->pause_ms < 0 || pause_ms < keep->pause_ms)
 		keep->pause_ms = pause_ms;
+}
+
+/* Say why something could not be done, in the log and in SQL. */
+static void
+report_failure(const char *what, const ErrorData *edata)
+{
+	char		message[WS_RELAY_TEXT];
+
+	snprintf(message, sizeof(message), "%s: %s", what, edata->message);
+	ws_relay_note_error(message);
+	ereport(LOG,
+			(errcode(edata->sqlerrcode),
+			 errmsg_internal("%s", what),
+			 errdetail_internal("%s.", edata->message),
+			 errhint("The relay goes on; this is tried again later.")));
+}
+
+/* The same once, until it has been done. */
+static void
+note_result(KeepRound *keep, bool *told, const char *what, const ErrorData *edata)
+{
+	if (edata != NULL)
+	{
+		if (!*told)
+			report_failure(what, edata);
+		shorten_pause(keep, RETRY_PAUSE_MS);
+	}
+	*told = edata != NULL;
+}
+
+/*
+ * Do some work on the store, which is locked.  NULL if that succeeded, else the
+ * error.
+ */
+static ErrorData *
+try_work(KeepRound *keep, void (*work) (KeepRound *keep, const WsSegment *segment),
+		 const WsSegment *segment)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile edata = NULL;
+
+	PG_TRY();
+	{
+		work(keep, segment);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		LWLockReleaseAll();
+		AtEOXact_Files(false);
+	}
+	PG_END_TRY();
+	return edata;
 }
 
 /*----------------------------------------------------------------
@@ -154,18 +212,15 @@ invalidate_slots(KeepRound *keep, XLogRecPtr kept_lsn)
 }
 
 /*
- * Remove whole segments, oldest first: whatever ends this process leaves WAL
- * without a gap.  The store is locked.
+ * Remove whole segments, oldest first: whatever ends this leaves WAL without a
+ * gap.
  */
 static void
-remove_old(KeepRound *keep)
+remove_segments(KeepRound *keep, const WsSegment *unused)
 {
 	const WsStore *store = &keep->status.store;
 	XLogRecPtr	kept_lsn = find_kept_start(keep);
 	XLogRecPtr	limit_lsn;
-	bool		removed = false;
-	TimeLineID	first_tli;
-	XLogRecPtr	first_lsn;
 
 	invalidate_slots(keep, kept_lsn);
 	if (!ends_segment_before(keep, kept_lsn))
@@ -179,12 +234,21 @@ remove_old(KeepRound *keep)
 		if (segment_end(keep, segment) > limit_lsn)
 			continue;
 		CHECK_FOR_INTERRUPTS();
+		keep->has_removed = true;
 		ws_store_remove(store, segment->tli, segment->segno);
-		removed = true;
 	}
+}
 
-	if (removed &&
-		ws_store_find_first(store, keep->status.tli, &first_tli, &first_lsn))
+static void
+remove_old(KeepRound *keep)
+{
+	TimeLineID	first_tli;
+	XLogRecPtr	first_lsn;
+
+	note_result(keep, &told_no_removal, "could not remove old WAL segments",
+				try_work(keep, remove_segments, NULL));
+	if (keep->has_removed &&
+		ws_store_find_first(&keep->status.store, keep->status.tli, &first_tli, &first_lsn))
 		ws_relay_set_first(first_tli, first_lsn);
 }
 
@@ -210,7 +274,7 @@ find_failed(const WsSegment *segment)
 
 /* The oldest raw segment that is worth a try; *more: it is not the only one. */
 static const WsSegment *
-choose_segment(const KeepRound *keep, bool *more)
+choose_segment(KeepRound *keep, bool *more)
 {
 	const WsSegment *chosen = NULL;
 	TimestampTz now = GetCurrentTimestamp();
@@ -225,7 +289,10 @@ choose_segment(const KeepRound *keep, bool *more)
 			continue;
 		failed = find_failed(segment);
 		if (failed != NULL && failed->retry_time > now)
+		{
+			shorten_pause(keep, TimestampDifferenceMilliseconds(now, failed->retry_time));
 			continue;
+		}
 		if (chosen != NULL)
 			*more = true;
 		else
@@ -234,63 +301,30 @@ choose_segment(const KeepRound *keep, bool *more)
 	return chosen;
 }
 
-/* Say why something could not be done, in the log and in SQL. */
 static void
-report_failure(const char *what, const ErrorData *edata)
+compress_segment(KeepRound *keep, const WsSegment *segment)
 {
-	char		message[WS_RELAY_TEXT];
-
-	snprintf(message, sizeof(message), "%s: %s", what, edata->message);
-	ws_relay_note_error(message);
-	ereport(LOG,
-			(errcode(edata->sqlerrcode),
-			 errmsg_internal("%s", what),
-			 errdetail_internal("%s.", edata->message),
-			 errhint("The relay goes on; this is tried again later.")));
+	(void) ws_store_compress(&keep->status.store, segment->tli, segment->segno,
+							 keep->settings->compress == WS_RELAY_COMPRESS_LZ4 ?
+							 WS_SEGMENT_LZ4 : WS_SEGMENT_ZSTD);
 }
 
-/*
- * Compress the segment, or make the spare for NULL.  NULL if that succeeded,
- * else the error.  One damaged segment, or a full disk, must not keep the
- * keeper from its other work.
- */
-static ErrorData *
-try_work(const WsStore *store, const WsSegment *segment, WsSegmentForm form)
+/* Remember that, so that the next one comes first. */
+static void
+put_off(const WsSegment *segment, FailedSegment *failed)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile edata = NULL;
+	MemoryContext old_context = MemoryContextSwitchTo(TopMemoryContext);
 
-	ws_relay_lock_store();
-	PG_TRY();
+	if (failed == NULL)
 	{
-		if (segment != NULL)
-			(void) ws_store_compress(store, segment->tli, segment->segno, form);
-		else
-			ws_store_make_spare(store);
+		failed = palloc0(sizeof(FailedSegment));
+		failed->tli = segment->tli;
+		failed->segno = segment->segno;
+		failed_segments = lappend(failed_segments, failed);
 	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		AtEOXact_Files(false);
-	}
-	PG_END_TRY();
-	ws_relay_unlock_store();
-	return edata;
-}
-
-/* True if there was no room, which is told once. */
-static bool
-is_no_space(KeepRound *keep, bool *told, const char *what, const ErrorData *edata)
-{
-	if (edata->sqlerrcode != ERRCODE_DISK_FULL)
-		return false;
-	if (!*told)
-		report_failure(what, edata);
-	*told = true;
-	shorten_pause(keep, NO_SPACE_PAUSE_MS);
-	return true;
+	failed->retry_time = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 FAILED_PAUSE_S * 1000);
+	MemoryContextSwitchTo(old_context);
 }
 
 static void
@@ -302,6 +336,7 @@ compress_one(KeepRound *keep)
 	char		file_name[MAXFNAMELEN + 8];
 	char	   *what;
 	bool		more;
+	bool		is_gone;
 	ErrorData  *edata;
 
 	if (keep->settings->compress == WS_RELAY_COMPRESS_OFF)
@@ -310,44 +345,42 @@ compress_one(KeepRound *keep)
 	if (segment == NULL)
 		return;
 
-	edata = try_work(store, segment,
-					 keep->settings->compress == WS_RELAY_COMPRESS_LZ4 ?
-					 WS_SEGMENT_LZ4 : WS_SEGMENT_ZSTD);
+	ws_relay_lock_store();
+	edata = try_work(keep, compress_segment, segment);
+	is_gone = edata != NULL && !ws_store_has_segment(store, segment->tli, segment->segno);
+	ws_relay_unlock_store();
+
 	failed = find_failed(segment);
-	if (edata == NULL)
+	if (edata != NULL && !is_gone)
 	{
+		ws_segment_file_name(store, segment->tli, segment->segno, segment->form, file_name);
+		what = psprintf("could not compress WAL segment \"%s\"", file_name);
+		if (edata->sqlerrcode == ERRCODE_DISK_FULL)
+		{
+			note_result(keep, &told_no_room_to_compress, what, edata);
+			return;
+		}
+		if (failed == NULL)
+			report_failure(what, edata);
+		put_off(segment, failed);
+		shorten_pause(keep, FAILED_PAUSE_S * 1000);
+	}
+	else
+	{
+		/* or the receiver has set it aside meanwhile */
 		told_no_room_to_compress = false;
 		failed_segments = list_delete_ptr(failed_segments, failed);
 		if (failed != NULL)
 			pfree(failed);
-		if (more)
-			keep->pause_ms = 0;
-		return;
 	}
+	if (more)
+		shorten_pause(keep, 0);
+}
 
-	/* the receiver has set it aside meanwhile */
-	if (edata->sqlerrcode == ERRCODE_UNDEFINED_FILE)
-		return;
-
-	ws_segment_file_name(store, segment->tli, segment->segno, segment->form, file_name);
-	what = psprintf("could not compress WAL segment \"%s\"", file_name);
-	if (is_no_space(keep, &told_no_room_to_compress, what, edata))
-		return;
-
-	if (failed == NULL)
-	{
-		MemoryContext old_context = MemoryContextSwitchTo(TopMemoryContext);
-
-		report_failure(what, edata);
-		failed = palloc0(sizeof(FailedSegment));
-		failed->tli = segment->tli;
-		failed->segno = segment->segno;
-		failed_segments = lappend(failed_segments, failed);
-		MemoryContextSwitchTo(old_context);
-	}
-	failed->retry_time = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
-													 FAILED_PAUSE_S * 1000);
-	shorten_pause(keep, more ? 0 : FAILED_PAUSE_S * 1000);
+static void
+make_spare_segment(KeepRound *keep, const WsSegment *unused)
+{
+	ws_store_make_spare(&keep->status.store);
 }
 
 /*
@@ -356,16 +389,12 @@ compress_one(KeepRound *keep)
 static void
 make_spare(KeepRound *keep)
 {
-	ErrorData  *edata;
-
 	if (keep->status.state == WS_RELAY_DISK_FULL)
 		return;
-	edata = try_work(&keep->status.store, NULL, WS_SEGMENT_RAW);
-	if (edata == NULL)
-		told_no_room_for_spare = false;
-	else if (!is_no_space(keep, &told_no_room_for_spare,
-						  "could not make a spare WAL segment", edata))
-		ReThrowError(edata);
+	ws_relay_lock_store();
+	note_result(keep, &told_no_spare, "could not make a spare WAL segment",
+				try_work(keep, make_spare_segment, NULL));
+	ws_relay_unlock_store();
 }
 
 /*----------------------------------------------------------------
