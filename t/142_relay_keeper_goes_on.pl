@@ -1,0 +1,42 @@
+# Copyright (c) 2026, the walstream authors
+
+# A segment that cannot be removed keeps the keeper neither from compressing
+# others nor, once it can be, from removing it.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress = off\n");
+my $dir = store_dir($relay);
+wait_for_relay_state($relay, 'streaming');
+write_segments($primary, $relay, 5);
+my $keeper = relay_row($relay)->{keeper_pid};
+my ($oldest) = store_files($dir);
+
+# A directory in its place is none that can be removed.
+unlink("$dir/$oldest") or die "could not remove \"$dir/$oldest\": $!\n";
+mkdir("$dir/$oldest");
+my $log = -s $relay->logfile;
+set_setting($relay, 'relay_keep_size', '0');
+$relay->wait_for_log(qr/could not remove old WAL segments\n.*DETAIL:  could not remove file "[^"]*$oldest"/, $log);
+like(relay_row($relay)->{last_error}, qr/could not remove old WAL segments: /, 'what cannot be removed is told');
+set_setting($relay, 'relay_compress', 'zstd');
+wait_until(
+	$relay,
+	"SELECT count(*) >= 3 FROM walstream_relay_segments WHERE state = 'zstd'",
+	'others are compressed all the same');
+is(relay_row($relay)->{keeper_pid}, $keeper, 'by the same process');
+
+rmdir("$dir/$oldest") or die "could not remove \"$dir/$oldest\": $!\n";
+$relay->reload;
+wait_until($relay, 'SELECT count(*) <= 3 FROM walstream_relay_segments', 'and removed later');
+is(relay_row($relay)->{keeper_pid}, $keeper, 'still by the same process');
+
+done_testing();
