@@ -130,7 +130,7 @@ my $dir = store_dir($relay);
 sub report
 {
 	my ($sqlstate, $message, $detail, $hint) = @_;
-	my $text = "LOG:  $sqlstate: $message\n";
+	my $text = "(?:ERROR|LOG):  $sqlstate: $message\n";
 
 	$text .= "[^\n]*DETAIL:  $detail\n" if defined $detail;
 	$text .= "[^\n]*HINT:  $hint\n" if defined $hint;
