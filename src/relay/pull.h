@@ -156,6 +156,14 @@ extern void ws_pull_check_upstream(WsPull *pull);
  */
 extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options);
 
+/*
+ * The upstream has ended the COPY at received_lsn: WS_PULL_NEXT at the end of the
+ * timeline, or WS_PULL_RETRY because it stops; then the connection is over, which
+ * is nothing unusual.
+ */
+extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPullStart *start,
+									   XLogRecPtr received_lsn);
+
 /*----------------------------------------------------------------
  * pull_plan.c
  *----------------------------------------------------------------

@@ -19,7 +19,6 @@
 #include "compat.h"
 
 #include "access/xlog_internal.h"
-#include "peertext.h"
 #include "pgstat.h"
 #include "port/pg_bswap.h"
 #include "pull.h"
@@ -562,55 +561,6 @@ wait_for_news(Stream *s, pgsocket fd)
 	return (events & WL_LATCH_SET) != 0;
 }
 
-/*
- * The upstream has ended the COPY: at the end of the timeline, or because it
- * stops; then the connection is over, which is nothing unusual.
- */
-static WsPullEnd
-end_copy(Stream *s)
-{
-	volatile WsPullEnd end = WS_PULL_RETRY;
-	char	   *volatile why = NULL;
-
-	PG_TRY();
-	{
-		TimeLineID	next_tli;
-
-		walrcv_endstreaming(s->pull->conn, &next_tli);
-		if (next_tli != 0)
-			end = WS_PULL_NEXT;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(s->context);
-		why = CopyErrorData()->message;
-		FlushErrorState();
-		(void) ws_pull_take_blame();
-	}
-	PG_END_TRY();
-
-	if (end == WS_PULL_RETRY)
-	{
-		ereport(LOG,
-				(errmsg("upstream has ended the stream of WAL at %X/%X",
-						LSN_FORMAT_ARGS(s->received_lsn)),
-				 why != NULL ? errdetail_internal("%s", ws_peertext_for_log(why)) : 0));
-		if (why != NULL)
-			ws_relay_note_error(why);
-		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
-		return end;
-	}
-
-	if (s->received_lsn != s->start.switch_lsn && !XLogRecPtrIsInvalid(s->start.switch_lsn))
-		ereport(ERROR,
-				(ws_pull_errupstream(),
-				 errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream ended timeline %u at %X/%X instead of %X/%X",
-						s->start.tli, LSN_FORMAT_ARGS(s->received_lsn),
-						LSN_FORMAT_ARGS(s->start.switch_lsn))));
-	return end;
-}
-
 static WsPullEnd
 run_stream(Stream *s)
 {
@@ -642,7 +592,7 @@ run_stream(Stream *s)
 				return end;
 		}
 		if (len < 0)
-			return end_copy(s);
+			return ws_pull_end_streaming(s->pull, &s->start, s->received_lsn);
 
 		attend(s, woken);
 		woken = len == 0 && wait_for_news(s, fd);

@@ -395,3 +395,49 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 						LSN_FORMAT_ARGS(options->startpoint))));
 	return WS_PULL_NEXT;
 }
+
+WsPullEnd
+ws_pull_end_streaming(WsPull *pull, const WsPullStart *start, XLogRecPtr received_lsn)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile WsPullEnd end = WS_PULL_RETRY;
+	char	   *volatile why = NULL;
+
+	PG_TRY();
+	{
+		TimeLineID	next_tli;
+
+		walrcv_endstreaming(pull->conn, &next_tli);
+		if (next_tli != 0)
+			end = WS_PULL_NEXT;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		why = CopyErrorData()->message;
+		FlushErrorState();
+		(void) ws_pull_take_blame();
+	}
+	PG_END_TRY();
+
+	if (end == WS_PULL_RETRY)
+	{
+		ereport(LOG,
+				(errmsg("upstream has ended the stream of WAL at %X/%X",
+						LSN_FORMAT_ARGS(received_lsn)),
+				 why != NULL ? errdetail_internal("%s", ws_peertext_for_log(why)) : 0));
+		if (why != NULL)
+			ws_relay_note_error(why);
+		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
+		return end;
+	}
+
+	if (received_lsn != start->switch_lsn && !XLogRecPtrIsInvalid(start->switch_lsn))
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ended timeline %u at %X/%X instead of %X/%X",
+						start->tli, LSN_FORMAT_ARGS(received_lsn),
+						LSN_FORMAT_ARGS(start->switch_lsn))));
+	return end;
+}
