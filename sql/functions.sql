@@ -59,6 +59,7 @@ SELECT walstream_relay_pause();
 SELECT walstream_relay_resume();
 SELECT walstream_relay_follow();
 SELECT walstream_relay_restart_after_gap();
+SELECT walstream_relay_forget_store();
 SELECT walstream_create_relay_slot('regress_walstream');
 SELECT walstream_drop_relay_slot('regress_walstream');
 

@@ -42,6 +42,7 @@ SELECT count(*) FROM walstream_relay;
 SELECT count(*) FROM walstream_relay_segments;
 SELECT count(*) FROM walstream_relay_slots;
 SELECT walstream_relay_pause();
+SELECT walstream_relay_forget_store();
 SELECT walstream_create_relay_slot('regress_walstream');
 RESET ROLE;
 

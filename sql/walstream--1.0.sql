@@ -462,6 +462,14 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_relay_restart_after_gap() IS
 'let the relay begin anew with the WAL that its upstream still has: what it holds is put aside, and its slots are lost';
 
+CREATE FUNCTION walstream_relay_forget_store()
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_forget_store() IS
+'let the relay use what is in its directory now, or begin anew there, where it has used another store';
+
 CREATE FUNCTION walstream_create_relay_slot(
     slot_name name,
     temporary boolean DEFAULT false)
@@ -591,6 +599,7 @@ REVOKE ALL ON FUNCTION walstream_relay_pause() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_follow() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_restart_after_gap() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_forget_store() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_create_relay_slot(name, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_drop_relay_slot(name) FROM PUBLIC;
 

@@ -249,10 +249,12 @@ sub crc32c
 
 my $identity = slurp_file("$dir/walstream.identity");
 
+# of a store that the relay has not used before
 sub write_identity
 {
 	my ($content) = @_;
 
+	unlink($relay->data_dir . '/walstream.store');
 	open(my $fh, '>:raw', "$dir/walstream.identity") or die "$dir/walstream.identity: $!\n";
 	print $fh $content;
 	close($fh);

@@ -46,16 +46,20 @@ ws_identity_format(const WsStoreIdentity *identity, char *buf)
 	pg_crc32c	crc;
 	size_t		len;
 
-	len = snprintf(buf, WS_IDENTITY_MAX_BYTES,
-				   FIRST_LINE VERSION_LINE "%d\n"
-				   "system_identifier = %" PRIu64 "\n"
-				   "segment_size = %" PRIu32 "\n"
-				   "block_size = %" PRIu32 "\n"
-				   "major_version = %" PRIu32 "\n",
-				   WS_IDENTITY_FORMAT,
-				   (uint64_t) identity->system_identifier,
-				   identity->segment_size, identity->block_size,
-				   identity->major_version);
+	len = snprintf(buf, WS_IDENTITY_MAX_BYTES, FIRST_LINE VERSION_LINE "%d\n",
+				   identity->store_identifier != 0 ? WS_IDENTITY_FORMAT : 1);
+	if (identity->store_identifier != 0)
+		len += snprintf(buf + len, WS_IDENTITY_MAX_BYTES - len,
+						"store_identifier = %" PRIu64 "\n",
+						(uint64_t) identity->store_identifier);
+	len += snprintf(buf + len, WS_IDENTITY_MAX_BYTES - len,
+					"system_identifier = %" PRIu64 "\n"
+					"segment_size = %" PRIu32 "\n"
+					"block_size = %" PRIu32 "\n"
+					"major_version = %" PRIu32 "\n",
+					(uint64_t) identity->system_identifier,
+					identity->segment_size, identity->block_size,
+					identity->major_version);
 
 	INIT_CRC32C(crc);
 	crc = ws_crc_add(crc, (const uint8 *) buf, len);
@@ -116,9 +120,15 @@ ws_identity_parse(const char *content, size_t len, WsStoreIdentity *identity)
 	if (!skip_text(&next, FIRST_LINE) ||
 		!take_number(&next, "format_version", PG_INT32_MAX, &version))
 		return WS_E_MALFORMED;
-	if (version != WS_IDENTITY_FORMAT)
+	if (version != 1 && version != WS_IDENTITY_FORMAT)
 		return WS_E_UNEXPECTED;
 
+	/* 0 would be written as format 1 */
+	identity->store_identifier = 0;
+	if (version != 1 &&
+		!take_number(&next, "store_identifier", PG_UINT64_MAX,
+					 &identity->store_identifier))
+		return WS_E_MALFORMED;
 	if (!take_number(&next, "system_identifier", PG_UINT64_MAX,
 					 &identity->system_identifier) ||
 		!take_number(&next, "segment_size", PG_UINT32_MAX, &segment_size) ||

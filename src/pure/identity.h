@@ -6,7 +6,8 @@
  * The file is text, of exactly these lines in this order:
  *
  *		walstream store
- *		format_version = 1
+ *		format_version = 2
+ *		store_identifier = 1304598234502938457
  *		system_identifier = 7298348234987239847
  *		segment_size = 16777216
  *		block_size = 8192
@@ -15,6 +16,7 @@
  *
  * Sizes are in bytes.  The last line holds, in hexadecimal, the CRC-32C of all
  * that is before it.  The first two lines stay as they are in later formats.
+ * Format 1 has no store_identifier.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -25,7 +27,7 @@
 
 #include "status.h"
 
-#define WS_IDENTITY_FORMAT		1
+#define WS_IDENTITY_FORMAT		2
 
 /* A larger file is refused. */
 #define WS_IDENTITY_MAX_BYTES	256
@@ -33,6 +35,8 @@
 /* What the identity file says: a store belongs to one cluster for ever. */
 typedef struct WsStoreIdentity
 {
+	uint64		store_identifier;	/* random, of this store alone; 0: it is
+									 * of format 1 */
 	uint64		system_identifier;
 	uint32		segment_size;	/* bytes */
 	uint32		block_size;		/* of WAL, bytes */
@@ -40,7 +44,7 @@ typedef struct WsStoreIdentity
 } WsStoreIdentity;
 
 /*
- * Could there be such a cluster?  Sizes are powers of two within PostgreSQL's
+ * Could there be such a store?  Sizes are powers of two within PostgreSQL's
  * bounds, the other numbers not zero.
  */
 extern bool ws_identity_is_sane(const WsStoreIdentity *identity);
@@ -54,7 +58,8 @@ extern size_t ws_identity_format(const WsStoreIdentity *identity, char *buf);
 /*
  * Parse it.  WS_E_TOO_LARGE; WS_E_UNEXPECTED for another format version;
  * WS_E_CHECK if the CRC does not match; WS_E_MALFORMED for anything else that
- * ws_identity_format() would not have written.
+ * ws_identity_format() would not have written, which writes format 1 for a
+ * store without an identifier.
  */
 extern WsStatus ws_identity_parse(const char *content, size_t len,
 								  WsStoreIdentity *identity);

@@ -156,6 +156,8 @@ open_store(WsPull *pull)
 	WsStoreExtent extent;
 
 	ws_pull_set_state(WS_RELAY_OPENING, NULL);
+	if (ws_relay_is_requested(WS_REQUEST_FORGET_STORE, true))
+		ws_known_forget();
 	pull->store_is_open = ws_store_open(ws_guc_relay()->directory, &pull->store);
 	if (!pull->store_is_open)
 	{

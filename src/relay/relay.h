@@ -77,7 +77,8 @@ typedef enum WsRelayRequest
 	WS_REQUEST_PAUSE,
 	WS_REQUEST_RESUME,
 	WS_REQUEST_FOLLOW,			/* the upstream's timeline, after "diverged" */
-	WS_REQUEST_RESTART			/* with a new range, after "gap" */
+	WS_REQUEST_RESTART,			/* with a new range, after "gap" */
+	WS_REQUEST_FORGET_STORE		/* that is not there, after "failed" */
 } WsRelayRequest;
 
 /*

@@ -32,6 +32,7 @@ PG_FUNCTION_INFO_V1(walstream_relay_pause);
 PG_FUNCTION_INFO_V1(walstream_relay_resume);
 PG_FUNCTION_INFO_V1(walstream_relay_follow);
 PG_FUNCTION_INFO_V1(walstream_relay_restart_after_gap);
+PG_FUNCTION_INFO_V1(walstream_relay_forget_store);
 PG_FUNCTION_INFO_V1(walstream_create_relay_slot);
 PG_FUNCTION_INFO_V1(walstream_drop_relay_slot);
 
@@ -343,6 +344,22 @@ walstream_relay_restart_after_gap(PG_FUNCTION_ARGS)
 				 errmsg("the relay has neither a gap nor diverged from its upstream, nor is the upstream behind it"),
 				 errdetail("Its state is \"%s\".", ws_relay_state_name(status.state))));
 	ws_relay_request(WS_REQUEST_RESTART);
+	PG_RETURN_VOID();
+}
+
+Datum
+walstream_relay_forget_store(PG_FUNCTION_ARGS)
+{
+	WsRelayStatus status;
+
+	check_relay();
+	ws_relay_get_status(&status);
+	if (status.state != WS_RELAY_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay has not failed to open its store"),
+				 errdetail("Its state is \"%s\".", ws_relay_state_name(status.state))));
+	ws_relay_request(WS_REQUEST_FORGET_STORE);
 	PG_RETURN_VOID();
 }
 

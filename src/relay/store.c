@@ -263,6 +263,28 @@ check_identity(const char *file, const WsStoreIdentity *identity)
 						identity->block_size / 1024));
 }
 
+/*
+ * Write an identity durably.  A store that is new, or of the format that knew
+ * no identifiers, is given one.
+ */
+static void
+write_identity(const char *path, WsStoreIdentity *identity)
+{
+	char		content[WS_IDENTITY_MAX_BYTES];
+	size_t		len;
+
+	do
+	{
+		if (!pg_strong_random(&identity->store_identifier,
+							  sizeof(identity->store_identifier)))
+			ereport(ERROR,
+					errcode(ERRCODE_INTERNAL_ERROR),
+					errmsg("could not generate a random number"));
+	} while (identity->store_identifier == 0);
+	len = ws_identity_format(identity, content);
+	ws_file_replace(path, WS_IDENTITY_FILE, content, len);
+}
+
 bool
 ws_store_open(const char *path, WsStore *store)
 {
@@ -288,6 +310,7 @@ ws_store_open(const char *path, WsStore *store)
 					errmsg("relay directory \"%s\" has WAL but no file \"%s\"",
 						   path, WS_IDENTITY_FILE),
 					errhint("Restore that file, or set walstream.relay_directory to a new directory."));
+		ws_known_check(path, NULL);
 		return false;
 	}
 
@@ -296,6 +319,10 @@ ws_store_open(const char *path, WsStore *store)
 		report_identity(file, status);
 	check_identity(file, &store->identity);
 	check_names(path, store->identity.segment_size);
+	ws_known_check(path, &store->identity);
+	if (store->identity.store_identifier == 0)
+		write_identity(path, &store->identity);
+	ws_known_remember(path, &store->identity);
 	strlcpy(store->path, path, MAXPGPATH);
 	pfree(content);
 	return true;
@@ -319,9 +346,6 @@ ws_store_make_slots_directory(const char *path)
 void
 ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *store)
 {
-	char		content[WS_IDENTITY_MAX_BYTES];
-	size_t		len;
-
 	if (!ws_identity_is_sane(identity))
 		elog(ERROR, "no cluster has system identifier " UINT64_FORMAT ", segment size %u, block size %u, version %u",
 			 identity->system_identifier, identity->segment_size,
@@ -332,10 +356,10 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 
 	/* the sync that makes the identity durable makes this too */
 	(void) ws_store_make_slots_directory(path);
-	len = ws_identity_format(identity, content);
-	ws_file_replace(path, WS_IDENTITY_FILE, content, len);
-	strlcpy(store->path, path, MAXPGPATH);
 	store->identity = *identity;
+	write_identity(path, &store->identity);
+	ws_known_remember(path, &store->identity);
+	strlcpy(store->path, path, MAXPGPATH);
 }
 
 /*

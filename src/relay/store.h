@@ -95,17 +95,21 @@ typedef struct WsStoreExtent
 extern void ws_store_lock(const char *path);
 
 /*
- * Open the store at path.  False if it is new: it has neither identity nor
- * WAL.  An ERROR if it has WAL without identity, or a damaged one.
+ * Receiver only.  Open the store at path, and remember it.  False if it is new:
+ * it has neither identity nor WAL.  An ERROR if it has WAL without identity, or
+ * a damaged one, and if this instance has used another store there.
  */
 extern bool ws_store_open(const char *path, WsStore *store);
 
 /*
  * Give a new store, whose directory ws_store_lock() has made, its identity,
- * durably, before any WAL.
+ * durably, before any WAL, and remember it.  The identifier is drawn here.
  */
 extern void ws_store_create(const char *path, const WsStoreIdentity *identity,
 							WsStore *store);
+
+/* Receiver only.  Whatever is there is used from now on (store_known.c). */
+extern void ws_known_forget(void);
 
 /*
  * Make the directory slots/ in the one at path.  True if it was missing: then

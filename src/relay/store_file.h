@@ -116,6 +116,20 @@ extern void ws_file_replace_only(const char *directory, const char *name,
 extern int	ws_errcode_for_file(void);
 
 /*----------------------------------------------------------------
+ * The store that this instance knows (store_known.c)
+ *----------------------------------------------------------------
+ */
+
+/*
+ * An ERROR if the instance has used another store in this directory than the
+ * one that was found there (NULL: none).
+ */
+extern void ws_known_check(const char *directory, const WsStoreIdentity *found);
+
+/* From now on it is this one, durably. */
+extern void ws_known_remember(const char *directory, const WsStoreIdentity *identity);
+
+/*----------------------------------------------------------------
  * Allocating (store_alloc.c)
  *----------------------------------------------------------------
  */

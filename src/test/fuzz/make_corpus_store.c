@@ -61,6 +61,8 @@ main(int argc, char **argv)
 	seed_corpus = argv[1];
 	make_identity(usual, "usual");
 	make_identity(large, "large");
+	usual.store_identifier = UINT64CONST(1304598234502938457);
+	make_identity(usual, "identified");
 	make_history(1, "", "first");
 	make_history(2, "1\t0/3000148\tno recovery target specified\n", "usual");
 	make_history(5, "1\t0/3000148\tno recovery target specified\n\n"

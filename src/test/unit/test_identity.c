@@ -14,6 +14,7 @@
 #include "tap.h"
 
 static const WsStoreIdentity usual = {
+	.store_identifier = UINT64CONST(1304598234502938457),
 	.system_identifier = UINT64CONST(7298348234987239847),
 	.segment_size = 16 * 1024 * 1024,
 	.block_size = 8192,
@@ -48,8 +49,9 @@ test_roundtrip(void)
 {
 	WsStoreIdentity extremes[] = {
 		usual,
-		{1, 1024 * 1024, 1024, 1},
-		{PG_UINT64_MAX, 1024 * 1024 * 1024, 65536, PG_UINT32_MAX},
+		{0, 1, 1024 * 1024, 1024, 1},
+		{1, 1, 1024 * 1024, 1024, 1},
+		{PG_UINT64_MAX, PG_UINT64_MAX, 1024 * 1024 * 1024, 65536, PG_UINT32_MAX},
 	};
 
 	for (size_t i = 0; i < lengthof(extremes); i++)
@@ -61,7 +63,8 @@ test_roundtrip(void)
 		is(strlen(buf), len, "identity %zu: its length", i);
 		ok(ws_identity_is_sane(&extremes[i]), "it is possible");
 		is(ws_identity_parse(buf, len, &back), WS_OK, "it is read");
-		ok(back.system_identifier == extremes[i].system_identifier &&
+		ok(back.store_identifier == extremes[i].store_identifier &&
+		   back.system_identifier == extremes[i].system_identifier &&
 		   back.segment_size == extremes[i].segment_size &&
 		   back.block_size == extremes[i].block_size &&
 		   back.major_version == extremes[i].major_version, "as it was");
@@ -72,8 +75,21 @@ static void
 test_text(void)
 {
 	char		buf[WS_IDENTITY_MAX_BYTES];
+	WsStoreIdentity old = usual;
 
 	ws_identity_format(&usual, buf);
+	is_str(buf,
+		   "walstream store\n"
+		   "format_version = 2\n"
+		   "store_identifier = 1304598234502938457\n"
+		   "system_identifier = 7298348234987239847\n"
+		   "segment_size = 16777216\n"
+		   "block_size = 8192\n"
+		   "major_version = 15\n"
+		   "crc32c = b9a66510\n", "the text is the documented one");
+
+	old.store_identifier = 0;
+	ws_identity_format(&old, buf);
 	is_str(buf,
 		   "walstream store\n"
 		   "format_version = 1\n"
@@ -81,7 +97,7 @@ test_text(void)
 		   "segment_size = 16777216\n"
 		   "block_size = 8192\n"
 		   "major_version = 15\n"
-		   "crc32c = 1ecd70a1\n", "the text is the documented one");
+		   "crc32c = 1ecd70a1\n", "without an identifier that of format 1");
 }
 
 /* Whatever bit is turned and wherever the text ends, it is refused. */
@@ -127,8 +143,20 @@ test_refused(void)
 	static char large[WS_IDENTITY_MAX_BYTES];
 	WsStoreIdentity identity;
 
-	refuses("walstream store\nformat_version = 2\nwhatever = it says\n",
+	refuses("walstream store\nformat_version = 3\nwhatever = it says\n",
 			WS_E_UNEXPECTED, "a later format");
+	refuses("walstream store\nformat_version = 2\nstore_identifier = 0\n"
+			"system_identifier = 5\nsegment_size = 16777216\n"
+			"block_size = 8192\nmajor_version = 15\n",
+			WS_E_MALFORMED, "format 2 with an identifier of 0");
+	refuses("walstream store\nformat_version = 2\n"
+			"system_identifier = 5\nsegment_size = 16777216\n"
+			"block_size = 8192\nmajor_version = 15\n",
+			WS_E_MALFORMED, "format 2 without an identifier");
+	refuses("walstream store\nformat_version = 1\nstore_identifier = 1\n"
+			"system_identifier = 5\nsegment_size = 16777216\n"
+			"block_size = 8192\nmajor_version = 15\n",
+			WS_E_MALFORMED, "format 1 with an identifier");
 	refuses("walstream store\nformat_version = 0\n", WS_E_UNEXPECTED, "format 0");
 	refuses("walstream store\nformat_version = 99999999999999999999999\n",
 			WS_E_MALFORMED, "a format version that is too large");
