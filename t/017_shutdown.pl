@@ -178,15 +178,15 @@ foreach my $node ($primary, $standby)
 {
 	$node->append_conf(
 		'postgresql.conf', q{
-wal_sender_timeout = '1s'
-wal_receiver_timeout = '1s'
+wal_sender_timeout = '2s'
+wal_receiver_timeout = '2s'
 });
 	$node->reload;
 }
 my $idle = sender_row($primary, 'standby');
 my $receiver = receiver_row($standby)->{pid};
 $primary->poll_query_until('postgres',
-	"SELECT reply_time > timestamptz '$idle->{reply_time}' + interval '4 s' FROM walstream_senders WHERE pid = $idle->{pid}"
+	"SELECT reply_time > timestamptz '$idle->{reply_time}' + interval '7 s' FROM walstream_senders WHERE pid = $idle->{pid}"
 ) || die "no replies\n";
 is(receiver_row($standby)->{pid}, $receiver, 'an idle stream stays up');
 standby_matches($primary, $standby, 'after that');

@@ -368,11 +368,14 @@ $pub->poll_query_until('postgres',
 	"SELECT sync_state = 'sync' FROM walstream_senders WHERE application_name = 'coded'"
 ) or die 'the subscription did not become synchronous';
 
-# A commit that is not confirmed in this time ends in a warning.
+# A commit that is not confirmed in this time ends in a warning; one that waits
+# for wal_receiver_status_interval, or for a keepalive, takes seconds.
+my $hundred_commits = patience(60);
+my $behind = patience(180);
 my $commits = join('',
 	map { "INSERT INTO wide VALUES ($_, 'confirmed', 4);\n" } (100 .. 199));
 my ($status, $stdout, $stderr) =
-  $pub->psql('postgres', "SET statement_timeout = '10s';\n$commits");
+  $pub->psql('postgres', "SET statement_timeout = '${hundred_commits}s';\n$commits");
 is("$status$stderr", '0', 'commits are confirmed without delay');
 is( $sub->safe_psql(
 		'postgres', 'SELECT count(*) FROM wide WHERE version = 4'),
@@ -380,7 +383,7 @@ is( $sub->safe_psql(
 	'and are there');
 ($status, $stdout, $stderr) = $pub->psql(
 	'postgres',
-	"SET statement_timeout = '60s'; SET synchronous_commit = remote_apply;
+	"SET statement_timeout = '${behind}s'; SET synchronous_commit = remote_apply;
 	 BEGIN; INSERT INTO wide VALUES (200, 'first', 5);
 	 INSERT INTO unpublished SELECT i, 'x' FROM generate_series(1, 50000) AS i; COMMIT;
 	 INSERT INTO unpublished VALUES (0, 'x');

@@ -18,7 +18,7 @@ use WalstreamTest;
 declare_expected_warning('could not open directory "base/\\d+": No such file or directory');
 declare_expected_warning('some useless files may be left behind in old database directory');
 
-$ENV{PGCTLTIMEOUT} = 40;
+$ENV{PGCTLTIMEOUT} = patience(120);
 my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '3s'\n");
 wait_for_relay_state($relay, 'streaming');
@@ -55,7 +55,7 @@ sub drop_database
 
 	$relay->safe_psql('postgres', 'CREATE DATABASE dropped');
 	$relay->safe_psql('postgres', 'DROP DATABASE dropped');
-	cmp_ok(time() - $began, '<', 15, "$what: DROP DATABASE is not held up");
+	cmp_ok(time() - $began, '<', patience(60), "$what: DROP DATABASE is not held up");
 	return;
 }
 
@@ -65,7 +65,7 @@ foreach my $mode (qw(fast smart immediate))
 	my $log = -s $standby->logfile;
 	my $began = time();
 	$relay->stop($mode);
-	cmp_ok(time() - $began, '<', 5, "$mode stop with a standby");
+	cmp_ok(time() - $began, '<', patience(30), "$mode stop with a standby");
 	$standby->wait_for_log(qr/replication terminated by primary server/, $log)
 	  if $mode ne 'immediate';
 	$relay->start;
@@ -75,7 +75,7 @@ foreach my $mode (qw(fast smart immediate))
 	drop_database($mode);
 	$began = time();
 	$relay->stop($mode);
-	cmp_ok(time() - $began, '<', $mode eq 'immediate' ? 5 : 15,
+	cmp_ok(time() - $began, '<', patience($mode eq 'immediate' ? 30 : 60),
 		"$mode stop with clients of all kinds");
 	undef @clients;
 	$relay->start;

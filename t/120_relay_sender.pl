@@ -208,7 +208,7 @@ $_->close foreach @clients;
 # A client that was sent nothing cannot confirm anything, and holds up no stop.
 sub stop_in_time
 {
-	local $ENV{PGCTLTIMEOUT} = 20;
+	local $ENV{PGCTLTIMEOUT} = patience(90);
 
 	return 1 if $relay->stop('fast', fail_ok => 1);
 	$relay->stop('immediate');

@@ -41,13 +41,15 @@ sub pauses
 	return map { $times[ $before + $_ ] - $times[ $before + $_ - 1 ] } 1 .. $count - 1;
 }
 
-my @pauses = pauses(5);
+my @pauses = pauses(6);
 note("pauses: @pauses");
 cmp_ok($pauses[0], '>=', 0.5, 'there is a pause after the first attempt');
 cmp_ok($pauses[1], '>=', 1, 'it doubles');
 cmp_ok($pauses[2], '>=', 2, 'and doubles again');
 cmp_ok($pauses[3], '>=', 2.5, 'up to wal_retrieve_retry_interval');
-cmp_ok($pauses[3], '<', 4, 'but no farther');
+
+# a busy machine makes them longer, but not both
+cmp_ok((sort { $a <=> $b } @pauses[ 3, 4 ])[0], '<', 4, 'but no farther');
 is(relay_row($relay)->{state}, 'waiting for upstream', 'which the state says');
 
 $primary->start;

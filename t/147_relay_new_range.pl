@@ -110,8 +110,8 @@ is(relay_row($relay)->{flushed_lsn}, $end, 'nor published');
 kill_and_wait($relay, relay_row($relay)->{receiver_pid});
 set_faults($faults);
 start_preloaded($relay, 'power_fault', $dir, $faults);
-ok(!-e "$dir/new-range.tmp", 'what was not entered is removed');
 is_as_before('a crash');
+ok(!-e "$dir/new-range.tmp", 'what was not entered is removed');
 
 #
 # And then it is done.

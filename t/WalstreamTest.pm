@@ -34,6 +34,7 @@ our @EXPORT = qw(
   sender_row
   receiver_row
   set_compression
+  patience
 );
 
 #
@@ -110,6 +111,18 @@ sub finish_node
 	  if defined $options{conf};
 	$node->start if $options{start} // 1;
 	return;
+}
+
+#
+# patience($seconds): so long, on a machine that PG_TEST_TIMEOUT_DEFAULT says
+# nothing of.  For what must not take for ever, though nothing tells when it has
+# begun to: large enough for a busy machine, and more where that is set.
+#
+sub patience
+{
+	my ($seconds) = @_;
+
+	return int($seconds * $PostgreSQL::Test::Utils::timeout_default / 180) + 1;
 }
 
 #
