@@ -81,16 +81,35 @@ wait_for_loss('terminating connection due to administrator command', 'terminated
 load_wal($primary, 10);
 is(open_segment(), $file, 'terminated: the open segment is the same file');
 
+# ... nor does more come again than the end of what is stored.
+load_wal($primary, 3500);
+my $written = wait_for_relay($primary, $relay);
+my $log = -s $relay->logfile;
+$primary->safe_psql('postgres',
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_replication WHERE application_name = 'relay'");
+$relay->wait_for_log(qr/relay receives WAL from/, $log);
+my ($from) = map { lsn_number($_) }
+  slurp_file($relay->logfile, $log) =~ m{relay receives WAL from (\S+) on};
+cmp_ok($from, '>', lsn_number($written) - 512 * 1024, 'terminated: only the end comes again');
+cmp_ok($from, '<=', lsn_number($written) - 256 * 1024, 'terminated: and is compared');
+cmp_ok($from % 1048576, '>', 0, 'terminated: which is not a whole segment');
+wait_for_relay_state($relay, 'streaming');
+$file = open_segment();
+
 # An upstream that breaks the protocol
 $proxy->set_rules({ action => 'drop', times => 1 });
-load_wal($primary, 10);
+$primary->safe_psql('postgres',
+	"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, '', 'x')")
+  foreach 1, 2;
 wait_for_loss('upstream sent WAL from|could not decode', 'gap in the stream');
 
 # One that falls silent
-$relay->append_conf('postgresql.conf', "wal_receiver_timeout = 500ms\n");
-$relay->reload;
 $proxy->set_rules({ action => 'hold', times => 1, kind => 'Z' });
 my $commit = start_psql($primary, "SELECT pg_logical_emit_message(true, '', 'silent')");
+$attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+select(undef, undef, undef, 0.01) while !$proxy->count('hold') && $attempts-- > 0;
+$relay->append_conf('postgresql.conf', "wal_receiver_timeout = 500ms\n");
+$relay->reload;
 wait_until(
 	$relay,
 	"SELECT last_error ~ 'upstream has been silent' FROM walstream_relay",
@@ -104,7 +123,7 @@ is(open_segment(), $file, 'the open segment is still the same file');
 # A receiver that ends, and has everything durable, does not write it anew
 # either; and no position goes back.
 my $flushed = relay_row($relay)->{flushed_lsn};
-my $log = -s $relay->logfile;
+$log = -s $relay->logfile;
 $proxy->set_rules({ action => 'hold', kind => 'Z' });
 $relay->safe_psql('postgres', "SELECT pg_terminate_backend($start->{receiver_pid})");
 $relay->wait_for_log(qr/relay receives WAL from/, $log);

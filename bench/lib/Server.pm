@@ -36,7 +36,7 @@ my %common = (
 	wal_sender_timeout => '60s',
 	'walstream.compression' => 'zstd lz4');
 
-# A new, empty cluster.  encoding: of its databases.
+# A new, empty cluster.  encoding: of its databases.  segment_mb: of its WAL.
 sub create
 {
 	my ($class, $bench, $name, %arg) = @_;
@@ -46,7 +46,8 @@ sub create
 		[
 			"$bench->{bindir}/initdb", '--no-sync', '--no-locale',
 			'-E', $arg{encoding} // 'UTF8',
-			'-A', 'trust', '-U', 'postgres', '-D', $self->data
+			'-A', 'trust', '-U', 'postgres', '-D', $self->data,
+			'--wal-segsize', $arg{segment_mb} // 16
 		]);
 	Host::append_file($self->data . '/postgresql.conf', "include 'bench.conf'\n");
 

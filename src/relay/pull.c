@@ -100,6 +100,7 @@ take_settings(WsPull *pull)
 
 	/* that was meant for the other upstream */
 	pull->follow_allowed = pull->restart_allowed = false;
+	pull->was_compared = false;
 	pull->upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
 	pull->slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
 }
@@ -423,6 +424,7 @@ receive_for_ever(void)
 		{
 			case WS_PULL_DIVERGED:
 			case WS_PULL_GAP:
+				pull.was_compared = false;
 				wait_for_operator(&pull);
 				break;
 			case WS_PULL_RETRY:

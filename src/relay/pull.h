@@ -62,6 +62,8 @@ typedef struct WsPull
 
 	int			attempts;		/* to go on that have failed, in a row */
 	TimestampTz connect_time;	/* when the last one began */
+	bool		was_compared;	/* all up to end_lsn, with this upstream, in
+								 * its segment */
 	bool		earlier_is_gone;	/* the upstream has no more WAL from
 									 * before the stored end than it must */
 
@@ -87,7 +89,8 @@ typedef struct WsPull
 typedef struct WsPullStart
 {
 	TimeLineID	tli;
-	XLogRecPtr	begin_lsn;		/* a segment's start */
+	XLogRecPtr	begin_lsn;		/* a segment's start, or a page's in the
+								 * segment in which stored_lsn is */
 	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
 	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
 								 * start, later than begin_lsn if that is only

@@ -22,6 +22,9 @@
 #include "slots.h"
 #include "utils/memutils.h"
 
+/* So much is compared once more with an upstream that was compared with. */
+#define COMPARE_AGAIN_BYTES	(256 * 1024)
+
 static XLogRecPtr
 segment_start(const WsPull *pull, XLogRecPtr lsn)
 {
@@ -410,6 +413,32 @@ begin_earlier(WsPull *pull, WsPullStart *start)
 }
 
 /*
+ * What is stored has been compared already, up to its end and with the same
+ * upstream: the last of it is enough, however large a segment is.  An upstream
+ * that was put back since, and has gone another way, has other bytes in there;
+ * but for zeros, which say nothing.
+ */
+static void
+begin_later(WsPull *pull, WsPullStart *start)
+{
+	XLogRecPtr	lsn = start->stored_lsn - COMPARE_AGAIN_BYTES;
+	WsStoreReader *reader;
+	uint16		magic;
+
+	lsn -= lsn % XLOG_BLCKSZ;
+	if (!pull->was_compared || start->tli != pull->tli || pull->tli != pull->published_tli ||
+		start->stored_lsn != pull->end_lsn || pull->upstream_lsn < start->stored_lsn ||
+		start->stored_lsn % pull->segment_size <= COMPARE_AGAIN_BYTES + XLOG_BLCKSZ)
+		return;
+
+	reader = ws_store_reader_new(&pull->store);
+	ws_store_read(reader, start->tli, 0, lsn, (char *) &magic, sizeof(magic));
+	ws_store_reader_free(reader);
+	if (magic == XLOG_PAGE_MAGIC)
+		start->begin_lsn = start->tell_lsn = lsn;
+}
+
+/*
  * The keeper goes by what is served.  What is written of another timeline, from
  * where that begins, it leaves alone only if we say so.
  */
@@ -486,6 +515,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 						LSN_FORMAT_ARGS(start->begin_lsn)),
 				 errdetail("What is missing is received if the upstream happens to have it still.")));
 	begin_earlier(pull, start);
+	begin_later(pull, start);
 	return hold_range(pull, start);
 }
 

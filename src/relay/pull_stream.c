@@ -165,7 +165,10 @@ publish(Stream *s)
 		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size ||
 		(pull->end_lsn % pull->segment_size == 0 && s->flushed_lsn > pull->end_lsn);
 	if (tli != pull->tli || s->flushed_lsn > pull->end_lsn)
+	{
 		pull->attempts = 0;
+		pull->was_compared = true;
+	}
 	pull->tli = tli;
 	pull->end_lsn = s->flushed_lsn;
 
@@ -208,6 +211,8 @@ note_caught_up(Stream *s)
 		return;
 	show_state(s, WS_RELAY_STREAMING);
 	s->pull->attempts = 0;
+	if (s->received_lsn >= s->pull->end_lsn)
+		s->pull->was_compared = true;
 	s->pull->follow_allowed = false;
 }
 
@@ -215,7 +220,9 @@ static WsStoreWriter *
 new_writer(Stream *s)
 {
 	return ws_store_writer_new(s->start.replaces ? &s->pull->new_range : &s->pull->store,
-							   s->start.tli, s->start.begin_lsn, s->flushed_lsn);
+							   s->start.tli,
+							   s->start.begin_lsn - s->start.begin_lsn % s->pull->segment_size,
+							   s->flushed_lsn);
 }
 
 /* What was received beside the store is durable there: now it is the store's. */
