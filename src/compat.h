@@ -108,24 +108,10 @@ ws_instr_time_ns(instr_time t)
 #endif
 
 /*
- * A palloc'd copy of a name as PostgreSQL cleans application_name and
- * cluster_name: 16 shows a byte that is no printable ASCII as \xNN, before it
- * became a question mark.
+ * In an application_name or cluster_name 16 shows a byte that is no printable
+ * ASCII as \xNN, before it became a question mark: see pg_clean_ascii().
  */
-#include "common/string.h"
-
-static inline char *
-ws_clean_ascii(const char *name)
-{
-#if PG_VERSION_NUM >= 160000
-	return pg_clean_ascii(name, 0);
-#else
-	char	   *copy = pstrdup(name);
-
-	pg_clean_ascii(copy);
-	return copy;
-#endif
-}
+#define WS_NAMES_SHOW_BYTES		(PG_VERSION_NUM >= 160000)
 
 /*
  * walrcv_connect: 16 added must_use_password, 17 added replication (false:

@@ -45,6 +45,9 @@ struct WsPeer
 	WsSharedCounters counters;
 };
 
+/* How often a stream without an entry looks for a free one. */
+#define CLAIM_AGAIN_MS	1000
+
 static WsPeer *peers = NULL;
 
 /*
@@ -96,10 +99,9 @@ release_all_mine(int code, Datum arg)
 }
 
 WsPeer *
-ws_peer_claim(WsPeerRole role, const char *name)
+ws_peer_claim(WsPeerRole role, const char *name, TimestampTz streaming_since)
 {
 	static bool registered = false;
-	TimestampTz now = GetCurrentTimestamp();
 	char		name_copy[NAMEDATALEN];
 
 	if (!registered)
@@ -128,7 +130,7 @@ ws_peer_claim(WsPeerRole role, const char *name)
 			peer->reason = WS_REASON_NONE;
 			peer->codec.id = WS_CODEC_NONE;
 			peer->codec.level = 0;
-			peer->streaming_since = now;
+			peer->streaming_since = streaming_since;
 			memcpy(peer->name, name_copy, NAMEDATALEN);
 			claimed = true;
 		}
@@ -137,6 +139,19 @@ ws_peer_claim(WsPeerRole role, const char *name)
 			return peer;
 	}
 	return NULL;
+}
+
+bool
+ws_peer_may_claim_again(TimestampTz *tried_at)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	/* or the clock was put back */
+	if (now >= *tried_at &&
+		!TimestampDifferenceExceeds(*tried_at, now, CLAIM_AGAIN_MS))
+		return false;
+	*tried_at = now;
+	return true;
 }
 
 void

@@ -7,7 +7,7 @@
  * An entry belongs to the process that claimed it until that process releases
  * it; release is also registered for process exit.  Everybody may take a
  * snapshot.  If no entry is free, claim says so and the stream runs
- * uncounted.
+ * uncounted; it tries again now and then, and is counted whole once it has one.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -68,7 +68,14 @@ extern void ws_peer_shmem_init(void);
  * Claim an entry for this process; NULL if none is free.  A process may hold
  * more than one.  name is shown as a server shows an application_name.
  */
-extern WsPeer *ws_peer_claim(WsPeerRole role, const char *name);
+extern WsPeer *ws_peer_claim(WsPeerRole role, const char *name,
+							 TimestampTz streaming_since);
+
+/*
+ * For a stream that found no free entry: is it time to try again?  Once in a
+ * while; *tried_at is when that was last, and is set.
+ */
+extern bool ws_peer_may_claim_again(TimestampTz *tried_at);
 
 /*
  * Give the entry back and add its counters to the totals.  Does nothing for

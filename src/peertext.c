@@ -52,8 +52,23 @@ ws_peertext_value(const char *text)
 void
 ws_peertext_copy_name(char to[NAMEDATALEN], const char *name)
 {
-	char	   *clean = ws_clean_ascii(name);
+	size_t		len = 0;
 
-	strlcpy(to, clean, NAMEDATALEN);
-	pfree(clean);
+	/* PostgreSQL cuts what it has cleaned, wherever that is */
+	for (; *name != '\0'; name++)
+	{
+		unsigned char c = (unsigned char) *name;
+		char		piece[5] = {(char) c, '\0'};
+
+		if (c < 32 || c > 126)
+		{
+			if (WS_NAMES_SHOW_BYTES)
+				snprintf(piece, sizeof(piece), "\\x%02x", c);
+			else
+				piece[0] = '?';
+		}
+		for (const char *p = piece; *p != '\0' && len < NAMEDATALEN - 1; p++)
+			to[len++] = *p;
+	}
+	to[len] = '\0';
 }

@@ -38,7 +38,7 @@ extern char *ws_peertext_value(const char *text);
 
 /*
  * An application_name as a server of this version shows it: cleaned, and cut to
- * NAMEDATALEN.
+ * NAMEDATALEN.  Cannot fail.
  */
 extern void ws_peertext_copy_name(char to[NAMEDATALEN], const char *name);
 

@@ -35,6 +35,7 @@
 #include "storage/ipc.h"
 #include "upstream.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 /*
  * A receiver's connection.  In a memory context of its own, whose reset
@@ -60,7 +61,12 @@ typedef struct Receiver
 	 */
 	bool		streaming;
 
-	WsPeer	   *peer;
+	WsPeer	   *peer;			/* NULL while no entry is free */
+	TimestampTz streaming_since;
+	TimestampTz claimed_at;		/* when an entry was last asked for */
+	WsPeerMode	shown_mode;		/* what peer and log know of */
+	WsNoCodecReason shown_reason;
+	WsCodecSpec shown;
 	WsCounterFeed feed;
 	WsStreamCounts passed_counts;	/* without an intake */
 
@@ -299,6 +305,16 @@ receiver_connect(WS_CONNECT_PARAMS)
 	return conn;
 }
 
+static void
+show_mode(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
+		  WsCodecSpec spec)
+{
+	receiver->shown_mode = mode;
+	receiver->shown_reason = reason;
+	receiver->shown = spec;
+	ws_peer_set_mode(receiver->peer, mode, reason, spec);
+}
+
 /* One line for the log. */
 static void
 log_mode(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
@@ -326,7 +342,7 @@ announce(Receiver *receiver, const WsIntakeNews *news)
 		news->spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC;
 
 	if (news->show)
-		ws_peer_set_mode(receiver->peer, mode, news->reason, news->spec);
+		show_mode(receiver, mode, news->reason, news->spec);
 	if (news->log)
 		log_mode(receiver, mode, news->reason, news->spec);
 }
@@ -340,6 +356,26 @@ receiver_role(Receiver *receiver)
 }
 
 static void
+claim_entry(Receiver *receiver)
+{
+	receiver->claimed_at = GetCurrentTimestamp();
+	receiver->peer = ws_peer_claim(receiver_role(receiver), receiver->name,
+								   receiver->streaming_since);
+	receiver->feed.shared = ws_peer_counters(receiver->peer);
+}
+
+/* While the stream has none. */
+static void
+claim_entry_again(Receiver *receiver)
+{
+	if (!ws_peer_may_claim_again(&receiver->claimed_at))
+		return;
+	claim_entry(receiver);
+	ws_peer_set_mode(receiver->peer, receiver->shown_mode,
+					 receiver->shown_reason, receiver->shown);
+}
+
+static void
 receiver_begin_stream(Receiver *receiver)
 {
 	WsCodecSpec none = {WS_CODEC_NONE, 0};
@@ -347,12 +383,12 @@ receiver_begin_stream(Receiver *receiver)
 	receiver->streaming = true;
 	if (receiver->peer == NULL)
 	{
-		receiver->peer = ws_peer_claim(receiver_role(receiver), receiver->name);
+		receiver->streaming_since = GetCurrentTimestamp();
+		claim_entry(receiver);
 		if (receiver->peer == NULL)
 			ereport(WARNING,
 					(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-					 errmsg("walstream has no free entry for this stream, which will not be counted")));
-		receiver->feed.shared = ws_peer_counters(receiver->peer);
+					 errmsg("walstream has no free entry for this stream, which is not counted until there is one")));
 	}
 
 	if (receiver->mode == WS_MODE_UNDECIDED)
@@ -363,7 +399,7 @@ receiver_begin_stream(Receiver *receiver)
 	}
 	else
 		log_mode(receiver, receiver->mode, WS_REASON_NONE, none);
-	ws_peer_set_mode(receiver->peer, receiver->mode, WS_REASON_NONE, none);
+	show_mode(receiver, receiver->mode, WS_REASON_NONE, none);
 }
 
 static bool
@@ -466,6 +502,8 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 	 * keep them from ending.
 	 */
 	WS_CHECK_RECEIVER_INTERRUPTS();
+	if (receiver->peer == NULL)
+		claim_entry_again(receiver);
 
 	if (receiver->intake == NULL)
 	{

@@ -30,6 +30,7 @@
 #include "replication/slot.h"
 #include "replication/walsender.h"
 #include "sender.h"
+#include "utils/timestamp.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 
@@ -56,7 +57,11 @@ static int64 last_row_us;		/* when that was */
 static uint32 compression_generation;	/* that the encoder knows of */
 
 static WsPeer *peer = NULL;
-static WsCodecSpec shown;		/* the codec that peer and log know of */
+static TimestampTz streaming_since; /* when the first stream of its kind began */
+static TimestampTz claimed_at;	/* when an entry was last asked for */
+static WsPeerMode shown_mode;	/* what peer and log know of */
+static WsNoCodecReason shown_reason;
+static WsCodecSpec shown;
 static WsCounterFeed feed;
 static WsStreamCounts passed_counts;	/* of streams that are not encoded */
 
@@ -92,13 +97,20 @@ log_choice(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
 }
 
 static void
-show_choice(WsCodecSpec spec, WsNoCodecReason reason)
+show_mode(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
 {
-	WsPeerMode	mode = spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC;
-
+	shown_mode = mode;
+	shown_reason = reason;
 	shown = spec;
 	ws_peer_set_mode(peer, mode, reason, spec);
 	log_choice(spec, mode, reason);
+}
+
+static void
+show_choice(WsCodecSpec spec, WsNoCodecReason reason)
+{
+	show_mode(spec, spec.id != WS_CODEC_NONE ? WS_MODE_CODED : WS_MODE_NO_CODEC,
+			  reason);
 }
 
 /*
@@ -221,6 +233,15 @@ count_passed(const char *s, size_t len)
 	ws_counters_feed(&feed, &passed_counts, 0);
 }
 
+static void
+claim_entry(void)
+{
+	claimed_at = GetCurrentTimestamp();
+	peer = ws_peer_claim(logical ? WS_ROLE_LOGICAL_SENDER : WS_ROLE_PHYSICAL_SENDER,
+						 application_name, streaming_since);
+	feed.shared = ws_peer_counters(peer);
+}
+
 /*
  * Claim an entry in the array of peers and show there how the stream goes.
  * Streams of one connection share it, unless one is physical and one logical.
@@ -238,19 +259,28 @@ claim_peer(void)
 	encoder = NULL;
 	claimed = true;
 	claimed_logical = logical;
+	streaming_since = GetCurrentTimestamp();
 
-	peer = ws_peer_claim(logical ? WS_ROLE_LOGICAL_SENDER : WS_ROLE_PHYSICAL_SENDER,
-						 application_name);
+	claim_entry();
 	if (peer == NULL)
 	{
 		HOLD_INTERRUPTS();
 		ereport(LOG_SERVER_ONLY,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-				 errmsg("walstream has no free entry for this stream, which will not be counted"),
+				 errmsg("walstream has no free entry for this stream, which is not counted until there is one"),
 				 errhidestmt(true)));
 		RESUME_INTERRUPTS();
 	}
-	feed.shared = ws_peer_counters(peer);
+}
+
+/* With each message of a stream that has none. */
+static void
+claim_peer_again(void)
+{
+	if (!ws_peer_may_claim_again(&claimed_at))
+		return;
+	claim_entry();
+	ws_peer_set_mode(peer, shown_mode, shown_reason, shown);
 }
 
 /*
@@ -274,8 +304,7 @@ begin_stream(void)
 	{
 		spec.id = WS_CODEC_NONE;
 		spec.level = 0;
-		ws_peer_set_mode(peer, WS_MODE_NOT_ASKED, WS_REASON_NONE, spec);
-		log_choice(spec, WS_MODE_NOT_ASKED, WS_REASON_NONE);
+		show_mode(spec, WS_MODE_NOT_ASKED, WS_REASON_NONE);
 		return false;
 	}
 
@@ -392,6 +421,8 @@ filter_putmessage(char msgtype, const char *s, size_t len)
 
 	if (msgtype == PqMsg_CopyData)
 	{
+		if (peer == NULL)
+			claim_peer_again();
 		if (encoding)
 			return send_encoded(s, len, false);
 		count_passed(s, len);
@@ -415,6 +446,8 @@ filter_putmessage_noblock(char msgtype, const char *s, size_t len)
 		hello = begin_stream();
 	else if (streaming && !passing_on)
 	{
+		if (msgtype == PqMsg_CopyData && peer == NULL)
+			claim_peer_again();
 		if (msgtype == PqMsg_CopyData && encoding)
 		{
 			send_encoded(s, len, true);

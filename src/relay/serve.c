@@ -31,6 +31,7 @@
 #include "libpq/libpq-be.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
+#include "peertext.h"
 #include "pgstat.h"
 #include "postmaster/postmaster.h"
 #include "pure/accept.h"
@@ -60,6 +61,46 @@ WsSender *
 ws_session_sender(void)
 {
 	return my_sender;
+}
+
+/*
+ * Who the client is: copies, for the callback, which must not fail.
+ * application_name is "" until the settings have been taken over.
+ */
+static char client_name[NAMEDATALEN];
+static char client_user[NAMEDATALEN];
+static char client_host[NI_MAXHOST];
+
+static void
+add_client(void *arg)
+{
+	errcontext("relay sender for \"%s\", user \"%s\", host %s",
+			   application_name != NULL && application_name[0] != '\0' ?
+			   application_name : client_name, client_user, client_host);
+}
+
+void
+ws_session_name_client(void)
+{
+	static ErrorContextCallback callback;
+
+	callback.callback = add_client;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+}
+
+/* A host's port tells several clients on it apart; a socket has neither. */
+static void
+learn_client(const Port *port)
+{
+	char		host[NI_MAXHOST];
+
+	snprintf(host, sizeof(host), "%s%s%s", port->remote_host,
+			 port->remote_port[0] != '\0' ? ":" : "", port->remote_port);
+	ws_peertext_copy(client_host, sizeof(client_host), host);
+	ws_peertext_copy(client_user, sizeof(client_user), port->user_name);
+	ws_peertext_copy(client_name, sizeof(client_name),
+					 port->application_name != NULL ? port->application_name : "");
 }
 
 /*
@@ -168,6 +209,8 @@ log_disconnection(int code, Datum arg)
 	Port	   *port = MyProcPort;
 	int64		ms = (GetCurrentTimestamp() - MyStartTimestamp) / 1000;
 
+	/* an exit forgets it */
+	ws_session_name_client();
 	ereport(LOG,
 			(errmsg("disconnection: session time: %d:%02d:%02d.%03d "
 					"user=%s database=%s host=%s%s%s",
@@ -362,12 +405,16 @@ client_authentication(Port *port, int status)
 
 	if (status != STATUS_OK || !am_walsender || !ws_relay_enabled())
 		return;
-	if (wants_own(port))
-		check_may_have_own(port);
-	else if (am_db_walsender)
-		refuse_database();
-	else
+	learn_client(port);
+	ws_session_name_client();
+	if (!wants_own(port))
+	{
+		if (am_db_walsender)
+			refuse_database();
 		take_over(port);
+	}
+	check_may_have_own(port);
+	error_context_stack = error_context_stack->previous;
 }
 
 void

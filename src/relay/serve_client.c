@@ -35,6 +35,7 @@ static int	input_start = 0;
 static int	input_end = 0;
 static uint32 discarding = 0;	/* bytes left of a command that is too long */
 static char discarded_type;
+static uint32 discarded_length;
 static char content[MAX_CONTENT + 1];
 
 /* The table that ours replaced. */
@@ -203,7 +204,9 @@ read_length(WsExpect expect)
 		(expect == WS_EXPECT_COPY && len - 4 > MAX_CONTENT))
 		ereport(FATAL,
 				(errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("invalid message length")));
+				 errmsg("invalid message length"),
+				 errdetail("A message of type %d is said to have %u bytes.",
+						   (unsigned char) input[input_start], len)));
 	return len - 4;
 }
 
@@ -235,7 +238,7 @@ take_message(WsExpect expect, WsClientMessage *message)
 	if (len > MAX_CONTENT)
 	{
 		discarded_type = input[input_start];
-		discarding = len;
+		discarding = discarded_length = len;
 		input_start += HEADER_SIZE;
 		return false;
 	}
@@ -244,6 +247,7 @@ take_message(WsExpect expect, WsClientMessage *message)
 
 	/* pq_getmsgstring() wants a zero behind it */
 	message->type = input[input_start];
+	message->length = len;
 	message->too_long = false;
 	memcpy(content, input + input_start + HEADER_SIZE, len);
 	content[len] = '\0';
@@ -269,6 +273,7 @@ ws_client_read(WsExpect expect, WsClientMessage *message)
 			{
 				MemSet(message, 0, sizeof(*message));
 				message->type = discarded_type;
+				message->length = discarded_length;
 				message->too_long = true;
 				return WS_READ_MESSAGE;
 			}

@@ -29,8 +29,9 @@ typedef enum WsExpect
 typedef struct WsClientMessage
 {
 	char		type;
-	bool		too_long;		/* its content was thrown away; only outside
-								 * of a COPY */
+	uint32		length;			/* of its content */
+	bool		too_long;		/* which was thrown away; only outside of a
+								 * COPY */
 	StringInfoData content;		/* valid until the next read */
 } WsClientMessage;
 

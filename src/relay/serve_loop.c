@@ -100,6 +100,7 @@ static void
 recover_from_error(void)
 {
 	error_context_stack = NULL;
+	ws_session_name_client();
 	HOLD_INTERRUPTS();
 
 	disable_all_timeouts(false);
@@ -183,7 +184,8 @@ execute_query(WsClientMessage *message)
 	if (message->too_long)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("replication command is too long")));
+				 errmsg("replication command is too long"),
+				 errdetail("It has %u bytes.", message->length)));
 
 	SetCurrentStatementStartTimestamp();
 	query = pq_getmsgstring(&message->content);

@@ -18,6 +18,9 @@
 /* serve.c: this process' entry. */
 extern WsSender *ws_session_sender(void);
 
+/* serve.c: every report from here on says who the client is. */
+extern void ws_session_name_client(void);
+
 /*----------------------------------------------------------------
  * serve_loop.c
  *----------------------------------------------------------------

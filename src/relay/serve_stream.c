@@ -152,7 +152,10 @@ check_timeout(void)
 		/* not to the client, which most likely cannot be reached */
 		ereport(COMMERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
-				 errmsg("terminating walsender process due to replication timeout")));
+				 errmsg("terminating walsender process due to replication timeout"),
+				 errdetail("The client was sent WAL up to %X/%X and has confirmed to have flushed it up to %X/%X.",
+						   LSN_FORMAT_ARGS(stream->sent_lsn),
+						   LSN_FORMAT_ARGS(stream->replies->flush_lsn))));
 		ws_client_gone();
 	}
 

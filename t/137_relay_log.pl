@@ -1,0 +1,94 @@
+# Copyright (c) 2026, the walstream authors
+
+# Who it was: each line of the relay's log about a client names it, and what it
+# sent.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $primary = walstream_primary('primary');
+
+# The prefix names nobody.
+my $relay = walstream_relay(
+	$primary, 'relay',
+	conf => q{
+log_line_prefix = '%m [%p] '
+log_replication_commands = on
+log_disconnections = on
+wal_sender_timeout = 0
+});
+wait_for_relay_state($relay, 'streaming');
+my $begin = relay_row($relay)->{first_lsn};
+my $user = getpwuid($>);
+my $number = 0;
+
+sub connect_client
+{
+	my (%parameters) = @_;
+
+	$number++;
+	return WalstreamClient->new($relay, application_name => "client $number", %parameters);
+}
+
+# What was logged of the client that came last, as one report with all its
+# lines: the message and the rest.
+sub logged
+{
+	my ($log, $message, $what, $detail) = @_;
+
+	$relay->wait_for_log($message, $log);
+	my @reports = split /^(?=\d{4}-.* (?:LOG|ERROR|FATAL|WARNING):  )/m, slurp_file($relay->logfile, $log);
+	my ($report) = grep { $_ =~ $message } @reports;
+
+	like($report, qr/CONTEXT:  relay sender for "client $number", user "$user", host \[local\]/,
+		"$what: who it was");
+	like($report, $detail, "$what: what it sent") if defined $detail;
+	return;
+}
+
+# In a stream, or before one
+foreach my $case (
+	[ 'an unknown message', '', '#' . pack('N', 4), qr/FATAL:  invalid frontend message type 35/ ],
+	[ 'a length', '', 'Q' . pack('N', 3), qr/FATAL:  invalid message length/, qr/DETAIL:  A message of type 81 is said to have 3 bytes/ ],
+	[ 'a long command', '', 'Q' . pack('N', 4 + 20001) . 'x' x 20000 . "\0",
+		qr/ERROR:  replication command is too long/, qr/DETAIL:  It has 20001 bytes/ ],
+	[ 'a command', '', 'Q' . pack('N', 4 + 9) . "NONSENSE\0", qr/ERROR:  cannot execute SQL/, qr/STATEMENT|ERROR/ ],
+	[ 'a slot', '', 'Q' . pack('N', 4 + 35) . 'START_REPLICATION SLOT missing 0/0' . "\0",
+		qr/ERROR:  relay slot "missing" does not exist/ ],
+	[ 'a message in a stream', $begin, 'Q' . pack('N', 4), qr/FATAL:  invalid standby message type 81/ ],
+	[ 'a reply', $begin, 'd' . pack('N', 5) . '#', qr/FATAL:  unexpected standby message type 35/ ],
+	[ 'a length in a stream', $begin, 'd' . pack('N', 0x3fffffff),
+		qr/FATAL:  invalid message length/, qr/said to have 1073741823 bytes/ ],
+	[ 'the end', $begin, '', qr/LOG:  unexpected EOF on standby connection/ ])
+{
+	my ($what, $start, $bytes, $message, $detail) = @$case;
+	my $log = -s $relay->logfile;
+	my $client = connect_client();
+
+	$client->start("START_REPLICATION $start") if $start ne '';
+	$client->_write($bytes);
+	close($client->{socket}) if $bytes eq '';
+	logged($log, $message, $what, $detail);
+	logged($log, qr/LOG:  received replication command: START_REPLICATION/, 'its command') if $start ne '';
+	eval { $client->close } if $bytes ne '';
+	logged($log, qr/LOG:  disconnection: /, 'its end') if $start ne '';
+}
+
+my $log = -s $relay->logfile;
+my $silent = connect_client(options => '-c wal_sender_timeout=200ms');
+$silent->start("START_REPLICATION $begin");
+logged($log, qr/LOG:  terminating walsender process due to replication timeout/, 'silence',
+	qr{DETAIL:  The client was sent WAL up to [0-9A-F]+/[0-9A-F]+ and has confirmed to have flushed it up to 0/0\.});
+eval { $silent->close };
+$log = -s $relay->logfile;
+eval { connect_client(replication => 'database') };
+logged($log, qr/FATAL:  a relay does not serve connections with "replication=database"/, 'a database');
+
+done_testing();
