@@ -87,7 +87,10 @@ my $cut = answer('case 4', login => { error => 'case 4 ' . $euro x 5000 });
 like($cut, qr/case 4 (?:\\xe2\\x82\\xac)+(?:\\xe2(?:\\x82)?)?\.\.\.\|/, 'a long one is cut, and not within an escape');
 cmp_ok(length((split /\|/, $cut)[0]), '<', 512, 'to what there is room for');
 
-# Answers to commands
+# Answers to commands.  In between, to see the next error come, nobody gets
+# anywhere, not even who is within a connection.
+my %closed = map { $_ => { error => 'closed' } } 'IDENTIFY_SYSTEM',
+  map { "SHOW $_" } qw(wal_block_size wal_segment_size integer_datetimes);
 like(answer('case 5', IDENTIFY_SYSTEM => { error => "case 5 $bad $control" }),
 	qr/case 5 \Q$shown $control_shown\E/, 'an error of a command');
 foreach my $case (
@@ -103,13 +106,12 @@ foreach my $case (
 {
 	my ($expected, @values) = @$case;
 
-	# to see the next error come
-	answer('case 6', login => { error => 'case 6' });
+	answer('case 6', %closed, login => { error => 'case 6' });
 	answer("where $expected is expected", IDENTIFY_SYSTEM => { row => [ @values, undef ] });
 }
 foreach my $setting (qw(wal_block_size wal_segment_size integer_datetimes))
 {
-	answer('case 7', login => { error => 'case 7' });
+	answer('case 7', %closed, login => { error => 'case 7' });
 	like(answer('upstream has', "SHOW $setting" => { row => [$bad] }),
 		qr/\Q$shown\E/, "the value of $setting");
 }
