@@ -77,7 +77,8 @@ ws_row_add_lsn(WsRow *row, XLogRecPtr value)
 void
 ws_row_add_time(WsRow *row, TimestampTz value)
 {
-	if (value != 0)
+	/* a peer's clock may say what no timestamp can be */
+	if (value != 0 && IS_VALID_TIMESTAMP(value))
 		ws_row_add(row, TIMESTAMPTZOID, TimestampTzGetDatum(value));
 	else
 		ws_row_add_null(row);

@@ -20,14 +20,14 @@ static size_t
 format_body(const WsSlotFile *file, char *buf)
 {
 	return snprintf(buf, WS_SLOTFILE_MAX_BYTES,
-					"walstream slot 1\n"
+					"walstream slot %d\n"
 					"name %s\n"
 					"timeline %u\n"
 					"restart_lsn %X/%X\n"
 					"xmin %llu\n"
 					"catalog_xmin %llu\n"
 					"lost %s\n",
-					file->name, file->restart_tli,
+					file->xmins_checked ? 2 : 1, file->name, file->restart_tli,
 					LSN_FORMAT_ARGS(file->restart_lsn),
 					(unsigned long long) file->xmin,
 					(unsigned long long) file->catalog_xmin,
@@ -66,6 +66,7 @@ ws_slotfile_parse(const char *content, size_t len, WsSlotFile *file)
 	char		again[WS_SLOTFILE_MAX_BYTES];
 	uint32		lsn_high;
 	uint32		lsn_low;
+	int			version;
 	unsigned long long xmin;
 	unsigned long long catalog_xmin;
 	char		lost[4];
@@ -78,12 +79,13 @@ ws_slotfile_parse(const char *content, size_t len, WsSlotFile *file)
 
 	memset(file, 0, sizeof(*file));
 	if (sscanf(copy,
-			   "walstream slot 1 name %63s timeline %u restart_lsn %X/%X"
+			   "walstream slot %d name %63s timeline %u restart_lsn %X/%X"
 			   " xmin %llu catalog_xmin %llu lost %3s",
-			   file->name, &file->restart_tli, &lsn_high, &lsn_low,
-			   &xmin, &catalog_xmin, lost) != 7)
+			   &version, file->name, &file->restart_tli, &lsn_high, &lsn_low,
+			   &xmin, &catalog_xmin, lost) != 8)
 		return WS_E_MALFORMED;
 	file->restart_lsn = ((uint64) lsn_high << 32) | lsn_low;
+	file->xmins_checked = version == 2;
 	file->xmin = xmin;
 	file->catalog_xmin = catalog_xmin;
 	file->lost = strcmp(lost, "yes") == 0;

@@ -6,7 +6,7 @@
  * Lines of text for a person to read, always in this order and with single
  * spaces; the last one holds the CRC-32C of all bytes before it:
  *
- *	walstream slot 1
+ *	walstream slot 2
  *	name standby_a
  *	timeline 1
  *	restart_lsn 0/3000000
@@ -14,6 +14,9 @@
  *	catalog_xmin 0
  *	lost no
  *	crc 0123abcd
+ *
+ * In version 1 the xmins are what the downstream has said.  In version 2 it is
+ * known that the WAL that was stored when the file was written had come to them.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -35,6 +38,7 @@ typedef struct WsSlotFile
 	char		name[NAMEDATALEN];
 	TimeLineID	restart_tli;	/* 0, and 0/0: no position */
 	XLogRecPtr	restart_lsn;
+	bool		xmins_checked;	/* version 2 */
 	uint64		xmin;			/* with epoch; 0: none */
 	uint64		catalog_xmin;
 	bool		lost;

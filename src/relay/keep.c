@@ -29,6 +29,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "xids.h"
 
 /* What failed for want of room, or for all segments, is tried again after this. */
 #define RETRY_PAUSE_MS		10000
@@ -402,6 +403,15 @@ make_spare(KeepRound *keep)
  *----------------------------------------------------------------
  */
 
+static void
+save_xids(KeepRound *keep)
+{
+	long		pause_ms = ws_xids_save(&keep->status.store);
+
+	if (pause_ms > 0)
+		shorten_pause(keep, pause_ms);
+}
+
 /* Returns how long to sleep in ms, or -1. */
 static long
 do_round(void)
@@ -425,6 +435,7 @@ do_round(void)
 	keep.history = ws_store_read_history(&keep.status.store, keep.status.tli);
 	keep.segment_count = ws_store_list(&keep.status.store, &keep.segments);
 	remove_old(&keep);
+	save_xids(&keep);
 	ws_relay_unlock_store();
 
 	make_spare(&keep);

@@ -253,12 +253,12 @@ extern void ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
 						  XLogRecPtr flushed_lsn, bool force, bool ping);
 
 /*
- * Tell what downstreams and slots need, if that has changed or
- * wal_receiver_status_interval has passed.
+ * Tell what downstreams and slots need, if that has changed, but not twice within
+ * a second, or wal_receiver_status_interval has passed.
  */
 extern void ws_pull_feedback(WalReceiverConn *conn);
 
-/* When a reply is due even if nothing happens. */
+/* When a reply, or feedback that has changed, is due even if nothing happens. */
 extern TimestampTz ws_pull_reply_due(void);
 
 #endif							/* WS_PULL_H */

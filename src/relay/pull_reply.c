@@ -21,6 +21,13 @@
 #include "slots.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "xids.h"
+
+/*
+ * Between two messages of feedback at least, however often it changes: what
+ * downstreams say may go to and fro.
+ */
+#define FEEDBACK_PAUSE_MS	1000
 
 /* What the upstream was told last on this connection. */
 static XLogRecPtr told_written;
@@ -28,6 +35,7 @@ static XLogRecPtr told_flushed;
 static TimestampTz reply_due;
 static WsFeedback told_feedback;
 static bool feedback_told;
+static TimestampTz feedback_time;	/* told last */
 static TimestampTz feedback_due;
 
 static StringInfoData message;
@@ -61,6 +69,9 @@ ws_pull_reply_begin(WalReceiverConn *conn)
 TimestampTz
 ws_pull_reply_due(void)
 {
+	if (feedback_told && ws_relay_feedback_has_changed(false))
+		return Min(reply_due, TimestampTzPlusMilliseconds(feedback_time,
+														  FEEDBACK_PAUSE_MS));
 	return reply_due;
 }
 
@@ -116,13 +127,19 @@ ws_pull_feedback(WalReceiverConn *conn)
 		return;
 
 	now = GetCurrentTimestamp();
+	if (feedback_told && now >= feedback_time &&
+		!TimestampDifferenceExceeds(feedback_time, now, FEEDBACK_PAUSE_MS))
+		return;
+	(void) ws_relay_feedback_has_changed(true);
 	needed = needed_feedback();
+
+	/* what of it can be is not known yet: it stays at what was told before */
+	if (!FullTransactionIdIsValid(ws_xids_next()) && !ws_feedback_is_nothing(needed))
+		return;
 	if (feedback_told && ws_feedback_equals(needed, told_feedback))
 	{
 		/* that nobody needs anything is said once */
-		if (now < feedback_due ||
-			(!FullTransactionIdIsValid(needed.xmin) &&
-			 !FullTransactionIdIsValid(needed.catalog_xmin)))
+		if (now < feedback_due || ws_feedback_is_nothing(needed))
 			return;
 	}
 
@@ -137,5 +154,6 @@ ws_pull_feedback(WalReceiverConn *conn)
 
 	told_feedback = needed;
 	feedback_told = true;
+	feedback_time = now;
 	feedback_due = next_time(now);
 }

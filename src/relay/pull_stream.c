@@ -29,6 +29,7 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "xids.h"
 
 /*
  * While the upstream has told of more than it has sent, the next message is at
@@ -62,6 +63,7 @@ typedef struct Stream
 	XLogRecPtr	target_lsn;		/* the upstream's end when this began */
 	XLogRecPtr	received_lsn;	/* all before has come, and is written */
 	XLogRecPtr	flushed_lsn;	/* of the store */
+	WsXidScan	xids;			/* of what has come */
 	XLogRecPtr	upstream_lsn;	/* the end of WAL there, as last told */
 	TimestampTz deferred_since; /* the flush of what is written; 0: it is not */
 
@@ -355,6 +357,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		if (!wait_for_room(s))
 			return WS_PULL_CHANGED;
 	}
+	ws_xids_scan(&s->xids, data, len);
 	s->received_lsn = lsn + len;
 
 	if (s->state == WS_RELAY_DISK_FULL)
@@ -606,6 +609,21 @@ run_stream(Stream *s)
 	}
 }
 
+/* Another range may be from before what was stored. */
+static void
+begin_scan(Stream *s)
+{
+	WsPull	   *pull = s->pull;
+
+	if (!pull->has_wal || s->start.replaces)
+	{
+		ws_relay_lock_store();
+		ws_xids_forget(&pull->store);
+		ws_relay_unlock_store();
+	}
+	ws_xids_begin_scan(&s->xids, &pull->store, s->start.begin_lsn);
+}
+
 static void
 begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 {
@@ -622,6 +640,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	s->heard_time = GetCurrentTimestamp();
 	s->feedback_check = s->heard_time;
 	MemoryContextSwitchTo(s->context);
+	begin_scan(s);
 	s->writer = new_writer(s);
 	s->usable = true;
 }

@@ -38,6 +38,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "xids.h"
 
 #define RECEIVER_NAME	"walstream relay receiver"
 #define KEEPER_NAME		"walstream relay keeper"
@@ -154,6 +155,7 @@ ws_relay_init(void)
 
 	ws_shmem_add(lock_shmem_size, lock_store);
 	ws_shmem_add(ws_relay_shmem_size, ws_relay_shmem_init);
+	ws_shmem_add(ws_xids_shmem_size, ws_xids_shmem_init);
 	ws_shmem_add(ws_senders_shmem_size, ws_senders_shmem_init);
 	ws_shmem_add(ws_slots_shmem_size, ws_slots_shmem_init);
 

@@ -118,8 +118,14 @@ extern void ws_relay_request(WsRelayRequest request);
 /* Keeper: this is the first position available now. */
 extern void ws_relay_set_first(TimeLineID first_tli, XLogRecPtr first_lsn);
 
-/* Wake the receiver: feedback or a setting changed. */
+/* Wake the receiver: a setting changed, or something is asked for. */
 extern void ws_relay_wake_receiver(void);
+
+/*
+ * What downstreams want kept on the primary has changed.  Wakes the receiver,
+ * but not again before it has looked: a client can repeat this at will.
+ */
+extern void ws_relay_note_feedback(void);
 
 /* Wake the keeper: a segment was closed, or room is wanted. */
 extern void ws_relay_wake_keeper(void);
@@ -179,6 +185,9 @@ extern void ws_relay_set_synced(bool synced);
 extern void ws_relay_set_upstream(const char *host, int port, int version);
 extern void ws_relay_set_upstream_lsn(XLogRecPtr lsn, TimestampTz message_time);
 extern void ws_relay_note_error(const char *message);
+
+/* Receiver only: has feedback changed?  take: and is looked at now. */
+extern bool ws_relay_feedback_has_changed(bool take);
 
 /* Receiver only: a connection was made; the first is not counted as one more. */
 extern void ws_relay_count_reconnect(void);

@@ -47,6 +47,7 @@ typedef struct RelayShared
 
 	pg_atomic_uint32 requests;	/* a bit for each WsRelayRequest */
 	pg_atomic_uint32 is_synced; /* see ws_relay_is_synced() */
+	pg_atomic_uint32 feedback_changed;	/* 1: since the receiver looked */
 
 	/*
 	 * An LWLock would not do for what takes so long: interrupts are held
@@ -94,6 +95,7 @@ ws_relay_shmem_init(void)
 	SpinLockInit(&shared->mutex);
 	pg_atomic_init_u32(&shared->requests, 0);
 	pg_atomic_init_u32(&shared->is_synced, 0);
+	pg_atomic_init_u32(&shared->feedback_changed, 0);
 	ConditionVariableInit(&shared->store_unlocked);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay"));
 	shared->state = WS_RELAY_STOPPED;
@@ -230,6 +232,21 @@ void
 ws_relay_wake_receiver(void)
 {
 	wake_worker(WS_RELAY_RECEIVER);
+}
+
+void
+ws_relay_note_feedback(void)
+{
+	if (pg_atomic_exchange_u32(&shared->feedback_changed, 1) == 0)
+		ws_relay_wake_receiver();
+}
+
+bool
+ws_relay_feedback_has_changed(bool take)
+{
+	if (take)
+		return pg_atomic_exchange_u32(&shared->feedback_changed, 0) != 0;
+	return pg_atomic_read_u32(&shared->feedback_changed) != 0;
 }
 
 void

@@ -19,6 +19,7 @@
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "xids.h"
 
 /*
  * One sender.
@@ -63,8 +64,7 @@ static void
 release_mine(int code, Datum arg)
 {
 	WsSender   *sender = my_sender;
-	WsFeedback	nothing = {InvalidFullTransactionId, InvalidFullTransactionId};
-	bool		had_feedback = !ws_feedback_equals(sender->feedback, nothing);
+	bool		had_feedback = !ws_feedback_is_nothing(sender->feedback);
 
 	my_sender = NULL;
 
@@ -74,13 +74,12 @@ release_mine(int code, Datum arg)
 	SpinLockRelease(&sender->mutex);
 
 	if (had_feedback)
-		ws_relay_wake_receiver();
+		ws_relay_note_feedback();
 }
 
 WsSender *
 ws_sender_claim(void)
 {
-	WsFeedback	nothing = {InvalidFullTransactionId, InvalidFullTransactionId};
 	WsSenderSnapshot fresh = {
 		.pid = MyProcPid,
 		.state = WS_SENDER_STARTUP,
@@ -99,7 +98,7 @@ ws_sender_claim(void)
 		if (sender->snapshot.pid == 0)
 		{
 			sender->snapshot = fresh;
-			sender->feedback = nothing;
+			sender->feedback = ws_feedback_nothing;
 			sender->latch = &MyProc->procLatch;
 			my_sender = sender;
 		}
@@ -175,7 +174,7 @@ ws_sender_set_feedback(WsSender *sender, WsFeedback feedback)
 	SpinLockRelease(&sender->mutex);
 
 	if (changed)
-		ws_relay_wake_receiver();
+		ws_relay_note_feedback();
 }
 
 void
@@ -243,68 +242,10 @@ ws_senders_oldest_send_lsn(void)
 	return oldest;
 }
 
-bool
-ws_feedback_equals(WsFeedback a, WsFeedback b)
-{
-	return FullTransactionIdEquals(a.xmin, b.xmin) &&
-		FullTransactionIdEquals(a.catalog_xmin, b.catalog_xmin);
-}
-
-WsFeedback
-ws_feedback_normalize(WsFeedback feedback)
-{
-	if (!FullTransactionIdIsValid(feedback.xmin))
-		feedback.xmin = InvalidFullTransactionId;
-	if (!FullTransactionIdIsValid(feedback.catalog_xmin))
-		feedback.catalog_xmin = InvalidFullTransactionId;
-	return feedback;
-}
-
-/*
- * The older of two.  In one cluster no two are further apart than half of all
- * transaction ids: then the older one is nonsense.  The upstream would refuse
- * it, and with it what all others want.
- */
-static FullTransactionId
-older_xid(FullTransactionId a, FullTransactionId b)
-{
-	static bool told = false;
-	FullTransactionId older;
-	FullTransactionId newer;
-
-	if (!FullTransactionIdIsValid(a))
-		return b;
-	if (!FullTransactionIdIsValid(b))
-		return a;
-	older = FullTransactionIdPrecedes(a, b) ? a : b;
-	newer = FullTransactionIdPrecedes(a, b) ? b : a;
-	if (U64FromFullTransactionId(newer) - U64FromFullTransactionId(older) <= PG_INT32_MAX)
-		return older;
-
-	if (!told)
-	{
-		told = true;
-		ereport(LOG,
-				(errmsg("feedback of a downstream is ignored"),
-				 errdetail("It wants rows kept since transaction %llu, while another wants them since transaction %llu.",
-						   (unsigned long long) U64FromFullTransactionId(older),
-						   (unsigned long long) U64FromFullTransactionId(newer))));
-	}
-	return newer;
-}
-
-WsFeedback
-ws_feedback_older(WsFeedback a, WsFeedback b)
-{
-	a.xmin = older_xid(a.xmin, b.xmin);
-	a.catalog_xmin = older_xid(a.catalog_xmin, b.catalog_xmin);
-	return a;
-}
-
 WsFeedback
 ws_senders_feedback(int *connected)
 {
-	WsFeedback	oldest = {InvalidFullTransactionId, InvalidFullTransactionId};
+	WsFeedback	oldest = ws_feedback_nothing;
 
 	*connected = 0;
 	for (int i = 0; i < max_wal_senders; i++)
@@ -321,7 +262,7 @@ ws_senders_feedback(int *connected)
 
 		if (counts)
 		{
-			oldest = ws_feedback_older(oldest, feedback);
+			oldest = ws_feedback_older(oldest, ws_xids_limit(feedback));
 			(*connected)++;
 		}
 	}

@@ -11,9 +11,9 @@
 #ifndef WS_SENDERS_H
 #define WS_SENDERS_H
 
-#include "access/transam.h"
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
+#include "feedback.h"
 
 /* PostgreSQL's own words for them, see WalSndState */
 typedef enum WsSenderState
@@ -25,13 +25,6 @@ typedef enum WsSenderState
 } WsSenderState;
 
 typedef struct WsSender WsSender;
-
-/* What a downstream wants kept on the primary; invalid: nothing. */
-typedef struct WsFeedback
-{
-	FullTransactionId xmin;
-	FullTransactionId catalog_xmin;
-} WsFeedback;
 
 typedef struct WsSenderSnapshot
 {
@@ -83,17 +76,10 @@ extern int	ws_senders_snapshot(WsSenderSnapshot **senders);
 extern XLogRecPtr ws_senders_oldest_send_lsn(void);
 
 /*
- * The oldest that any connected sender without slot needs, and their number.
+ * The oldest that any connected sender without slot needs, as far as it can be
+ * (xids.h), and their number.
  */
 extern WsFeedback ws_senders_feedback(int *connected);
-
-extern bool ws_feedback_equals(WsFeedback a, WsFeedback b);
-
-/* An epoch without xid is nothing. */
-extern WsFeedback ws_feedback_normalize(WsFeedback feedback);
-
-/* Of two downstreams' feedback, what keeps enough for both; nonsense for none. */
-extern WsFeedback ws_feedback_older(WsFeedback a, WsFeedback b);
 
 extern const char *ws_sender_state_name(WsSenderState state);
 

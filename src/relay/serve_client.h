@@ -66,6 +66,12 @@ extern void ws_client_flush_some(void);
 /* Send all of the output, waiting as long as it takes; serves interrupts. */
 extern void ws_client_flush(void);
 
+/*
+ * Who the client is, for a log line: its application_name, user and address, and
+ * the relay slot that it uses, if that is not NULL.  Palloc'd.
+ */
+extern char *ws_client_describe(const char *slot_name);
+
 /* End this process, the client being gone. */
 ws_noreturn extern void ws_client_gone(void);
 

@@ -20,7 +20,7 @@ typedef struct WsReplies
 	/* set by the stream */
 	WsSender   *sender;
 	const WsStore *store;
-	bool		has_slot;		/* one has been acquired */
+	const char *slot_name;		/* that has been acquired, or NULL */
 	TimeLineID	tli;			/* being streamed */
 	XLogRecPtr	sent_lsn;
 	XLogRecPtr	limit_lsn;		/* no downstream can have more of tli */
@@ -30,7 +30,7 @@ typedef struct WsReplies
 	XLogRecPtr	flush_lsn;
 	XLogRecPtr	apply_lsn;
 	int64		lag_us[WS_LAG_READERS];
-	TimestampTz reply_time;
+	TimestampTz reply_time;		/* 0: none, or none that can be */
 
 	WsLag		lag;
 } WsReplies;

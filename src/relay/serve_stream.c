@@ -76,14 +76,29 @@ answer(void)
 }
 
 /*
+ * Has the client confirmed more than ever before?  What it was not sent does not
+ * count.
+ */
+static bool
+note_progress(void)
+{
+	XLogRecPtr	written_lsn = Min(stream->replies->write_lsn, stream->sent_lsn);
+	XLogRecPtr	flushed_lsn = Min(stream->replies->flush_lsn, stream->sent_lsn);
+	bool		progress = written_lsn > stream->most_written_lsn ||
+		flushed_lsn > stream->most_flushed_lsn;
+
+	stream->most_written_lsn = Max(stream->most_written_lsn, written_lsn);
+	stream->most_flushed_lsn = Max(stream->most_flushed_lsn, flushed_lsn);
+	return progress;
+}
+
+/*
  * Take the messages that have arrived.  What comes after the client's CopyDone
  * is the next command, and not for us.
  */
 static void
 take_replies(void)
 {
-	XLogRecPtr	write_lsn = stream->replies->write_lsn;
-	XLogRecPtr	flush_lsn = stream->replies->flush_lsn;
 	int			received = 0;
 
 	stream->has_more_replies = true;
@@ -130,9 +145,7 @@ take_replies(void)
 	stream->waiting_for_reply = false;
 
 	/* a stop does not wait for a client that talks but confirms nothing new */
-	if (!ws_session_is_stopping() ||
-		stream->replies->write_lsn != write_lsn ||
-		stream->replies->flush_lsn != flush_lsn)
+	if (note_progress() || !ws_session_is_stopping())
 		stream->last_reply_time = stream->now;
 }
 
@@ -206,6 +219,7 @@ compute_sleep_ms(void)
 {
 	TimestampTz deadline = find_stop_deadline();
 	int			timeout = wal_sender_timeout;
+	TimestampTz save_due = ws_slot_save_due(&stream->store);
 	long		sleep_ms;
 
 	if (timeout <= 0)
@@ -229,6 +243,15 @@ compute_sleep_ms(void)
 
 		if (sleep_ms < 0 || sleep_ms > left_ms)
 			sleep_ms = left_ms;
+	}
+
+	if (save_due != DT_NOEND)
+	{
+		long		save_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+															  save_due) + 1;
+
+		if (sleep_ms < 0 || sleep_ms > save_ms)
+			sleep_ms = save_ms;
 	}
 	return sleep_ms;
 }
@@ -314,6 +337,7 @@ run_stream(void)
 				stream->stop_time = stream->now;
 		}
 		take_replies();
+		ws_slot_save_if_due(&stream->store);
 
 		if (pq_is_send_pending())
 			stream->caught_up = false;
@@ -402,7 +426,7 @@ take_slot(const char *name)
 	stream->slot_name = name;
 	stream->slot_has_position = ws_slot_get(name, &slot) &&
 		!XLogRecPtrIsInvalid(slot.restart_lsn);
-	stream->replies->has_slot = true;
+	stream->replies->slot_name = name;
 	ws_sender_set_relay_slot(stream->sender, name);
 }
 

@@ -47,7 +47,11 @@ typedef struct WsStream
 
 	/* timeouts */
 	TimestampTz now;
-	TimestampTz last_reply_time;
+	TimestampTz last_reply_time;	/* or of its last progress, in the last
+									 * cycle */
+	XLogRecPtr	most_written_lsn;	/* the highest of what was sent that the
+									 * client has ever confirmed */
+	XLogRecPtr	most_flushed_lsn;
 	bool		waiting_for_reply;
 	bool		wants_answer;	/* the client does */
 	TimestampTz asked_time;		/* in the last cycle; 0: not yet */

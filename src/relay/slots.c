@@ -17,6 +17,7 @@
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/wait_event.h"
+#include "xids.h"
 
 #define TRANCHE_NAME "walstream_relay_slots"
 
@@ -87,7 +88,7 @@ ws_slot_free(WsSlot *slot)
 
 	/* it holds nothing back any more */
 	ws_relay_wake_keeper();
-	ws_relay_wake_receiver();
+	ws_relay_note_feedback();
 }
 
 static void
@@ -382,6 +383,19 @@ ws_slots_drop_temporary(void)
  *----------------------------------------------------------------
  */
 
+/* What a file holds of xmins that were checked has been in the WAL. */
+static void
+raise_xids(const WsSlotFile *file)
+{
+	FullTransactionId xmin = {file->xmin};
+	FullTransactionId catalog_xmin = {file->catalog_xmin};
+
+	if (!file->xmins_checked)
+		return;
+	ws_xids_raise(xmin);
+	ws_xids_raise(catalog_xmin);
+}
+
 void
 ws_slots_load(const WsStore *store)
 {
@@ -392,6 +406,11 @@ ws_slots_load(const WsStore *store)
 		return;
 
 	count = ws_slot_files_read(store, &files);
+
+	/* before any of their feedback is told */
+	ws_xids_load(store);
+	for (int i = 0; i < count; i++)
+		raise_xids(&files[i]);
 
 	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < count; i++)
@@ -427,6 +446,7 @@ copy_slot(WsSlot *slot, WsSlotSnapshot *snapshot)
 	snapshot->feedback = slot->feedback;
 	snapshot->lost = slot->lost;
 	SpinLockRelease(&slot->mutex);
+	snapshot->feedback = ws_xids_limit(snapshot->feedback);
 }
 
 bool

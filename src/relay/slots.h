@@ -28,7 +28,7 @@ typedef struct WsSlotSnapshot
 	pid_t		active_pid;		/* 0: nobody uses it */
 	TimeLineID	restart_tli;	/* 0 and Invalid: no position yet */
 	XLogRecPtr	restart_lsn;	/* WAL from here on is kept */
-	WsFeedback	feedback;
+	WsFeedback	feedback;		/* as far as it can be (xids.h) */
 	bool		lost;			/* what it needs has been removed */
 } WsSlotSnapshot;
 
@@ -69,15 +69,22 @@ extern void ws_slots_drop_temporary(void);
 
 /*
  * The slot that this process has acquired: its downstream has flushed up to
- * lsn.  A position that holds more than before is written to the file at once,
- * others as soon as a segment boundary was passed, else at most once a second;
- * what the keeper goes by is what was made durable.  That it cannot be written
- * is logged only: the slot then holds more for longer.
+ * lsn.  A position that holds more than before counts at once; the keeper goes
+ * by one that holds less when it has been made durable.  The file is written at
+ * most once a second, or a little sooner where another segment is let go of for
+ * the first time.  That it cannot be written is logged only: the slot then holds
+ * more for longer.
  */
 extern void ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn);
 
 /* The acquired slot's feedback, durable before it takes effect when it advances. */
 extern void ws_slot_set_feedback(const WsStore *store, WsFeedback feedback);
+
+/* When the acquired slot's file is to be written next; DT_NOEND without need. */
+extern TimestampTz ws_slot_save_due(const WsStore *store);
+
+/* Write it, if that time has come. */
+extern void ws_slot_save_if_due(const WsStore *store);
 
 /* False if there is no such slot. */
 extern bool ws_slot_get(const char *name, WsSlotSnapshot *slot);
@@ -132,7 +139,10 @@ extern void ws_slots_reset_floor(XLogRecPtr lsn);
 /* No slot can be made at a position before this one. */
 extern XLogRecPtr ws_slots_floor(void);
 
-/* The oldest that any slot needs, and the number of slots. */
+/*
+ * The oldest that any slot needs, as far as it can be (xids.h), and the number of
+ * slots.
+ */
 extern WsFeedback ws_slots_feedback(int *count);
 
 #endif							/* WS_SLOTS_H */

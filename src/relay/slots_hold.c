@@ -3,9 +3,10 @@
  * slots_hold.c
  *	  What relay slots hold back: WAL here, rows on the primary.
  *
- * Holding more takes effect at once and is then written; holding less is
- * written first.  So the keeper, and the feedback to the upstream, never go
- * by something that a crash would take back.
+ * Holding more takes effect at once and is written soon; holding less is
+ * written first, and the keeper and the feedback to the upstream go by it after
+ * that.  So they never go by something that a crash would take back.  However a
+ * downstream's words go to and fro, the file is written at a bounded pace.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -20,28 +21,36 @@
 #include "slots_shared.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "xids.h"
 
 /* How long after the last write the next one comes. */
 #define USUAL_PAUSE_MS		1000
-#define SEGMENT_PAUSE_MS	100 /* if the keeper could remove something */
+#define SEGMENT_PAUSE_MS	100 /* if the keeper could remove something that
+								 * it could not before */
 
 /* Before this comes whatever position a slot has. */
 #define EVERYTHING			PG_UINT64_MAX
 
 /*
  * Of the slot that this process has acquired: what its downstream said last,
- * and when the file was written, or that it could not be.
+ * and whether that holds more than the file; when the file was written, or that
+ * it could not be; and the latest segment from which on the keeper was told that
+ * WAL is needed.
  */
 static WsFeedback wanted_feedback;
+static bool file_holds_less;
 static TimestampTz last_write_time;
 static bool write_failed;
+static XLogSegNo latest_segno;
 
 void
 ws_slot_begin_holding(void)
 {
 	wanted_feedback = ws_slot_mine()->feedback;
+	file_holds_less = false;
 	last_write_time = 0;
 	write_failed = false;
+	latest_segno = 0;
 }
 
 static XLogSegNo
@@ -54,6 +63,8 @@ static void
 fill_file(const WsSlot *slot, WsFeedback feedback, WsSlotFile *file)
 {
 	memset(file, 0, sizeof(*file));
+	file->xmins_checked = FullTransactionIdIsValid(ws_xids_next());
+	feedback = ws_xids_limit(feedback);
 	strlcpy(file->name, slot->name, NAMEDATALEN);
 	file->restart_tli = slot->restart_tli;
 	file->restart_lsn = slot->restart_lsn;
@@ -72,11 +83,11 @@ save_mine(const WsStore *store)
 	XLogRecPtr	before_lsn = slot->held_lsn;
 	WsFeedback	before = slot->feedback;
 
+	last_write_time = GetCurrentTimestamp();
 	if (!slot->temporary)
 	{
 		WsSlotFile	file;
 
-		last_write_time = GetCurrentTimestamp();
 		fill_file(slot, wanted_feedback, &file);
 
 		/* repeated every second, it would tell nothing new */
@@ -87,47 +98,63 @@ save_mine(const WsStore *store)
 		}
 		write_failed = false;
 	}
+	file_holds_less = false;
 
 	SpinLockAcquire(&slot->mutex);
 	slot->held_lsn = slot->restart_lsn;
 	slot->feedback = wanted_feedback;
 	SpinLockRelease(&slot->mutex);
 
+	latest_segno = Max(latest_segno, segment_of(store, slot->held_lsn));
 	if (segment_of(store, before_lsn) != segment_of(store, slot->held_lsn))
 		ws_relay_wake_keeper();
 	if (!ws_feedback_equals(before, slot->feedback))
-		ws_relay_wake_receiver();
+		ws_relay_note_feedback();
 }
 
-/* Save if there is something to save and the last time is long enough ago. */
-static void
-save_mine_sometimes(const WsStore *store)
+static bool
+has_news(const WsSlot *slot)
+{
+	return file_holds_less || slot->held_lsn != slot->restart_lsn ||
+		!ws_feedback_equals(slot->feedback, wanted_feedback);
+}
+
+TimestampTz
+ws_slot_save_due(const WsStore *store)
 {
 	WsSlot	   *slot = ws_slot_mine();
 	bool		frees_segment;
 
-	if (slot->held_lsn == slot->restart_lsn &&
-		ws_feedback_equals(slot->feedback, wanted_feedback))
-		return;
-
+	if (slot == NULL || !has_news(slot))
+		return DT_NOEND;
 	frees_segment = !write_failed &&
-		segment_of(store, slot->held_lsn) != segment_of(store, slot->restart_lsn);
-	if (slot->temporary ||
-		TimestampDifferenceExceeds(last_write_time, GetCurrentTimestamp(),
-								   frees_segment ? SEGMENT_PAUSE_MS : USUAL_PAUSE_MS))
+		segment_of(store, slot->restart_lsn) > Max(latest_segno,
+												   segment_of(store, slot->held_lsn));
+	return TimestampTzPlusMilliseconds(last_write_time,
+									   frees_segment ? SEGMENT_PAUSE_MS : USUAL_PAUSE_MS);
+}
+
+void
+ws_slot_save_if_due(const WsStore *store)
+{
+	TimestampTz due = ws_slot_save_due(store);
+	TimestampTz now;
+
+	if (due == DT_NOEND)
+		return;
+	now = GetCurrentTimestamp();
+
+	/* or the clock was put back */
+	if (now >= due || now < last_write_time)
 		save_mine(store);
 }
 
 void
 ws_slot_end_holding(void)
 {
-	WsSlot	   *slot = ws_slot_mine();
 	WsStore		store;
 
-	if (slot->held_lsn == slot->restart_lsn &&
-		ws_feedback_equals(slot->feedback, wanted_feedback))
-		return;
-	if (ws_relay_get_store(&store))
+	if (has_news(ws_slot_mine()) && ws_relay_get_store(&store))
 		save_mine(&store);
 }
 
@@ -172,19 +199,18 @@ ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 
 	if (XLogRecPtrIsInvalid(slot->held_lsn) || lsn < slot->held_lsn)
 	{
-		if (hold_more(slot, tli, lsn))
-			save_mine(store);
-		return;
+		if (!hold_more(slot, tli, lsn))
+			return;
+		file_holds_less = true;
 	}
-
-	if (slot->restart_lsn != lsn || slot->restart_tli != tli)
+	else if (slot->restart_lsn != lsn || slot->restart_tli != tli)
 	{
 		SpinLockAcquire(&slot->mutex);
 		slot->restart_tli = tli;
 		slot->restart_lsn = lsn;
 		SpinLockRelease(&slot->mutex);
 	}
-	save_mine_sometimes(store);
+	ws_slot_save_if_due(store);
 }
 
 void
@@ -195,18 +221,17 @@ ws_slot_set_feedback(const WsStore *store, WsFeedback feedback)
 
 	Assert(slot != NULL);
 	wanted_feedback = ws_feedback_normalize(feedback);
-	at_once = ws_feedback_older(slot->feedback, wanted_feedback);
-	if (ws_feedback_equals(slot->feedback, at_once))
+	at_once = ws_feedback_older(ws_xids_limit(slot->feedback),
+								ws_xids_limit(wanted_feedback));
+	if (!ws_feedback_equals(ws_xids_limit(slot->feedback), at_once))
 	{
-		save_mine_sometimes(store);
-		return;
+		SpinLockAcquire(&slot->mutex);
+		slot->feedback = at_once;
+		SpinLockRelease(&slot->mutex);
+		file_holds_less = true;
+		ws_relay_note_feedback();
 	}
-
-	SpinLockAcquire(&slot->mutex);
-	slot->feedback = at_once;
-	SpinLockRelease(&slot->mutex);
-	ws_relay_wake_receiver();
-	save_mine(store);
+	ws_slot_save_if_due(store);
 }
 
 /*----------------------------------------------------------------
@@ -218,7 +243,7 @@ WsFeedback
 ws_slots_feedback(int *count)
 {
 	WsSlots    *slots = ws_slots_shared();
-	WsFeedback	oldest = {InvalidFullTransactionId, InvalidFullTransactionId};
+	WsFeedback	oldest = ws_feedback_nothing;
 
 	*count = 0;
 	LWLockAcquire(&slots->lock, LW_SHARED);
@@ -232,7 +257,7 @@ ws_slots_feedback(int *count)
 		SpinLockAcquire(&slot->mutex);
 		feedback = slot->feedback;
 		SpinLockRelease(&slot->mutex);
-		oldest = ws_feedback_older(oldest, feedback);
+		oldest = ws_feedback_older(oldest, ws_xids_limit(feedback));
 		(*count)++;
 	}
 	LWLockRelease(&slots->lock);
@@ -374,10 +399,9 @@ ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
 static void
 mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_lsn)
 {
-	WsFeedback	nothing = {InvalidFullTransactionId, InvalidFullTransactionId};
 	WsSlotFile	file;
 
-	fill_file(slot, nothing, &file);
+	fill_file(slot, ws_feedback_nothing, &file);
 	file.lost = true;
 
 	if (!slot->temporary)
@@ -386,7 +410,7 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_ls
 
 	SpinLockAcquire(&slot->mutex);
 	slot->lost = true;
-	slot->feedback = nothing;
+	slot->feedback = ws_feedback_nothing;
 	SpinLockRelease(&slot->mutex);
 	ws_slot_set_active(slot, 0);
 
@@ -398,7 +422,7 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_ls
 			 errdetail("It needs WAL from %X/%X on, and the relay keeps WAL from %X/%X on.",
 					   LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(kept_lsn)),
 			 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup. Slots may hold \"walstream.relay_max_slot_keep_size\" of WAL.")));
-	ws_relay_wake_receiver();
+	ws_relay_note_feedback();
 }
 
 /* The receiver and the keeper own a slot only while they invalidate it. */

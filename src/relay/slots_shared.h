@@ -30,7 +30,8 @@
  * file.  For a temporary slot, which has none, both are the same.  It is
  * Invalid if the slot has no position, and then so is restart_lsn.
  *
- * feedback is in effect; it never asks for less than the file.
+ * feedback is in effect, as the downstream has said it; what of it can be
+ * (xids.h) never asks for less than the file.
  */
 typedef struct WsSlot
 {

@@ -6,6 +6,7 @@
  *	walstream.identity			whose WAL this is (see WsStoreIdentity)
  *	walstream.lock				held with flock() by the instance that uses it
  *	walstream.spare				a file made ready to become the next segment
+ *	walstream.xids				how far transaction ids have come (pure/xidfile.h)
  *	TTTTTTTTXXXXXXXXYYYYYYYY	a closed segment, raw
  *	 ... .zst, .lz4				a closed segment, compressed; "zstd -dc" is the
  *								restore_command
@@ -42,6 +43,7 @@
 #include "pgtime.h"
 #include "pure/history.h"
 #include "pure/identity.h"
+#include "pure/xidfile.h"
 
 /* An open store; path and identity are fixed while it is. */
 typedef struct WsStore
@@ -116,6 +118,14 @@ extern void ws_known_forget(void);
  * its name is for the caller to make durable.
  */
 extern bool ws_store_make_slots_directory(const char *path);
+
+/*
+ * How far transaction ids have come (store_xids.c): only the newest file counts,
+ * and none, or a damaged one, which is logged, is no failure.
+ */
+extern bool ws_store_read_xids(const WsStore *store, WsXidFile *file);
+extern void ws_store_write_xids(const WsStore *store, const WsXidFile *file);
+extern void ws_store_remove_xids(const WsStore *store);
 
 /*
  * All segments in a palloc'd array, by timeline and number; a segment in two

@@ -39,6 +39,7 @@ main(int argc, char **argv)
 		.name = "standby_a",
 		.restart_tli = 1,
 		.restart_lsn = 0x3000000,
+		.xmins_checked = true,
 		.xmin = 740
 	};
 	WsSlotFile	none = {.name = "b"};

@@ -16,6 +16,7 @@ static const WsSlotFile usual = {
 	.name = "standby_a",
 	.restart_tli = 3,
 	.restart_lsn = UINT64CONST(0x1200000abc),
+	.xmins_checked = true,
 	.xmin = UINT64CONST(0x10000000f),
 	.catalog_xmin = 7,
 	.lost = false
@@ -23,7 +24,7 @@ static const WsSlotFile usual = {
 
 /* A checker's value: written by hand, not by the code under test. */
 static const char usual_text[] =
-"walstream slot 1\n"
+"walstream slot 2\n"
 "name standby_a\n"
 "timeline 3\n"
 "restart_lsn 12/ABC\n"
@@ -38,7 +39,7 @@ same_file(const WsSlotFile *a, const WsSlotFile *b)
 	return strcmp(a->name, b->name) == 0 &&
 		a->restart_tli == b->restart_tli && a->restart_lsn == b->restart_lsn &&
 		a->xmin == b->xmin && a->catalog_xmin == b->catalog_xmin &&
-		a->lost == b->lost;
+		a->lost == b->lost && a->xmins_checked == b->xmins_checked;
 }
 
 /* Parse from memory of exactly len bytes, so that reading on is noticed. */
@@ -126,6 +127,11 @@ test_unsound(void)
 	is(parse(content, ws_slotfile_format(&file, content), &again), WS_E_MALFORMED,
 	   "a timeline without position");
 
+	(void) ws_slotfile_format(&usual, content);
+	*strchr(content, '2') = '3';
+	is(parse(content, strlen(usual_text) + 9, &again), WS_E_MALFORMED,
+	   "a later version");
+
 	memset(content, ' ', sizeof(content));
 	is(parse(content, sizeof(content), &again), WS_E_MALFORMED, "spaces");
 	is(parse("", 0, &again), WS_E_MALFORMED, "nothing");
@@ -144,6 +150,7 @@ int
 main(void)
 {
 	WsSlotFile	empty = {.name = "a"};
+	WsSlotFile	old = usual;
 	WsSlotFile	full = {
 		.restart_tli = PG_UINT32_MAX,
 		.restart_lsn = PG_UINT64_MAX,
@@ -157,6 +164,8 @@ main(void)
 
 	test_roundtrip(&usual, "usual");
 	test_roundtrip(&empty, "empty");
+	old.xmins_checked = false;
+	test_roundtrip(&old, "version 1");
 	test_roundtrip(&full, "full");
 
 	ok(ws_slotfile_format(&usual, content) == strlen(usual_text) + 9 &&
