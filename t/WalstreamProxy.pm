@@ -20,6 +20,8 @@
 #				cut			close the connection instead of it
 #				hold		keep it, and all CopyData that comes after it, until
 #							a message comes after other rules were given
+#				flood		send it, and from then on nothing but "bytes", or if not
+#							given the message itself, without end
 #				refuse_options
 #							answer a startup packet that has an "options"
 #							parameter with an error, as poolers do
@@ -29,6 +31,9 @@
 #	bit			for flip: from 0 on, modulo the length of the message
 #	length		for truncate: how many bytes are left, or if negative how
 #				many are cut off; by default -1
+#	bytes		for flood: messages, as hexadecimal digits
+#	vary		for flood: the offset of a byte, of which every other message has
+#				the lowest bit turned over
 #	times		how often the rule acts in all; 0, the default, is no limit
 #
 # The first rule that fits a message acts on it.  Rules given while
@@ -36,7 +41,7 @@
 #
 # What is counted: "connections", how often each action was done, and for each
 # kind of message "messages_Z" and "bytes_Z", as the upstream sent them,
-# CopyData header included; of connections that turn to TLS "bytes_tls" from the
+# CopyData header included; "flooded", the bytes of floods; of connections that turn to TLS "bytes_tls" from the
 # upstream.  Beside these are "startup", the parameters of the last startup
 # packet that was passed on, and "status", what ParameterStatus messages have
 # said; "connection_times", when connections came, also those for which there
@@ -143,7 +148,7 @@ sub set_rules
 	{
 		die "unknown action \"$rule->{action}\""
 		  unless $rule->{action} =~
-		  /^(?:flip|drop|repeat|swap|truncate|cut|hold|refuse_options)$/;
+		  /^(?:flip|drop|repeat|swap|truncate|cut|hold|flood|refuse_options)$/;
 	}
 	my $number = ++$self->{rules_given};
 	write_file("$self->{dir}/rules.$number", \@rules);
@@ -409,7 +414,13 @@ sub read_side
 sub write_side
 {
 	my ($side) = @_;
+	my $flood = $side->{is_upstream} ? undef : $side->{connection}{flood};
 
+	if (defined $flood && $side->{out} eq '')
+	{
+		add_count('flooded', length($side->{out} = $flood));
+		save_counts();
+	}
 	if ($side->{out} ne '')
 	{
 		my $sent = syswrite($side->{socket}, $side->{out});
@@ -431,7 +442,7 @@ sub write_side
 	{
 		close_connection($side);
 	}
-	else
+	elsif (!defined $flood)
 	{
 		$writing->remove($side->{socket});
 		$reading->add($side->{other}{socket})
@@ -585,10 +596,28 @@ sub understand_messages
 	return;
 }
 
+# What is sent over and over in a flood.
+sub make_flood
+{
+	my ($rule, $content) = @_;
+	my $bytes = pack('H*', $rule->{bytes} // '');
+
+	if ($bytes eq '')
+	{
+		my $other = $content;
+
+		vec($other, 8 * $rule->{vary}, 1) ^= 1 if defined $rule->{vary};
+		$bytes = join('', map { pack('a N', 'd', 4 + length($_)) . $_ } $other, $content);
+	}
+	return $bytes x (1 + READ_SIZE / length($bytes));
+}
+
 # What to send in the place of a CopyData message's content.
 sub treat_content
 {
 	my ($connection, $content) = @_;
+	return () if defined $connection->{flood};
+
 	my $kind = substr($content, 0, 1);
 	my $nth = ++$connection->{seen}{$kind};
 	my @out = ($content);
@@ -649,6 +678,10 @@ sub treat_content
 			$connection->{hold} = $rules_taken;
 			$connection->{waiting} = \@out;
 			return @held;
+		}
+		elsif ($action eq 'flood')
+		{
+			$connection->{flood} = make_flood($rule, $content);
 		}
 		elsif ($action eq 'swap')
 		{

@@ -48,7 +48,7 @@ struct WsDecoder
 	WsPeerKind	peer;
 	WsHello		hello;			/* the last, if peer is WS_PEER_WALSTREAM */
 	bool		hello_is_new;	/* no data has come after it */
-	WsCodecId	frame_codec;	/* of the last frame */
+	WsCodecId	frame_codec;	/* of the last frame, or a hello after it */
 	uint64		frame_number;	/* of the next frame */
 	bool		has_history;	/* the next frame need not restart */
 	int64		send_time;		/* of the last physical frame */
@@ -160,6 +160,7 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 
 	decoder->peer = WS_PEER_WALSTREAM;
 	decoder->hello = hello;
+	decoder->frame_codec = hello.codec;
 	decoder->hello_is_new = true;
 	decoder->has_history = false;
 	return WS_OK;

@@ -94,8 +94,8 @@ extern const WsHello *ws_decoder_hello(const WsDecoder *decoder);
 extern XLogRecPtr ws_decoder_position(const WsDecoder *decoder);
 
 /*
- * The codec of the last frame whose header could be read, refused or not;
- * WS_CODEC_NONE before the first.
+ * The codec of the last frame whose header could be read, refused or not, or
+ * that of a hello after it; WS_CODEC_NONE before the first.
  */
 extern WsCodecId ws_decoder_codec(const WsDecoder *decoder);
 

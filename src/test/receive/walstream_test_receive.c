@@ -37,7 +37,7 @@ PG_MODULE_MAGIC;
 extern PGDLLEXPORT void _PG_init(void);
 
 /* Frames that are kept, of this length at most; longer ones pass the time. */
-#define FRAMES			3
+#define FRAMES			2
 #define MAX_MESSAGES	24
 #define MAX_LEN			(256 * 1024)
 
