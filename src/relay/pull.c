@@ -169,6 +169,8 @@ open_store(WsPull *pull)
 	check_store(&pull->store);
 	load_slots(pull);
 	ws_relay_lock_store();
+	if (ws_store_find_closed(&pull->store, &extent))
+		ws_relay_publish_closed(&pull->store, &extent);
 	pull->has_wal = ws_store_recover(&pull->store, ws_relay_is_synced(), &extent);
 	ws_relay_set_synced(true);
 

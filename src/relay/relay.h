@@ -23,7 +23,8 @@ typedef enum WsRelayState
 {
 	WS_RELAY_STOPPED,			/* no receiver runs (it is about to be
 								 * started) */
-	WS_RELAY_OPENING,			/* checks the store; nothing is served yet */
+	WS_RELAY_OPENING,			/* checks the store; closed segments are
+								 * served, nobody is told of an end */
 	WS_RELAY_WAITING,			/* "waiting for upstream": none answers, or
 								 * none is set */
 	WS_RELAY_CATCHING_UP,		/* has less than the upstream had at the start */
@@ -96,11 +97,17 @@ extern const char *ws_relay_state_name(WsRelayState state);
 
 /*
  * The position up to which may be served, cheaply (a spinlock).  False while
- * the store is not open or holds nothing.  tli only changes when the receiver
+ * the store is not open or holds nothing; where its WAL ends is not known then.  tli only changes when the receiver
  * follows the upstream to a new timeline: what was flushed of the old one up
  * to the switch stays readable.
  */
 extern bool ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
+
+/*
+ * The same where it does not matter whether that is the end: also true while the
+ * store is being opened, of the closed segments.
+ */
+extern bool ws_relay_get_served(TimeLineID *tli, XLogRecPtr *served_lsn);
 
 /*
  * Changes before stored WAL is set aside, for positions of another range: what
@@ -167,6 +174,12 @@ extern void ws_relay_set_state(WsRelayState state, const char *reason);
  * told before is not taken back.
  */
 extern void ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent);
+
+/*
+ * Receiver only: the closed segments can be served, while the end is being
+ * looked for.  Changes nothing if it is known already.
+ */
+extern void ws_relay_publish_closed(const WsStore *store, const WsStoreExtent *extent);
 
 /*
  * Receiver only, in this order: positions on tli; wakes the senders if

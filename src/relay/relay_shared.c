@@ -36,6 +36,9 @@ typedef struct RelayShared
 {
 	slock_t		mutex;
 	bool		has_wal;		/* the store is open and the positions are set */
+	bool		has_closed;		/* ... or only tli and flushed_lsn, to the end
+								 * of the closed segments: the end is not
+								 * known yet */
 	uint64		generation;		/* of the range that they are in */
 	TimeLineID	tli;
 	XLogRecPtr	received_lsn;
@@ -352,6 +355,19 @@ ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn)
 	return has_wal;
 }
 
+bool
+ws_relay_get_served(TimeLineID *tli, XLogRecPtr *served_lsn)
+{
+	bool		is_served;
+
+	SpinLockAcquire(&shared->mutex);
+	is_served = shared->has_wal || shared->has_closed;
+	*tli = shared->tli;
+	*served_lsn = shared->flushed_lsn;
+	SpinLockRelease(&shared->mutex);
+	return is_served;
+}
+
 uint64
 ws_relay_get_generation(void)
 {
@@ -393,8 +409,8 @@ ws_relay_set_state(WsRelayState state, const char *reason)
 	LWLockRelease(&shared->lock);
 }
 
-void
-ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
+static void
+set_store(const WsStore *store, const WsStoreExtent *extent)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	shared->store = *store;
@@ -402,6 +418,27 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 	shared->first_tli = extent != NULL ? extent->first_tli : 0;
 	shared->first_lsn = extent != NULL ? extent->first_lsn : InvalidXLogRecPtr;
 	LWLockRelease(&shared->lock);
+}
+
+void
+ws_relay_publish_closed(const WsStore *store, const WsStoreExtent *extent)
+{
+	set_store(store, extent);
+	SpinLockAcquire(&shared->mutex);
+	if (!shared->has_wal)
+	{
+		shared->has_closed = true;
+		shared->tli = extent->tli;
+		shared->flushed_lsn = extent->end_lsn;
+	}
+	SpinLockRelease(&shared->mutex);
+	ws_senders_wake();
+}
+
+void
+ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
+{
+	set_store(store, extent);
 
 	/*
 	 * A receiver that starts again finds where the last complete record ends,
@@ -410,6 +447,7 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 	 * back.
 	 */
 	SpinLockAcquire(&shared->mutex);
+	shared->has_closed = false;
 	if (extent == NULL)
 	{
 		shared->has_wal = false;

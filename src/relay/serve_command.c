@@ -36,8 +36,13 @@
 static void
 not_ready(void)
 {
+	TimeLineID	tli;
+	XLogRecPtr	lsn;
+
 	ereport(ERROR,
 			(errcode(ERRCODE_CANNOT_CONNECT_NOW),
+			 ws_relay_get_served(&tli, &lsn) ?
+			 errmsg("the relay does not know yet where its WAL ends") :
 			 errmsg("the relay has no WAL to serve yet"),
 			 errhint("The view \"walstream_relay\" on the relay shows what it is doing.")));
 }
@@ -53,6 +58,13 @@ void
 ws_serve_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn)
 {
 	if (!ws_relay_get_position(tli, flushed_lsn))
+		not_ready();
+}
+
+void
+ws_serve_get_served(TimeLineID *tli, XLogRecPtr *served_lsn)
+{
+	if (!ws_relay_get_served(tli, served_lsn))
 		not_ready();
 }
 

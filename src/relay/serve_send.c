@@ -64,7 +64,7 @@ ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
 
 	/* first, see check_generation() */
 	stream->generation = ws_relay_get_generation();
-	ws_serve_get_position(&current_tli, &flushed_lsn);
+	ws_serve_get_served(&current_tli, &flushed_lsn);
 	stream->relay_tli = current_tli;
 	stream->tli = cmd->timeline != 0 ? cmd->timeline : current_tli;
 	stream->replies->limit_lsn = flushed_lsn;
@@ -89,8 +89,13 @@ ws_stream_check_start(const WsStream *stream)
 
 	if (stream->historic)
 		return;
+	ws_serve_get_served(&tli, &flushed_lsn);
+	if (tli != stream->tli || flushed_lsn >= stream->start_lsn)
+		return;
+
+	/* it may well be there */
 	ws_serve_get_position(&tli, &flushed_lsn);
-	if (tli == stream->tli && flushed_lsn < stream->start_lsn)
+	if (flushed_lsn < stream->start_lsn)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("requested starting point %X/%X is ahead of the WAL flush position of this relay %X/%X",
@@ -126,7 +131,7 @@ get_limit(WsStream *stream)
 	XLogRecPtr	limit_lsn;
 
 	/* in the generation of this stream there has been WAL, and so there is */
-	(void) ws_relay_get_position(&tli, &limit_lsn);
+	(void) ws_relay_get_served(&tli, &limit_lsn);
 	check_generation(stream);
 	if (tli != stream->relay_tli && !find_timeline_end(stream, tli))
 		ereport(ERROR,

@@ -64,4 +64,7 @@ extern void ws_serve_get_store(WsStore *store);
 /* The same for the position up to which can be served. */
 extern void ws_serve_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
 
+/* ... and before it is known whether that is the end. */
+extern void ws_serve_get_served(TimeLineID *tli, XLogRecPtr *served_lsn);
+
 #endif							/* WS_SERVE_SESSION_H */

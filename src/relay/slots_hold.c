@@ -192,7 +192,7 @@ ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 	Assert(slot != NULL);
 
 	/* a downstream that claims more than there is must not let go of that */
-	if (ws_relay_get_position(&flushed_tli, &flushed_lsn))
+	if (ws_relay_get_served(&flushed_tli, &flushed_lsn))
 		lsn = Min(lsn, flushed_lsn);
 	if (XLogRecPtrIsInvalid(lsn))
 		return;

@@ -188,6 +188,13 @@ extern bool ws_store_recover(const WsStore *store, bool is_synced,
 							 WsStoreExtent *extent);
 
 /*
+ * What of a store can be served before it has been recovered: its closed
+ * segments, in the line that recovery will find, made durable with their names.
+ * False if there are none, or if that line cannot be told so early.
+ */
+extern bool ws_store_find_closed(const WsStore *store, WsStoreExtent *extent);
+
+/*
  * Is there a complete, valid record at or behind lsn on timeline tli, whose
  * stored bytes end at end_lsn?  If so *last_commit_lsn is the end of the last
  * commit record among them (InvalidXLogRecPtr if none), *record_end_lsn the

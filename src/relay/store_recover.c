@@ -412,6 +412,45 @@ ws_store_recover(const WsStore *store, bool is_synced, WsStoreExtent *extent)
 }
 
 bool
+ws_store_find_closed(const WsStore *store, WsStoreExtent *extent)
+{
+	uint32		segment_size = store->identity.segment_size;
+	WsSegment  *segments;
+	WsHistory  *history;
+	const WsSegment *last;
+	XLogSegNo	first;
+	XLogSegNo	end;
+	int			count;
+
+	ws_directory_sync(store->path);
+	count = ws_store_list(store, &segments);
+	if (count == 0)
+		return false;
+	last = &segments[count - 1];
+	end = last->form == WS_SEGMENT_PARTIAL ? last->segno : last->segno + 1;
+	history = ws_store_read_history(store, last->tli);
+
+	/* a timeline with a whole segment of its own has records for certain */
+	if (history->count > 1 && end * segment_size < ws_line_begin(history) + 2 * segment_size)
+		return false;
+	if (end == 0 || !ws_line_require_first(store, history, segments, count, end - 1, &first))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (segments[i].form == WS_SEGMENT_PARTIAL && segments[i].segno >= first &&
+			segments[i].segno < end &&
+			segments[i].tli == ws_line_segment_tli(history, segment_size, segments[i].segno))
+			return false;
+	}
+
+	extent->first_tli = ws_line_segment_tli(history, segment_size, first);
+	extent->first_lsn = first * segment_size;
+	extent->tli = last->tli;
+	extent->end_lsn = end * segment_size;
+	return true;
+}
+
+bool
 ws_store_find_first(const WsStore *store, TimeLineID tli, TimeLineID *first_tli,
 					XLogRecPtr *first_lsn)
 {
