@@ -20,6 +20,7 @@
 #include "compat.h"
 
 #include "access/xlog.h"
+#include "chain.h"
 #include "guc.h"
 #include "peertext.h"
 #include "pgstat.h"
@@ -216,8 +217,10 @@ create_store(WsPull *pull)
 static WsPullEnd
 run_connection(WsPull *pull)
 {
-	WsPullEnd	end;
+	WsPullEnd	end = ws_pull_check_chain(pull);
 
+	if (end != WS_PULL_NEXT)
+		return end;
 	ws_pull_check_upstream(pull);
 	if (!pull->store_is_open)
 		create_store(pull);
@@ -396,6 +399,7 @@ finish(int code, Datum arg)
 	if (pull->conn != NULL)
 		walrcv_disconnect(pull->conn);
 	pull->conn = NULL;
+	(void) ws_chain_publish(NULL);
 }
 
 static void

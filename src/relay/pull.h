@@ -149,6 +149,13 @@ extern void ws_pull_identify(WsPull *pull);
 extern void ws_pull_check_connection(WsPull *pull);
 
 /*
+ * Does the upstream's WAL come from this relay itself (chain.h)?  Then the state
+ * says so, and WS_PULL_RETRY; else WS_PULL_NEXT.  First of all: nothing may be
+ * left behind there.
+ */
+extern WsPullEnd ws_pull_check_chain(WsPull *pull);
+
+/*
  * Refuse an upstream whose WAL cannot be ours, by ERROR; then see to the slot.
  */
 extern void ws_pull_check_upstream(WsPull *pull);

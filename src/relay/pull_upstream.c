@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "chain.h"
 #include "executor/tuptable.h"
 #include "peertext.h"
 #include "pull.h"
@@ -27,6 +28,9 @@
 #include "utils/tuplestore.h"
 
 #define MAX_COLUMNS	4
+
+/* The chain of relays before us does not change more often while we ask. */
+#define MAX_CHAIN_ANSWERS	20
 
 #define DEFAULT_NAME	"walstream_relay"
 
@@ -56,6 +60,7 @@ ws_pull_disconnect(WsPull *pull)
 	if (pull->conn != NULL)
 		walrcv_disconnect(pull->conn);
 	pull->conn = NULL;
+	(void) ws_chain_publish(NULL);
 	ws_relay_set_upstream(NULL, 0, 0);
 	MemoryContextReset(pull->context);
 }
@@ -323,6 +328,89 @@ prepare_slot(WsPull *pull)
 						pull->slot)));
 	pull->slot_is_new = true;
 	report_new_slot(pull, why);
+}
+
+/* The relays through which the upstream's WAL comes; none if it is no relay. */
+static void
+ask_chain(WsPull *pull, WsChain *chain)
+{
+	char	   *values[3];
+	WsStatus	status;
+
+	chain->count = 0;
+	ask(pull, "READ_REPLICATION_SLOT \"" WS_CHAIN_QUESTION "\"", 3, values);
+	if (values[0] == NULL || strcmp(values[0], WS_CHAIN_ANSWER) != 0)
+		return;
+	status = values[1] != NULL ? ws_chain_parse(values[1], chain) : WS_E_MALFORMED;
+	if (status == WS_E_TOO_LARGE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("upstream receives through more than %d relays", WS_CHAIN_MAX)));
+	if (status != WS_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream, a relay, did not say through which relays it receives")));
+}
+
+/* The upstream's WAL comes from us: stay away, and ask again later. */
+static WsPullEnd
+refuse_ring(int others)
+{
+	static char *told = NULL;
+	char	   *reason = others == 0 ?
+		pstrdup("the upstream is this relay itself") :
+		psprintf("the upstream receives from this relay, through %d other%s",
+				 others, others == 1 ? "" : "s");
+
+	(void) ws_chain_publish(NULL);
+	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_relay_note_error(reason);
+
+	/* once is enough for the log */
+	if (told == NULL || strcmp(told, reason) != 0)
+	{
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay does not receive from its upstream: %s", reason),
+				 errhint("Set \"walstream.relay_upstream\" to the primary, or to a relay or standby that receives from it.")));
+		told = MemoryContextStrdup(TopMemoryContext, reason);
+	}
+	return WS_PULL_RETRY;
+}
+
+WsPullEnd
+ws_pull_check_chain(WsPull *pull)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	WsChain		chain;
+	WsChain		before;
+	int			place;
+	int			answers = 1;
+
+	/*
+	 * Others may connect to each other at this moment.  Whoever asks after
+	 * all of them have published sees the ring.
+	 */
+	ask_chain(pull, &chain);
+	do
+	{
+		place = ws_chain_find(&chain, ws_chain_my_id());
+		if (place < 0 && !ws_chain_publish(&chain))
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("upstream receives through %d relays, which is the most there can be",
+							chain.count)));
+		if (++answers > MAX_CHAIN_ANSWERS)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("upstream says again and again that it receives through other relays")));
+		before = chain;
+		if (place < 0 && chain.count > 0)
+			ask_chain(pull, &chain);
+	} while (place < 0 && ws_chain_has_more(&chain, &before));
+
+	MemoryContextSwitchTo(old);
+	return place < 0 ? WS_PULL_NEXT : refuse_ring(place);
 }
 
 void

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 
 #include "access/xlog.h"
+#include "chain.h"
 #include "guc.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -155,6 +156,7 @@ ws_relay_init(void)
 
 	ws_shmem_add(lock_shmem_size, lock_store);
 	ws_shmem_add(ws_relay_shmem_size, ws_relay_shmem_init);
+	ws_shmem_add(ws_chain_shmem_size, ws_chain_shmem_init);
 	ws_shmem_add(ws_xids_shmem_size, ws_xids_shmem_init);
 	ws_shmem_add(ws_senders_shmem_size, ws_senders_shmem_init);
 	ws_shmem_add(ws_slots_shmem_size, ws_slots_shmem_init);

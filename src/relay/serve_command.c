@@ -17,6 +17,7 @@
 #include "access/xact.h"
 #include "access/xlog_internal.h"
 #include "catalog/pg_type.h"
+#include "chain.h"
 #include "commands/defrem.h"
 #include "guc.h"
 #include "nodes/parsenodes.h"
@@ -282,8 +283,16 @@ read_slot(const ReadReplicationSlotCmd *cmd)
 	};
 	const char *values[3] = {NULL, NULL, NULL};
 	WsSlotSnapshot slot;
+	char		chain[WS_CHAIN_TEXT_SIZE];
 
-	if (ws_slot_get(cmd->slotname, &slot))
+	/* another relay's question */
+	if (strcmp(cmd->slotname, WS_CHAIN_QUESTION) == 0)
+	{
+		ws_chain_tell(chain);
+		values[0] = WS_CHAIN_ANSWER;
+		values[1] = chain;
+	}
+	else if (ws_slot_get(cmd->slotname, &slot))
 	{
 		values[0] = "physical";
 

@@ -14,6 +14,7 @@
  */
 #include "compat.h"
 
+#include "chain.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
 #include "replication/walsender.h"
@@ -302,6 +303,27 @@ finish_last_cycle(void)
 	}
 }
 
+/*
+ * The relay's WAL now comes through relays that this client, a relay too, has not
+ * heard of; it may be one of them.  It asks when it connects.
+ */
+static void
+end_for_new_chain(void)
+{
+	ereport(LOG,
+			(errmsg("ending the stream to relay %s: its WAL comes through other relays now",
+					ws_client_describe(stream->slot_name)),
+			 errdetail("It connects again, and sees whether it is one of them.")));
+
+	/* behind what it does not read it would have to wait */
+	if (!pq_is_send_pending())
+	{
+		ws_client_send_complete("COPY 0");
+		ws_client_flush_some();
+	}
+	proc_exit(0);
+}
+
 /* Nothing is left to be sent, and nothing waits in the output buffer. */
 static void
 become_caught_up(void)
@@ -336,6 +358,8 @@ run_stream(void)
 			if (stream->stop_time == 0)
 				stream->stop_time = stream->now;
 		}
+		if (ws_chain_client_must_ask())
+			end_for_new_chain();
 		take_replies();
 		ws_slot_save_if_due(&stream->store);
 

@@ -1,0 +1,182 @@
+# Copyright (c) 2026, the walstream authors
+
+# A relay does not receive from itself, by whatever way: it says so, leaves no
+# slot behind, and goes on when its upstream is another one.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::RecursiveCopy;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamClient;
+use WalstreamRelay;
+use WalstreamTest;
+
+# with each upstream that a relay has not had before
+declare_expected_warning('replication slot "(?:[abc]|copy)" on the upstream had to be made anew');
+
+my $stock = walstream_primary('stock', walstream => 0);
+my $conf = "wal_retrieve_retry_interval = '200ms'\nwal_receiver_status_interval = 1\n";
+my $a = walstream_relay($stock, 'a', slot => 'a', conf => $conf);
+my $b = walstream_relay($a, 'b', slot => 'b', conf => $conf, start => 0);
+my $c = walstream_relay($b, 'c', slot => 'c', conf => $conf, start => 0);
+my %of = (a => $a, b => $b, c => $c);
+
+# As in walstream_relay, but the upstream cannot be written to.
+sub start_relay
+{
+	my ($relay) = @_;
+
+	$relay->start;
+	$relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
+	load_wal($stock, 10);
+	wait_for_relay_state($relay, 'streaming');
+	return;
+}
+
+sub is_refused
+{
+	my ($relay, $reason, $what) = @_;
+	my $pattern = $reason =~ s/'/''/gr;
+
+	return wait_until($relay,
+		"SELECT state = 'waiting for upstream' AND reason ~ '$pattern' FROM walstream_relay", $what);
+}
+
+sub slots
+{
+	my ($relay) = @_;
+
+	return $relay->safe_psql('postgres',
+		"SELECT coalesce(string_agg(slot_name, ' ' ORDER BY slot_name), '') FROM walstream_relay_slots");
+}
+
+sub identity
+{
+	my ($relay) = @_;
+	my $client = WalstreamClient->new($relay, application_name => 'asks');
+	my ($type, $chain) = $client->row('READ_REPLICATION_SLOT "walstream.relays"');
+
+	$client->close;
+	return $chain;
+}
+
+wait_for_relay_state($a, 'streaming');
+start_relay($b);
+start_relay($c);
+
+# What they tell
+my ($in_a, $in_b, $in_c) = map { identity($_) } $a, $b, $c;
+like($in_a, qr/^[0-9a-f]{16}$/, 'the first relay has an identity');
+like($in_b, qr/^[0-9a-f]{16},$in_a$/, 'the second tells both');
+like($in_c, qr/^[0-9a-f]{16},$in_b$/, 'the third all three');
+
+# Itself, by another address
+my $address = 'host=' . $a->host . ' port=' . $a->port . ' dbname=postgres';
+set_relay_upstream($a, $address);
+is_refused($a, 'the upstream is this relay itself', 'a relay of itself');
+is(slots($a), 'b', 'leaves no slot behind');
+$a->wait_for_log(qr/does not receive from its upstream: the upstream is this relay itself/);
+my $lines = () = slurp_file($a->logfile) =~ /does not receive from its upstream/g;
+is($lines, 1, 'says so once in the log');
+set_relay_upstream($a, $stock->connstr);
+wait_for_relay_state($a, 'streaming');
+load_wal($stock, 10);
+wait_for_relay($stock, $_) foreach $a, $b, $c;
+
+# A ring of two, and of three, made by a reload
+set_relay_upstream($a, $b->connstr);
+is_refused($a, 'the upstream receives from this relay, through 1 other$', 'a ring of two');
+is(slots($b), 'c', 'no slot in it');
+set_relay_upstream($a, $c->connstr);
+is_refused($a, 'the upstream receives from this relay, through 2 others', 'a ring of three');
+is(slots($c), '', 'no slot in it');
+set_relay_upstream($a, $stock->connstr);
+wait_for_relay_state($a, 'streaming');
+load_wal($stock, 10);
+wait_for_relay($stock, $_) foreach $a, $b, $c;
+
+# Made of a chain that changes later, and of relays that connect to each other
+# at the same time: in none of them all stream.
+foreach my $round (1 .. 3)
+{
+	set_relay_upstream($_->[0], $_->[1]->connstr) foreach [ $a, $c ], [ $b, $a ], [ $c, $b ];
+	ok($a->poll_query_until('postgres', "SELECT state = 'waiting for upstream' FROM walstream_relay"),
+		"round $round: the ring is not closed");
+	foreach my $relay ($a, $b, $c)
+	{
+		set_relay_upstream($relay, $stock->connstr);
+		$relay->poll_query_until('postgres', "SELECT state = 'streaming' FROM walstream_relay") or die;
+	}
+
+	# all reload at once
+	my %upstream = (a => $b, b => $c, c => $a);
+	foreach my $name (sort keys %of)
+	{
+		$of{$name}->adjust_conf('postgresql.conf', 'walstream.relay_upstream',
+			"'" . $upstream{$name}->connstr . "'");
+	}
+	kill('HUP', map { $_->{_pid} } values %of);
+	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+	my $refused = 0;
+	while (!$refused && $attempts-- > 0)
+	{
+		$refused = grep {
+			$_->safe_psql('postgres', "SELECT reason ~ 'receives from this relay' FROM walstream_relay") eq 't'
+		} values %of;
+		select(undef, undef, undef, 0.01);
+	}
+	cmp_ok($refused, '>', 0, "round $round: a ring of three at once is noticed");
+	set_relay_upstream($a, $stock->connstr);
+	set_relay_upstream($b, $a->connstr);
+	set_relay_upstream($c, $b->connstr);
+	wait_for_relay_state($_, 'streaming') foreach $a, $b, $c;
+	load_wal($stock, 10);
+	wait_for_relay($stock, $_) foreach $a, $b, $c;
+}
+
+# A chain that becomes longer at its beginning ends the streams behind it, which
+# come again.
+my $d = walstream_relay($stock, 'd', conf => $conf);
+wait_for_relay_state($d, 'streaming');
+wait_for_relay($stock, $d);
+my $offset = -s $b->logfile;
+set_relay_upstream($a, $d->connstr);
+wait_for_relay_state($a, 'streaming');
+$b->wait_for_log(qr/ending the stream to relay "c" .*its WAL comes through other relays now/, $offset);
+wait_for_relay_state($c, 'streaming');
+load_wal($stock, 10);
+wait_for_relay($stock, $_) foreach $a, $b, $c;
+my $in_d = identity($d);
+like(identity($c), qr/,$in_d$/, 'the last one knows of the new first one');
+set_relay_upstream($d, $c->connstr);
+is_refused($d, 'through 3 others', 'and the new first one of the last one');
+$d->stop;
+
+# A copied directory is another relay.
+my $copy = PostgreSQL::Test::Cluster->new('copy');
+set_relay_upstream($a, $stock->connstr);
+wait_for_relay_state($a, 'streaming');
+$a->stop;
+PostgreSQL::Test::RecursiveCopy::copypath($a->data_dir, $copy->data_dir);
+chmod(0700, $copy->data_dir) or die "could not change mode: $!\n";
+$copy->append_conf('postgresql.conf', 'port = ' . $copy->port);
+$copy->append_conf('postgresql.conf', "unix_socket_directories = '" . $copy->host . "'")
+  if $PostgreSQL::Test::Utils::use_unix_sockets;
+$a->start;
+wait_for_relay_state($a, 'streaming');
+isnt(identity($a), $in_a, 'an identity does not outlive its postmaster');
+$copy->append_conf('postgresql.conf', "walstream.relay_upstream = '" . $a->connstr . "'");
+$copy->append_conf('postgresql.conf', "walstream.relay_slot = 'copy'");
+$copy->start;
+load_wal($stock, 10);
+wait_for_relay_state($copy, 'streaming');
+my $of_a = identity($a);
+like(identity($copy), qr/^[0-9a-f]{16},$of_a$/, 'a copied directory is another relay');
+
+unlike(slurp_file($stock->logfile), qr/ERROR:[^\n]*\n[^\n]*STATEMENT:[^\n]*walstream/,
+	'a stock primary has no error from being asked');
+
+done_testing();
