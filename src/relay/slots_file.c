@@ -62,9 +62,9 @@ write_tmp(const char *path, const char *content, size_t len, int elevel)
 	}
 
 	error = ws_file_write(fd, content, len, 0, WAIT_EVENT_REPLICATION_SLOT_WRITE);
-	if (error == 0 && pg_fsync(fd) != 0)
-		error = errno;
-	if (CloseTransientFile(fd) != 0 && error == 0)
+	if (error == 0)
+		error = ws_file_sync(fd);
+	if (CloseTransientFile(fd) != 0 && errno != EINTR && error == 0)
 		error = errno;
 	if (error != 0)
 	{

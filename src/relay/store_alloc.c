@@ -50,12 +50,13 @@ ws_file_allocate(const char *path, uint32 size)
 	if (error == 0)
 	{
 		pgstat_report_wait_start(WAIT_EVENT_WAL_INIT_SYNC);
-		if (pg_fsync(fd) != 0)
-			error = errno;
+		error = ws_file_sync(fd);
 		pgstat_report_wait_end();
 	}
-	if (close(fd) != 0 && error == 0)
-		error = errno;
+	if (error == 0)
+		error = ws_file_close(fd);
+	else
+		close(fd);
 	if (error != 0)
 		unlink(path);
 	return error;

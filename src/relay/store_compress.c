@@ -173,6 +173,7 @@ finish_file(Compression *c)
 	struct stat st;
 	struct timespec times[2];
 	int			fd = c->fd;
+	int			error;
 
 	if (fstat(c->raw.fd, &st) != 0)
 		ereport(ERROR,
@@ -184,15 +185,17 @@ finish_file(Compression *c)
 		report_write_failure(c, errno);
 
 	pgstat_report_wait_start(WAIT_EVENT_WAL_SYNC);
-	if (pg_fsync(fd) != 0)
-		report_write_failure(c, errno);
+	error = ws_file_sync(fd);
+	if (error != 0)
+		report_write_failure(c, error);
 	pgstat_report_wait_end();
 #if defined(USE_POSIX_FADVISE) && defined(POSIX_FADV_DONTNEED)
 	(void) posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 #endif
 	c->fd = -1;
-	if (close(fd) != 0)
-		report_write_failure(c, errno);
+	error = ws_file_close(fd);
+	if (error != 0)
+		report_write_failure(c, error);
 }
 
 static void

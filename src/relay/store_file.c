@@ -307,6 +307,32 @@ ws_file_write(int fd, const char *buf, size_t len, off_t offset, uint32 wait_eve
 	return error;
 }
 
+int
+ws_file_sync(int fd)
+{
+	int			result;
+
+	while ((result = pg_fsync(fd)) != 0 && errno == EINTR)
+		;
+	return result == 0 ? 0 : errno;
+}
+
+int
+ws_file_datasync(int fd)
+{
+	int			result;
+
+	while ((result = pg_fdatasync(fd)) != 0 && errno == EINTR)
+		;
+	return result == 0 ? 0 : errno;
+}
+
+int
+ws_file_close(int fd)
+{
+	return close(fd) == 0 || errno == EINTR ? 0 : errno;
+}
+
 ssize_t
 ws_file_read(int fd, char *buf, size_t len, off_t offset)
 {
@@ -387,9 +413,9 @@ ws_file_replace_only(const char *directory, const char *name, const char *conten
 				ws_errcode_for_file(),
 				errmsg("could not create file \"%s\": %m", path));
 	error = ws_file_write(fd, content, len, 0, WAIT_EVENT_WAL_WRITE);
-	if (error == 0 && pg_fsync(fd) != 0)
-		error = errno;
-	if (CloseTransientFile(fd) != 0 && error == 0)
+	if (error == 0)
+		error = ws_file_sync(fd);
+	if (CloseTransientFile(fd) != 0 && errno != EINTR && error == 0)
 		error = errno;
 	if (error == 0)
 		error = ws_file_rename_only(directory, temporary, name);

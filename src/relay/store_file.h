@@ -84,6 +84,14 @@ extern int	ws_file_write(int fd, const char *buf, size_t len, off_t offset,
 						  uint32 wait_event);
 
 /*
+ * pg_fsync(), pg_fdatasync() and close(); 0 or errno.  To be interrupted by a
+ * signal is no failure: syncing is tried again, and what was synced is closed.
+ */
+extern int	ws_file_sync(int fd);
+extern int	ws_file_datasync(int fd);
+extern int	ws_file_close(int fd);
+
+/*
  * Up to len bytes at offset: fewer only at the end of the file, -1 and errno
  * on failure.
  */

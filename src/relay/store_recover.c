@@ -106,8 +106,8 @@ copy_bytes(int from_fd, int to_fd, uint32 size, bool has_zeros, const char *from
 		error = ws_file_write(to_fd, buf, len, done, WAIT_EVENT_WAL_WRITE);
 	}
 	pfree(buf);
-	if (error == 0 && pg_fsync(to_fd) != 0)
-		error = errno;
+	if (error == 0)
+		error = ws_file_sync(to_fd);
 	return error;
 }
 

@@ -191,14 +191,17 @@ close_segment(WsStoreWriter *writer)
 	char		from[WS_FILE_NAME_SIZE];
 	char		to[WS_FILE_NAME_SIZE];
 	int			fd = writer->fd;
+	int			error;
 
 	pgstat_report_wait_start(WAIT_EVENT_WAL_SYNC);
-	if (pg_fsync(fd) != 0)
-		report_failure(writer, "fsync", errno);
+	error = ws_file_sync(fd);
+	if (error != 0)
+		report_failure(writer, "fsync", error);
 	pgstat_report_wait_end();
 	writer->fd = -1;
-	if (close(fd) != 0)
-		report_failure(writer, "close", errno);
+	error = ws_file_close(fd);
+	if (error != 0)
+		report_failure(writer, "close", error);
 
 	/* an ERROR while syncing the directory leaves has_failed behind */
 	writer->has_failed = true;
@@ -291,9 +294,12 @@ ws_store_flush(WsStoreWriter *writer)
 	check_usable(writer);
 	if (writer->flushed_lsn < writer->written_lsn)
 	{
+		int			error;
+
 		pgstat_report_wait_start(WAIT_EVENT_WAL_SYNC);
-		if (pg_fdatasync(writer->fd) != 0)
-			report_failure(writer, "fdatasync", errno);
+		error = ws_file_datasync(writer->fd);
+		if (error != 0)
+			report_failure(writer, "fdatasync", error);
 		pgstat_report_wait_end();
 		writer->flushed_lsn = writer->written_lsn;
 	}

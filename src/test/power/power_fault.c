@@ -11,6 +11,7 @@
  *							was written since they last succeeded is lost, as
  *							the kernel may drop it: it reads as zeros
  *	CALL GLOB hold			... do not return
+ *	CALL GLOB EINTR			... are interrupted, every other time
  *	CALL GLOB ACTION AFTER	... only in a process that has last renamed a file
  *							to a name like AFTER
  *	create GLOB ENOSPC		files and directories of that name cannot be made
@@ -161,6 +162,8 @@ lose_unsynced(int fd, const char *path)
 		REAL(close) (copy);
 }
 
+static bool interrupted = false;
+
 #define DEFINE_SYNC(name) \
 EXPORT int \
 name(int fd) \
@@ -176,6 +179,14 @@ name(int fd) \
 		if (!told) \
 			tell(#name, path, action); \
 		told = true; \
+		if (strcmp(action, "EINTR") == 0) \
+		{ \
+			interrupted = !interrupted; \
+			if (!interrupted) \
+				break; \
+			errno = EINTR; \
+			return -1; \
+		} \
 		if (strcmp(action, "hold") != 0) \
 		{ \
 			lose_unsynced(fd, file->path); \
