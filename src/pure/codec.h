@@ -45,6 +45,8 @@ typedef struct WsCodecParams
 	int			level;			/* encoder only; meaning is the codec's */
 	int			zstd_hash_log;	/* encoder of zstd only: log2 of the entries
 								 * that it finds matches with; 0: the level's */
+	bool		zstd_may_fill;	/* encoder of zstd only: it is asked whether
+								 * it is full, see below */
 	bool		logical;		/* logical decoding output, not WAL */
 	uint32		wal_block_size; /* bytes */
 	uint32		wal_segment_size;	/* bytes */
@@ -73,6 +75,12 @@ typedef struct WsCodec
 	 */
 	WsStatus	(*encoder_restart) (void *encoder, const WsCodecParams *params);
 	WsStatus	(*decoder_restart) (void *decoder);
+
+	/*
+	 * Must the encoder be restarted before it encodes raw_len bytes more?
+	 * NULL if it never fills.
+	 */
+	bool		(*encoder_full) (const void *encoder, size_t raw_len);
 
 	/* Most bytes that encoding raw_len bytes can give. */
 	size_t		(*encode_bound) (size_t raw_len);

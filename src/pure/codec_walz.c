@@ -36,6 +36,7 @@ zstd_params(const WsWalz *walz, const WsCodecParams *params)
 {
 	WsCodecParams result = *params;
 
+	result.zstd_may_fill = false;
 	result.zstd_hash_log = 0;
 	if (walz->known && params->level <= ZSTD_FAST_LEVELS)
 		result.zstd_hash_log = WZ_ZSTD_HASH_LOG;

@@ -362,6 +362,9 @@ give_piece(WsEncoder *encoder, XLogRecPtr start_lsn, uint32 piece,
 		header.restart = true;
 		encoder->history_lost = true;
 	}
+	if (encoder->codec->encoder_full &&
+		encoder->codec->encoder_full(encoder->codec_state, piece))
+		encoder->history_lost = true;
 	restarted = encoder->history_lost;
 
 	content_crc = ws_frame_content_crc(start_lsn, wal, piece);
@@ -459,6 +462,9 @@ ws_encoder_new(const WsCodecParams *stream)
 	if (encoder == NULL)
 		return NULL;
 	encoder->stream = *stream;
+
+	/* That a batch restarts is settled when its first row comes. */
+	encoder->stream.zstd_may_fill = !stream->logical;
 
 	if (stream->logical)
 		raw_size = WS_BATCH_BUFFER_SIZE;

@@ -14,7 +14,7 @@
  *
  * Physical streams: each message comes out at once, as one frame, or as more
  * where it crosses a segment boundary or is over 16 WAL blocks.  History
- * restarts at each segment.
+ * restarts at each segment, and in between where the codec's memory is full.
  *
  * Logical streams: rows gather in a batch, which comes out at the next call
  * of next after ws_encoder_flush, when it is full, when its oldest row is

@@ -15,9 +15,18 @@
  */
 #include "c.h"
 
+#include <zstd.h>
+
 #include "backoff.h"
 #include "streams.h"
 #include "tap.h"
+
+/* After how many bytes zstd at level 1 must restart; 0: it need not. */
+#if ZSTD_VERSION_NUMBER >= 10504 && ZSTD_VERSION_NUMBER < 10600
+#define ZSTD_ROOM	((size_t) 2 * MB)
+#else
+#define ZSTD_ROOM	((size_t) 0)
+#endif
 
 /* How much WAL a message has. */
 typedef enum Sizes
@@ -416,6 +425,53 @@ test_without_codec(void)
 	end_stream(&stream);
 }
 
+/*
+ * zstd may keep what it has encoded, and restart where there is no room for
+ * more: soon enough for its memory, and not so often that it costs bytes.
+ */
+static void
+test_full(int level, size_t message_size, size_t room)
+{
+	const size_t total = 5 * MB + 4321;
+	Stream		stream;
+	size_t		restarts = 0;
+	size_t		run = 0;		/* bytes since the last restart */
+	size_t		longest = 0;
+	size_t		shortest = SIZE_MAX;	/* but for the last */
+
+	begin_stream(&stream, spec_of(WS_CODEC_ZSTD, level), START_LSN, SEGMENT_SIZE);
+	take_encoded(stream.encoder, &stream.wire);
+	send_wal(&stream, records, total, message_size);
+
+	/* the hello is message 0 */
+	for (size_t i = 1; i < stream.wire.count; i++)
+	{
+		size_t		header_len;
+		WsFrameHeader header = parse_frame(&stream.wire.items[i], &header_len);
+
+		if (header.restart)
+		{
+			if (restarts > 0)
+				shortest = Min(shortest, run);
+			restarts++;
+			run = 0;
+		}
+		run += header.raw_len;
+		longest = Max(longest, run);
+	}
+	if (room == 0)
+		ok(restarts == 1 && longest == total,
+		   "zstd, level %d: restarts with the segment only", level);
+	else
+		ok(restarts == total / room + 1 && longest <= room &&
+		   shortest > room - message_size,
+		   "zstd, level %d: restarts %llu times, after %llu to %llu bytes",
+		   level, (unsigned long long) restarts,
+		   (unsigned long long) shortest, (unsigned long long) longest);
+	ok(decode_stream(&stream) && counts_hold(&stream), "and all comes back");
+	end_stream(&stream);
+}
+
 int
 main(void)
 {
@@ -429,6 +485,9 @@ main(void)
 		test_replay_from_segment(codecs.codecs[i]);
 		test_backoff(codecs.codecs[i]);
 	}
+	test_full(1, 131072, ZSTD_ROOM);
+	test_full(1, 450, ZSTD_ROOM);
+	test_full(2, 131072, 0);
 	test_gap();
 	test_stock_peer();
 	test_without_codec();
