@@ -141,8 +141,8 @@ refuse_value(const char *value, const char *expected)
 static XLogRecPtr
 parse_lsn(const char *value)
 {
-	uint32		high,
-				low;
+	uint32		high = 0,
+				low = 0;
 	int			len = 0;
 
 	if (value == NULL ||
