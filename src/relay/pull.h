@@ -8,6 +8,7 @@
  *	pull_upstream.c		connecting, and whether this is our upstream
  *	pull_plan.c			where on which timeline to go on
  *	pull_range.c		beginning a range, the first or another one
+ *	pull_check.c		whether what comes continues what is stored
  *	pull_stream.c		storing what is streamed of one timeline
  *	pull_halt.c			stopping until an operator has decided
  *	pull_reply.c		status updates and feedback
@@ -95,6 +96,9 @@ typedef struct WsPullStart
 	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
 								 * start, later than begin_lsn if that is only
 								 * for comparing */
+	XLogRecPtr	check_lsn;		/* what comes from here on is to be checked to
+								 * continue what is stored, since that does
+								 * not come again; Invalid: need not */
 	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
 	bool		replaces;		/* what is stored, which is left as it is
 								 * until the first bytes of this are durable */
@@ -208,6 +212,46 @@ extern void ws_pull_range_enter(WsPull *pull, const WsPullStart *start);
 extern WsPullEnd ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start);
 
 /*----------------------------------------------------------------
+ * pull_check.c
+ *----------------------------------------------------------------
+ */
+
+typedef struct WsPullCheck
+{
+	TimeLineID	tli;
+	XLogRecPtr	lsn;			/* what is behind this is not checked yet;
+								 * Invalid: all is */
+	XLogRecPtr	needed_lsn;		/* and cannot be before there is WAL up to
+								 * here */
+}			WsPullCheck;
+
+/* lsn Invalid: nothing is to be checked. */
+extern void ws_pull_check_begin(WsPullCheck * check, TimeLineID tli, XLogRecPtr lsn);
+
+/* Is something before lsn not checked? */
+static inline bool
+ws_pull_is_unchecked(const WsPullCheck * check, XLogRecPtr lsn)
+{
+	return !XLogRecPtrIsInvalid(check->lsn) && lsn > check->lsn;
+}
+
+/* As much of what there is before lsn as may be told. */
+static inline XLogRecPtr
+ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
+{
+	return ws_pull_is_unchecked(check, lsn) ? check->lsn : lsn;
+}
+
+/*
+ * Look at what is to be written at lsn, or at what has been written up to
+ * end_lsn, if that is to be checked: WS_PULL_NEXT, or it diverges.
+ */
+extern WsPullEnd ws_pull_check_page(const WsPull *pull, const WsPullCheck * check,
+									XLogRecPtr lsn, const char *data, size_t len);
+extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
+									   XLogRecPtr end_lsn);
+
+/*----------------------------------------------------------------
  * pull_stream.c
  *----------------------------------------------------------------
  */
@@ -226,8 +270,8 @@ extern void ws_pull_stream_finish(WsPull *pull, bool reply);
  *----------------------------------------------------------------
  */
 
-/* At lsn the upstream has other bytes on tli than the stored ones. */
-extern WsPullEnd ws_pull_differ(TimeLineID tli, XLogRecPtr lsn);
+/* Stop because the upstream's WAL is not what is stored, for this reason. */
+extern WsPullEnd ws_pull_differ(const char *reason);
 
 /*
  * Does this error of the upstream say that it no longer has the WAL that was
@@ -243,6 +287,9 @@ extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
  * the next connection begins later.
  */
 extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
+
+/* The state and a line in the log: there is no room for WAL from lsn on. */
+extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);
 
 /*----------------------------------------------------------------
  * pull_reply.c

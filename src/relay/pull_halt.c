@@ -14,11 +14,8 @@
 #include "pull.h"
 
 WsPullEnd
-ws_pull_differ(TimeLineID tli, XLogRecPtr lsn)
+ws_pull_differ(const char *reason)
 {
-	char	   *reason = psprintf("On timeline %u the upstream has other bytes than the stored ones at %X/%X",
-								  tli, LSN_FORMAT_ARGS(lsn));
-
 	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
 	ereport(LOG,
 			(errcode(ERRCODE_DATA_CORRUPTED),
@@ -87,4 +84,19 @@ ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 	return ws_pull_halt_in_gap(psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, %s",
 										LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
 										LSN_FORMAT_ARGS(pull->end_lsn), upstream));
+}
+
+void
+ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn)
+{
+	char	   *reason = psprintf("no space left in \"%s\" for WAL from %X/%X on",
+								  pull->store.path, LSN_FORMAT_ARGS(lsn));
+
+	ws_pull_set_state(WS_RELAY_DISK_FULL, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_DISK_FULL),
+			 errmsg("relay waits for disk space: %s", reason),
+			 errhint("It goes on by itself when there is room.")));
+	ws_relay_note_error(reason);
+	pfree(reason);
 }

@@ -439,6 +439,26 @@ begin_later(WsPull *pull, WsPullStart *start)
 }
 
 /*
+ * Where what is stored ends with a segment, or nothing of a timeline is stored
+ * yet, no byte that comes again need show that the upstream has gone another way;
+ * its first record does.  Also where a segment more is compared: it may have come
+ * from the same upstream, and have been closed without being checked.
+ */
+static void
+set_check(const WsPull *pull, const WsHistory *theirs, WsPullStart *start)
+{
+	XLogRecPtr	first_lsn = InvalidXLogRecPtr;
+
+	for (int i = 1; i < theirs->count; i++)
+	{
+		if (theirs->entries[i].tli == start->tli)
+			first_lsn = theirs->entries[i - 1].end_lsn;
+	}
+	if (start->publish_lsn <= first_lsn || start->publish_lsn % pull->segment_size == 0)
+		start->check_lsn = start->publish_lsn;
+}
+
+/*
  * The keeper goes by what is served.  What is written of another timeline, from
  * where that begins, it leaves alone only if we say so.
  */
@@ -516,6 +536,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 				 errdetail("What is missing is received if the upstream happens to have it still.")));
 	begin_earlier(pull, start);
 	begin_later(pull, start);
+	set_check(pull, theirs, start);
 	return hold_range(pull, start);
 }
 

@@ -58,6 +58,7 @@ typedef struct Stream
 	bool		resumes;		/* tell begin_lsn at once */
 	bool		usable;			/* the writer is not in the middle of
 								 * something */
+	WsPullCheck check;
 
 	WsRelayState state;
 	XLogRecPtr	target_lsn;		/* the upstream's end when this began */
@@ -92,21 +93,23 @@ static Stream *current = NULL;
 static bool
 has_position(const Stream *s)
 {
+	XLogRecPtr	lsn = ws_pull_checked(&s->check, s->received_lsn);
+
 	return s->resumes || (!s->start.replaces &&
-						  s->received_lsn > s->start.begin_lsn &&
-						  s->received_lsn >= s->start.tell_lsn);
+						  lsn > s->start.begin_lsn && lsn >= s->start.tell_lsn);
 }
 
 static XLogRecPtr
 told_written(const Stream *s)
 {
-	return has_position(s) ? s->received_lsn : InvalidXLogRecPtr;
+	return has_position(s) ? ws_pull_checked(&s->check, s->received_lsn) : InvalidXLogRecPtr;
 }
 
 static XLogRecPtr
 told_flushed(const Stream *s)
 {
-	return has_position(s) ? Min(s->received_lsn, s->flushed_lsn) : InvalidXLogRecPtr;
+	return has_position(s) ? ws_pull_checked(&s->check, Min(s->received_lsn, s->flushed_lsn)) :
+		InvalidXLogRecPtr;
 }
 
 static void
@@ -146,6 +149,9 @@ publish(Stream *s)
 	WsPull	   *pull = s->pull;
 	TimeLineID	tli = s->start.tli;
 	bool		wake_keeper;
+
+	if (s->start.replaces || ws_pull_is_unchecked(&s->check, s->received_lsn))
+		return;
 
 	if (!pull->has_wal)
 	{
@@ -198,7 +204,7 @@ publish_written(Stream *s)
 {
 	WsPull	   *pull = s->pull;
 
-	if (pull->has_wal && !s->start.replaces &&
+	if (pull->has_wal && !s->start.replaces && !ws_pull_is_unchecked(&s->check, s->received_lsn) &&
 		s->start.tli == pull->tli && pull->tli == pull->published_tli)
 		ws_relay_publish_position(pull->tli, s->received_lsn,
 								  Max(s->received_lsn, s->flushed_lsn), pull->end_lsn);
@@ -209,6 +215,7 @@ static void
 note_caught_up(Stream *s)
 {
 	if (s->state != WS_RELAY_CATCHING_UP || s->start.replaces ||
+		ws_pull_is_unchecked(&s->check, s->received_lsn) ||
 		s->start.tli != s->pull->upstream_tli || s->received_lsn < s->target_lsn)
 		return;
 	show_state(s, WS_RELAY_STREAMING);
@@ -254,12 +261,8 @@ keep(Stream *s)
 		s->heard_time = GetCurrentTimestamp();
 	}
 	ws_relay_set_synced(true);
-	if (s->start.replaces)
-	{
-		if (s->flushed_lsn == s->start.begin_lsn)
-			return;
+	if (s->start.replaces && s->flushed_lsn > s->start.begin_lsn)
 		enter_range(s);
-	}
 	publish(s);
 }
 
@@ -288,20 +291,10 @@ wait_for_room(Stream *s)
 {
 	if (s->state != WS_RELAY_DISK_FULL)
 	{
-		char	   *reason = psprintf("no space left in \"%s\" for WAL from %X/%X on",
-									  s->pull->store.path,
-									  LSN_FORMAT_ARGS(s->received_lsn));
-
 		flush(s);
 		reply(s, true, false);
 		s->state = WS_RELAY_DISK_FULL;
-		ws_pull_set_state(WS_RELAY_DISK_FULL, reason);
-		ereport(LOG,
-				(errcode(ERRCODE_DISK_FULL),
-				 errmsg("relay waits for disk space: %s", reason),
-				 errhint("It goes on by itself when there is room.")));
-		ws_relay_note_error(reason);
-		pfree(reason);
+		ws_pull_report_no_room(s->pull, s->received_lsn);
 	}
 
 	ws_relay_wake_keeper();
@@ -323,6 +316,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 {
 	XLogRecPtr	differs_lsn;
 	bool		past_end;
+	WsPullEnd	end;
 
 	/* never a gap, whatever comes */
 	if (lsn != s->received_lsn)
@@ -340,6 +334,8 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		lsn + len > s->start.switch_lsn;
 	if (past_end)
 		len = s->start.switch_lsn - lsn;
+	if ((end = ws_pull_check_page(s->pull, &s->check, lsn, data, len)) != WS_PULL_NEXT)
+		return end;
 
 	for (;;)
 	{
@@ -353,12 +349,15 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		if (result == WS_WRITE_OK)
 			break;
 		if (result == WS_WRITE_DIFFERS)
-			return ws_pull_differ(s->start.tli, differs_lsn);
+			return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes than the stored ones at %X/%X",
+										   s->start.tli, LSN_FORMAT_ARGS(differs_lsn)));
 		if (!wait_for_room(s))
 			return WS_PULL_CHANGED;
 	}
 	ws_xids_scan(&s->xids, data, len);
 	s->received_lsn = lsn + len;
+	if ((end = ws_pull_check_records(s->pull, &s->check, s->received_lsn)) != WS_PULL_NEXT)
+		return end;
 
 	if (s->state == WS_RELAY_DISK_FULL)
 	{
@@ -643,6 +642,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	begin_scan(s);
 	s->writer = new_writer(s);
 	s->usable = true;
+	ws_pull_check_begin(&s->check, start->tli, start->check_lsn);
 }
 
 WsPullEnd

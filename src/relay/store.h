@@ -205,6 +205,38 @@ extern bool ws_store_has_record_after(const WsStore *store, TimeLineID tli,
 									  XLogRecPtr *last_commit_lsn,
 									  XLogRecPtr *record_end_lsn);
 
+/* Whether WAL behind a position continues what is before it (store_chain.c). */
+typedef enum WsChainState
+{
+	WS_CHAIN_OPEN,				/* more WAL is needed to tell */
+	WS_CHAIN_CONTINUES,
+	WS_CHAIN_BROKEN
+}			WsChainState;
+
+typedef struct WsChainResult
+{
+	WsChainState state;
+	XLogRecPtr	needed_lsn;		/* OPEN: before this it need not be asked
+								 * again */
+	char	   *reason;			/* BROKEN: palloc'd */
+}			WsChainResult;
+
+/*
+ * Do the records of tli's line go on over lsn?  Its WAL is stored, flushed or
+ * not, up to end_lsn.  It continues once a record that ends behind lsn is
+ * complete, in an unbroken chain from one that begins before; also if none is
+ * stored that does.
+ */
+extern void ws_store_check_chain(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
+								 XLogRecPtr end_lsn, WsChainResult * result);
+
+/*
+ * Is this the first page of a segment of this store that begins at lsn, on tli
+ * or an ancestor?  Looks at its header only.
+ */
+extern bool ws_store_is_first_page(const WsStore *store, TimeLineID tli,
+								   XLogRecPtr lsn, const char *page);
+
 /*
  * First segment of the contiguous WAL that reaches tli, as recovery finds it,
  * without writing; for the keeper after it has removed something.

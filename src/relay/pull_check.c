@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * pull_check.c
+ *	  The relay's receiver makes sure that what comes continues what is stored,
+ *	  where none of that comes again.
+ *
+ * Nothing behind the position is acknowledged, published or served before.  A
+ * crash in between does not let it in: recovery reads the same records, and takes
+ * what is stored to end where their chain does.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "pull.h"
+
+static WsPullEnd
+diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
+{
+	return ws_pull_differ(psprintf("On timeline %u the upstream's WAL from %X/%X on does not continue what is stored: %s",
+								   tli, LSN_FORMAT_ARGS(lsn), why));
+}
+
+void
+ws_pull_check_begin(WsPullCheck * check, TimeLineID tli, XLogRecPtr lsn)
+{
+	check->tli = tli;
+	check->lsn = lsn;
+	check->needed_lsn = lsn + 1;
+}
+
+WsPullEnd
+ws_pull_check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+				   const char *data, size_t len)
+{
+	if (!ws_pull_is_unchecked(check, lsn + len) || lsn % pull->segment_size != 0 ||
+		len < sizeof(XLogLongPageHeaderData) ||
+		ws_store_is_first_page(&pull->store, check->tli, lsn, data))
+		return WS_PULL_NEXT;
+	return diverge(pull, check->tli, lsn, "it begins with a page of another place or cluster");
+}
+
+WsPullEnd
+ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_lsn)
+{
+	WsChainResult result;
+
+	if (!ws_pull_is_unchecked(check, end_lsn) || end_lsn < check->needed_lsn)
+		return WS_PULL_NEXT;
+	ws_store_check_chain(&pull->store, check->tli, check->lsn, end_lsn, &result);
+	switch (result.state)
+	{
+		case WS_CHAIN_OPEN:
+			check->needed_lsn = result.needed_lsn;
+			return WS_PULL_NEXT;
+		case WS_CHAIN_CONTINUES:
+			check->lsn = InvalidXLogRecPtr;
+			return WS_PULL_NEXT;
+		default:
+			return diverge(pull, check->tli, check->lsn, result.reason);
+	}
+}
