@@ -88,6 +88,7 @@ standby_matches($primary, $standby);
 # that followed the primary; it asks for the segment's start and is served.
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
+$standby->adjust_conf('postgresql.conf', 'restore_command', "''");
 $standby->adjust_conf('postgresql.conf', 'primary_conninfo', "'" . ($primary->connstr =~ s/'/''/gr) . "'");
 $standby->reload;
 load_wal($primary, 20);
