@@ -14,10 +14,10 @@ use Time::HiRes ();
 use Host;
 use Server;
 
-# An instance that has received nothing yet.
+# An instance that has received nothing yet, with settings of its own.
 sub create
 {
-	my ($class, $bench, $name) = @_;
+	my ($class, $bench, $name, %conf) = @_;
 	return bless {
 		bench => $bench,
 		name => $name,
@@ -27,7 +27,8 @@ sub create
 				cluster_name => $name,
 				max_wal_senders => 50,
 				'walstream.relay' => 'on',
-				'walstream.relay_keep_size' => '64GB'
+				'walstream.relay_keep_size' => '64GB',
+				%conf
 			})
 	}, $class;
 }
