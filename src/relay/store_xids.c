@@ -50,9 +50,7 @@ ws_store_remove_xids(const WsStore *store)
 {
 	char		path[MAXPGPATH];
 
+	/* if it comes back after a crash, a checkpoint puts right what it says */
 	ws_file_path(store->path, WS_XIDS_FILE, path);
-	if (!ws_file_exists(path))
-		return;
 	ws_file_remove(path);
-	ws_directory_sync(store->path);
 }
