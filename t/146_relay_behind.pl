@@ -13,7 +13,7 @@ use WalstreamRelay;
 use WalstreamTest;
 
 declare_expected_warning('replication slot "relay" on the upstream had to be made anew');
-declare_expected_warning('specified neither primary_conninfo nor restore_command');
+declare_expected_warning('specified neither "?primary_conninfo"? nor "?restore_command"?');
 
 my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay', slot => 'relay');
