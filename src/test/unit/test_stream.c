@@ -23,7 +23,7 @@
 
 /* After how many bytes zstd at level 1 must restart; 0: it need not. */
 #if ZSTD_VERSION_NUMBER >= 10504 && ZSTD_VERSION_NUMBER < 10600
-#define ZSTD_ROOM	((size_t) 2 * MB)
+#define ZSTD_ROOM	((size_t) 1 * MB)
 #else
 #define ZSTD_ROOM	((size_t) 0)
 #endif
