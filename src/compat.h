@@ -169,6 +169,13 @@ ws_logical_options_are_kept(void)
 	}
 }
 
+/* How the server prints a position, with LSN_FORMAT_ARGS; 19 pads it. */
+#if PG_VERSION_NUM >= 190000
+#define WS_LSN	"%X/%08X"
+#else
+#define WS_LSN	"%X/%X"
+#endif
+
 /* 19 names a tranche where it is made, for all processes. */
 #if PG_VERSION_NUM >= 190000
 #define ws_lwlock_new_tranche(name)		LWLockNewTrancheId(name)

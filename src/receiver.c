@@ -455,7 +455,7 @@ report_failure(Receiver *receiver, WsStatus status)
 	ereport(ERROR,
 			(errcode(failure.memory ? ERRCODE_OUT_OF_MEMORY :
 					 ERRCODE_PROTOCOL_VIOLATION),
-			 errmsg("could not decode replication stream at %X/%X",
+			 errmsg("could not decode replication stream at " WS_LSN,
 					LSN_FORMAT_ARGS(failure.lsn)),
 			 errdetail("Codec %s: %s.", failure.codec, failure.reason),
 			 suspended ?

@@ -154,9 +154,8 @@ sub stream_to_the_end
 sub lsn_behind
 {
 	my ($lsn, $bytes) = @_;
-	my $number = lsn_number($lsn) + $bytes;
 
-	return sprintf('%X/%X', $number >> 32, $number & 0xffffffff);
+	return format_lsn(lsn_number($lsn) + $bytes);
 }
 
 # PostgreSQL's own walsender is asked the same.

@@ -341,8 +341,7 @@ foreach my $try (1 .. 4)
 	system_or_bail('rm', '-rf', "$watched/store");
 	write_files($replay->files($try % 2 ? undef : $seed + $moment), $watched);
 	my ($timeline) = reverse sort { $a <=> $b } keys %{ $replay->{acked} };
-	my $acked = sprintf('%X/%X', $replay->{acked}{$timeline} >> 32,
-		$replay->{acked}{$timeline} & 0xffffffff);
+	my $acked = format_lsn($replay->{acked}{$timeline});
 
 	$relay->start;
 	wait_for_relay_state($relay, 'waiting for upstream');

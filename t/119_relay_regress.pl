@@ -55,8 +55,7 @@ my ($partial) = grep { /\.partial$/ } store_files($store);
 open(my $fh, '+<:raw', "$store/$partial") or die "$partial: $!\n";
 print $fh "\0" x (1024 * 1024);
 close($fh) or die "$partial: $!\n";
-my $closed = sprintf('%X/%X',
-	hex(substr($partial, 8, 8)), hex(substr($partial, 16, 8)) << 20);
+my $closed = format_lsn((hex(substr($partial, 8, 8)) << 32) + (hex(substr($partial, 16, 8)) << 20));
 
 $session->query_safe('COMMIT');
 $session->quit;

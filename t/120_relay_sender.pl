@@ -86,7 +86,7 @@ is( $relay->safe_psql(
 # for the last one, which ends with what there is.
 my $oldest = $relay->safe_psql('postgres', 'SELECT min(start_lsn) FROM walstream_relay_segments');
 my $first = lsn_number($oldest) + 100;
-$client = start_client(sprintf('%X/%X', $first >> 32, $first & 0xffffffff));
+$client = start_client(format_lsn($first));
 my ($sent, $wal, @pieces) = ($first, '');
 while ($sent < lsn_number($end))
 {
@@ -115,7 +115,7 @@ foreach my $case ([ $relay, sender_row($relay, 'client')->{pid} ],
 
 	like(process_title($pid), $title, $node->name . ': title of a walsender');
 }
-my $position = sprintf('%X/%X', $sent >> 32, $sent & 0xffffffff);
+my $position = format_lsn($sent);
 wait_for_title(sender_row($relay, 'client')->{pid}, qr{ streaming \Q$position\E\s*$});
 $client->end;
 wait_for_title(sender_row($relay, 'client')->{pid}, qr{ \[local\] idle\s*$});

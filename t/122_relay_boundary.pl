@@ -69,8 +69,7 @@ set_relay_upstream($relay, $primary->connstr);
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
 wait_for_relay($primary, $relay);
-my $earlier = sprintf('%X/%X', lsn_number($boundary) >> 32,
-	(lsn_number($boundary) & 0xffffffff) - SEGMENT);
+my $earlier = format_lsn(lsn_number($boundary) - SEGMENT);
 like(slurp_file($relay->logfile, $log), qr{receives WAL from \Q$earlier\E on},
 	'it begins one segment earlier');
 

@@ -39,13 +39,6 @@ my $begin = lsn_number($switch) & ~0xfffff;
 cmp_ok(lsn_number($switch), '>', $begin + 400_000, 'timeline 2 begins in the middle of a segment');
 write_segments($one, $follows, 6);
 
-sub lsn_text
-{
-	my ($lsn) = @_;
-
-	return sprintf('%X/%X', $lsn >> 32, $lsn & 0xffffffff);
-}
-
 # Let only one message of WAL pass in each connection.
 sub stall
 {
@@ -97,11 +90,11 @@ sub first_segment
 	return substr(slurp_file($one->data_dir . "/pg_wal/$name"), 0, $bytes);
 }
 receive_up_to(lsn_number($row->{flushed_lsn}));
-is(lsn_text($begin + length($wal)), $row->{flushed_lsn}, 'a downstream on timeline 1 gets what is there, and no more');
+is(format_lsn($begin + length($wal)), $row->{flushed_lsn}, 'a downstream on timeline 1 gets what is there, and no more');
 ok($wal eq first_segment(length($wal)), 'that is what the primary wrote');
 go_on($new);
 receive_up_to(lsn_number($switch));
-is(lsn_text($begin + length($wal)), $switch, 'then it gets all up to the switch point');
+is(format_lsn($begin + length($wal)), $switch, 'then it gets all up to the switch point');
 ok($wal eq first_segment(length($wal)), 'and that too is what the primary wrote');
 $client->_read_until('c');
 $client->end;
@@ -138,7 +131,7 @@ my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 select(undef, undef, undef, 0.1) while !-e $partial && $attempts-- > 0;
 set_setting($follows, 'relay_max_slot_keep_size', '2MB');
 wait_until($follows, "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'early'", 'a slot that needs too much is lost');
-wait_until($follows, "SELECT first_lsn >= '" . lsn_text($begin) . "' FROM walstream_relay",
+wait_until($follows, "SELECT first_lsn >= '" . format_lsn($begin) . "' FROM walstream_relay",
 	'what only the slot held is removed');
 is(lsn_number(relay_row($follows)->{first_lsn}), $begin, 'but not from the switch point on');
 ok(-e $partial, 'nor what is being written');

@@ -37,11 +37,6 @@ my $opening = relay_row($relay);
 is($opening->{state}, 'opening', 'the relay is being opened');
 is($opening->{$_}, undef, "$_ is not known") foreach qw(flushed_lsn received_lsn timeline);
 
-sub lsn_text
-{
-	return sprintf('%X/%X', $_[0] >> 32, $_[0] & 0xffffffff);
-}
-
 # All CopyData with WAL until so much has come
 sub receive_wal
 {
@@ -60,11 +55,11 @@ my ($status, $stdout, $stderr) = $relay->psql('postgres', '\set VERBOSITY sqlsta
 IDENTIFY_SYSTEM', replication => 'true');
 like($stderr, qr/ERROR:  57P03/, 'nor is it for IDENTIFY_SYSTEM');
 my $early = WalstreamClient->new($relay);
-$early->start('START_REPLICATION ' . lsn_text($closed + 8192));
+$early->start('START_REPLICATION ' . format_lsn($closed + 8192));
 like($early->receive_error, qr/does not know yet where its WAL ends/, 'nor is a position behind what is closed refused for good');
 
 my $client = WalstreamClient->new($relay);
-$client->start('START_REPLICATION ' . lsn_text($begin));
+$client->start('START_REPLICATION ' . format_lsn($begin));
 my $wal = receive_wal($client, $closed - $begin);
 is(length($wal), $closed - $begin, 'what is closed is served, and no more');
 my ($segment) = sort grep { /^[0-9A-F]{24}$/ && $_ ge sprintf('00000001%08X%08X', 0, $begin / $mb) }

@@ -21,13 +21,6 @@ my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress
 my $dir = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
 
-sub lsn
-{
-	my ($number) = @_;
-
-	return sprintf('%X/%X', $number >> 32, $number & 0xffffffff);
-}
-
 # A record, and where it ends.
 sub write_record
 {
@@ -47,7 +40,7 @@ sub cut_at
 	{
 		unlink("$dir/$file") if substr($file, 0, 24) gt $last;
 	}
-	ok(-e "$dir/$last", "the relay's WAL ends at " . lsn($boundary));
+	ok(-e "$dir/$last", "the relay's WAL ends at " . format_lsn($boundary));
 	return "$pg_wal/$last";
 }
 
@@ -64,7 +57,7 @@ sub goes_on
 	wait_for_relay_state($relay, 'streaming');
 	load_wal($primary, 10);
 	wait_for_relay($primary, $relay);
-	my $begin = lsn($boundary);
+	my $begin = format_lsn($boundary);
 	like(slurp_file($relay->logfile, $log), qr{receives WAL from \Q$begin\E on}, "$what: begins at the boundary");
 	return is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', "$what: goes on");
 }
@@ -126,7 +119,7 @@ load_wal($primary, 10);
 $primary->safe_psql('postgres', 'CHECKPOINT');
 $boundary = next_boundary();
 write_record(SEGMENT);
-wait_for_relay($primary, $relay, lsn($boundary));
+wait_for_relay($primary, $relay, format_lsn($boundary));
 $relay->stop;
 $primary->stop('immediate');
 my $segno = $boundary / SEGMENT;
@@ -137,7 +130,7 @@ foreach my $file (grep { /^[0-9A-F]{24}$/ } slurp_dir($pg_wal))
 $primary->start;
 load_wal($primary, 10);
 goes_on($boundary, 'a record that was overwritten');
-my ($stdout) = run_command([ 'pg_waldump', '--path', $pg_wal, '--start', lsn($boundary), '--limit', 1 ]);
+my ($stdout) = run_command([ 'pg_waldump', '--path', $pg_wal, '--start', format_lsn($boundary), '--limit', 1 ]);
 like($stdout, qr/OVERWRITE_CONTRECORD/, 'which it was');
 
 #
@@ -171,7 +164,7 @@ foreach my $shape ('a switch', 'a record')
 	$primary->start;
 	my $commit = start_psql($primary, 'CREATE TABLE waits (id int)');
 	$relay->start;
-	my $end = lsn($boundary);
+	my $end = format_lsn($boundary);
 	foreach my $time ('at once', 'after a restart')
 	{
 		wait_for_relay_state($relay, 'diverged');

@@ -34,6 +34,7 @@ our @EXPORT = qw(
   sender_row
   receiver_row
   set_compression
+  format_lsn
   patience
 );
 
@@ -241,6 +242,22 @@ sub lsn_number
 	my ($high, $low) = map { hex } split(m{/}, $lsn);
 
 	return ($high << 32) + $low;
+}
+
+# As the server prints it.
+my $lsn_format;
+
+sub format_lsn
+{
+	my ($number) = @_;
+
+	if (!defined $lsn_format)
+	{
+		my ($major) = `pg_config --version` =~ /(\d+)/;
+
+		$lsn_format = $major >= 19 ? '%X/%08X' : '%X/%X';
+	}
+	return sprintf($lsn_format, $number >> 32, $number & 0xffffffff);
 }
 
 #

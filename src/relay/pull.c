@@ -188,7 +188,7 @@ open_store(WsPull *pull)
 		pull->tli = pull->published_tli = extent.tli;
 		pull->end_lsn = extent.end_lsn;
 		ereport(LOG,
-				(errmsg("relay has WAL from %X/%X on timeline %u up to %X/%X on timeline %u",
+				(errmsg("relay has WAL from " WS_LSN " on timeline %u up to " WS_LSN " on timeline %u",
 						LSN_FORMAT_ARGS(extent.first_lsn), extent.first_tli,
 						LSN_FORMAT_ARGS(extent.end_lsn), extent.tli)));
 	}

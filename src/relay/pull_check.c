@@ -20,7 +20,7 @@
 static WsPullEnd
 diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
 {
-	return ws_pull_differ(psprintf("On timeline %u the upstream's WAL from %X/%X on does not continue what is stored: %s",
+	return ws_pull_differ(psprintf("On timeline %u the upstream's WAL from " WS_LSN " on does not continue what is stored: %s",
 								   tli, LSN_FORMAT_ARGS(lsn), why));
 }
 

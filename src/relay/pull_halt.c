@@ -74,14 +74,14 @@ ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 	}
 
 	/* where a slot stands does not say that there is WAL */
-	upstream = psprintf("and the upstream is at %X/%X", LSN_FORMAT_ARGS(pull->upstream_lsn));
+	upstream = psprintf("and the upstream is at " WS_LSN, LSN_FORMAT_ARGS(pull->upstream_lsn));
 	if (pull->slot_lsn >= start->begin_lsn + pull->segment_size)
-		upstream = psprintf("%s, its slot \"%s\" at %X/%X", upstream,
+		upstream = psprintf("%s, its slot \"%s\" at " WS_LSN, upstream,
 							pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
 	else if (!XLogRecPtrIsInvalid(pull->slot_lsn))
-		upstream = psprintf("%s, although its slot \"%s\" should keep it from %X/%X on",
+		upstream = psprintf("%s, although its slot \"%s\" should keep it from " WS_LSN " on",
 							upstream, pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
-	return ws_pull_halt_in_gap(psprintf("The upstream has no longer the WAL from %X/%X on timeline %u on; stored is WAL up to %X/%X, %s",
+	return ws_pull_halt_in_gap(psprintf("The upstream has no longer the WAL from " WS_LSN " on timeline %u on; stored is WAL up to " WS_LSN ", %s",
 										LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
 										LSN_FORMAT_ARGS(pull->end_lsn), upstream));
 }
@@ -89,7 +89,7 @@ ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 void
 ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn)
 {
-	char	   *reason = psprintf("no space left in \"%s\" for WAL from %X/%X on",
+	char	   *reason = psprintf("no space left in \"%s\" for WAL from " WS_LSN " on",
 								  pull->store.path, LSN_FORMAT_ARGS(lsn));
 
 	ws_pull_set_state(WS_RELAY_DISK_FULL, reason);

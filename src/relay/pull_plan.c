@@ -123,7 +123,7 @@ store_history_from_line(const WsStore *store, const WsHistory *line, int i)
 
 	initStringInfo(&content);
 	for (int j = 0; j < i; j++)
-		appendStringInfo(&content, "%u\t%X/%X\tas the history of timeline %u has it\n",
+		appendStringInfo(&content, "%u\t" WS_LSN "\tas the history of timeline %u has it\n",
 						 line->entries[j].tli, LSN_FORMAT_ARGS(line->entries[j].end_lsn),
 						 line->entries[line->count - 1].tli);
 	ws_store_write_history(store, line->entries[i].tli, content.data, content.len);
@@ -270,11 +270,11 @@ check_not_behind(const WsPull *pull, const WsPullStart *start)
 	if (start->tli != pull->upstream_tli)
 		return WS_PULL_NEXT;
 	if (pull->upstream_lsn < start->begin_lsn)
-		return be_behind(psprintf("the upstream is at %X/%X on timeline %u, before the segment in which the stored WAL ends at %X/%X",
+		return be_behind(psprintf("the upstream is at " WS_LSN " on timeline %u, before the segment in which the stored WAL ends at " WS_LSN,
 								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
 								  LSN_FORMAT_ARGS(pull->end_lsn)));
 	if (!pull->upstream_is_standby && pull->upstream_lsn < start->stored_lsn)
-		return be_behind(psprintf("the upstream is a primary at %X/%X on timeline %u, and WAL is stored up to %X/%X: it was put back to an earlier state",
+		return be_behind(psprintf("the upstream is a primary at " WS_LSN " on timeline %u, and WAL is stored up to " WS_LSN ": it was put back to an earlier state",
 								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
 								  LSN_FORMAT_ARGS(start->stored_lsn)));
 	return WS_PULL_NEXT;
@@ -340,18 +340,18 @@ check_surplus(WsPull *pull, XLogRecPtr switch_lsn)
 	char	   *reason;
 
 	if (!is_stored_from(pull, pull->tli, switch_lsn))
-		return diverge_before_first(psprintf("Timeline %u, on which WAL is stored up to %X/%X, was left by the upstream at %X/%X",
+		return diverge_before_first(psprintf("Timeline %u, on which WAL is stored up to " WS_LSN ", was left by the upstream at " WS_LSN,
 											 pull->tli, LSN_FORMAT_ARGS(pull->end_lsn),
 											 LSN_FORMAT_ARGS(switch_lsn)));
 	if (!ws_store_has_record_after(&pull->store, pull->tli, switch_lsn, pull->end_lsn,
 								   &commit_lsn, &record_lsn))
 		return WS_PULL_NEXT;
 
-	reason = psprintf("Timeline %u was left by the upstream at %X/%X; stored are " UINT64_FORMAT " bytes more, with complete records up to %X/%X%s",
+	reason = psprintf("Timeline %u was left by the upstream at " WS_LSN "; stored are " UINT64_FORMAT " bytes more, with complete records up to " WS_LSN "%s",
 					  pull->tli, LSN_FORMAT_ARGS(switch_lsn),
 					  pull->end_lsn - switch_lsn, LSN_FORMAT_ARGS(record_lsn),
 					  XLogRecPtrIsInvalid(commit_lsn) ? " and no commit" :
-					  psprintf(", the last commit up to %X/%X", LSN_FORMAT_ARGS(commit_lsn)));
+					  psprintf(", the last commit up to " WS_LSN, LSN_FORMAT_ARGS(commit_lsn)));
 	return diverge_unless_followed(pull, reason);
 }
 
@@ -381,7 +381,7 @@ find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *
 		return WS_PULL_NEXT;
 
 	*end_lsn = ours->entries[i].end_lsn;
-	reason = psprintf("Timeline %u, on which WAL is stored up to %X/%X, is not in the history of the upstream's timeline %u; what they have in common ends on timeline %u at or before %X/%X",
+	reason = psprintf("Timeline %u, on which WAL is stored up to " WS_LSN ", is not in the history of the upstream's timeline %u; what they have in common ends on timeline %u at or before " WS_LSN,
 					  pull->tli, LSN_FORMAT_ARGS(pull->end_lsn), pull->upstream_tli,
 					  *tli, LSN_FORMAT_ARGS(*end_lsn));
 	end = is_stored_from(pull, *tli, *end_lsn) ?
@@ -469,7 +469,7 @@ hold_range(const WsPull *pull, const WsPullStart *start)
 
 	if (ws_slots_hold_for_receiver(served ? InvalidXLogRecPtr : start->begin_lsn))
 		return WS_PULL_NEXT;
-	return diverge_before_first(psprintf("The upstream's WAL on timeline %u goes on from %X/%X",
+	return diverge_before_first(psprintf("The upstream's WAL on timeline %u goes on from " WS_LSN,
 										 start->tli, LSN_FORMAT_ARGS(start->begin_lsn)));
 }
 
@@ -530,7 +530,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 
 	if (segment_start(pull, pull->slot_lsn) > start->begin_lsn)
 		ereport(LOG,
-				(errmsg("replication slot \"%s\" keeps the upstream's WAL only from %X/%X on, the relay needs it from %X/%X on",
+				(errmsg("replication slot \"%s\" keeps the upstream's WAL only from " WS_LSN " on, the relay needs it from " WS_LSN " on",
 						pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn),
 						LSN_FORMAT_ARGS(start->begin_lsn)),
 				 errdetail("What is missing is received if the upstream happens to have it still.")));

@@ -45,7 +45,7 @@ leave_range(WsPull *pull, const WsPullStart *start)
 	if (had_wal)
 	{
 		ereport(LOG,
-				(errmsg("relay sets its WAL up to %X/%X on timeline %u aside and begins anew at %X/%X",
+				(errmsg("relay sets its WAL up to " WS_LSN " on timeline %u aside and begins anew at " WS_LSN,
 						LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
 						LSN_FORMAT_ARGS(start->begin_lsn))));
 		pull->has_wal = false;
@@ -115,7 +115,7 @@ ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start)
 		return WS_PULL_CHANGED;
 	}
 
-	reason = psprintf("The upstream, which is at %X/%X on timeline %u, has not even the WAL from %X/%X on to begin with%s",
+	reason = psprintf("The upstream, which is at " WS_LSN " on timeline %u, has not even the WAL from " WS_LSN " on to begin with%s",
 					  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
 					  LSN_FORMAT_ARGS(start->begin_lsn),
 					  start->replaces ? "; what is stored is as it was" : "");

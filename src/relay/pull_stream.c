@@ -187,7 +187,7 @@ publish(Stream *s)
 	if (tli > pull->published_tli)
 	{
 		ereport(LOG,
-				(errmsg("relay has followed its upstream from timeline %u to %u at %X/%X",
+				(errmsg("relay has followed its upstream from timeline %u to %u at " WS_LSN,
 						pull->published_tli, tli,
 						LSN_FORMAT_ARGS(s->start.publish_lsn))));
 		pull->published_tli = tli;
@@ -275,7 +275,7 @@ flush(Stream *s)
 	{
 		char		title[64];
 
-		snprintf(title, sizeof(title), "%s %X/%X",
+		snprintf(title, sizeof(title), "%s " WS_LSN,
 				 ws_relay_state_name(s->state), LSN_FORMAT_ARGS(s->received_lsn));
 		set_ps_display(title);
 	}
@@ -323,7 +323,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream sent WAL from %X/%X on instead of %X/%X",
+				 errmsg("upstream sent WAL from " WS_LSN " on instead of " WS_LSN,
 						LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(s->received_lsn))));
 
 	/*
@@ -349,7 +349,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		if (result == WS_WRITE_OK)
 			break;
 		if (result == WS_WRITE_DIFFERS)
-			return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes than the stored ones at %X/%X",
+			return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes than the stored ones at " WS_LSN,
 										   s->start.tli, LSN_FORMAT_ARGS(differs_lsn)));
 		if (!wait_for_room(s))
 			return WS_PULL_CHANGED;
@@ -664,7 +664,7 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 	if (end == WS_PULL_NEXT)
 	{
 		ereport(LOG,
-				(errmsg("relay receives WAL from %X/%X on timeline %u",
+				(errmsg("relay receives WAL from " WS_LSN " on timeline %u",
 						LSN_FORMAT_ARGS(start->begin_lsn), start->tli)));
 		note_caught_up(&stream);
 		current = &stream;

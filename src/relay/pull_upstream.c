@@ -283,7 +283,7 @@ report_new_slot(const WsPull *pull, const char *why)
 		ereport(WARNING,
 				(errmsg("replication slot \"%s\" on the upstream had to be made anew%s",
 						pull->slot, why),
-				 errdetail("The relay has WAL up to %X/%X on timeline %u; the new slot keeps the upstream's from %X/%X on.",
+				 errdetail("The relay has WAL up to " WS_LSN " on timeline %u; the new slot keeps the upstream's from " WS_LSN " on.",
 						   LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
 						   LSN_FORMAT_ARGS(pull->slot_lsn)),
 				 errhint("Without its slot the upstream may remove WAL that the relay needs.  See to it that nothing drops the slot; after a change of the upstream this is expected.")));
@@ -311,7 +311,7 @@ prepare_slot(WsPull *pull)
 		if (XLogRecPtrIsInvalid(pull->slot_lsn))
 			why = ": it held no WAL";
 		else if (pull->slot_lsn == pull->dead_slot_lsn)
-			why = psprintf(": it was at %X/%X, where the upstream has no WAL",
+			why = psprintf(": it was at " WS_LSN ", where the upstream has no WAL",
 						   LSN_FORMAT_ARGS(pull->slot_lsn));
 		else
 			return;
@@ -478,7 +478,7 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream has no WAL of timeline %u from %X/%X on",
+				 errmsg("upstream has no WAL of timeline %u from " WS_LSN " on",
 						options->proto.physical.startpointTLI,
 						LSN_FORMAT_ARGS(options->startpoint))));
 	return WS_PULL_NEXT;
@@ -511,7 +511,7 @@ ws_pull_end_streaming(WsPull *pull, const WsPullStart *start, XLogRecPtr receive
 	if (end == WS_PULL_RETRY)
 	{
 		ereport(LOG,
-				(errmsg("upstream has ended the stream of WAL at %X/%X",
+				(errmsg("upstream has ended the stream of WAL at " WS_LSN,
 						LSN_FORMAT_ARGS(received_lsn)),
 				 why != NULL ? errdetail_internal("%s", ws_peertext_for_log(why)) : 0));
 		if (why != NULL)
@@ -524,7 +524,7 @@ ws_pull_end_streaming(WsPull *pull, const WsPullStart *start, XLogRecPtr receive
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream ended timeline %u at %X/%X instead of %X/%X",
+				 errmsg("upstream ended timeline %u at " WS_LSN " instead of " WS_LSN,
 						start->tli, LSN_FORMAT_ARGS(received_lsn),
 						LSN_FORMAT_ARGS(start->switch_lsn))));
 	return end;

@@ -72,7 +72,7 @@ ws_serve_get_served(TimeLineID *tli, XLogRecPtr *served_lsn)
 static char *
 format_lsn(XLogRecPtr lsn)
 {
-	return psprintf("%X/%X", LSN_FORMAT_ARGS(lsn));
+	return psprintf(WS_LSN, LSN_FORMAT_ARGS(lsn));
 }
 
 static void

@@ -98,7 +98,7 @@ ws_stream_check_start(const WsStream *stream)
 	if (flushed_lsn < stream->start_lsn)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("requested starting point %X/%X is ahead of the WAL flush position of this relay %X/%X",
+				 errmsg("requested starting point " WS_LSN " is ahead of the WAL flush position of this relay " WS_LSN,
 						LSN_FORMAT_ARGS(stream->start_lsn),
 						LSN_FORMAT_ARGS(flushed_lsn))));
 }
@@ -114,7 +114,7 @@ check_generation(const WsStream *stream)
 	if (stream->generation != ws_relay_get_generation())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the relay has set aside the WAL of which %X/%X on timeline %u was sent last",
+				 errmsg("the relay has set aside the WAL of which " WS_LSN " on timeline %u was sent last",
 						LSN_FORMAT_ARGS(stream->sent_lsn), stream->tli),
 				 errhint("The relay begins anew with the WAL that its upstream has now. A downstream that needs WAL from before that must be made anew, or get it from an archive.")));
 }
@@ -216,7 +216,7 @@ ws_stream_send_next(WsStream *stream)
 	/* a client may have bytes behind the end, of an incomplete record */
 	if (stream->historic && stream->end_lsn <= stream->sent_lsn)
 	{
-		elog(DEBUG1, "relay sender reached end of timeline %u at %X/%X (sent up to %X/%X)",
+		elog(DEBUG1, "relay sender reached end of timeline %u at " WS_LSN " (sent up to " WS_LSN ")",
 			 stream->tli, LSN_FORMAT_ARGS(stream->end_lsn),
 			 LSN_FORMAT_ARGS(stream->sent_lsn));
 		ws_stream_send_copy_done(stream);
@@ -248,7 +248,7 @@ ws_stream_publish_sent(WsStream *stream)
 	{
 		char		title[50];
 
-		snprintf(title, sizeof(title), "streaming %X/%X",
+		snprintf(title, sizeof(title), "streaming " WS_LSN,
 				 LSN_FORMAT_ARGS(stream->sent_lsn));
 		set_ps_display(title);
 	}
@@ -265,6 +265,6 @@ ws_stream_send_next_timeline(const WsStream *stream)
 	const char *values[2];
 
 	values[0] = psprintf("%u", stream->next_tli);
-	values[1] = psprintf("%X/%X", LSN_FORMAT_ARGS(stream->end_lsn));
+	values[1] = psprintf(WS_LSN, LSN_FORMAT_ARGS(stream->end_lsn));
 	ws_client_send_row(columns, 2, values);
 }

@@ -167,7 +167,7 @@ check_timeout(void)
 		ereport(COMMERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("terminating walsender process due to replication timeout"),
-				 errdetail("The client was sent WAL up to %X/%X and has confirmed to have flushed it up to %X/%X.",
+				 errdetail("The client was sent WAL up to " WS_LSN " and has confirmed to have flushed it up to " WS_LSN ".",
 						   LSN_FORMAT_ARGS(stream->sent_lsn),
 						   LSN_FORMAT_ARGS(stream->replies->flush_lsn))));
 		ws_client_gone();
@@ -210,7 +210,7 @@ check_stop_deadline(void)
 	ereport(COMMERROR,
 			(errcode(ERRCODE_ADMIN_SHUTDOWN),
 			 errmsg("terminating walsender process due to wal_sender_shutdown_timeout"),
-			 errdetail("\"%s\" may not have received all WAL up to %X/%X.",
+			 errdetail("\"%s\" may not have received all WAL up to " WS_LSN ".",
 					   application_name, LSN_FORMAT_ARGS(stream->sent_lsn))));
 	proc_exit(0);
 }

@@ -297,9 +297,9 @@ claim_slot(const WsSlotFile *file, bool temporary)
 	if (too_old)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("could not create relay slot \"%s\" at %X/%X",
+				 errmsg("could not create relay slot \"%s\" at " WS_LSN,
 						file->name, LSN_FORMAT_ARGS(file->restart_lsn)),
-				 errdetail("The relay keeps WAL from %X/%X on.",
+				 errdetail("The relay keeps WAL from " WS_LSN " on.",
 						   LSN_FORMAT_ARGS(floor_lsn))));
 	if (slot == NULL)
 		ereport(ERROR,

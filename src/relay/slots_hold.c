@@ -417,9 +417,9 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_ls
 	ereport(LOG,
 			(errmsg("relay slot \"%s\" is lost", file.name),
 			 kept_lsn == EVERYTHING ?
-			 errdetail("It needs WAL from %X/%X on, and the relay begins anew.",
+			 errdetail("It needs WAL from " WS_LSN " on, and the relay begins anew.",
 					   LSN_FORMAT_ARGS(lsn)) :
-			 errdetail("It needs WAL from %X/%X on, and the relay keeps WAL from %X/%X on.",
+			 errdetail("It needs WAL from " WS_LSN " on, and the relay keeps WAL from " WS_LSN " on.",
 					   LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(kept_lsn)),
 			 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup. Slots may hold \"walstream.relay_max_slot_keep_size\" of WAL.")));
 	ws_relay_note_feedback();

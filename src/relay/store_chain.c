@@ -84,12 +84,12 @@ read_over(Chain * chain, XLogRecPtr begin_lsn, WsChainResult * result)
 	if (has_before && result->state == WS_CHAIN_BROKEN)
 	{
 		if (bad_tli)
-			result->reason = psprintf("the page at %X/%X is not of the timeline's history",
+			result->reason = psprintf("the page at " WS_LSN " is not of the timeline's history",
 									  LSN_FORMAT_ARGS(records->bad_tli_lsn));
 		else if (records->reached_end)
 			result->state = WS_CHAIN_OPEN;
 		else
-			result->reason = psprintf("there is no valid record behind %X/%X: %s",
+			result->reason = psprintf("there is no valid record behind " WS_LSN ": %s",
 									  LSN_FORMAT_ARGS(chain->upto),
 									  records->message != NULL ? records->message : "unknown reason");
 	}

@@ -257,7 +257,7 @@ read_to_end(WsRecords *records, XLogRecPtr begin_lsn, XLogRecPtr closed_lsn)
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("WAL segment %s in relay directory \"%s\" is damaged", name,
 					   records->store.path),
-				errdetail("There is no valid record behind %X/%X: %s.",
+				errdetail("There is no valid record behind " WS_LSN ": %s.",
 						  LSN_FORMAT_ARGS(valid_lsn),
 						  records->message != NULL ? records->message : "unknown reason"));
 	}

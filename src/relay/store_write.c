@@ -66,7 +66,7 @@ ws_store_writer_new(const WsStore *store, TimeLineID tli, XLogRecPtr begin_lsn,
 
 	if (XLogSegmentOffset(begin_lsn, store->identity.segment_size) != 0 ||
 		begin_lsn > end_lsn)
-		elog(ERROR, "cannot write WAL from %X/%X on to a store that has it from %X/%X to %X/%X",
+		elog(ERROR, "cannot write WAL from " WS_LSN " on to a store that has it from " WS_LSN " to " WS_LSN,
 			 LSN_FORMAT_ARGS(end_lsn), LSN_FORMAT_ARGS(begin_lsn),
 			 LSN_FORMAT_ARGS(end_lsn));
 
@@ -252,7 +252,7 @@ ws_store_write(WsStoreWriter *writer, XLogRecPtr lsn, const char *data, size_t l
 
 	check_usable(writer);
 	if (lsn < writer->begin_lsn || lsn > writer->stored_lsn)
-		elog(ERROR, "WAL at %X/%X does not follow what is stored from %X/%X to %X/%X",
+		elog(ERROR, "WAL at " WS_LSN " does not follow what is stored from " WS_LSN " to " WS_LSN,
 			 LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(writer->begin_lsn),
 			 LSN_FORMAT_ARGS(writer->stored_lsn));
 
