@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the walstream authors
+
+# The documents name every setting, view, column, function and state that there
+# is, and none that there is not.
+
+use strict;
+use warnings;
+
+use File::Basename;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamTest;
+
+# The servers' files are elsewhere: the documents are beside this file.
+my $top = dirname(dirname(__FILE__));
+
+sub read_document
+{
+	my ($name) = @_;
+
+	open(my $fh, '<', "$top/$name") || die "could not open \"$name\": $!\n";
+	local $/ = undef;
+	return scalar <$fh>;
+}
+
+# The text of a section, its subsections included.
+sub section
+{
+	my ($text, $title) = @_;
+
+	$text =~ /^(\#+)\ \Q$title\E\n(.*?)(?=^\#{1,3}\ |\z)/msx
+	  || die "there is no section \"$title\"\n";
+	return $2;
+}
+
+# First cells of a section's tables; one cell may name several things.
+sub first_cells
+{
+	my ($text) = @_;
+	my @names;
+
+	# a table's heading has a line of dashes below it
+	$text =~ s/^\|.*\n\|\s*-.*$//mg;
+	foreach my $line (grep { /^\|/ } split(/\n/, $text))
+	{
+		my ($cell) = $line =~ /^\|\s*(.*?)\s*\|/;
+
+		push @names, map { s/^[\s`]+|[\s`]+$//gr } split(/,\s*(?![^()]*\))/, $cell);
+	}
+	return @names;
+}
+
+sub same_names
+{
+	my ($documented, $existing, $what) = @_;
+
+	is_deeply([ sort @$documented ], [ sort @$existing ], $what);
+	return;
+}
+
+my $node = walstream_primary('primary', conf => "walstream.relay = off\n");
+$node->safe_psql('postgres', 'CREATE EXTENSION walstream');
+
+sub names
+{
+	my ($query) = @_;
+
+	return split(/\n/, $node->safe_psql('postgres', $query));
+}
+
+#
+# Settings
+#
+my $configuration = read_document('docs/configuration.md');
+my @settings = $configuration =~ /^\#+\ (walstream\.\w+)$/mgx;
+push @settings, grep { /^walstream\./ } first_cells($configuration);
+same_names(
+	\@settings,
+	[ names(q{SELECT name FROM pg_settings WHERE name LIKE 'walstream.%'}) ],
+	'settings');
+
+#
+# Views, their columns, functions
+#
+my $views = read_document('docs/views.md');
+my @documented_views = $views =~ /^\#+\ (walstream_\w+)$/mgx;
+same_names(
+	\@documented_views,
+	[ names(
+			q{SELECT viewname FROM pg_views WHERE viewname LIKE 'walstream%'}) ],
+	'views');
+foreach my $view (@documented_views)
+{
+	same_names(
+		[ first_cells(section($views, $view)) ],
+		[ names(
+				qq{SELECT attname FROM pg_attribute WHERE attrelid = '$view'::regclass AND attnum > 0}
+			) ],
+		"columns of $view");
+}
+my @functions =
+  map { s/\(.*//sr } first_cells(section($views, 'Functions'));
+same_names(
+	\@functions,
+	[ names(
+			q{SELECT DISTINCT proname FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid WHERE extname = 'walstream'}
+		) ],
+	'functions');
+
+#
+# States of a relay: the source has them in one place.
+#
+my $source = read_document('src/relay/relay_shared.c');
+my ($switch) = $source =~ /^ws_relay_state_name\(.*?^\}/msg ? $& : '';
+my @states = $switch =~ /case\ .*?return\ "([a-z ]+)"/gxs;
+cmp_ok(scalar(@states), '>', 5, 'the source has states');
+my ($row) = section($views, 'walstream_relay') =~ /^\|\ state\ \|.*$/mx ? $& : '';
+same_names([ $row =~ /`([a-z ]+)`/g ], \@states, 'states in the view');
+same_names(
+	[ grep { $_ ne 'streaming' } @states ],
+	[ first_cells(section(read_document('docs/operations.md'), 'A relay is not `streaming`')) ],
+	'states in the runbook');
+
+done_testing();
