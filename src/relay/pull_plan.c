@@ -182,11 +182,12 @@ find_conflict(const WsPull *pull, const WsHistory *theirs)
 }
 
 /*
- * Store, in one store or the other, the history files up to the upstream's timeline, in the place of those of
- * which no WAL is stored.  An ancestor's that the upstream has not is done
- * without, if all WAL is from behind it: downstreams that ask for it hear that it
- * is not there, as from the upstream.  The upstream's own comes last: where a
- * timeline's file is there, we have had all that there are of its ancestors'.
+ * Store the history files up to the upstream's timeline, in what is stored or in
+ * a new range; they take the place of files of timelines of which no WAL is
+ * stored.  If the upstream lacks an ancestor's file, that is done without where
+ * all WAL is from behind it: downstreams that ask for it hear that it is not
+ * there, as from the upstream.  The upstream's own file comes last: where it is
+ * there, we have had all that there are of its ancestors'.
  */
 static void
 store_histories(WsPull *pull, const WsStore *store, const WsHistory *history,

@@ -87,8 +87,9 @@ static Stream *current = NULL;
  * to that the upstream's slot is not to go back: nothing is told.  An upstream
  * that is no primary may have nothing to send, and when it stops would wait
  * until it hears that nothing is missing; so where a stored range goes on, it
- * is told.  What is to replace a range is not told before it has.  A primary always sends its shutdown checkpoint, and commits may
- * wait there that are not in our WAL, if it has gone another way.
+ * is told.  What is to replace a range is not told before it has.  A primary
+ * always sends its shutdown checkpoint, and commits may wait there that are not
+ * in our WAL, if it has gone another way.
  */
 static bool
 has_position(const Stream *s)

@@ -97,9 +97,9 @@ extern const char *ws_relay_state_name(WsRelayState state);
 
 /*
  * The position up to which may be served, cheaply (a spinlock).  False while
- * the store is not open or holds nothing; where its WAL ends is not known then.  tli only changes when the receiver
- * follows the upstream to a new timeline: what was flushed of the old one up
- * to the switch stays readable.
+ * the store is not open or holds nothing; where its WAL ends is not known then.
+ * tli only changes when the receiver follows the upstream to a new timeline:
+ * what was flushed of the old one up to the switch stays readable.
  */
 extern bool ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
 

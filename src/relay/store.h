@@ -363,8 +363,9 @@ extern void ws_store_remove(const WsStore *store, TimeLineID tli, XLogSegNo segn
 
 /*
  * Check every record of all stored WAL up to end_lsn on timeline tli.  True if
- * all is well, else *bad_tli, *bad_lsn (from where on it is wrong or
- * missing: the start of a record or page) and *reason (palloc'd) say where and why.  Checks for interrupts.
+ * all is well, else *bad_tli, *bad_lsn (from where on it is wrong or missing: the
+ * start of a record or page) and *reason (palloc'd) say where and why.  Checks
+ * for interrupts.
  */
 extern bool ws_store_verify(const WsStore *store, TimeLineID tli, XLogRecPtr end_lsn,
 							TimeLineID *bad_tli, XLogRecPtr *bad_lsn, char **reason,
