@@ -344,19 +344,23 @@ ask_chain(WsPull *pull, WsChain *chain)
 	status = values[1] != NULL ? ws_chain_parse(values[1], chain) : WS_E_MALFORMED;
 	if (status == WS_E_TOO_LARGE)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("upstream receives through more than %d relays", WS_CHAIN_MAX)));
 	if (status != WS_OK)
 		ereport(ERROR,
-				(errcode(ERRCODE_PROTOCOL_VIOLATION),
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream, a relay, did not say through which relays it receives")));
 }
+
+/* The ring that is in the log already; "" while there is none. */
+static char told_ring[WS_RELAY_TEXT];
 
 /* The upstream's WAL comes from us: stay away, and ask again later. */
 static WsPullEnd
 refuse_ring(int others)
 {
-	static char *told = NULL;
 	char	   *reason = others == 0 ?
 		pstrdup("the upstream is this relay itself") :
 		psprintf("the upstream receives from this relay, through %d other%s",
@@ -367,13 +371,13 @@ refuse_ring(int others)
 	ws_relay_note_error(reason);
 
 	/* once is enough for the log */
-	if (told == NULL || strcmp(told, reason) != 0)
+	if (strcmp(told_ring, reason) != 0)
 	{
 		ereport(LOG,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relay does not receive from its upstream: %s", reason),
 				 errhint("Set \"walstream.relay_upstream\" to the primary, or to a relay or standby that receives from it.")));
-		told = MemoryContextStrdup(TopMemoryContext, reason);
+		strlcpy(told_ring, reason, sizeof(told_ring));
 	}
 	return WS_PULL_RETRY;
 }
@@ -397,12 +401,14 @@ ws_pull_check_chain(WsPull *pull)
 		place = ws_chain_find(&chain, ws_chain_my_id());
 		if (place < 0 && !ws_chain_publish(&chain))
 			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("upstream receives through %d relays, which is the most there can be",
 							chain.count)));
 		if (++answers > MAX_CHAIN_ANSWERS)
 			ereport(ERROR,
-					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_PROTOCOL_VIOLATION),
 					 errmsg("upstream says again and again that it receives through other relays")));
 		before = chain;
 		if (place < 0 && chain.count > 0)
@@ -410,7 +416,10 @@ ws_pull_check_chain(WsPull *pull)
 	} while (place < 0 && ws_chain_has_more(&chain, &before));
 
 	MemoryContextSwitchTo(old);
-	return place < 0 ? WS_PULL_NEXT : refuse_ring(place);
+	if (place >= 0)
+		return refuse_ring(place);
+	told_ring[0] = '\0';
+	return WS_PULL_NEXT;
 }
 
 void
