@@ -122,4 +122,26 @@ same_names(
 	[ first_cells(section(read_document('docs/operations.md'), 'A relay is not `streaming`')) ],
 	'states in the runbook');
 
+#
+# What the server says, the runbook quotes, with "..." for what varies.
+#
+my $sources = join('',
+	map { read_document(s{^\Q$top\E/}{}r) }
+	  map { glob("$top/src/$_") } qw(*.c pure/*.c relay/*.c));
+$sources =~ s/\\"/"/g;
+my $runbook = read_document('docs/operations.md');
+my @reasons = section($runbook, 'A stream is not compressed') =~ /^\|\ ([^-|]+?)\ \|/mgx;
+shift @reasons;
+my @messages = map { /`([^`]+)`/g }
+  section($runbook, 'Log messages that need a person') =~ /^\|\ ([^|]+?)\ \|/mgx;
+cmp_ok(scalar(@reasons), '>', 5, 'the runbook has reasons');
+cmp_ok(scalar(@messages), '>', 10, 'the runbook has messages');
+foreach my $text (@reasons, @messages)
+{
+	my @missing =
+	  grep { index($sources, $_) < 0 } grep { /\w/ } split(/\ ?\.\.\.\ ?/, $text);
+
+	is(join(', ', @missing), '', "the server says: $text");
+}
+
 done_testing();
