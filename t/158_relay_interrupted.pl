@@ -14,7 +14,8 @@ use WalstreamTest;
 
 my $base = PostgreSQL::Test::Utils::tempdir();
 my $faults = "$base/faults";
-my $dir = "$base/store";
+my $dir = "$base/above/store";
+mkdir("$base/above", 0700) or die "mkdir: $!\n";
 mkdir($dir, 0700) or die "mkdir: $!\n";
 my $primary = walstream_primary('primary');
 my $relay = walstream_relay(
@@ -22,20 +23,23 @@ my $relay = walstream_relay(
 	start => 0,
 	directory => $dir,
 	conf => "fsync = on\n");
-my @interrupted = map { "fsync $_ EINTR" } ('slots/*', '0*', 'walstream.*');
+# the directory above is synced for the name of this one
+my @interrupted = map { "fsync $_ EINTR" }
+  ('.', 'store', 'store/slots', 'store/slots/*', 'store/0*', 'store/walstream.*');
 set_faults($faults, @interrupted, 'fdatasync * EINTR');
-start_preloaded($relay, 'power_fault', $dir, $faults);
+start_preloaded($relay, 'power_fault', "$base/above", $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 load_wal($primary, 10);
 wait_for_relay_state($relay, 'streaming');
 my $receiver = relay_row($relay)->{receiver_pid};
 
 write_segments($primary, $relay, 2);
-wait_for_fault($faults, qr/^fsync 0\S*\.zst\.tmp EINTR$/m);
+wait_for_fault($faults, qr/^fsync store\/0\S*\.zst\.tmp EINTR$/m);
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('slot')");
 my $raised = slurp_file("$faults.raised");
-foreach my $file ('fsync slots/slot.tmp', 'fsync walstream.identity.tmp', 'fsync 0\S*.partial',
-	'fsync 0\S*.zst.tmp', 'fdatasync 0\S*.partial')
+foreach my $file ('fsync .', 'fsync store', 'fsync store/slots',
+	'fsync store/slots/slot.tmp', 'fsync store/walstream.identity.tmp',
+	'fsync store/0\S*.partial', 'fsync store/0\S*.zst.tmp', 'fdatasync store/0\S*.partial')
 {
 	like($raised, qr/^$file EINTR$/m, "$file was interrupted");
 }

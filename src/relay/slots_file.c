@@ -38,13 +38,6 @@ make_file_path(const WsStore *store, const char *name, const char *suffix,
 	snprintf(path, MAXPGPATH, "%s/slots/%s%s", store->path, name, suffix);
 }
 
-/* fsync_fname() would be a PANIC, which ends all that the relay serves. */
-static void
-sync_directory(const char *path)
-{
-	(void) fsync_fname_ext(path, true, false, ERROR);
-}
-
 /* Write a new file durably under a name that may be lost. */
 static bool
 write_tmp(const char *path, const char *content, size_t len, int elevel)
@@ -101,7 +94,7 @@ ws_slot_file_write(const WsStore *store, const WsSlotFile *file, int elevel)
 						tmp_path, path)));
 		return false;
 	}
-	return fsync_fname_ext(directory, true, false, elevel) == 0;
+	return ws_directory_sync_ext(directory, elevel);
 }
 
 void
@@ -125,7 +118,7 @@ ws_slot_file_remove(const WsStore *store, const char *name)
 		ereport(ERROR,
 				(ws_errcode_for_file(),
 				 errmsg("could not remove file \"%s\": %m", path)));
-	sync_directory(directory);
+	ws_directory_sync(directory);
 }
 
 /* Read a slot's file; an ERROR that names it if it is not sound. */
@@ -180,10 +173,10 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 
 	/* it is made with the store, but an empty one is easily lost in a copy */
 	if (ws_store_make_slots_directory(store->path))
-		sync_directory(store->path);
+		ws_directory_sync(store->path);
 
 	/* a rename may have been seen by us and not be on disk yet */
-	sync_directory(directory);
+	ws_directory_sync(directory);
 
 	dir = AllocateDir(directory);
 	while ((entry = ReadDir(dir, directory)) != NULL)

@@ -31,21 +31,19 @@ static void
 make_directory(const char *path)
 {
 	char		parent[MAXPGPATH];
-	bool		exists;
 
 	if (strlen(path) >= MAX_STORE_PATH)
 		ereport(FATAL,
 				errcode(ERRCODE_NAME_TOO_LONG),
 				errmsg("path \"%s\" is too long", path));
-	exists = MakePGDirectory(path) != 0;
-	if (exists && errno != EEXIST)
+	if (MakePGDirectory(path) != 0 && errno != EEXIST)
 		ereport(FATAL,
 				ws_errcode_for_file(),
 				errmsg("could not create directory \"%s\": %m", path));
 
 	strlcpy(parent, path, MAXPGPATH);
 	get_parent_directory(parent);
-	fsync_fname_ext(parent[0] != '\0' ? parent : ".", true, exists, FATAL);
+	(void) ws_directory_sync_ext(parent[0] != '\0' ? parent : ".", FATAL);
 }
 
 /*

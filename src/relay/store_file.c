@@ -361,10 +361,44 @@ ws_file_read(int fd, char *buf, size_t len, off_t offset)
 	return total;
 }
 
+bool
+ws_directory_sync_ext(const char *path, int elevel)
+{
+	int			fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	int			error;
+
+	if (fd < 0)
+	{
+		/* ours can be read; a store's parent is its owner's to see to */
+		if (errno == EACCES)
+			return true;
+		ereport(elevel,
+				ws_errcode_for_file(),
+				errmsg("could not open directory \"%s\": %m", path));
+		return false;
+	}
+
+	/* there are file systems that sync no directories */
+	error = ws_file_sync(fd);
+	if (error == EBADF || error == EINVAL)
+		error = 0;
+	if (CloseTransientFile(fd) != 0 && errno != EINTR && error == 0)
+		error = errno;
+	if (error != 0)
+	{
+		errno = error;
+		ereport(elevel,
+				ws_errcode_for_file(),
+				errmsg("could not fsync file \"%s\": %m", path));
+		return false;
+	}
+	return true;
+}
+
 void
 ws_directory_sync(const char *path)
 {
-	fsync_fname_ext(path, true, false, ERROR);
+	(void) ws_directory_sync_ext(path, ERROR);
 }
 
 int

@@ -97,7 +97,14 @@ extern int	ws_file_close(int fd);
  */
 extern ssize_t ws_file_read(int fd, char *buf, size_t len, off_t offset);
 
-/* Make a directory's entries durable. */
+/*
+ * Make a directory's entries durable, as fsync_fname_ext() does, which is not
+ * used because a signal would be a failure to it.  Failures are raised at
+ * elevel, and false is returned if that is less than ERROR.
+ */
+extern bool ws_directory_sync_ext(const char *path, int elevel);
+
+/* The same at ERROR. */
 extern void ws_directory_sync(const char *path);
 
 /*
