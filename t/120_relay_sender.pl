@@ -200,6 +200,7 @@ wait_until(
 	  . ($xid & 0xffffffff)
 	  . " FROM pg_replication_slots WHERE slot_name = 'relay'",
 	'the sound feedback reaches the primary');
+$relay->wait_for_log(qr/feedback of a downstream is ignored/, $offset);
 my @told =
   slurp_file($relay->logfile, $offset) =~ /feedback of a downstream is ignored/g;
 is(scalar(@told), 1, 'the other one is told of once');
