@@ -114,6 +114,34 @@ wait_for_relay_state($relay, 'streaming');
 is(slurp_file($known), identity("$place/store") . "directory = $place/store\n", 'a new store, when asked for');
 
 #
+# Another failure is no reason to forget it: after that, what is not there would
+# not be missed.
+#
+my $content = slurp_file($known);
+$relay->stop;
+append_to_file("$place/store/foreign", '');
+$relay->start;
+wait_for_relay_state($relay, 'failed');
+like(relay_row($relay)->{last_error}, qr/foreign" does not belong in a relay directory/, 'another failure');
+my (undef, undef, $refusal) = $relay->psql('postgres',
+	"\\set VERBOSITY verbose\nSELECT walstream_relay_forget_store()");
+like($refusal, qr/ERROR:  55000: the relay's failure is not that its store is missing or another one\nDETAIL:  [^\n]*foreign" does not belong[^\n]*\nHINT:  /,
+	'nothing is forgotten for that');
+is(slurp_file($known), $content, 'the store is still remembered');
+unlink("$place/store/foreign");
+$relay->reload;
+wait_for_relay_state($relay, 'streaming');
+is(slurp_file($known), $content, 'and used');
+$relay->stop;
+rename("$place/store", "$base/away2") or die "rename: $!\n";
+fails(qr/is empty, but this relay has kept WAL in it/, $forget, 'missed as before');
+$relay->stop;
+rename("$place/store", "$base/empty") or die "rename: $!\n";
+rename("$base/away2", "$place/store") or die "rename: $!\n";
+$relay->start;
+wait_for_relay_state($relay, 'streaming');
+
+#
 # Another setting is somebody's decision, whether something is there or not
 #
 $relay->stop;
@@ -157,7 +185,7 @@ is(slurp_file($known), identity("$base/moved") . "directory = $base/moved\n", 'a
 
 # The file itself
 $relay->stop;
-my $content = slurp_file($known) =~ s/block_size = 8192/block_size = 4096/r;
+$content = slurp_file($known) =~ s/block_size = 8192/block_size = 4096/r;
 open($fh, '>:raw', $known) or die "$known: $!\n";
 print $fh $content;
 close($fh);

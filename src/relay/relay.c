@@ -244,7 +244,8 @@ end_worker(int code, Datum arg)
 		TimestampDifferenceExceeds(work_began, GetCurrentTimestamp(), GOOD_WORK_MS);
 
 	ws_relay_shared_end_worker(my_worker, failed, worked,
-							   failed_sqlstate == ERRCODE_DISK_FULL);
+							   failed_sqlstate == ERRCODE_DISK_FULL,
+							   ws_known_is_refused());
 }
 
 /*

@@ -49,6 +49,8 @@ typedef struct WsRelayStatus
 	WsRelayState state;
 	char		reason[WS_RELAY_TEXT];	/* of the state, for a person; "" if
 										 * plain */
+	bool		other_store;	/* WS_RELAY_FAILED because the store is not
+								 * the one that is remembered */
 	pid_t		receiver_pid;	/* 0: none */
 	pid_t		keeper_pid;
 

@@ -62,6 +62,8 @@ typedef struct RelayShared
 	LWLock		lock;
 	WsRelayState state;
 	char		reason[WS_RELAY_TEXT];
+	bool		other_store;	/* failed: the store is not the one that is
+								 * remembered */
 	pid_t		pids[WS_RELAY_WORKERS];
 	int			failures[WS_RELAY_WORKERS]; /* in a row */
 	TimestampTz failed_at[WS_RELAY_WORKERS];
@@ -123,8 +125,9 @@ ws_relay_shared_begin_worker(WsRelayWorker worker, TimestampTz *failed_at)
 
 /* What state a receiver leaves behind; the caller holds the lock. */
 static void
-end_receiver(bool failed, bool disk_full)
+end_receiver(bool failed, bool disk_full, bool other_store)
 {
+	shared->other_store = failed && other_store;
 	shared->upstream_host[0] = '\0';
 	shared->upstream_port = 0;
 
@@ -151,7 +154,7 @@ end_receiver(bool failed, bool disk_full)
 
 void
 ws_relay_shared_end_worker(WsRelayWorker worker, bool failed, bool worked,
-						   bool disk_full)
+						   bool disk_full, bool other_store)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -171,7 +174,7 @@ ws_relay_shared_end_worker(WsRelayWorker worker, bool failed, bool worked,
 		shared->failed_at[worker] = now;
 	}
 	if (worker == WS_RELAY_RECEIVER)
-		end_receiver(failed, disk_full);
+		end_receiver(failed, disk_full, other_store);
 	LWLockRelease(&shared->lock);
 }
 
@@ -287,6 +290,7 @@ ws_relay_get_status(WsRelayStatus *status)
 	LWLockAcquire(&shared->lock, LW_SHARED);
 	status->state = shared->state;
 	memcpy(status->reason, shared->reason, WS_RELAY_TEXT);
+	status->other_store = shared->other_store;
 	status->receiver_pid = shared->pids[WS_RELAY_RECEIVER];
 	status->keeper_pid = shared->pids[WS_RELAY_KEEPER];
 	status->store = shared->store;
@@ -405,6 +409,7 @@ ws_relay_set_state(WsRelayState state, const char *reason)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	shared->state = state;
+	shared->other_store = false;
 	ws_peertext_copy(shared->reason, WS_RELAY_TEXT, reason != NULL ? reason : "");
 	LWLockRelease(&shared->lock);
 }

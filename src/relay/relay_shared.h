@@ -31,10 +31,12 @@ extern int	ws_relay_shared_begin_worker(WsRelayWorker worker, TimestampTz *faile
 
 /*
  * It no longer is.  failed: by an error; worked: for so long before that earlier
- * failures do not count; disk_full: the error was that.
+ * failures do not count; disk_full: the error was that; other_store: it was
+ * that the store is not the one that is remembered.
  */
 extern void ws_relay_shared_end_worker(WsRelayWorker worker, bool failed,
-									   bool worked, bool disk_full);
+									   bool worked, bool disk_full,
+									   bool other_store);
 
 /* What operators have asked for, to see whether that changes. */
 extern uint32 ws_relay_shared_requests(void);

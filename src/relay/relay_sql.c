@@ -359,6 +359,14 @@ walstream_relay_forget_store(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the relay has not failed to open its store"),
 				 errdetail("Its state is \"%s\".", ws_relay_state_name(status.state))));
+
+	/* after another failure, a store that is missing next would not be missed */
+	if (!status.other_store)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay's failure is not that its store is missing or another one"),
+				 errdetail("It has failed with: %s", status.reason),
+				 errhint("Mend that; it tries again by itself, after a reload at once.")));
 	ws_relay_request(WS_REQUEST_FORGET_STORE);
 	PG_RETURN_VOID();
 }

@@ -114,6 +114,12 @@ extern void ws_store_create(const char *path, const WsStoreIdentity *identity,
 extern void ws_known_forget(void);
 
 /*
+ * Has this process been refused the store for that it is not the one that is
+ * remembered?  Then it has failed, and forgetting helps.
+ */
+extern bool ws_known_is_refused(void);
+
+/*
  * Make the directory slots/ in the one at path.  True if it was missing: then
  * its name is for the caller to make durable.
  */

@@ -40,6 +40,8 @@ typedef struct KnownStore
 	char	   *directory;
 } KnownStore;
 
+static bool is_refused = false;
+
 static size_t
 format_known(const char *directory, const WsStoreIdentity *identity, char *buf)
 {
@@ -68,11 +70,14 @@ read_known(void)
 	line = strstr(content, "\n" DIRECTORY_LINE);
 	if (line == NULL || strlen(content) != len || content[len - 1] != '\n' ||
 		ws_identity_parse(content, line + 1 - content, &known->identity) != WS_OK)
+	{
+		is_refused = true;
 		ereport(ERROR,
 				errcode(ERRCODE_DATA_CORRUPTED),
 				errmsg("file \"%s\" is damaged", path),
 				errdetail("It names the store that this relay has used."),
 				errhint(FORGET_HINT));
+	}
 	content[len - 1] = '\0';
 	known->directory = line + 1 + strlen(DIRECTORY_LINE);
 	return known;
@@ -87,6 +92,12 @@ ws_known_check(const char *directory, const WsStoreIdentity *found)
 	if (known == NULL || strcmp(known->directory, directory) != 0)
 		return;
 	identity = &known->identity;
+	if (found != NULL &&
+		identity->store_identifier == found->store_identifier &&
+		identity->system_identifier == found->system_identifier)
+		return;
+
+	is_refused = true;
 	if (found == NULL)
 		ereport(ERROR,
 				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -95,16 +106,20 @@ ws_known_check(const char *directory, const WsStoreIdentity *found)
 				errdetail("That was store " UINT64_FORMAT ", with WAL of the cluster with system identifier " UINT64_FORMAT ".",
 						  identity->store_identifier, identity->system_identifier),
 				errhint("If a file system is not mounted, mount it and restart the server.  " FORGET_HINT));
-	if (identity->store_identifier != found->store_identifier ||
-		identity->system_identifier != found->system_identifier)
-		ereport(ERROR,
-				errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				errmsg("relay directory \"%s\" is not the one that this relay has used",
-					   directory),
-				errdetail("It holds store " UINT64_FORMAT ", with WAL of the cluster with system identifier " UINT64_FORMAT ", instead of store " UINT64_FORMAT " of " UINT64_FORMAT ".",
-						  found->store_identifier, found->system_identifier,
-						  identity->store_identifier, identity->system_identifier),
-				errhint("If another file system is mounted there, mount the right one and restart the server.  " FORGET_HINT));
+	ereport(ERROR,
+			errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			errmsg("relay directory \"%s\" is not the one that this relay has used",
+				   directory),
+			errdetail("It holds store " UINT64_FORMAT ", with WAL of the cluster with system identifier " UINT64_FORMAT ", instead of store " UINT64_FORMAT " of " UINT64_FORMAT ".",
+					  found->store_identifier, found->system_identifier,
+					  identity->store_identifier, identity->system_identifier),
+			errhint("If another file system is mounted there, mount the right one and restart the server.  " FORGET_HINT));
+}
+
+bool
+ws_known_is_refused(void)
+{
+	return is_refused;
 }
 
 void
