@@ -60,6 +60,7 @@ typedef struct Receiver
 	 * through the same receive function, and may begin with any byte.
 	 */
 	bool		streaming;
+	bool		handed_data;	/* the last message held WAL or changes */
 
 	WsPeer	   *peer;			/* NULL while no entry is free */
 	TimestampTz streaming_since;
@@ -487,10 +488,18 @@ count_passed(Receiver *receiver, const char *buffer, int len)
 	}
 }
 
+/* Remember whether what is handed over holds WAL or changes. */
+static void
+note_data(Receiver *receiver, const char *buffer, int len)
+{
+	receiver->handed_data = len > WS_STOCK_HEADER && buffer[0] == WS_STOCK_TYPE;
+}
+
 static int
 receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 {
 	Receiver   *receiver = find_receiver(conn);
+	bool		gave_nothing = false;
 	int			len;
 
 	if (receiver == NULL || !receiver->streaming)
@@ -498,10 +507,14 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 
 	/*
 	 * Receivers call this again as long as there is something, and look for
-	 * interrupts only then: an upstream that always has something shall not
-	 * keep them from ending.
+	 * interrupts only then: an upstream that goes on sending what gives
+	 * nothing shall not keep them from ending.  After WAL we do not look: a
+	 * walreceiver that a promotion ends takes all that has arrived first, and
+	 * that is replayed.
 	 */
-	WS_CHECK_RECEIVER_INTERRUPTS();
+	if (!receiver->handed_data)
+		WS_CHECK_RECEIVER_INTERRUPTS();
+	receiver->handed_data = false;
 	if (receiver->peer == NULL)
 		claim_entry_again(receiver);
 
@@ -510,6 +523,7 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		len = (stock->walrcv_receive) (conn, buffer, wait_fd);
 		if (len > 0)
 			count_passed(receiver, *buffer, len);
+		note_data(receiver, *buffer, len);
 		return len;
 	}
 
@@ -528,8 +542,11 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 			ws_peer_set_position(receiver->peer,
 								 ws_intake_position(receiver->intake));
 			*buffer = unconstify(char *, (const char *) out);
+			note_data(receiver, *buffer, (int) out_len);
 			return (int) out_len;
 		}
+		if (gave_nothing)
+			WS_CHECK_RECEIVER_INTERRUPTS();
 
 		len = (stock->walrcv_receive) (conn, buffer, wait_fd);
 		set_busy(receiver, len > 0);
@@ -547,6 +564,7 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		announce(receiver, &news);
 		ws_counters_feed(&receiver->feed, ws_intake_counts(receiver->intake),
 						 ws_instr_time_ns(coding_time));
+		gave_nothing = true;
 	}
 }
 

@@ -10,6 +10,9 @@
  * walstream_test_receive.crash: the process crashes after it has been given a
  * frame, when it asks for what comes next.
  *
+ * walstream_test_receive.hold: the process stands still once it has been given
+ * WAL, until it is told to end.
+ *
  * walstream_test_receive.flip: the first messages of each stream are kept.  Then
  * they are given to walstream's functions again
  * through connections of this module's own, each time with one bit of one
@@ -28,6 +31,7 @@
 #include "fmgr.h"
 #include "pure/frame.h"
 #include "pure/accept.h"
+#include "postmaster/interrupt.h"
 #include "replication/logicalworker.h"
 #include "replication/walreceiver.h"
 #include "utils/memutils.h"
@@ -64,6 +68,7 @@ static WalReceiverFunctionsType below;
 static emit_log_hook_type prev_emit_log = NULL;
 
 static bool crash = false;
+static bool hold = false;
 static bool flip = false;
 
 static bool frame_given = false;
@@ -312,6 +317,15 @@ keep_or_try(const char *bytes, int len)
 	}
 }
 
+static void
+wait_for_end(void)
+{
+	ereport(LOG, (errmsg("walstream_test_receive holds")));
+	while (!ShutdownRequestPending && !ProcDiePending)
+		pg_usleep(10000);
+	hold = false;
+}
+
 static int
 below_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 {
@@ -324,6 +338,8 @@ below_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		kill(getpid(), SIGSEGV);
 	len = (stock->walrcv_receive) (conn, buffer, wait_fd);
 	frame_given = len > 0 && (*buffer)[0] == WS_FRAME_TYPE;
+	if (hold && (frame_given || len > WS_STOCK_HEADER))
+		wait_for_end();
 	if (flip && len > 0 && !done)
 		keep_or_try(*buffer, len);
 	return len;
@@ -343,6 +359,8 @@ void
 _PG_init(void)
 {
 	DefineCustomBoolVariable("walstream_test_receive.crash", "", NULL, &crash,
+							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable("walstream_test_receive.hold", "", NULL, &hold,
 							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("walstream_test_receive.flip", "", NULL, &flip,
 							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
