@@ -21,6 +21,11 @@
 #error "walstream needs PostgreSQL 15 or later"
 #endif
 
+/* Child processes inherit what _PG_init and the hooks have set. */
+#ifdef EXEC_BACKEND
+#error "walstream needs a server whose processes are forked"
+#endif
+
 #if !defined(USE_ZSTD) || !defined(USE_LZ4)
 #error "walstream needs a PostgreSQL that was configured with --with-zstd and --with-lz4"
 #endif

@@ -106,6 +106,10 @@ keep_beside(char **newval, void **extra)
 	{
 		ws_guc_free(hidden);
 		ws_guc_free(value);
+
+		/* of a refusal without a message PostgreSQL's names the value */
+		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
+		GUC_check_errmsg("out of memory");
 		return false;
 	}
 	memcpy(hidden, UPSTREAM_HIDDEN, sizeof(UPSTREAM_HIDDEN));

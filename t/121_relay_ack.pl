@@ -34,10 +34,7 @@ foreach (1 .. 2)
 	load_wal($one, 100);
 }
 wait_for_relay($one, $relay);
-my $begin = $copy->safe_psql('postgres',
-	"SELECT '0/0'::pg_lsn + trunc(('"
-	  . relay_row($relay)->{flushed_lsn}
-	  . "'::pg_lsn - '0/0') / 1048576) * 1048576");
+my $flushed = relay_row($relay)->{flushed_lsn};
 
 # ... while a commit waits on the other, whose WAL then grows as far.
 my $session = start_psql($copy, 'CREATE TABLE waits (id int)');
@@ -49,7 +46,7 @@ $copy->poll_query_until('postgres',
 	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
   or die "the commit does not wait\n";
 while ($copy->safe_psql('postgres',
-		"SELECT pg_current_wal_flush_lsn() < '$begin'::pg_lsn + 100") eq 't')
+		"SELECT pg_current_wal_flush_lsn() <= '$flushed'::pg_lsn") eq 't')
 {
 	$copy->safe_psql('postgres',
 		"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat(md5(random()::text), 1000))");

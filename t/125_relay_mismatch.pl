@@ -107,6 +107,7 @@ sub set_answers
 	my %answers = (
 		server_version => "$major.0",
 		IDENTIFY_SYSTEM => "$system_identifier,1,0/9000000,",
+		'READ_REPLICATION_SLOT "walstream.relays"' => 'physical,,',
 		'SHOW wal_block_size' => '8192',
 		'SHOW integer_datetimes' => 'on',
 		'SHOW wal_segment_size' => '1MB',
@@ -177,7 +178,9 @@ $relay->start;
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 $relay->stop;
 unlink("$dir/$_") foreach grep { -f "$dir/$_" } slurp_dir($dir);
-set_answers(server_version => "$other.3");
+
+# an old one does not know all commands
+set_answers(server_version => "$other.3", 'READ_REPLICATION_SLOT "walstream.relays"' => '');
 refuses_upstream(@$other_version);
 set_answers('SHOW wal_block_size' => 16384);
 refuses_upstream(@$other_block_size);

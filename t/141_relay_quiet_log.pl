@@ -38,6 +38,7 @@ foreach my $level (qw(error fatal panic))
 	# A disk that is full where nothing can go on
 	$relay->stop;
 	unlink("$dir/$_") foreach grep { -f "$dir/$_" } slurp_dir($dir);
+	unlink($relay->data_dir . '/walstream.store');
 	set_faults($faults, 'create walstream.identity.tmp ENOSPC');
 	start_preloaded($relay, 'power_fault', $dir, $faults);
 	wait_until(

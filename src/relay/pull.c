@@ -217,8 +217,10 @@ create_store(WsPull *pull)
 static WsPullEnd
 run_connection(WsPull *pull)
 {
-	WsPullEnd	end = ws_pull_check_chain(pull);
+	WsPullEnd	end;
 
+	ws_pull_check_version(pull);
+	end = ws_pull_check_chain(pull);
 	if (end != WS_PULL_NEXT)
 		return end;
 	ws_pull_check_upstream(pull);

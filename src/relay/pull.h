@@ -153,6 +153,12 @@ extern void ws_pull_identify(WsPull *pull);
 extern void ws_pull_check_connection(WsPull *pull);
 
 /*
+ * Refuse an upstream of another major version, by ERROR; asks nothing, which
+ * another version might not understand.
+ */
+extern void ws_pull_check_version(const WsPull *pull);
+
+/*
  * Does the upstream's WAL come from this relay itself (chain.h)?  Then the state
  * says so, and WS_PULL_RETRY; else WS_PULL_NEXT.  First of all: nothing may be
  * left behind there.

@@ -151,7 +151,8 @@ publish(Stream *s)
 	TimeLineID	tli = s->start.tli;
 	bool		wake_keeper;
 
-	if (s->start.replaces || ws_pull_is_unchecked(&s->check, s->received_lsn))
+	if (s->start.replaces ||
+		ws_pull_is_unchecked(&s->check, Max(s->received_lsn, s->flushed_lsn)))
 		return;
 
 	if (!pull->has_wal)
@@ -251,16 +252,15 @@ enter_range(Stream *s)
 static void
 keep(Stream *s)
 {
-	s->deferred_since = 0;
-	if (ws_store_written_lsn(s->writer) > s->flushed_lsn)
-	{
-		s->usable = false;
-		s->flushed_lsn = ws_store_flush(s->writer);
-		s->usable = true;
+	XLogRecPtr	flushed_lsn;
 
-		/* meanwhile we did not listen */
-		s->heard_time = GetCurrentTimestamp();
-	}
+	s->deferred_since = 0;
+	s->usable = false;
+	flushed_lsn = ws_store_flush(s->writer);
+	s->usable = true;
+	if (flushed_lsn > s->flushed_lsn)
+		s->heard_time = GetCurrentTimestamp();	/* meanwhile we did not listen */
+	s->flushed_lsn = Max(s->flushed_lsn, flushed_lsn);
 	ws_relay_set_synced(true);
 	if (s->start.replaces && s->flushed_lsn > s->start.begin_lsn)
 		enter_range(s);

@@ -202,8 +202,8 @@ check_identifier(WsPull *pull)
 				 errhint("Correct walstream.relay_upstream, or use another walstream.relay_directory.")));
 }
 
-static void
-check_version(WsPull *pull)
+void
+ws_pull_check_version(const WsPull *pull)
 {
 	int			version = walrcv_server_version(pull->conn) / 10000;
 
@@ -427,7 +427,6 @@ ws_pull_check_upstream(WsPull *pull)
 {
 	MemoryContext old = MemoryContextSwitchTo(pull->context);
 
-	check_version(pull);
 	ws_pull_identify(pull);
 	check_identifier(pull);
 	check_settings(pull);

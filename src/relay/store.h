@@ -318,8 +318,6 @@ extern WsWriteResult ws_store_write(WsStoreWriter *writer, XLogRecPtr lsn,
  */
 extern XLogRecPtr ws_store_flush(WsStoreWriter *writer);
 
-extern XLogRecPtr ws_store_written_lsn(const WsStoreWriter *writer);
-
 /* Flushes nothing. */
 extern void ws_store_writer_free(WsStoreWriter *writer);
 

@@ -34,6 +34,9 @@ struct WsStoreWriter
 	XLogRecPtr	written_lsn;	/* end of what a caller has handed over, or
 								 * what was recovered */
 	XLogRecPtr	flushed_lsn;	/* durable; not beyond written_lsn */
+	bool		is_dirty;		/* the open segment was written to since it
+								 * was synced: maybe a part of what found no
+								 * room */
 	bool		has_failed;		/* what was written may be lost: refuse all */
 
 	int			fd;				/* the open segment, or -1 */
@@ -93,12 +96,6 @@ void
 ws_store_writer_free(WsStoreWriter *writer)
 {
 	MemoryContextDelete(writer->context);
-}
-
-XLogRecPtr
-ws_store_written_lsn(const WsStoreWriter *writer)
-{
-	return writer->written_lsn;
 }
 
 static void
@@ -198,6 +195,7 @@ close_segment(WsStoreWriter *writer)
 	if (error != 0)
 		report_failure(writer, "fsync", error);
 	pgstat_report_wait_end();
+	writer->is_dirty = false;
 	writer->fd = -1;
 	error = ws_file_close(fd);
 	if (error != 0)
@@ -222,8 +220,10 @@ append_bytes(WsStoreWriter *writer, const char *data, size_t len)
 {
 	uint32		segment_size = writer->store.identity.segment_size;
 	uint32		offset = XLogSegmentOffset(writer->stored_lsn, segment_size);
-	int			error = ws_file_write(writer->fd, data, len, offset,
-									  WAIT_EVENT_WAL_WRITE);
+	int			error;
+
+	writer->is_dirty = true;
+	error = ws_file_write(writer->fd, data, len, offset, WAIT_EVENT_WAL_WRITE);
 
 	/* its room was allocated, but some file systems need new room to write */
 	if (ws_errno_is_no_space(error))
@@ -292,7 +292,7 @@ XLogRecPtr
 ws_store_flush(WsStoreWriter *writer)
 {
 	check_usable(writer);
-	if (writer->flushed_lsn < writer->written_lsn)
+	if (writer->flushed_lsn < writer->written_lsn || writer->is_dirty)
 	{
 		int			error;
 
@@ -301,6 +301,7 @@ ws_store_flush(WsStoreWriter *writer)
 		if (error != 0)
 			report_failure(writer, "fdatasync", error);
 		pgstat_report_wait_end();
+		writer->is_dirty = false;
 		writer->flushed_lsn = writer->written_lsn;
 	}
 	return writer->flushed_lsn;
