@@ -200,7 +200,7 @@ wait_until(
 	  . ($xid & 0xffffffff)
 	  . " FROM pg_replication_slots WHERE slot_name = 'relay'",
 	'the sound feedback reaches the primary');
-$relay->wait_for_log(qr/feedback of a downstream is ignored/, $offset);
+$relay->wait_for_log(qr/since a transaction that is too long ago/, $offset);
 my @told =
   slurp_file($relay->logfile, $offset) =~ /wants rows kept since a transaction that is too long ago/g;
 is(scalar(@told), 1, 'the other one is told of once');
