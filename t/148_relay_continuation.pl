@@ -15,6 +15,9 @@ use WalstreamTest;
 
 use constant SEGMENT => 1024 * 1024;
 
+# that is what three receivers that are killed while they store a message look like
+declare_expected_warning('uncompressed: suspended after repeated decoding failures');
+
 my $primary = walstream_primary('primary', conf => "checkpoint_timeout = 1h\nmax_wal_size = 1GB\n");
 my $pg_wal = $primary->data_dir . '/pg_wal';
 my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress = off\n");
@@ -134,6 +137,76 @@ my ($stdout) = run_command([ 'pg_waldump', '--path', $pg_wal, '--start', format_
 like($stdout, qr/OVERWRITE_CONTRECORD/, 'which it was');
 
 #
+# The relay is killed between writing and checking: what it has written does not
+# count then either.
+#
+my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
+$relay->append_conf('postgresql.conf', "fsync = on\n");
+
+# It is when it syncs what it has written of the next segment, whose file had
+# another name before.
+sub start_and_kill
+{
+	my ($boundary, $what) = @_;
+	my $name = WalstreamRelay::segment_name(1, $boundary / SEGMENT, SEGMENT);
+	my $end = format_lsn($boundary);
+
+	unlink("$faults.raised");
+	set_faults($faults, "fsync $name.partial hold", "fdatasync $name.partial hold");
+	start_preloaded($relay, 'power_fault', $dir, $faults);
+	wait_for_fault($faults, qr/hold/);
+	is(relay_row($relay)->{flushed_lsn}, $end, "$what, killed: nothing of it counts");
+	is($primary->safe_psql('postgres',
+			"SELECT count(*) FROM pg_stat_replication WHERE write_lsn > '$end' OR flush_lsn > '$end'"),
+		0, "$what, killed: nor was acknowledged");
+	my $pid = relay_row($relay)->{receiver_pid};
+	declare_expected_warning("\\(PID $pid\\) was terminated by signal 9");
+	kill_and_wait($relay, $pid);
+	like(slurp_file("$dir/$name.partial"), qr/[^\0]/, "$what, killed: some of it was written");
+	set_faults($faults);
+	$relay->start;
+	return;
+}
+
+# A byte of the upstream's
+sub flip
+{
+	my ($tli, $lsn, $dir) = @_;
+	my $name = "$dir/" . WalstreamRelay::segment_name($tli, int($lsn / SEGMENT), SEGMENT);
+
+	open(my $fh, '+<:raw', $name) or die "$name: $!\n";
+	seek($fh, $lsn % SEGMENT, 0);
+	read($fh, my $byte, 1);
+	seek($fh, $lsn % SEGMENT, 0);
+	print $fh chr(ord($byte) ^ 8);
+	close($fh);
+	return;
+}
+
+# Of a record that is not valid segments come before its end shows that.
+$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
+load_wal($primary, 10);
+$boundary = next_boundary();
+write_record(3 * SEGMENT + 1000);
+load_wal($primary, 10);
+wait_for_relay($primary, $relay);
+$relay->stop;
+my $last = cut_at($boundary);
+$primary->safe_psql('postgres', 'CHECKPOINT') foreach 1 .. 2;
+unlink($last);
+flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
+start_and_kill($boundary, 'a record with another byte');
+wait_for_relay_state($relay, 'diverged');
+like(relay_row($relay)->{reason}, qr/does not continue what is stored: .* incorrect resource manager data checksum/,
+	'a record with another byte, when it is complete');
+is(relay_row($relay)->{flushed_lsn}, format_lsn($boundary), 'nothing of it counts then either');
+flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
+$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+wait_for_relay_state($relay, 'streaming');
+wait_for_relay($primary, $relay);
+is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'a good one is taken');
+
+#
 # No continuation: the primary begins anew with the next segment.
 #
 foreach my $shape ('a switch', 'a record')
@@ -163,8 +236,8 @@ foreach my $shape ('a switch', 'a record')
 	$primary->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
 	$primary->start;
 	my $commit = start_psql($primary, 'CREATE TABLE waits (id int)');
-	$relay->start;
 	my $end = format_lsn($boundary);
+	start_and_kill($boundary, $shape);
 	foreach my $time ('at once', 'after a restart')
 	{
 		wait_for_relay_state($relay, 'diverged');
@@ -202,20 +275,9 @@ load_wal($two, 10);
 $two->safe_psql('postgres', 'CHECKPOINT');
 my ($switch) = slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
 my $at = lsn_number($switch);
-my $file = $two->data_dir . '/pg_wal/' . WalstreamRelay::segment_name(2, int($at / SEGMENT), SEGMENT);
 
 # The link to the record before is 8 bytes behind its beginning.
-sub flip_link
-{
-	open(my $fh, '+<:raw', $file) or die "$file: $!\n";
-	seek($fh, $at % SEGMENT + 8, 0);
-	read($fh, my $byte, 1);
-	seek($fh, $at % SEGMENT + 8, 0);
-	print $fh chr(ord($byte) ^ 8);
-	close($fh);
-	return;
-}
-flip_link();
+flip(2, $at + 8, $two->data_dir . '/pg_wal');
 set_relay_upstream($relay, $two->connstr);
 wait_for_relay_state($relay, 'diverged');
 like(relay_row($relay)->{reason},
@@ -227,7 +289,7 @@ is($two->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE f
 	0, 'nor was acknowledged');
 $relay->restart;
 wait_for_relay_state($relay, 'diverged');
-flip_link();
+flip(2, $at + 8, $two->data_dir . '/pg_wal');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_until($relay, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'a good one is');
 load_wal($two, 10);

@@ -5,8 +5,11 @@
  *	  where none of that comes again.
  *
  * Nothing behind the position is acknowledged, published or served before.  A
- * crash in between does not let it in: recovery reads the same records, and takes
- * what is stored to end where their chain does.
+ * crash in between lets no record in: recovery reads the same records, and takes
+ * what is stored to end where their chain does.  Only of a record that crosses
+ * the position and goes on for more than a segment, the segments that were closed
+ * count then, as closed ones always do; what comes next is checked from their
+ * end on.
  *
  * Copyright (c) 2026, the walstream authors
  *
