@@ -20,6 +20,10 @@
  * the first time may come out, up to an error; only of a keepalive, which is
  * handed on as it comes, that bit may.  A line in the log says how it went.
  *
+ * walstream_test_receive.fill: before a stream begins, walstream's array of
+ * streams is filled with ones of this module's own, which end when the setting
+ * does.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -49,6 +53,9 @@ extern PGDLLEXPORT void _PG_init(void);
 #define WHOLE			1024
 #define STRIDE			8009
 
+/* More streams of our own than walstream's array has room for. */
+#define FILLERS			1000
+
 #define KEEPALIVE_SIZE	(1 + 8 + 8 + 1)
 
 typedef struct Kept
@@ -70,26 +77,32 @@ static emit_log_hook_type prev_emit_log = NULL;
 static bool crash = false;
 static bool hold = false;
 static bool flip = false;
+static bool fill = false;
 
 static bool frame_given = false;
 
-/* The messages, what they give, and our own connection's next one. */
+/* The messages, what they give, and the next one of our own connection, the first. */
 static KeptList messages;
 static KeptList given;
 static int	frames;
 static bool done = false;
 static bool trying = false;
-static char our_connection;
+static char our_connections[1 + FILLERS];
 static int	next_message;
 static int	flipped_message;
 static int	flipped_bit;
 static char *flipped = NULL;
 static char no_error[] = "";
 
+/* How many of our connections fill the array; 0: it is not filled. */
+static int	fillers = 0;
+static bool is_full;
+
 static bool
 is_ours(WalReceiverConn *conn)
 {
-	return conn == (WalReceiverConn *) &our_connection;
+	return (char *) conn >= our_connections &&
+		(char *) conn < our_connections + lengthof(our_connections);
 }
 
 static void
@@ -111,7 +124,7 @@ below_connect(WS_CONNECT_PARAMS)
 	if (trying)
 	{
 		*err = no_error;
-		return (WalReceiverConn *) &our_connection;
+		return (WalReceiverConn *) &our_connections[fillers];
 	}
 	return (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
 }
@@ -123,6 +136,35 @@ forget(KeptList *list)
 		pfree(list->items[--list->count].bytes);
 }
 
+/* Let walstream count streams that bring nothing, until it can count no more. */
+static void
+fill_all(void)
+{
+	WalRcvStreamOptions options = {0};
+
+	options.logical = IsLogicalWorker();
+	trying = true;
+	for (is_full = false; !is_full;)
+	{
+		WalReceiverConn *conn;
+		char	   *error = no_error;
+
+		if (++fillers > FILLERS)
+			elog(PANIC, "the array does not become full");
+		conn = ws_walrcv_connect("host=fill application_name=fill",
+								 options.logical, "fill", &error);
+		walrcv_startstreaming(conn, &options);
+	}
+	trying = false;
+}
+
+static void
+end_filling(void)
+{
+	for (; fillers > 0; fillers--)
+		walrcv_disconnect((WalReceiverConn *) &our_connections[fillers]);
+}
+
 static bool
 below_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
 {
@@ -132,6 +174,8 @@ below_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
 		forget(&given);
 		frames = 0;
 		done = false;
+		if (fill && fillers == 0)
+			fill_all();
 	}
 	return is_ours(conn) || (stock->walrcv_startstreaming) (conn, options);
 }
@@ -334,6 +378,8 @@ below_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 	if (is_ours(conn))
 		return give_ours(buffer);
 
+	if (!fill)
+		end_filling();
 	if (crash && frame_given)
 		kill(getpid(), SIGSEGV);
 	len = (stock->walrcv_receive) (conn, buffer, wait_fd);
@@ -345,12 +391,16 @@ below_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 	return len;
 }
 
-/* Thousands of refusals are no news. */
+/* Thousands of refusals are no news; that there is no free entry is, to us. */
 static void
 hide_log(ErrorData *edata)
 {
 	if (trying)
+	{
 		edata->output_to_server = false;
+		if (edata->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED)
+			is_full = true;
+	}
 	if (prev_emit_log)
 		prev_emit_log(edata);
 }
@@ -363,6 +413,9 @@ _PG_init(void)
 	DefineCustomBoolVariable("walstream_test_receive.hold", "", NULL, &hold,
 							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable("walstream_test_receive.flip", "", NULL, &flip,
+							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("walstream_test_receive.fill", "", NULL, &fill,
 							 false, PGC_SIGHUP, 0, NULL, NULL, NULL);
 
 	load_file("libpqwalreceiver", false);
