@@ -82,7 +82,9 @@ sub check_floods
 		}
 		ok($seen || $proxy->count('flooded') > $flooded + $enough,
 			"$what, $flood: " . ($seen ? 'refused' : 'taken'));
+		my $begun = time();
 		ok($node->stop('fast', fail_ok => 1), "$what, $flood: stops");
+		cmp_ok(time() - $begun, '<', patience(30), "$what, $flood: and soon");
 		cmp_ok((-s $node->logfile) - $log, '<', $max_log, "$what, $flood: bytes of log");
 
 		$proxy->set_rules;
