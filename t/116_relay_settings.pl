@@ -179,7 +179,6 @@ is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_get_receivers()
 	'its entry was given back');
 
 # Settings that are refused
-declare_expected_warning('replication slot name "No Slot" contains invalid character');
 foreach my $case (
 	[ 'relay_keep_size', '-1' ],
 	[ 'relay_keep_age', '-1' ],
