@@ -54,19 +54,20 @@ sub logged
 }
 
 # In a stream, or before one
+my $streamed = qr/STATEMENT:  START_REPLICATION \Q$begin\E$/m;
 foreach my $case (
-	[ 'an unknown message', '', '#' . pack('N', 4), qr/FATAL:  invalid frontend message type 35/ ],
+	[ 'an unknown message', '', '#' . pack('N', 4), qr/FATAL:  invalid frontend message type 35/, qr/\A(?!.*STATEMENT:)/s ],
 	[ 'a length', '', 'Q' . pack('N', 3), qr/FATAL:  invalid message length/, qr/DETAIL:  A message of type 81 is said to have 3 bytes/ ],
 	[ 'a long command', '', 'Q' . pack('N', 4 + 20001) . 'x' x 20000 . "\0",
 		qr/ERROR:  replication command is too long/, qr/DETAIL:  It has 20001 bytes/ ],
-	[ 'a command', '', 'Q' . pack('N', 4 + 9) . "NONSENSE\0", qr/ERROR:  cannot execute SQL/, qr/STATEMENT|ERROR/ ],
+	[ 'a command', '', 'Q' . pack('N', 4 + 9) . "NONSENSE\0", qr/ERROR:  cannot execute SQL/, qr/^.*STATEMENT:  NONSENSE$/m ],
 	[ 'a slot', '', 'Q' . pack('N', 4 + 35) . 'START_REPLICATION SLOT missing 0/0' . "\0",
-		qr/ERROR:  relay slot "missing" does not exist/ ],
-	[ 'a message in a stream', $begin, 'Q' . pack('N', 4), qr/FATAL:  invalid standby message type 81/ ],
-	[ 'a reply', $begin, 'd' . pack('N', 5) . '#', qr/FATAL:  unexpected standby message type 35/ ],
+		qr/ERROR:  relay slot "missing" does not exist/, qr{STATEMENT:  START_REPLICATION SLOT missing 0/0$}m ],
+	[ 'a message in a stream', $begin, 'Q' . pack('N', 4), qr/FATAL:  invalid standby message type 81/, $streamed ],
+	[ 'a reply', $begin, 'd' . pack('N', 5) . '#', qr/FATAL:  unexpected standby message type 35/, $streamed ],
 	[ 'a length in a stream', $begin, 'd' . pack('N', 0x3fffffff),
 		qr/FATAL:  invalid message length/, qr/said to have 1073741823 bytes/ ],
-	[ 'the end', $begin, '', qr/LOG:  unexpected EOF on standby connection/ ])
+	[ 'the end', $begin, '', qr/LOG:  unexpected EOF on standby connection/, $streamed ])
 {
 	my ($what, $start, $bytes, $message, $detail) = @$case;
 	my $log = -s $relay->logfile;
@@ -81,7 +82,25 @@ foreach my $case (
 	logged($log, qr/LOG:  disconnection: /, 'its end') if $start ne '';
 }
 
+# A command stays one line, and is text, whatever is in it.
 my $log = -s $relay->logfile;
+my $forger = connect_client();
+my $shown = 'START_REPLICATION SLOT "a 2026-01-01 00:00:00 UTC [1] PANIC: forged\\x1b[31m%s" 0/0';
+
+# the log has bytes that the encoding allows
+my $logged = sprintf($shown, "\xff");
+like(command_error($forger, qq{START_REPLICATION\nSLOT "a\n2026-01-01 00:00:00 UTC [1] PANIC:  forged\x1b[31m\xff" 0/0}),
+	qr/does not exist/, 'a command with other lines in it');
+logged($log, qr/LOG:  received replication command: \Q$logged\E$/m, 'that command');
+logged($log, qr/ERROR:  relay slot "a 2026-01-01 .*" does not exist/, 'its error', qr/STATEMENT:  \Q$logged\E$/m);
+is( $relay->safe_psql('postgres', "SELECT query FROM pg_stat_activity WHERE application_name = 'client $number'"),
+	sprintf($shown, '\\xff'), 'that command in pg_stat_activity');
+like(command_error($forger, qq{CREATE_REPLICATION_SLOT a PHYSICAL ("b\nc")}),
+	qr/unrecognized option for a physical replication slot: "b c"/, 'an option with a line break');
+unlike(slurp_file($relay->logfile, $log), qr/^2026-01-01|[\x00-\x08\x0b-\x1f\x7f]/m, 'nothing else is in the log');
+$forger->close;
+
+$log = -s $relay->logfile;
 my $silent = connect_client(options => '-c wal_sender_timeout=200ms');
 $silent->start("START_REPLICATION $begin");
 logged($log, qr/LOG:  terminating walsender process due to replication timeout/, 'silence',

@@ -13,6 +13,7 @@ use Test::More;
 use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
+use WalstreamUpstream;
 
 # with each upstream that a relay has not had before
 declare_expected_warning('replication slot "(?:[abc]|copy)" on the upstream had to be made anew');
@@ -63,6 +64,12 @@ sub identity
 	return $chain;
 }
 
+# How often the log of the first has the line about itself.
+sub told_of_itself
+{
+	return scalar(() = slurp_file($a->logfile) =~ /does not receive from its upstream: the upstream is this relay itself/g);
+}
+
 wait_for_relay_state($a, 'streaming');
 start_relay($b);
 start_relay($c);
@@ -79,8 +86,14 @@ set_relay_upstream($a, $address);
 is_refused($a, 'the upstream is this relay itself', 'a relay of itself');
 is(slots($a), 'b', 'leaves no slot behind');
 $a->wait_for_log(qr/does not receive from its upstream: the upstream is this relay itself/);
-my $lines = () = slurp_file($a->logfile) =~ /does not receive from its upstream/g;
-is($lines, 1, 'says so once in the log');
+is(told_of_itself(), 1, 'says so once in the log');
+set_relay_upstream($a, $stock->connstr);
+wait_for_relay_state($a, 'streaming');
+my $again = -s $a->logfile;
+set_relay_upstream($a, $address);
+is_refused($a, 'the upstream is this relay itself', 'the same ring made again');
+$a->wait_for_log(qr/does not receive from its upstream: the upstream is this relay itself/, $again);
+is(told_of_itself(), 2, 'is in the log again');
 set_relay_upstream($a, $stock->connstr);
 wait_for_relay_state($a, 'streaming');
 load_wal($stock, 10);
@@ -175,6 +188,38 @@ load_wal($stock, 10);
 wait_for_relay_state($copy, 'streaming');
 my $of_a = identity($a);
 like(identity($copy), qr/^[0-9a-f]{16},$of_a$/, 'a copied directory is another relay');
+
+# An answer that makes no sense ends the connection, and nothing else.
+my $upstream = WalstreamUpstream->new;
+my $sixteen = join(',', map { sprintf('%016x', $_) } 1 .. 16);
+my @nonsense = (
+	[ 'more ids than there can be', "$sixteen,0000000000000011", 'upstream receives through more than 16 relays' ],
+	[ 'as many as there can be', $sixteen, 'upstream receives through 16 relays, which is the most there can be' ],
+	[ 'no ids', '', 'did not say through which relays it receives' ],
+	[ 'null', undef, 'did not say through which relays it receives' ]);
+$upstream->set_answers(login => { error => 'closed' });
+my $e = walstream_relay(undef, 'e', conninfo => $upstream->connstr, conf => $conf);
+wait_until($e, "SELECT receiver_pid IS NOT NULL AND last_error ~ 'closed' FROM walstream_relay",
+	'a relay that cannot connect');
+my $receiver_pid = relay_row($e)->{receiver_pid};
+foreach my $case (@nonsense)
+{
+	my ($what, $ids, $error) = @$case;
+
+	$offset = -s $e->logfile;
+	$upstream->set_answers(READ_REPLICATION_SLOT => { row => [ 'relay', $ids, undef ] });
+	wait_until($e, "SELECT state = 'waiting for upstream' AND last_error ~ '$error' FROM walstream_relay", $what);
+	$e->wait_for_log(qr/LOG:  .*$error/, $offset);
+	is(relay_row($e)->{receiver_pid}, $receiver_pid, "$what: the receiver goes on");
+	$upstream->set_answers(login => { error => "after $what" });
+	wait_until($e, "SELECT last_error ~ 'after $what' FROM walstream_relay", "$what: and connects again");
+}
+$upstream->set_answers(READ_REPLICATION_SLOT => { row => [ 'relay', substr($sixteen, 0, 16), undef ] });
+wait_for_relay_state($e, 'streaming');
+is(relay_row($e)->{receiver_pid}, $receiver_pid, 'one that makes sense lets it stream');
+like(identity($e), qr/^[0-9a-f]{16},0000000000000001$/, 'and is told on');
+$e->stop;
+$upstream->stop;
 
 unlike(slurp_file($stock->logfile), qr/ERROR:[^\n]*\n[^\n]*STATEMENT:[^\n]*walstream/,
 	'a stock primary has no error from being asked');

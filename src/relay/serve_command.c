@@ -21,6 +21,7 @@
 #include "commands/defrem.h"
 #include "guc.h"
 #include "nodes/parsenodes.h"
+#include "peertext.h"
 #include "pgstat.h"
 #include "relay.h"
 #include "replication/slot.h"
@@ -210,7 +211,7 @@ wants_wal_reserved(const CreateReplicationSlotCmd *cmd)
 			ereport(ERROR,
 					(errcode(ERRCODE_SYNTAX_ERROR),
 					 errmsg("unrecognized option for a physical replication slot: \"%s\"",
-							option->defname)));
+							ws_peertext_value(option->defname))));
 		if (given)
 			ereport(ERROR,
 					(errcode(ERRCODE_SYNTAX_ERROR),
@@ -410,6 +411,22 @@ execute(const Node *node, const char *name)
 	}
 }
 
+/*
+ * What the client sent, for the server's log and for pg_stat_activity.  Unlike
+ * PostgreSQL's, ours has no line breaks that would look like lines of others,
+ * and no byte that makes the view fail for all who read it.
+ */
+static void
+show_command(const char *query)
+{
+	char	   *activity = palloc(pgstat_track_activity_query_size);
+
+	debug_query_string = ws_peertext_for_log(query);
+	ws_peertext_copy(activity, pgstat_track_activity_query_size, query);
+	pgstat_report_activity(STATE_RUNNING, activity);
+	pfree(activity);
+}
+
 void
 ws_serve_command(const char *query)
 {
@@ -417,15 +434,12 @@ ws_serve_command(const char *query)
 	const char *name;
 
 	CHECK_FOR_INTERRUPTS();
+	show_command(query);
 	node = parse(query);
 	name = command_name(node);
 
-	/* what the client sends next overwrites the message */
-	query = pstrdup(query);
-	debug_query_string = query;
-	pgstat_report_activity(STATE_RUNNING, query);
 	ereport(log_replication_commands ? LOG : DEBUG1,
-			(errmsg("received replication command: %s", query)));
+			(errmsg("received replication command: %s", debug_query_string)));
 	set_ps_display(name);
 
 	execute(node, name);

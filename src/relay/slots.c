@@ -11,6 +11,7 @@
  */
 #include "compat.h"
 
+#include "peertext.h"
 #include "relay.h"
 #include "replication/slot.h"
 #include "slots_shared.h"
@@ -176,7 +177,8 @@ take_slot(const char *name, bool wait)
 		if (slot == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("relay slot \"%s\" does not exist", name),
+					 errmsg("relay slot \"%s\" does not exist",
+							ws_peertext_value(name)),
 					 errhint("The relay has slots of its own, see the view \"walstream_relay_slots\".")));
 
 		if (active_pid != MyProcPid && wait)
