@@ -100,6 +100,9 @@ typedef struct WsPullStart
 								 * continue what is stored, since that does
 								 * not come again; Invalid: need not */
 	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
+	TimeLineID	parent_tli;		/* what comes before publish_lsn is compared
+								 * with what is stored of this one; 0: nothing
+								 * comes that is of another timeline */
 	bool		replaces;		/* what is stored, which is left as it is
 								 * until the first bytes of this are durable */
 	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
@@ -229,10 +232,17 @@ typedef struct WsPullCheck
 								 * Invalid: all is */
 	XLogRecPtr	needed_lsn;		/* and cannot be before there is WAL up to
 								 * here */
+	TimeLineID	parent_tli;		/* what is before this was stored of that one
+								 * or, in the segment in which it was left, of
+								 * the next; 0: not */
+	TimeLineID	parent_next_tli;
+	XLogRecPtr	parent_end_lsn;
+	WsStoreReader *parent;
 }			WsPullCheck;
 
-/* lsn Invalid: nothing is to be checked. */
-extern void ws_pull_check_begin(WsPullCheck * check, TimeLineID tli, XLogRecPtr lsn);
+/* In the memory context that lives as long as the stream. */
+extern void ws_pull_check_begin(WsPullCheck * check, const WsPull *pull,
+								const WsPullStart *start);
 
 /* Is something before lsn not checked? */
 static inline bool
@@ -252,8 +262,8 @@ ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
  * Look at what is to be written at lsn, or at what has been written up to
  * end_lsn, if that is to be checked: WS_PULL_NEXT, or it diverges.
  */
-extern WsPullEnd ws_pull_check_page(const WsPull *pull, const WsPullCheck * check,
-									XLogRecPtr lsn, const char *data, size_t len);
+extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check,
+										XLogRecPtr lsn, const char *data, size_t len);
 extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
 									   XLogRecPtr end_lsn);
 

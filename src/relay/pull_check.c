@@ -28,22 +28,67 @@ diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
 }
 
 void
-ws_pull_check_begin(WsPullCheck * check, TimeLineID tli, XLogRecPtr lsn)
+ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPullStart *start)
 {
-	check->tli = tli;
-	check->lsn = lsn;
-	check->needed_lsn = lsn + 1;
+	check->tli = start->tli;
+	check->lsn = start->check_lsn;
+	check->needed_lsn = check->lsn + 1;
+	check->parent_tli = start->parent_tli;
+	check->parent_end_lsn = start->publish_lsn;
+	if (check->parent_tli != 0)
+	{
+		const WsHistory *ours = ws_store_read_history(&pull->store, pull->published_tli);
+		XLogRecPtr	left_lsn;
+
+		if (!ws_history_find(ours, check->parent_tli, &left_lsn, &check->parent_next_tli))
+			check->parent_next_tli = 0;
+		check->parent = ws_store_reader_new(&pull->store);
+	}
 }
 
-WsPullEnd
-ws_pull_check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
-				   const char *data, size_t len)
+/*
+ * Of a new timeline nothing is stored, but its first segment begins with a copy
+ * of the timeline before, of which all is.
+ */
+static WsPullEnd
+compare_with_parent(const WsPullCheck * check, XLogRecPtr lsn, const char *data, size_t len)
+{
+	char	   *stored;
+	size_t		i = 0;
+
+	if (check->parent_tli == 0 || lsn >= check->parent_end_lsn)
+		return WS_PULL_NEXT;
+	len = Min(len, check->parent_end_lsn - lsn);
+	stored = palloc(len);
+	ws_store_read(check->parent, check->parent_tli, check->parent_next_tli, lsn, stored, len);
+	while (i < len && stored[i] == data[i])
+		i++;
+	pfree(stored);
+	if (i == len)
+		return WS_PULL_NEXT;
+	return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes at " WS_LSN " than are stored of timeline %u, which it left at " WS_LSN,
+								   check->tli, LSN_FORMAT_ARGS(lsn + i), check->parent_tli,
+								   LSN_FORMAT_ARGS(check->parent_end_lsn)));
+}
+
+static WsPullEnd
+check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+		   const char *data, size_t len)
 {
 	if (!ws_pull_is_unchecked(check, lsn + len) || lsn % pull->segment_size != 0 ||
 		len < sizeof(XLogLongPageHeaderData) ||
 		ws_store_is_first_page(&pull->store, check->tli, lsn, data))
 		return WS_PULL_NEXT;
 	return diverge(pull, check->tli, lsn, "it begins with a page of another place or cluster");
+}
+
+WsPullEnd
+ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+					   const char *data, size_t len)
+{
+	WsPullEnd	end = compare_with_parent(check, lsn, data, len);
+
+	return end == WS_PULL_NEXT ? check_page(pull, check, lsn, data, len) : end;
 }
 
 WsPullEnd

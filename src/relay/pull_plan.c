@@ -517,6 +517,7 @@ resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
 			if (end != WS_PULL_NEXT)
 				return end;
 		}
+		start->parent_tli = start->tli;
 		start->tli = next_tli;
 		start->publish_lsn = start->switch_lsn;
 		start->begin_lsn = segment_start(pull, start->switch_lsn);

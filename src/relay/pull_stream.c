@@ -335,7 +335,7 @@ take_wal(Stream *s, XLogRecPtr lsn, const char *data, size_t len)
 		lsn + len > s->start.switch_lsn;
 	if (past_end)
 		len = s->start.switch_lsn - lsn;
-	if ((end = ws_pull_check_page(s->pull, &s->check, lsn, data, len)) != WS_PULL_NEXT)
+	if ((end = ws_pull_check_incoming(s->pull, &s->check, lsn, data, len)) != WS_PULL_NEXT)
 		return end;
 
 	for (;;)
@@ -643,7 +643,7 @@ begin_stream(Stream *s, WsPull *pull, const WsPullStart *start)
 	begin_scan(s);
 	s->writer = new_writer(s);
 	s->usable = true;
-	ws_pull_check_begin(&s->check, start->tli, start->check_lsn);
+	ws_pull_check_begin(&s->check, pull, start);
 }
 
 WsPullEnd
