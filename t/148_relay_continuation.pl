@@ -194,7 +194,11 @@ $relay->stop;
 my $last = cut_at($boundary);
 $primary->safe_psql('postgres', 'CHECKPOINT') foreach 1 .. 2;
 unlink($last);
+
+# which it would send out of memory, from 17 on
+$primary->stop;
 flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
+$primary->start;
 start_and_kill($boundary, 'a record with another byte');
 wait_for_relay_state($relay, 'diverged');
 like(relay_row($relay)->{reason}, qr/does not continue what is stored: .* incorrect resource manager data checksum/,
