@@ -148,7 +148,7 @@ set_setting($follows, 'relay_max_slot_keep_size', '-1');
 # What is behind the switch point counts, also if it cannot be read.
 my $damaged = sprintf('%s/00000001%08X%08X', store_dir($leaves), $begin >> 32, ($begin & 0xffffffff) >> 20);
 open(my $fh, '+<', $damaged) or die "could not open \"$damaged\": $!\n";
-seek($fh, (lsn_number($switch) & 0xfffff) & ~8191, 0);
+seek($fh, lsn_number($switch) & 0xfffff, 0);
 print $fh 'x' x 16384;
 close($fh);
 set_relay_upstream($leaves, $two->connstr);
