@@ -68,8 +68,8 @@ my $copy = PostgreSQL::Test::Cluster->new('copy');
 $copy->init_from_backup($one, 'cold');
 wait_for_relay_state($relay, 'streaming');
 write_segments($one, $relay, 5);
-my $two = walstream_standby($one, 'two');
-wait_for_replay($one, $two);
+my $wrong = walstream_standby($one, 'two');
+wait_for_replay($one, $wrong);
 $one->stop;
 wait_for_relay_state($relay, 'waiting for upstream');
 my $flushed = relay_row($relay)->{flushed_lsn};
@@ -103,6 +103,7 @@ foreach my $time ('at once', 'once more', 'after a restart')
 		"$time: the reason says where") or diag(relay_row($relay)->{reason});
 	is(relay_row($relay)->{timeline}, 1, "$time: it is not followed");
 	is(relay_row($relay)->{flushed_lsn}, $flushed, "$time: what is stored is still there");
+	holds_nothing_of_2($time);
 	is_whole($time);
 	is( $copy->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '$begin'"),
 		0, "$time: nothing is acknowledged");
@@ -124,14 +125,37 @@ foreach my $time ('at once', 'once more', 'after a restart')
 }
 
 #
+# Another one has what is stored, but the first record of its timeline does not
+# belong there.
+#
+$switch = promote($wrong);
+flip_link($wrong, 2, $switch);
+set_relay_upstream($relay, $wrong->connstr);
+my $refused = qr/^On timeline 2 the upstream's WAL from \Q$switch\E on does not continue what is stored/;
+foreach my $time ('at once', 'after a restart')
+{
+	wait_until($relay, "SELECT state = 'diverged' AND reason LIKE '%does not continue%' FROM walstream_relay",
+		"$time: a wrong record is seen");
+	like(relay_row($relay)->{reason}, $refused, "$time: where the timeline begins");
+	is(relay_row($relay)->{timeline}, 1, "$time: timeline 1 is served");
+	is(relay_row($relay)->{flushed_lsn}, $flushed, "$time: all of it");
+	holds_nothing_of_2($time);
+	is_whole($time);
+	$relay->restart if $time eq 'at once';
+}
+
+#
 # The right one is followed, and needs nobody to say so.
 #
-$switch = promote($two);
-set_relay_upstream($relay, $two->connstr);
+$one->start;
+load_wal($one, 10);
+$one->stop;
+$switch = promote($one);
+set_relay_upstream($relay, $one->connstr);
 wait_until($relay, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'the right one is followed');
-my $end = wait_for_relay($two, $relay);
+my $end = wait_for_relay($one, $relay);
 is_whole('the right one');
-is( compare_store($dir, 2, lsn_number($switch) - lsn_number($switch) % SEGMENT, lsn_number($end), $two->data_dir . '/pg_wal'),
+is( compare_store($dir, 2, lsn_number($switch) - lsn_number($switch) % SEGMENT, lsn_number($end), $one->data_dir . '/pg_wal'),
 	undef, 'all of its timeline is stored');
 
 done_testing();

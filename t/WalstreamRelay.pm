@@ -48,6 +48,7 @@ our @EXPORT = qw(
   start_receivewal
   stop_receivewal
   command_error
+  flip_link
   write_segments
   set_setting
 );
@@ -500,6 +501,26 @@ sub command_error
 		($error) = $content =~ /\0M([^\0]*)/ if $type eq 'E';
 		return $error if $type eq 'Z';
 	}
+}
+
+#
+# flip_link($node, $tli, $lsn): change a bit in what the record there, of a node
+# with segments of 1 MB, names as the one before it.  Twice is as it was.
+#
+sub flip_link
+{
+	my ($node, $tli, $lsn) = @_;
+	my $at = lsn_number($lsn);
+	my $file = $node->data_dir . '/pg_wal/' . segment_name($tli, $at >> 20, 1 << 20);
+
+	# the link is 8 bytes behind the record's beginning
+	open(my $fh, '+<:raw', $file) or croak "$file: $!";
+	seek($fh, $at % (1 << 20) + 8, 0);
+	read($fh, my $byte, 1);
+	seek($fh, $at % (1 << 20) + 8, 0);
+	print $fh chr(ord($byte) ^ 8);
+	close($fh);
+	return;
 }
 
 # write_segments($upstream, $relay, $count): so many segments more, and the

@@ -267,6 +267,13 @@ extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * 
 extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
 									   XLogRecPtr end_lsn);
 
+/*
+ * It has diverged, and the writer is gone: remove what was written up to end_lsn
+ * of a timeline of which nothing has counted.
+ */
+extern void ws_pull_check_drop(const WsPull *pull, const WsPullStart *start,
+							   XLogRecPtr end_lsn);
+
 /*----------------------------------------------------------------
  * pull_stream.c
  *----------------------------------------------------------------

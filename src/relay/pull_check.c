@@ -111,3 +111,38 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
 			return diverge(pull, check->tli, check->lsn, result.reason);
 	}
 }
+
+/*
+ * It would be taken for WAL of ours that another server with the same timeline
+ * does not have, and after a restart that timeline would be the one to go on
+ * with.  A timeline below the one that is served may have been served before.
+ */
+void
+ws_pull_check_drop(const WsPull *pull, const WsPullStart *start, XLogRecPtr end_lsn)
+{
+	XLogSegNo	first = start->begin_lsn / pull->segment_size;
+	XLogSegNo	last = Max(start->begin_lsn, end_lsn - 1) / pull->segment_size;
+	bool		has_others = false;
+	WsSegment  *segments;
+	int			count;
+
+	if (!pull->has_wal || start->replaces || start->tli <= pull->published_tli)
+		return;
+	ws_relay_lock_store();
+	count = ws_store_list(&pull->store, &segments);
+
+	/* the last one first, so that a crash leaves no hole */
+	for (int i = count - 1; i >= 0; i--)
+	{
+		if (segments[i].tli != start->tli)
+			continue;
+		if (segments[i].segno >= first && segments[i].segno <= last)
+			ws_store_remove(&pull->store, segments[i].tli, segments[i].segno);
+		else
+			has_others = true;
+	}
+	if (!has_others)
+		ws_store_remove_history(&pull->store, start->tli);
+	ws_relay_unlock_store();
+	pfree(segments);
+}

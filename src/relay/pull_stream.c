@@ -675,6 +675,8 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 	}
 
 	ws_store_writer_free(stream.writer);
+	if (end == WS_PULL_DIVERGED)
+		ws_pull_check_drop(pull, &stream.start, stream.received_lsn);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(stream.context);
 	return end;
