@@ -522,7 +522,7 @@ attend(Stream *s, bool woken)
 	}
 	reply(s, false, false);
 
-	if (woken || now >= s->feedback_check)
+	if (woken || now >= s->feedback_check || now >= ws_pull_reply_due())
 	{
 		s->feedback_check = TimestampTzPlusMilliseconds(now, FEEDBACK_CHECK_MS);
 		ws_pull_feedback(s->pull->conn);
