@@ -18,12 +18,15 @@
 #	code		and this SQLSTATE, by default XX000
 #	copy		after CopyBothResponse: contents of CopyData messages; then
 #	times		how often all of them, by default once
+#	growing		with each time it is asked the timeline of the row is a newer one
+#	next_tli	then the COPY ends at once, with this timeline to go on with
 #
 # An answer with copy and error gives the error within the COPY.  After a COPY
 # the connection stays open until the client ends it.  Strings are bytes.
 #
 # It is a process of its own that ends with the test; answers pass through a
-# file, and hold from the next command on.
+# file, and hold from the next command on.  count('START_REPLICATION') tells how
+# often that was asked, count('login') how many connections there were.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -113,6 +116,14 @@ sub set_answers
 	close($fh) || die "could not write \"$file.new\": $!";
 	rename("$file.new", $file) || die "could not rename \"$file.new\": $!";
 	return;
+}
+
+# How often something was asked.
+sub count
+{
+	my ($self, $name) = @_;
+
+	return -s "$self->{file}.$name" // 0;
 }
 
 sub stop
@@ -232,6 +243,15 @@ sub _answers
 	return $json->decode(PostgreSQL::Test::Utils::slurp_file($self->{file}, 0));
 }
 
+# For count(): a byte for each.
+sub _note
+{
+	my ($self, $name) = @_;
+
+	append_to_file("$self->{file}.$name", '.') if $name =~ /^\w+$/;
+	return;
+}
+
 sub _log_in
 {
 	my ($self) = @_;
@@ -245,6 +265,7 @@ sub _log_in
 		$self->_write('N');
 	}
 
+	$self->_note('login');
 	my $answer = $self->_answers->{login};
 	if ($answer)
 	{
@@ -268,13 +289,31 @@ sub _log_in
 
 my %default = (
 	IDENTIFY_SYSTEM => { row => [ '7000000000000000001', '1', '0/3000000', undef ] },
-	TIMELINE_HISTORY => { row => [ '00000002.history', "1\t0/2000000\tno reason\n" ] },
 	READ_REPLICATION_SLOT => { row => [ 'physical', '0/3000000', '1' ] },
 	START_REPLICATION => { copy => [] },
 	'SHOW wal_block_size' => { row => ['8192'] },
 	'SHOW wal_segment_size' => { row => ['16MB'] },
 	'SHOW integer_datetimes' => { row => ['on'] },
 	'SHOW in_hot_standby' => { row => ['off'] });
+
+# The end of a timeline: the client answers to CopyDone with its own.
+sub _end_copy
+{
+	my ($self, $next_tli) = @_;
+	my $type = '';
+
+	$self->_write(message('c', ''));
+	while ($type ne 'c')
+	{
+		($type, my $length) = unpack('a N', $self->_read(5));
+		$self->_read($length - 4);
+	}
+	$self->_write(row_message([ $next_tli, '0/3000000' ])
+		  . message('C', "SELECT\0")
+		  . message('C', "START_STREAMING\0")
+		  . message('Z', 'I'));
+	return;
+}
 
 sub _talk
 {
@@ -290,8 +329,12 @@ sub _talk
 		return if $type eq 'X';
 		next unless $type eq 'Q';
 		my ($name) = $command =~ /^\s*(SHOW\s+\w+|\w+)/;
+		$self->_note($name);
 		my $answer = $self->_answers->{$name} // $default{$name} // {};
 
+		$answer->{row}[1] = 1 + $self->count($name) if $answer->{growing};
+		$answer->{row} //= [ sprintf('%08X.history', $1), "1\t0/2000000\tno reason\n" ]
+		  if $command =~ /^TIMELINE_HISTORY (\d+)/;
 		if ($answer->{copy})
 		{
 			my $messages = join('', map { message('d', $_) } @{ $answer->{copy} });
@@ -300,6 +343,7 @@ sub _talk
 			$self->_write($messages) foreach 1 .. $answer->{times} // 1;
 			$self->_write(error_message('ERROR', $answer) . message('Z', 'I'))
 			  if defined $answer->{error};
+			$self->_end_copy($answer->{next_tli}) if defined $answer->{next_tli};
 			next;
 		}
 		$self->_write(

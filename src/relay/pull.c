@@ -44,6 +44,9 @@
  */
 #define MIN_RETRY_MS	500
 
+/* So many timelines in a row may end on a connection and bring nothing new. */
+#define MAX_IDLE_STREAMS	3
+
 /* As it was set last. */
 static WsRelayState shown_state = WS_RELAY_STOPPED;
 
@@ -213,11 +216,35 @@ create_store(WsPull *pull)
 					identity.system_identifier, pull->store.path)));
 }
 
+/*
+ * The upstream has ended a timeline and says now where it is.  An honest one has
+ * left the last of its line for a newer one, and may leave a timeline or two
+ * before we have anything of them.  Other ends would go on for ever, as fast as
+ * the network is; so they end the connection, after which there is a pause.
+ */
+static void
+check_next(WsPull *pull, const WsPullStart *start, bool has_gained, int *idle_streams)
+{
+	if (XLogRecPtrIsInvalid(start->switch_lsn) && pull->upstream_tli <= start->tli)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ended timeline %u, and is on timeline %u",
+						start->tli, pull->upstream_tli)));
+	*idle_streams = has_gained ? 0 : *idle_streams + 1;
+	if (*idle_streams > MAX_IDLE_STREAMS)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ends one timeline after the other without sending anything new")));
+}
+
 /* Talk to the upstream as long as it lasts. */
 static WsPullEnd
 run_connection(WsPull *pull)
 {
 	WsPullEnd	end;
+	int			idle_streams = 0;
 
 	ws_pull_check_version(pull);
 	end = ws_pull_check_chain(pull);
@@ -230,13 +257,26 @@ run_connection(WsPull *pull)
 	for (;;)
 	{
 		WsPullStart start;
+		TimeLineID	tli;
+		XLogRecPtr	end_lsn;
+		int			attempts = pull->attempts;
+		bool		has_gained;
 
 		end = ws_pull_plan(pull, &start);
-		if (end == WS_PULL_NEXT)
-			end = ws_pull_stream(pull, &start);
 		if (end != WS_PULL_NEXT)
 			return end;
+		tli = pull->tli;
+		end_lsn = pull->end_lsn;
+		end = ws_pull_stream(pull, &start);
+		if (end != WS_PULL_NEXT)
+			return end;
+
+		/* at its end it has not brought us on by being caught up with */
+		has_gained = pull->tli != tli || pull->end_lsn != end_lsn;
+		if (!has_gained)
+			pull->attempts = attempts;
 		ws_pull_identify(pull);
+		check_next(pull, &start, has_gained, &idle_streams);
 	}
 }
 
@@ -359,13 +399,15 @@ wait_while_paused(WsPull *pull)
 	ereport(LOG, (errmsg("relay resumes receiving")));
 }
 
-/* The state says why. */
+/* The state says why, but after WS_PULL_CHANGED, of which nobody has told. */
 static void
 wait_before_retry(WsPull *pull)
 {
 	TimestampTz until;
 	int			delay_ms = MIN_RETRY_MS;
 
+	if (shown_state == WS_RELAY_CATCHING_UP || shown_state == WS_RELAY_STREAMING)
+		ws_pull_set_state(WS_RELAY_WAITING, "the connection is made again, to begin elsewhere");
 	for (int i = 2; i < pull->attempts && delay_ms < wal_retrieve_retry_interval; i++)
 		delay_ms *= 2;
 	delay_ms = Min(delay_ms, Max(wal_retrieve_retry_interval, 1));
@@ -435,6 +477,10 @@ receive_for_ever(void)
 				pull.was_compared = false;
 				wait_for_operator(&pull);
 				break;
+			case WS_PULL_CHANGED:
+				if (ws_pull_must_end(&pull))
+					break;
+				/* FALLTHROUGH */
 			case WS_PULL_RETRY:
 				pull.attempts++;
 				wait_before_retry(&pull);

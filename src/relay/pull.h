@@ -33,7 +33,8 @@ typedef enum WsPullEnd
 								 * connection */
 	WS_PULL_RETRY,				/* connect again, after a pause */
 	WS_PULL_CHANGED,			/* the settings have changed, or a pause is
-								 * asked for: connect again at once */
+								 * asked for: connect again at once; or begin
+								 * elsewhere, as WS_PULL_RETRY */
 	WS_PULL_DIVERGED,			/* state and reason are set: ... */
 	WS_PULL_GAP					/* ... wait for an operator */
 } WsPullEnd;
