@@ -34,6 +34,8 @@ foreach (1 .. 2)
 	load_wal($one, 100);
 }
 wait_for_relay($one, $relay);
+$one->stop('immediate');
+wait_for_relay_state($relay, 'waiting for upstream');
 my $flushed = relay_row($relay)->{flushed_lsn};
 
 # ... while a commit waits on the other, whose WAL then grows as far.
