@@ -76,6 +76,14 @@ find_main_data(const uint8 *head)
 	}
 }
 
+/* Where in a checkpoint's data the next id is: 19 has more in front of it. */
+static uint32
+checkpoint_xid_at(const WsXidScan *scan)
+{
+	return scan->page_magic == WZ_MAGIC_19 ? WS_SCAN_CHECKPOINT_XID_19 :
+		WS_SCAN_CHECKPOINT_XID;
+}
+
 static bool
 is_checkpoint(const uint8 *head)
 {
@@ -112,10 +120,10 @@ take_record(WsXidScan *scan, const uint8 *head, uint32 len)
 	if (len <= WZ_REC_HEADER || (data = find_main_data(head)) == 0)
 		return;
 
-	if (is_checkpoint(head) && len >= data + WS_SCAN_CHECKPOINT_XID + 8)
+	if (is_checkpoint(head) && len >= data + checkpoint_xid_at(scan) + 8)
 		take_checkpoint(scan, head[WZ_REC_INFO] & 0xF0,
 						wz_get32(head + data + WS_SCAN_CHECKPOINT_TLI),
-						wz_get64(head + data + WS_SCAN_CHECKPOINT_XID));
+						wz_get64(head + data + checkpoint_xid_at(scan)));
 	else if (is_running_xacts(head) && len >= data + WS_SCAN_RUNNING_XID + 4)
 		raise_next(scan, wz_get32(head + data + WS_SCAN_RUNNING_XID));
 }

@@ -28,13 +28,14 @@
 #define WS_SCAN_CHECKPOINT_SHUTDOWN	0x00
 #define WS_SCAN_CHECKPOINT_ONLINE	0x10
 #define WS_SCAN_CHECKPOINT_TLI		8
-#define WS_SCAN_CHECKPOINT_XID		24
+#define WS_SCAN_CHECKPOINT_XID		24	/* until 18 */
+#define WS_SCAN_CHECKPOINT_XID_19	32
 #define WS_SCAN_RM_STANDBY			8
 #define WS_SCAN_RUNNING_XACTS		0x10
 #define WS_SCAN_RUNNING_XID			12
 
 /* A record's header, that of its main data, and the data up to the id. */
-#define WS_SCAN_HEAD_BYTES			(24 + 5 + WS_SCAN_CHECKPOINT_XID + 8)
+#define WS_SCAN_HEAD_BYTES			(24 + 5 + WS_SCAN_CHECKPOINT_XID_19 + 8)
 
 typedef struct WsXidScan
 {

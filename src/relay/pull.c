@@ -433,6 +433,13 @@ wait_before_retry(WsPull *pull)
 	}
 }
 
+static void
+retry(WsPull *pull)
+{
+	pull->attempts++;
+	wait_before_retry(pull);
+}
+
 /* before_shmem_exit: what has arrived is not lost, and the upstream knows. */
 static void
 finish(int code, Datum arg)
@@ -478,12 +485,11 @@ receive_for_ever(void)
 				wait_for_operator(&pull);
 				break;
 			case WS_PULL_CHANGED:
-				if (ws_pull_must_end(&pull))
-					break;
-				/* FALLTHROUGH */
+				if (!ws_pull_must_end(&pull))
+					retry(&pull);
+				break;
 			case WS_PULL_RETRY:
-				pull.attempts++;
-				wait_before_retry(&pull);
+				retry(&pull);
 				break;
 			default:
 				break;

@@ -21,6 +21,7 @@
 #include "storage/condition_variable.h"
 #include "storage/fd.h"
 #include "storage/lwlock.h"
+#include "utils/wait_event.h"
 
 static WalReceiverFunctionsType *plain = NULL;
 static WalReceiverFunctionsType noting;

@@ -12,6 +12,7 @@
 #include "access/xlog_internal.h"
 #include "catalog/pg_control.h"
 #include "port/atomics.h"
+#include "pure/walz_layout.h"
 #include "storage/standbydefs.h"
 #include "storage/fd.h"
 #include "storage/shmem.h"
@@ -26,7 +27,9 @@ StaticAssertDecl(RM_XLOG_ID == WS_SCAN_RM_XLOG, "resource manager of checkpoints
 StaticAssertDecl(XLOG_CHECKPOINT_SHUTDOWN == WS_SCAN_CHECKPOINT_SHUTDOWN, "shutdown checkpoint");
 StaticAssertDecl(XLOG_CHECKPOINT_ONLINE == WS_SCAN_CHECKPOINT_ONLINE, "online checkpoint");
 StaticAssertDecl(offsetof(CheckPoint, ThisTimeLineID) == WS_SCAN_CHECKPOINT_TLI, "checkpoint's timeline");
-StaticAssertDecl(offsetof(CheckPoint, nextXid) == WS_SCAN_CHECKPOINT_XID, "checkpoint's next id");
+StaticAssertDecl(offsetof(CheckPoint, nextXid) ==
+				 (XLOG_PAGE_MAGIC == WZ_MAGIC_19 ? WS_SCAN_CHECKPOINT_XID_19 : WS_SCAN_CHECKPOINT_XID),
+				 "checkpoint's next id");
 StaticAssertDecl(RM_STANDBY_ID == WS_SCAN_RM_STANDBY, "resource manager of running transactions");
 StaticAssertDecl(XLOG_RUNNING_XACTS == WS_SCAN_RUNNING_XACTS, "running transactions");
 StaticAssertDecl(offsetof(xl_running_xacts, nextXid) == WS_SCAN_RUNNING_XID, "running transactions' next id");
