@@ -201,7 +201,7 @@ $proxy->set_rules({ action => 'flip', kind => 'H', bit => 4, times => 1 });
 end_stream('standby');
 my $failure = wait_for_failure($standby, $log);
 is( "$failure->{codec} $failure->{lsn}",
-	'none 0/0',
+	'none ' . format_lsn(0),
 	'hello: nothing is known yet');
 check_events($standby, 'standby', 'hello');
 
