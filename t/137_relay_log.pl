@@ -104,7 +104,7 @@ $log = -s $relay->logfile;
 my $silent = connect_client(options => '-c wal_sender_timeout=200ms');
 $silent->start("START_REPLICATION $begin");
 logged($log, qr/LOG:  terminating walsender process due to replication timeout/, 'silence',
-	qr{DETAIL:  The client was sent WAL up to [0-9A-F]+/[0-9A-F]+ and has confirmed to have flushed it up to 0/0\.});
+	qr{DETAIL:  The client was sent WAL up to [0-9A-F]+/[0-9A-F]+ and has confirmed to have flushed it up to 0/0+\.});
 eval { $silent->close };
 $log = -s $relay->logfile;
 eval { connect_client(replication => 'database') };
