@@ -14,7 +14,7 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('specified neither primary_conninfo nor restore_command');
+declare_expected_warning('specified neither "?primary_conninfo"? nor "?restore_command"?');
 
 use constant SEGMENT => 1024 * 1024;
 
