@@ -75,7 +75,9 @@ foreach my $case (
 
 	$client->start("START_REPLICATION $start") if $start ne '';
 	$client->_write($bytes);
-	close($client->{socket}) if $bytes eq '';
+
+	# not closed: then it could be a send that fails first
+	shutdown($client->{socket}, 1) if $bytes eq '';
 	logged($log, $message, $what, $detail);
 	logged($log, qr/LOG:  received replication command: START_REPLICATION/, 'its command') if $start ne '';
 	eval { $client->close } if $bytes ne '';
