@@ -195,12 +195,18 @@ store_histories(WsPull *pull, const WsStore *store, const WsHistory *history,
 {
 	TimeLineID	tli = pull->upstream_tli;
 	int			last = history->count - 1;
+	bool		was_stored = is_stored_history(store, history, last);
 
 	for (int i = 0; i < last; i++)
 	{
 		TimeLineID	ancestor = history->entries[i].tli;
 
 		CHECK_FOR_INTERRUPTS();
+
+		/* asked for before, and an upstream logs each question for nothing */
+		if (was_stored && !ws_store_has_history(store, ancestor) &&
+			history->entries[i].end_lsn <= first_lsn)
+			continue;
 		if (is_stored_history(store, history, i) ||
 			store_history_if_there(pull, store, ancestor))
 			continue;
@@ -209,7 +215,7 @@ store_histories(WsPull *pull, const WsStore *store, const WsHistory *history,
 		else
 			ws_store_remove_history(store, ancestor);
 	}
-	if (is_stored_history(store, history, last))
+	if (was_stored)
 		return;
 
 	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
