@@ -32,7 +32,10 @@ EXTENSION = walstream
 MODULE_big = walstream
 DATA = $(call source_files,sql/walstream--*.sql)
 
-OBJS = $(patsubst %.c,%.o,$(call source_files,src/*.c src/pure/*.c src/relay/*.c))
+# The folders of the module: src/cli and src/test have Makefiles of their own.
+code_dirs = src src/pure src/pure/* src/relay src/relay/*
+
+OBJS = $(patsubst %.c,%.o,$(call source_files,$(addsuffix /*.c,$(code_dirs))))
 PG_CPPFLAGS = -I$(top)/src -I$(libpq_srcdir)
 SHLIB_LINK = $(libpq) -lzstd -llz4
 
@@ -72,12 +75,12 @@ endif
 include $(PGXS)
 
 # Its loops over a line of probabilities are meant for vector instructions.
-src/pure/walz_io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
+src/pure/walz/io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
 
 src/walstream.o src/sqlfuncs.o: override CPPFLAGS += -DWS_VERSION='"$(version)"'
 src/walstream.o src/sqlfuncs.o: walstream.control
 
-$(OBJS): $(wildcard $(addprefix $(top)/,src/*.h src/pure/*.h src/relay/*.h))
+$(OBJS): $(addprefix $(top)/,$(call source_files,$(addsuffix /*.h,$(code_dirs))))
 
 # Not there yet when built in another directory; absolute, or VPATH finds those
 # of the source.

@@ -29,8 +29,8 @@
 #include "libpq-fe.h"
 #include "port/pg_bswap.h"
 
-#include "pure/accept.h"
-#include "pure/frame.h"
+#include "pure/wire/accept.h"
+#include "pure/wire/frame.h"
 
 /* Ask for a keepalive after this long without data, to learn the position. */
 #define IDLE_MS				10

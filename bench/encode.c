@@ -26,7 +26,7 @@
 
 #include "getopt_long.h"
 
-#include "pure/encoder.h"
+#include "pure/wire/encoder.h"
 
 #define MESSAGE_WAL			(WS_FRAME_MAX_BLOCKS * XLOG_BLCKSZ)
 #define MESSAGE_SIZE		(WS_STOCK_HEADER + MESSAGE_WAL)

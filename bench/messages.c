@@ -31,8 +31,8 @@
 
 #include "getopt_long.h"
 
-#include "pure/decoder.h"
-#include "pure/walz_cursor.h"
+#include "pure/walz/cursor.h"
+#include "pure/wire/decoder.h"
 
 #define MESSAGE_WAL			(WS_FRAME_MAX_BLOCKS * XLOG_BLCKSZ)
 #define MAX_ROUNDS			1000

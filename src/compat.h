@@ -82,7 +82,7 @@
 #define RelFileLocator	RelFileNode
 #endif
 
-/* Is this one of the versions whose WAL pure/walz_layout.h describes? */
+/* Is this one of the versions whose WAL walz/layout.h describes? */
 #define WS_WAL_IS_DESCRIBED		(PG_VERSION_NUM < 200000)
 
 /* 15 has no INSTR_TIME_GET_NANOSEC; its instr_time is a timespec. */
@@ -230,7 +230,7 @@ ws_xlog_find_next_record(XLogReaderState *reader, XLogRecPtr lsn)
 #endif
 
 /*----------------------------------------------------------------
- * The relay's workers and its receiver (relay.c, pull*.c)
+ * The relay's workers and its receiver (relay/relay.c, relay/walreceiver)
  *----------------------------------------------------------------
  */
 #include "postmaster/bgworker_internals.h"
@@ -306,7 +306,7 @@ ws_worker_is_registered(const char *name)
 	ws_walrcv_connect(conninfo, false, appname, err)
 
 /*----------------------------------------------------------------
- * The relay's walsender (relay/serve*.c)
+ * The relay's walsender (relay/walsender)
  *----------------------------------------------------------------
  */
 

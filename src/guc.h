@@ -10,7 +10,7 @@
 #ifndef WS_GUC_H
 #define WS_GUC_H
 
-#include "pure/accept.h"
+#include "pure/wire/accept.h"
 
 /* zstd's level where walstream.compression names none */
 #define WS_ZSTD_DEFAULT_LEVEL	1

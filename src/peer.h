@@ -17,7 +17,7 @@
 #define WS_PEER_H
 
 #include "datatype/timestamp.h"
-#include "pure/accept.h"
+#include "pure/wire/accept.h"
 #include "stats.h"
 
 /* Which part this process plays in the stream. */

@@ -28,7 +28,7 @@
 #include "lib/ilist.h"
 #include "peer.h"
 #include "peertext.h"
-#include "pure/intake.h"
+#include "pure/wire/intake.h"
 #include "receiver.h"
 #include "replication/logicalworker.h"
 #include "replication/walreceiver.h"

@@ -26,7 +26,7 @@
 #include "libpq/auth.h"
 #include "libpq/libpq.h"
 #include "peer.h"
-#include "pure/encoder.h"
+#include "pure/wire/encoder.h"
 #include "replication/slot.h"
 #include "replication/walsender.h"
 #include "sender.h"

@@ -4,7 +4,7 @@
  *	  Every SQL function about streams: formats snapshots of shared state into
  *	  rows and decides nothing.
  *
- * Those about a relay and its store are in relay/relay_sql.c.
+ * Those about a relay and its store are in relay/sql.c.
  *
  * Who may call what is said in the extension script.
  *
@@ -18,8 +18,8 @@
 #include "funcapi.h"
 #include "peer.h"
 #include "relay/relay.h"
-#include "relay/senders.h"
-#include "relay/slots.h"
+#include "relay/slots/slots.h"
+#include "relay/walsender/senders.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"

@@ -24,7 +24,7 @@
 
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
-#include "pure/encoder.h"
+#include "pure/wire/encoder.h"
 
 #define WS_TOTALS	128
 

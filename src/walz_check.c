@@ -3,7 +3,7 @@
  * walz_check.c
  *	  Compares walz's description of WAL with PostgreSQL's own.
  *
- * walz_layout.h describes PostgreSQL's layouts by numbers of our own.  This
+ * walz/layout.h describes PostgreSQL's layouts by numbers of our own.  This
  * file has no code: it fails to compile against a server whose layouts are
  * others.  A server of a version that walz does not know is none of its
  * business, since its page magic is not one that walz parses.
@@ -19,7 +19,7 @@
 #include "access/xact.h"
 #include "access/xlog_internal.h"
 #include "access/xlogrecord.h"
-#include "pure/walz_layout.h"
+#include "pure/walz/layout.h"
 #include "storage/bufpage.h"
 #include "storage/itemid.h"
 

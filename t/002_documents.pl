@@ -111,7 +111,7 @@ same_names(
 #
 # States of a relay: the source has them in one place.
 #
-my $source = read_document('src/relay/relay_shared.c');
+my $source = read_document('src/relay/shared.c');
 my ($switch) = $source =~ /^ws_relay_state_name\(.*?^\}/msg ? $& : '';
 my @states = $switch =~ /case\ .*?return\ "([a-z ]+)"/gxs;
 cmp_ok(scalar(@states), '>', 5, 'the source has states');
@@ -127,7 +127,7 @@ same_names(
 #
 my $sources = join('',
 	map { read_document(s{^\Q$top\E/}{}r) }
-	  map { glob("$top/src/$_") } qw(*.c pure/*.c relay/*.c));
+	  map { glob("$top/src/$_") } qw(*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c));
 $sources =~ s/\\"/"/g;
 my $runbook = read_document('docs/operations.md');
 my @reasons = section($runbook, 'A stream is not compressed') =~ /^\|\ ([^-|]+?)\ \|/mgx;

@@ -34,9 +34,9 @@ sub build
 	my $flags = "$config{cflags} -O2 -DFRONTEND -D_GNU_SOURCE -Isrc "
 	  . "-isystem $config{'includedir-server'} -isystem $config{includedir}";
 	my %needs = (
-		drain => "src/pure/*.c -L$config{pkglibdir} -L$config{libdir} "
+		drain => "src/pure/*.c src/pure/*/*.c -L$config{pkglibdir} -L$config{libdir} "
 		  . '-lpgcommon -lpgport -lpq -lzstd -llz4 -lm',
-		encode => "src/pure/*.c -L$config{pkglibdir} -L$config{libdir} "
+		encode => "src/pure/*.c src/pure/*/*.c -L$config{pkglibdir} -L$config{libdir} "
 		  . '-lpgcommon -lpgport -lzstd -llz4 -lm',
 		slowlink => '');
 	$needs{messages} = $needs{encode};

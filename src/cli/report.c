@@ -11,11 +11,11 @@
 
 #include <time.h>
 
-#include "codec_walz.h"
-#include "frame.h"
+#include "pure/codec/walz.h"
+#include "pure/walz/cursor.h"
+#include "pure/wire/frame.h"
 #include "report.h"
 #include "terminal.h"
-#include "walz_cursor.h"
 
 /* about what walsenders put between messages, in microseconds */
 #define BETWEEN_MESSAGES	1000

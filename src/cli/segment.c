@@ -11,11 +11,11 @@
 
 #include <sys/stat.h>
 
-#include "codec_walz.h"
-#include "frame.h"
+#include "pure/codec/walz.h"
+#include "pure/walz/cursor.h"
+#include "pure/wire/frame.h"
 #include "segment.h"
 #include "terminal.h"
-#include "walz_cursor.h"
 
 #define FILE_MAGIC			"WALZ"
 #define FILE_VERSION		1

@@ -29,7 +29,7 @@
 #ifndef WS_SEGMENT_H
 #define WS_SEGMENT_H
 
-#include "codec.h"
+#include "pure/codec/codec.h"
 
 /* Decoded bytes of a block in an encoded file. */
 #define SEGMENT_BLOCK	(128 * 1024)

@@ -10,8 +10,8 @@
  */
 #include "c.h"
 
-#include "crc.h"
-#include "failures.h"
+#include "pure/codec/crc.h"
+#include "pure/failures.h"
 
 #define FIRST_LINE		"walstream failures 1\n"
 #define LAST_LINE_LEN	13		/* "crc 01234567\n" */

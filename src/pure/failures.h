@@ -23,12 +23,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_FAILURES_H
-#define WS_FAILURES_H
+#ifndef WS_PURE_FAILURES_H
+#define WS_PURE_FAILURES_H
 
 #include "c.h"
 
-#include "status.h"
+#include "pure/status.h"
 
 #define WS_FAILURES_SUSPEND		3
 #define WS_FAILURES_GOOD_BYTES	(UINT64CONST(64) * 1024 * 1024)
@@ -77,4 +77,4 @@ extern size_t ws_failures_format(const WsStreamFailures *streams, int count,
 extern WsStatus ws_failures_parse(const char *content, size_t len,
 								  WsStreamFailures *streams, int *count);
 
-#endif							/* WS_FAILURES_H */
+#endif							/* WS_PURE_FAILURES_H */

@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "status.h"
+#include "pure/status.h"
 
 const char *
 ws_status_text(WsStatus status)

@@ -12,8 +12,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_STATUS_H
-#define WS_STATUS_H
+#ifndef WS_PURE_STATUS_H
+#define WS_PURE_STATUS_H
 
 typedef enum WsStatus
 {
@@ -37,4 +37,4 @@ typedef enum WsStatus
 /* A short phrase, lower case without full stop, for an errdetail. */
 extern const char *ws_status_text(WsStatus status);
 
-#endif							/* WS_STATUS_H */
+#endif							/* WS_PURE_STATUS_H */

@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "text.h"
+#include "pure/text.h"
 
 #define ELLIPSIS		"..."
 #define ELLIPSIS_LENGTH	3

@@ -10,8 +10,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_TEXT_H
-#define WS_TEXT_H
+#ifndef WS_PURE_TEXT_H
+#define WS_PURE_TEXT_H
 
 #include "c.h"
 
@@ -31,4 +31,4 @@ typedef int (*WsTextCharLength) (const unsigned char *s, int len);
 extern size_t ws_text_clean(char *to, size_t size, const char *text,
 							WsTextCharLength char_length);
 
-#endif							/* WS_TEXT_H */
+#endif							/* WS_PURE_TEXT_H */

@@ -22,7 +22,7 @@
 #ifndef WS_RELAY_CHAIN_H
 #define WS_RELAY_CHAIN_H
 
-#include "pure/chain.h"
+#include "pure/relay/chain.h"
 
 #define WS_CHAIN_QUESTION	"walstream.relays"
 #define WS_CHAIN_ANSWER		"relay" /* in the place of the slot's type; the

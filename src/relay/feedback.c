@@ -9,7 +9,7 @@
  */
 #include "compat.h"
 
-#include "feedback.h"
+#include "relay/feedback.h"
 
 /*
  * No transaction that is in use is further back than this: PostgreSQL begins

@@ -7,8 +7,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_FEEDBACK_H
-#define WS_FEEDBACK_H
+#ifndef WS_RELAY_FEEDBACK_H
+#define WS_RELAY_FEEDBACK_H
 
 #include "access/transam.h"
 
@@ -40,4 +40,4 @@ extern WsFeedback ws_feedback_limit(WsFeedback told, FullTransactionId next);
 /* Is one of the two older than any transaction can be? */
 extern bool ws_feedback_is_too_old(WsFeedback told, FullTransactionId next);
 
-#endif							/* WS_FEEDBACK_H */
+#endif							/* WS_RELAY_FEEDBACK_H */

@@ -10,13 +10,13 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_RELAY_H
-#define WS_RELAY_H
+#ifndef WS_RELAY_RELAY_H
+#define WS_RELAY_RELAY_H
 
 #include <netdb.h>
 
 #include "datatype/timestamp.h"
-#include "store.h"
+#include "relay/store/store.h"
 
 /* What the receiver is doing, in the order in which it comes about. */
 typedef enum WsRelayState
@@ -139,7 +139,7 @@ extern void ws_relay_note_feedback(void);
 /* Wake the keeper: a segment was closed, or room is wanted. */
 extern void ws_relay_wake_keeper(void);
 
-/* The workers' entry points: pull.c and keep.c. */
+/* The workers' entry points: walreceiver/worker.c and keeper.c. */
 extern PGDLLEXPORT void walstream_relay_receiver_main(Datum arg);
 extern PGDLLEXPORT void walstream_relay_keeper_main(Datum arg);
 
@@ -210,4 +210,4 @@ extern void ws_relay_count_reconnect(void);
 /* Receiver only: is this asked for?  take: and is hereby answered. */
 extern bool ws_relay_is_requested(WsRelayRequest request, bool take);
 
-#endif							/* WS_RELAY_H */
+#endif							/* WS_RELAY_RELAY_H */

@@ -12,13 +12,13 @@
 #include "access/xlog_internal.h"
 #include "catalog/pg_control.h"
 #include "port/atomics.h"
-#include "pure/walz_layout.h"
-#include "storage/standbydefs.h"
+#include "pure/walz/layout.h"
+#include "relay/xids.h"
 #include "storage/fd.h"
 #include "storage/shmem.h"
+#include "storage/standbydefs.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "xids.h"
 
 /* After the file was written. */
 #define SAVE_PAUSE_MS	10000

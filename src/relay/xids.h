@@ -16,12 +16,12 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_XIDS_H
-#define WS_XIDS_H
+#ifndef WS_RELAY_XIDS_H
+#define WS_RELAY_XIDS_H
 
-#include "feedback.h"
-#include "pure/xidscan.h"
-#include "store.h"
+#include "pure/relay/xidscan.h"
+#include "relay/feedback.h"
+#include "relay/store/store.h"
 
 extern Size ws_xids_shmem_size(void);
 extern void ws_xids_shmem_init(void);
@@ -55,4 +55,4 @@ extern void ws_xids_forget(const WsStore *store);
  */
 extern long ws_xids_save(const WsStore *store);
 
-#endif							/* WS_XIDS_H */
+#endif							/* WS_RELAY_XIDS_H */

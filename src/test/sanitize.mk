@@ -8,13 +8,13 @@
 # nothing of the server can creep in unnoticed.
 #
 # WS_WALZ_VERIFY: an encoder of walz decodes all that it encodes, and fails
-# where that is not what it was; see walz_piece.h.
+# where that is not what it was; see walz/piece.h.
 #
 #-------------------------------------------------------------------------
 
 CFLAGS ?= -O1 -g
 
-SAN_CPPFLAGS = -MMD -MP -DFRONTEND -DWS_WALZ_VERIFY -D_GNU_SOURCE -I$(pure) -I../unit \
+SAN_CPPFLAGS = -MMD -MP -DFRONTEND -DWS_WALZ_VERIFY -D_GNU_SOURCE -I$(pure)/.. -I../unit -I../../cli \
 	-isystem $(shell $(PG_CONFIG) --includedir-server) $(CPPFLAGS)
 SAN_CFLAGS = $(CFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing \
 	-Wall -Wextra -Wdeclaration-after-statement -Werror \
@@ -22,14 +22,14 @@ SAN_CFLAGS = $(CFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing \
 SAN_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
 	-lpgport -lzstd -llz4 -lm $(LDFLAGS)
 
-pure_objects = $(patsubst $(pure)/%.c,$(BUILD)/pure/%.o,$(sort $(wildcard $(pure)/*.c)))
+pure_objects = $(patsubst $(pure)/%.c,$(BUILD)/pure/%.o,$(sort $(wildcard $(pure)/*.c $(pure)/*/*.c)))
 
 # Objects depend on the command that makes them: another compiler or another
 # PostgreSQL makes them anew.
 build_command = $(CC) $(SAN_CPPFLAGS) $(SAN_CFLAGS)
 
 $(BUILD)/flags: FORCE
-	@mkdir -p $(BUILD)/pure
+	@mkdir -p $(sort $(dir $(pure_objects)))
 	@echo '$(build_command)' | cmp -s - $@ || echo '$(build_command)' > $@
 
 $(BUILD)/pure/%.o: $(pure)/%.c $(BUILD)/flags
@@ -42,4 +42,4 @@ FORCE:
 
 # The intermediate objects are kept, and so are their dependencies on headers.
 .SECONDARY:
--include $(wildcard $(BUILD)/*.d $(BUILD)/*/*.d)
+-include $(wildcard $(BUILD)/*.d $(pure_objects:.o=.d))

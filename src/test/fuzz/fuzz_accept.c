@@ -12,8 +12,8 @@
  */
 #include "c.h"
 
-#include "accept.h"
 #include "fuzz.h"
+#include "pure/wire/accept.h"
 
 /* Whatever is parsed is sound, and what it asks for can be asked for again. */
 static void

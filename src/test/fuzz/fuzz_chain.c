@@ -9,8 +9,8 @@
  */
 #include "c.h"
 
-#include "chain.h"
 #include "fuzz.h"
+#include "pure/relay/chain.h"
 
 /* Whatever is parsed is sound, and is written again as it was. */
 int

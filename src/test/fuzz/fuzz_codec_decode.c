@@ -17,8 +17,8 @@
  */
 #include "c.h"
 
-#include "codec.h"
 #include "fuzz.h"
+#include "pure/codec/codec.h"
 #include "testdata.h"
 
 /*

@@ -18,8 +18,8 @@
  */
 #include "c.h"
 
-#include "codec.h"
 #include "fuzz.h"
+#include "pure/codec/codec.h"
 #include "testdata.h"
 
 /*

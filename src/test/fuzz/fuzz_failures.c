@@ -13,9 +13,9 @@
  */
 #include "c.h"
 
-#include "crc.h"
-#include "failures.h"
 #include "fuzz.h"
+#include "pure/codec/crc.h"
+#include "pure/failures.h"
 
 static void
 try_file(const char *content, size_t len)

@@ -12,7 +12,7 @@
 #include "c.h"
 
 #include "fuzz.h"
-#include "history.h"
+#include "pure/relay/history.h"
 
 static WsHistoryEntry entries[WS_HISTORY_MAX_ENTRIES + 1];
 

@@ -12,9 +12,9 @@
  */
 #include "c.h"
 
-#include "crc.h"
 #include "fuzz.h"
-#include "identity.h"
+#include "pure/codec/crc.h"
+#include "pure/relay/identity.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

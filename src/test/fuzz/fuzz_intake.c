@@ -25,10 +25,10 @@
  */
 #include "c.h"
 
-#include "failures.h"
 #include "fuzz.h"
-#include "intake.h"
 #include "messages.h"
+#include "pure/failures.h"
+#include "pure/wire/intake.h"
 
 #define KIND_HELLO	1
 #define KIND_DATA	2

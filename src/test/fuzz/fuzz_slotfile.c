@@ -12,9 +12,9 @@
  */
 #include "c.h"
 
-#include "crc.h"
 #include "fuzz.h"
-#include "slotfile.h"
+#include "pure/codec/crc.h"
+#include "pure/relay/slotfile.h"
 
 /* Whatever is parsed is written again as it was. */
 static void

@@ -13,8 +13,8 @@
 #include "postgres_fe.h"
 
 #include "../../cli/report.h"
-#include "codec_walz.h"
 #include "fuzz.h"
+#include "pure/codec/walz.h"
 
 /* False if it cannot be used. */
 static bool

@@ -35,15 +35,15 @@
  */
 #include "c.h"
 
-#include "codec.h"
-#include "frame.h"
 #include "fuzz.h"
+#include "pure/codec/codec.h"
+#include "pure/wire/frame.h"
 #include "testdata.h"
 
 #define MAX_DECODED		(160 * 1024)
 #define MAX_STREAM		65535
 
-/* See walz_piece.h. */
+/* See walz/piece.h. */
 #define FORM_ZSTD		0
 #define FORM_PLAIN		1
 #define FORM_RANGE		2

@@ -14,8 +14,8 @@
 #include "c.h"
 
 #include "fuzz.h"
-#include "xidfile.h"
-#include "xidscan.h"
+#include "pure/relay/xidfile.h"
+#include "pure/relay/xidscan.h"
 
 #define START	(UINT64CONST(16) * 1024 * 1024)
 

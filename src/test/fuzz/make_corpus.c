@@ -11,7 +11,7 @@
  */
 #include "c.h"
 
-#include "accept.h"
+#include "pure/wire/accept.h"
 #include "seed.h"
 #include "testdata.h"
 

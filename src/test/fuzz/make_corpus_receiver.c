@@ -11,8 +11,8 @@
  */
 #include "c.h"
 
-#include "failures.h"
-#include "frame.h"
+#include "pure/failures.h"
+#include "pure/wire/frame.h"
 #include "seed.h"
 
 static void

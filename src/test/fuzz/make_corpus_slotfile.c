@@ -11,8 +11,8 @@
  */
 #include "c.h"
 
+#include "pure/relay/slotfile.h"
 #include "seed.h"
-#include "slotfile.h"
 
 /* A whole file, and the same without its last line. */
 static void

@@ -11,7 +11,7 @@
  */
 #include "c.h"
 
-#include "identity.h"
+#include "pure/relay/identity.h"
 #include "seed.h"
 
 /* A whole file, and the same without its last line. */

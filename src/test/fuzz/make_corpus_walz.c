@@ -13,11 +13,11 @@
 
 #include <sys/stat.h>
 
-#include "codec.h"
-#include "frame.h"
+#include "pure/codec/codec.h"
+#include "pure/walz/piece.h"
+#include "pure/wire/frame.h"
 #include "testdata.h"
 #include "walgen.h"
-#include "walz_piece.h"
 
 static uint8 seed[64 * 1024];
 static size_t seed_len;

@@ -11,10 +11,10 @@
  */
 #include "c.h"
 
-#include "chain.h"
+#include "pure/relay/chain.h"
+#include "pure/relay/xidfile.h"
 #include "seed.h"
 #include "walgen.h"
-#include "xidfile.h"
 
 static const WsCodecParams params = {
 	.wal_block_size = 8192,

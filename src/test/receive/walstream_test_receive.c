@@ -33,9 +33,9 @@
 #include <signal.h>
 
 #include "fmgr.h"
-#include "pure/frame.h"
-#include "pure/accept.h"
 #include "postmaster/interrupt.h"
+#include "pure/wire/accept.h"
+#include "pure/wire/frame.h"
 #include "replication/logicalworker.h"
 #include "replication/walreceiver.h"
 #include "utils/memutils.h"

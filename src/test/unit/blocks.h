@@ -10,7 +10,7 @@
 #ifndef WS_BLOCKS_H
 #define WS_BLOCKS_H
 
-#include "codec_walz.h"
+#include "pure/codec/walz.h"
 
 #define MAX_RAW		(1024 * 1024)	/* 16 WAL blocks of 64 kB */
 

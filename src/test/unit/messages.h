@@ -11,7 +11,7 @@
 #ifndef WS_MESSAGES_H
 #define WS_MESSAGES_H
 
-#include "decoder.h"
+#include "pure/wire/decoder.h"
 
 /* Each message is in memory of exactly its size. */
 typedef struct Message

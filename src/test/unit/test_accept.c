@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "accept.h"
+#include "pure/wire/accept.h"
 #include "tap.h"
 
 static const WsCompression off = {.count = 0};

@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "backoff.h"
+#include "pure/codec/backoff.h"
 #include "tap.h"
 
 #define FRAME	(128 * 1024)

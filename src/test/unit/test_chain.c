@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "chain.h"
+#include "pure/relay/chain.h"
 #include "tap.h"
 
 /* Parse from memory of exactly this size, so that reading on is noticed. */

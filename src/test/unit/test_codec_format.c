@@ -13,7 +13,7 @@
 #include <lz4frame.h>
 #include <zstd.h>
 
-#include "codec.h"
+#include "pure/codec/codec.h"
 #include "tap.h"
 #include "testdata.h"
 

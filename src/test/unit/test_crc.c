@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "crc.h"
+#include "pure/codec/crc.h"
 #include "tap.h"
 #include "testdata.h"
 

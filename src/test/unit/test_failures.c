@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "failures.h"
+#include "pure/failures.h"
 #include "tap.h"
 
 #define NOW			INT64CONST(812345678901234)

@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "frame.h"
+#include "pure/wire/frame.h"
 #include "tap.h"
 #include "testdata.h"
 

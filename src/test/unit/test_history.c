@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "history.h"
+#include "pure/relay/history.h"
 #include "tap.h"
 
 static WsHistoryEntry entries[WS_HISTORY_MAX_ENTRIES + 1];

@@ -9,8 +9,8 @@
  */
 #include "c.h"
 
-#include "crc.h"
-#include "identity.h"
+#include "pure/codec/crc.h"
+#include "pure/relay/identity.h"
 #include "tap.h"
 
 static const WsStoreIdentity usual = {

@@ -9,8 +9,8 @@
  */
 #include "c.h"
 
-#include "intake.h"
 #include "messages.h"
+#include "pure/wire/intake.h"
 #include "tap.h"
 
 #define MB			(1024 * 1024)

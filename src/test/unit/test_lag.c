@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "lag.h"
+#include "pure/relay/lag.h"
 #include "tap.h"
 
 static WsLag lag;

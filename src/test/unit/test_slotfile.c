@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "slotfile.h"
+#include "pure/relay/slotfile.h"
 #include "tap.h"
 
 static const WsSlotFile usual = {

@@ -9,7 +9,7 @@
  */
 #include "c.h"
 
-#include "status.h"
+#include "pure/status.h"
 #include "tap.h"
 
 int

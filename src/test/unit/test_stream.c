@@ -17,7 +17,7 @@
 
 #include <zstd.h>
 
-#include "backoff.h"
+#include "pure/codec/backoff.h"
 #include "streams.h"
 #include "tap.h"
 

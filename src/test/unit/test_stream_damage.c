@@ -10,7 +10,7 @@
  */
 #include "c.h"
 
-#include "batch.h"
+#include "pure/wire/batch.h"
 #include "tap.h"
 #include "testdata.h"
 #include "wires.h"

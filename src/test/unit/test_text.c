@@ -11,8 +11,8 @@
 
 #include <stdlib.h>
 
+#include "pure/text.h"
 #include "tap.h"
-#include "text.h"
 
 /* A stand-in for an encoding of one to three bytes: UTF-8's, loosely. */
 static int

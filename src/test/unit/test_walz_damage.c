@@ -10,10 +10,10 @@
  */
 #include "c.h"
 
+#include "pure/walz/piece.h"
 #include "tap.h"
 #include "testdata.h"
 #include "walpairs.h"
-#include "walz_piece.h"
 
 /* A stream is damaged in one place; it must arrive so. */
 static void

@@ -21,11 +21,11 @@
  */
 #include "c.h"
 
-#include "frame.h"
 #include "port/pg_crc32c.h"
+#include "pure/walz/piece.h"
+#include "pure/wire/frame.h"
 #include "tap.h"
 #include "walpairs.h"
-#include "walz_piece.h"
 
 /* The format that all check values below are of. */
 #define WORD	"walz1"
@@ -286,10 +286,10 @@ test_golden(const Golden *expected)
 		diag("this test's WAL has changed, so its check values must: see that the format has not");
 
 	hash = hash_encoded(&gen, expected->n);
-	ok(hash.good, "%s: made up as walz_piece.h says", expected->name);
+	ok(hash.good, "%s: made up as walz/piece.h says", expected->name);
 	if (!ok(hash.crc == expected->crc, "%s: encoded as it was (0x%08X)",
 			expected->name, hash.crc))
-		diag("the format has changed: change WsCodec.word in codec_walz.c, and WORD and the check values in test_walz_format.c, together");
+		diag("the format has changed: change WsCodec.word in codec/walz.c, and WORD and the check values in test_walz_format.c, together");
 	walgen_free(&gen);
 }
 

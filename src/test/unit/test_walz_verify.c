@@ -14,9 +14,9 @@
  */
 #include "c.h"
 
+#include "pure/walz/piece.h"
 #include "streams.h"
 #include "tap.h"
-#include "walz_piece.h"
 
 /* What is changed, and when. */
 typedef enum Fault

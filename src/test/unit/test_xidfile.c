@@ -10,8 +10,8 @@
  */
 #include "c.h"
 
+#include "pure/relay/xidfile.h"
 #include "tap.h"
-#include "xidfile.h"
 
 static const WsXidFile usual = {UINT64CONST(0x1000002e4), 1};
 

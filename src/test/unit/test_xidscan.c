@@ -10,9 +10,9 @@
  */
 #include "c.h"
 
+#include "pure/relay/xidscan.h"
 #include "tap.h"
 #include "walgen.h"
-#include "xidscan.h"
 
 #define SEGMENT			(1024 * 1024)
 #define START			(UINT64CONST(7) * SEGMENT)

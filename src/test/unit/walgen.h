@@ -10,7 +10,7 @@
 #ifndef WS_WALGEN_H
 #define WS_WALGEN_H
 
-#include "codec.h"
+#include "pure/codec/codec.h"
 
 /* Most that is behind a record's header. */
 #define WALGEN_MAX_BODY		(300 * 1024)

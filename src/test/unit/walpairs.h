@@ -10,7 +10,7 @@
 #ifndef WS_WALPAIRS_H
 #define WS_WALPAIRS_H
 
-#include "codec.h"
+#include "pure/codec/codec.h"
 #include "walgen.h"
 
 #define MB			(1024 * 1024)

@@ -17,7 +17,7 @@
 #include "fmgr.h"
 #include "libpq/auth.h"
 #include "libpq/libpq.h"
-#include "pure/frame.h"
+#include "pure/wire/frame.h"
 #include "replication/walsender.h"
 #include "storage/ipc.h"
 

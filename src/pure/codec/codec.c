@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * codec.c
+ *	  The table of codecs.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "pure/codec/codec.h"
+
+static const WsCodec *const codecs[] = {
+	&ws_codec_zstd,
+	&ws_codec_lz4,
+	&ws_codec_walz
+};
+
+const WsCodec *
+ws_codec_by_id(int id)
+{
+	for (size_t i = 0; i < lengthof(codecs); i++)
+	{
+		if ((int) codecs[i]->id == id)
+			return codecs[i];
+	}
+	return NULL;
+}
+
+const char *
+ws_codec_name(int id)
+{
+	const WsCodec *codec = ws_codec_by_id(id);
+
+	if (codec != NULL)
+		return codec->name;
+	return id == WS_CODEC_NONE ? "none" : "unknown";
+}
+
+static bool
+equals(const char *name, const char *word, size_t word_len)
+{
+	return strlen(name) == word_len && memcmp(name, word, word_len) == 0;
+}
+
+const WsCodec *
+ws_codec_by_name(const char *name, size_t name_len)
+{
+	for (size_t i = 0; i < lengthof(codecs); i++)
+	{
+		if (equals(codecs[i]->name, name, name_len))
+			return codecs[i];
+	}
+	return NULL;
+}
+
+const WsCodec *
+ws_codec_by_word(const char *word, size_t word_len)
+{
+	for (size_t i = 0; i < lengthof(codecs); i++)
+	{
+		if (equals(codecs[i]->word, word, word_len))
+			return codecs[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ *
+ * codec.h
+ *	  The interface of a codec, and the table of those there are.
+ *
+ * A codec turns a run of bytes into a shorter one and keeps history between
+ * calls: the n-th block of a stream can be decoded only after blocks 1 to
+ * n-1 since the last restart, in order.  Everything a block encodes is
+ * complete in its output (the codec is flushed at each call), so that the
+ * receiver has every byte when the sender has sent it.
+ *
+ * A codec is told where in the WAL its input starts and how WAL is laid out,
+ * for codecs that understand it; a general-purpose codec ignores both.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_PURE_CODEC_CODEC_H
+#define WS_PURE_CODEC_CODEC_H
+
+#include "access/xlogdefs.h"
+#include "pure/status.h"
+
+/* Numbers on the wire (3 bits): never renumber. */
+typedef enum WsCodecId
+{
+	WS_CODEC_NONE = 0,
+	WS_CODEC_ZSTD = 1,
+	WS_CODEC_LZ4 = 2,
+	WS_CODEC_WALZ = 3
+} WsCodecId;
+
+#define WS_MAX_CODECS	7		/* ids 1 to 7 */
+
+/*
+ * zstd's window, in log2(bytes), is never above this on either side: it
+ * bounds what a receiver must allocate for history (2 MB).
+ */
+#define WS_ZSTD_WINDOW_LOG_MAX	21
+
+/* What both ends of a stream know when it begins. */
+typedef struct WsCodecParams
+{
+	int			level;			/* encoder only; meaning is the codec's */
+	int			zstd_hash_log;	/* encoder of zstd only: log2 of the entries
+								 * that it finds matches with; 0: the level's */
+	bool		zstd_may_fill;	/* encoder of zstd only: it is asked whether
+								 * it is full, see below */
+	bool		logical;		/* logical decoding output, not WAL */
+	uint32		wal_block_size; /* bytes */
+	uint32		wal_segment_size;	/* bytes */
+	uint16		wal_page_magic; /* XLOG_PAGE_MAGIC of the stream's WAL */
+} WsCodecParams;
+
+typedef struct WsCodec
+{
+	const char *name;			/* in settings, hints and SQL */
+	const char *word;			/* in negotiation; with another format it is
+								 * another word, so that peers of two versions
+								 * never decode each other's */
+	WsCodecId	id;
+	bool		logical;		/* can code logical streams */
+
+	/*
+	 * A new encoder or decoder, restarted; NULL if memory is short.  All the
+	 * memory it will ever need is bounded by the codec and the level.
+	 */
+	void	   *(*encoder_new) (const WsCodecParams *params);
+	void	   *(*decoder_new) (const WsCodecParams *params);
+
+	/*
+	 * Forget all history: the next block will decode without anything
+	 * earlier.  The encoder takes params->level from here on.
+	 */
+	WsStatus	(*encoder_restart) (void *encoder, const WsCodecParams *params);
+	WsStatus	(*decoder_restart) (void *decoder);
+
+	/*
+	 * Must the encoder be restarted before it encodes raw_len bytes more?
+	 * NULL if it never fills.
+	 */
+	bool		(*encoder_full) (const void *encoder, size_t raw_len);
+
+	/* Most bytes that encoding raw_len bytes can give. */
+	size_t		(*encode_bound) (size_t raw_len);
+
+	/*
+	 * Encode src[0..src_len) into dst, completely; *dst_len is what was
+	 * written.  dst_size is at least encode_bound(src_len).  After anything
+	 * but WS_OK the encoder must be restarted before its next use.
+	 */
+	WsStatus	(*encode) (void *encoder, XLogRecPtr start_lsn,
+						   const uint8 *src, size_t src_len,
+						   uint8 *dst, size_t dst_size, size_t *dst_len);
+
+	/*
+	 * Decode the whole of src into exactly dst_len bytes of dst; anything
+	 * else is WS_E_LENGTH or WS_E_CODEC.  Trusts nothing in src: never writes
+	 * outside dst, never allocates by a length found in src beyond the
+	 * codec's bound.  After anything but WS_OK the decoder has restarted.
+	 */
+	WsStatus	(*decode) (void *decoder, XLogRecPtr start_lsn,
+						   const uint8 *src, size_t src_len,
+						   uint8 *dst, size_t dst_len);
+
+	void		(*encoder_free) (void *encoder);
+	void		(*decoder_free) (void *decoder);
+} WsCodec;
+
+extern const WsCodec ws_codec_zstd;
+extern const WsCodec ws_codec_lz4;
+extern const WsCodec ws_codec_walz;
+
+/* By number, by name or by word; NULL if there is none. */
+extern const WsCodec *ws_codec_by_id(int id);
+extern const WsCodec *ws_codec_by_name(const char *name, size_t name_len);
+extern const WsCodec *ws_codec_by_word(const char *word, size_t word_len);
+
+/*
+ * What to call a codec of this number, in a log line or in SQL: "none" for
+ * WS_CODEC_NONE, "unknown" for one that the table does not have; never NULL.
+ */
+extern const char *ws_codec_name(int id);
+
+/* The zstd window, log2(bytes), that encoding at a level uses. */
+extern int	ws_codec_zstd_window_log(int level);
+
+#endif							/* WS_PURE_CODEC_CODEC_H */

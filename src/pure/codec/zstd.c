@@ -1,0 +1,407 @@
+/*-------------------------------------------------------------------------
+ *
+ * zstd.c
+ *	  The codec zstd: one zstd frame from each restart on, flushed at every
+ *	  block.
+ *
+ * What an encoder gives between two restarts, joined, is the beginning of an
+ * ordinary zstd frame without content size, dictionary and checksum.  The
+ * frame is never ended: the next restart, or the end of the stream, takes
+ * the place of its end.
+ *
+ * The library keeps what it has encoded in a ring of little more than the
+ * window, and looks for matches more slowly while the window lies in two
+ * parts of it, which is most of the time.  So at the fastest levels the
+ * encoder keeps it itself, in one piece, and is full when that is: to restart
+ * costs half a percent of bytes, and saves a twentieth to a tenth of the time.
+ * More would cost fewer bytes, but no longer lie in the processor's cache.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include <zstd.h>
+#include <zstd_errors.h>
+
+#include "pure/codec/codec.h"
+
+/*
+ * The format (RFC 8878) as far as a decoder looks at it by itself: a frame
+ * starts with the magic number, a descriptor byte and the window, and is a
+ * sequence of blocks, each with a header in little-endian order.
+ */
+#define ZSTD_HEADER_SIZE		6
+#define ZSTD_BLOCK_HEADER_SIZE	3
+#define ZSTD_BLOCK_LAST(h)		((h) & 1)
+#define ZSTD_BLOCK_TYPE(h)		(((h) >> 1) & 3)
+#define ZSTD_BLOCK_SIZE(h)		((h) >> 3)
+#define ZSTD_BLOCK_RLE			1	/* one byte stands for "size" bytes */
+#define ZSTD_BLOCK_RESERVED		3
+
+/*
+ * The parameter that tells the library that its input stays where it is,
+ * which it calls ZSTD_c_stableInBuffer.  By that name it is kept from those
+ * who link with the library as a package has it, since a later one may give
+ * the number to something else.  So only these are asked, which take input
+ * flush by flush.
+ */
+#if ZSTD_VERSION_NUMBER >= 10504 && ZSTD_VERSION_NUMBER < 10600
+#define ZSTD_INPUT_STAYS		ZSTD_c_experimentalParam9
+#endif
+
+/* What an encoder keeps, in windows. */
+#define KEPT_WINDOWS			2
+
+typedef struct ZstdEncoder
+{
+	ZSTD_CCtx  *cctx;
+
+	/*
+	 * Since the restart: what has been encoded is kept[0..input.pos), which
+	 * input.src points to.  Or, unless keeps, it is with the library.
+	 */
+	bool		keeps;
+	uint8	   *kept;			/* NULL until it is first needed */
+	size_t		kept_size;
+	ZSTD_inBuffer input;
+}			ZstdEncoder;
+
+typedef struct ZstdDecoder
+{
+	ZSTD_DCtx  *dctx;
+	bool		restarted;		/* the next block starts with a frame header */
+} ZstdDecoder;
+
+/* of the fastest levels; the benchmark tries others */
+#ifndef WS_ZSTD_WINDOW_LOG_MIN
+#define WS_ZSTD_WINDOW_LOG_MIN	19
+#endif
+
+int
+ws_codec_zstd_window_log(int level)
+{
+	if (level <= 1)
+		return WS_ZSTD_WINDOW_LOG_MIN;
+	if (level == 2)
+		return 20;
+	return WS_ZSTD_WINDOW_LOG_MAX;
+}
+
+static WsStatus
+map_error(size_t code)
+{
+	if (ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation)
+		return WS_E_MEMORY;
+	return WS_E_CODEC;
+}
+
+static bool
+library_can_leave_input(void)
+{
+#ifdef ZSTD_INPUT_STAYS
+	return ZSTD_versionNumber() >= 10504 && ZSTD_versionNumber() < 10600;
+#else
+	return false;
+#endif
+}
+
+/* Encode all of *in and write all that it gives. */
+static WsStatus
+encode_all(ZSTD_CCtx *cctx, ZSTD_inBuffer *in, ZSTD_outBuffer *out)
+{
+	for (;;)
+	{
+		size_t		rest = ZSTD_compressStream2(cctx, out, in, ZSTD_e_flush);
+
+		if (ZSTD_isError(rest))
+			return map_error(rest);
+		if (rest == 0 && in->pos == in->size)
+			return WS_OK;
+		if (out->pos == out->size)
+			return WS_E_TOO_LARGE;
+	}
+}
+
+/* Decide, for a restart, whether the encoder keeps its input. */
+static WsStatus
+prepare_kept(ZstdEncoder * ze, const WsCodecParams *params)
+{
+	int			window_log = ws_codec_zstd_window_log(params->level);
+
+	memset(&ze->input, 0, sizeof(ze->input));
+	ze->keeps = params->zstd_may_fill && window_log == WS_ZSTD_WINDOW_LOG_MIN &&
+		library_can_leave_input();
+	if (!ze->keeps)
+		return WS_OK;
+
+	if (ze->kept == NULL)
+	{
+		ze->kept_size = (size_t) KEPT_WINDOWS << window_log;
+		ze->kept = malloc(ze->kept_size);
+		if (ze->kept == NULL)
+			return WS_E_MEMORY;
+	}
+	ze->input.src = ze->kept;
+	return WS_OK;
+}
+
+static WsStatus
+zstd_encoder_restart(void *encoder, const WsCodecParams *params)
+{
+	ZstdEncoder *ze = encoder;
+	ZSTD_CCtx  *cctx = ze->cctx;
+	ZSTD_outBuffer out = {NULL, 0, 0};
+	WsStatus	status;
+	size_t		code;
+
+	status = prepare_kept(ze, params);
+	if (status != WS_OK)
+		return status;
+
+	code = ZSTD_CCtx_reset(cctx, ZSTD_reset_session_only);
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_compressionLevel,
+									  params->level);
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_windowLog,
+									  ws_codec_zstd_window_log(params->level));
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_hashLog,
+									  params->zstd_hash_log);
+#ifdef ZSTD_INPUT_STAYS
+	if (!ZSTD_isError(code) && library_can_leave_input())
+		code = ZSTD_CCtx_setParameter(cctx, ZSTD_INPUT_STAYS, ze->keeps);
+#endif
+	if (ZSTD_isError(code))
+		return map_error(code);
+
+	/*
+	 * Flushing nothing writes nothing, but makes zstd allocate all it needs
+	 * for this level, so that a lack of memory shows here and not in the
+	 * middle of a segment.
+	 */
+	return encode_all(cctx, &ze->input, &out);
+}
+
+static bool
+zstd_encoder_full(const void *encoder, size_t raw_len)
+{
+	const		ZstdEncoder *ze = encoder;
+
+	return ze->keeps && raw_len > ze->kept_size - ze->input.size;
+}
+
+static void
+zstd_encoder_free(void *encoder)
+{
+	ZstdEncoder *ze = encoder;
+
+	if (ze == NULL)
+		return;
+	ZSTD_freeCCtx(ze->cctx);
+	free(ze->kept);
+	free(ze);
+}
+
+static void *
+zstd_encoder_new(const WsCodecParams *params)
+{
+	ZstdEncoder *ze = calloc(1, sizeof(ZstdEncoder));
+
+	if (ze == NULL)
+		return NULL;
+	ze->cctx = ZSTD_createCCtx();
+	if (ze->cctx == NULL || zstd_encoder_restart(ze, params) != WS_OK)
+	{
+		zstd_encoder_free(ze);
+		return NULL;
+	}
+	return ze;
+}
+
+static size_t
+zstd_encode_bound(size_t raw_len)
+{
+	/* zstd counts a frame's header and end in */
+	return ZSTD_compressBound(raw_len);
+}
+
+static WsStatus
+zstd_encode(void *encoder, XLogRecPtr start_lsn pg_attribute_unused(),
+			const uint8 *src, size_t src_len,
+			uint8 *dst, size_t dst_size, size_t *dst_len)
+{
+	ZstdEncoder *ze = encoder;
+	ZSTD_inBuffer given = {src, src_len, 0};
+	ZSTD_outBuffer out = {dst, dst_size, 0};
+	WsStatus	status;
+
+	if (ze->keeps)
+	{
+		if (zstd_encoder_full(ze, src_len))
+			return WS_E_TOO_LARGE;
+		memcpy(ze->kept + ze->input.size, src, src_len);
+		ze->input.size += src_len;
+	}
+	status = encode_all(ze->cctx, ze->keeps ? &ze->input : &given, &out);
+	*dst_len = out.pos;
+	return status;
+}
+
+static WsStatus
+zstd_decoder_restart(void *decoder)
+{
+	ZstdDecoder *zd = decoder;
+	size_t		code = ZSTD_DCtx_reset(zd->dctx, ZSTD_reset_session_only);
+
+	zd->restarted = true;
+	return ZSTD_isError(code) ? map_error(code) : WS_OK;
+}
+
+static void
+zstd_decoder_free(void *decoder)
+{
+	ZstdDecoder *zd = decoder;
+
+	if (zd == NULL)
+		return;
+	ZSTD_freeDCtx(zd->dctx);
+	free(zd);
+}
+
+static void *
+zstd_decoder_new(const WsCodecParams *params pg_attribute_unused())
+{
+	ZstdDecoder *zd = malloc(sizeof(ZstdDecoder));
+
+	if (zd == NULL)
+		return NULL;
+	zd->restarted = true;
+	zd->dctx = ZSTD_createDCtx();
+	if (zd->dctx == NULL ||
+		ZSTD_isError(ZSTD_DCtx_setParameter(zd->dctx, ZSTD_d_windowLogMax,
+											WS_ZSTD_WINDOW_LOG_MAX)))
+	{
+		zstd_decoder_free(zd);
+		return NULL;
+	}
+	return zd;
+}
+
+/*
+ * Is this, by its headers, one run of complete blocks as our encoder writes
+ * them?  The library would wait for the rest of a block that is cut, start
+ * over after a frame that ends, and accept frame headers of other kinds.
+ */
+static bool
+check_blocks(const uint8 *src, size_t len, bool restarted)
+{
+	if (restarted)
+	{
+		static const uint8 start[] = {
+			(uint8) ZSTD_MAGICNUMBER, (uint8) (ZSTD_MAGICNUMBER >> 8),
+			(uint8) (ZSTD_MAGICNUMBER >> 16), (uint8) (ZSTD_MAGICNUMBER >> 24),
+			0					/* no content size, dictionary, checksum */
+		};
+
+		if (len < ZSTD_HEADER_SIZE || memcmp(src, start, sizeof(start)) != 0)
+			return false;
+		src += ZSTD_HEADER_SIZE;
+		len -= ZSTD_HEADER_SIZE;
+	}
+
+	while (len > 0)
+	{
+		uint32		header;
+		size_t		body;
+
+		if (len < ZSTD_BLOCK_HEADER_SIZE)
+			return false;
+		header = src[0] | src[1] << 8 | src[2] << 16;
+		if (ZSTD_BLOCK_TYPE(header) == ZSTD_BLOCK_RLE)
+			body = 1;
+		else
+			body = ZSTD_BLOCK_SIZE(header);
+		src += ZSTD_BLOCK_HEADER_SIZE;
+		len -= ZSTD_BLOCK_HEADER_SIZE;
+
+		if (ZSTD_BLOCK_LAST(header) ||
+			ZSTD_BLOCK_TYPE(header) == ZSTD_BLOCK_RESERVED ||
+			ZSTD_BLOCK_SIZE(header) == 0 || body > len)
+			return false;
+		src += body;
+		len -= body;
+	}
+	return true;
+}
+
+static WsStatus
+decode_blocks(ZstdDecoder *zd, const uint8 *src, size_t src_len,
+			  uint8 *dst, size_t dst_len)
+{
+	uint8		spare;
+	ZSTD_inBuffer in = {src, src_len, 0};
+	ZSTD_outBuffer out = {dst, dst_len, 0};
+	ZSTD_outBuffer over = {&spare, 1, 0};
+	size_t		before;
+
+	if (!check_blocks(src, src_len, zd->restarted))
+		return WS_E_CODEC;
+	zd->restarted = false;
+
+	/*
+	 * Until a call does nothing.  Once dst is full, a further byte would go
+	 * to a spare one and so be seen.
+	 */
+	do
+	{
+		ZSTD_outBuffer *to = out.pos < out.size ? &out : &over;
+		size_t		code;
+
+		before = in.pos + out.pos;
+		code = ZSTD_decompressStream(zd->dctx, to, &in);
+		if (ZSTD_isError(code))
+			return map_error(code);
+		if (over.pos > 0)
+			return WS_E_LENGTH;
+	} while (in.pos + out.pos > before);
+
+	return in.pos == src_len && out.pos == dst_len ? WS_OK : WS_E_LENGTH;
+}
+
+static WsStatus
+zstd_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
+			const uint8 *src, size_t src_len, uint8 *dst, size_t dst_len)
+{
+	WsStatus	status;
+
+	/* nothing encodes to nothing; the library would wait for more */
+	if (src_len == 0 || dst_len == 0)
+		status = src_len == dst_len ? WS_OK : WS_E_LENGTH;
+	else
+		status = decode_blocks(decoder, src, src_len, dst, dst_len);
+
+	/* the library's session that has failed must not be used again */
+	if (status != WS_OK)
+		(void) zstd_decoder_restart(decoder);
+	return status;
+}
+
+const WsCodec ws_codec_zstd = {
+	.name = "zstd",
+	.word = "zstd",
+	.id = WS_CODEC_ZSTD,
+	.logical = true,
+	.encoder_new = zstd_encoder_new,
+	.decoder_new = zstd_decoder_new,
+	.encoder_restart = zstd_encoder_restart,
+	.encoder_full = zstd_encoder_full,
+	.decoder_restart = zstd_decoder_restart,
+	.encode_bound = zstd_encode_bound,
+	.encode = zstd_encode,
+	.decode = zstd_decode,
+	.encoder_free = zstd_encoder_free,
+	.decoder_free = zstd_decoder_free
+};

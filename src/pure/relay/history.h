@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * history.h
+ *	  Timeline history files: which timelines led to one, and where each ended.
+ *
+ * The format is PostgreSQL's (see its timeline.c): a line for each ancestor,
+ * oldest first, of the timeline's number, the position at which it was left,
+ * and a reason, separated by white space; "#" begins a comment.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_PURE_RELAY_HISTORY_H
+#define WS_PURE_RELAY_HISTORY_H
+
+#include "c.h"
+
+#include "access/xlogdefs.h"
+#include "pure/status.h"
+
+/* More ancestors than this, or a larger file, are refused. */
+#define WS_HISTORY_MAX_ENTRIES	4096
+#define WS_HISTORY_MAX_BYTES	(1024 * 1024)
+
+/* A timeline and where it was left for the next; the last one is not left. */
+typedef struct WsHistoryEntry
+{
+	TimeLineID	tli;
+	XLogRecPtr	end_lsn;		/* exclusive; InvalidXLogRecPtr in the last */
+} WsHistoryEntry;
+
+/*
+ * The line that leads to a timeline, oldest first; the last entry is that
+ * timeline itself.  Numbers rise strictly, positions never fall: a timeline that
+ * the file has as left before it began is none of the line.
+ */
+typedef struct WsHistory
+{
+	int			count;
+	WsHistoryEntry *entries;	/* WS_HISTORY_MAX_ENTRIES + 1 of them, the
+								 * caller's */
+} WsHistory;
+
+/*
+ * Parse the content of the history file of timeline tli into history, whose
+ * entries the caller has allocated.  Timeline 1 has no file: len 0 is right for
+ * it.  WS_E_MALFORMED, with *line the offending line's number from 1, for
+ * anything that PostgreSQL would refuse.
+ */
+extern WsStatus ws_history_parse(TimeLineID tli, const char *content, size_t len,
+								 WsHistory *history, int *line);
+
+/*
+ * Is tli in the line?  If so *end_lsn is where it was left and *next_tli for
+ * which timeline; InvalidXLogRecPtr and 0 if it is the last one.
+ */
+extern bool ws_history_find(const WsHistory *history, TimeLineID tli,
+							XLogRecPtr *end_lsn, TimeLineID *next_tli);
+
+/* The timeline of the line that goes on from lsn. */
+extern TimeLineID ws_history_tli_at(const WsHistory *history, XLogRecPtr lsn);
+
+/* The same timelines, left at the same positions. */
+extern bool ws_history_equals(const WsHistory *a, const WsHistory *b);
+
+#endif							/* WS_PURE_RELAY_HISTORY_H */

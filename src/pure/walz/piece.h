@@ -1,0 +1,123 @@
+/*-------------------------------------------------------------------------
+ *
+ * piece.h
+ *	  How a block that walz encodes is made up, and who has a hand in it.
+ *
+ * A block is coded in pieces of at most 16 WAL blocks; the blocks of a stream
+ * are not longer, and are one piece each.  A piece:
+ *
+ *		size	field
+ *		var		length of the rest of this piece; absent in the last one
+ *		1		form
+ *	  form 0, as it is (also: WAL of a version that we do not know):
+ *		rest	zstd: the bytes
+ *	  form 1, modelled, for larger pieces:
+ *		var		length of codes
+ *		var		length of literals
+ *		var		length of raw bytes
+ *		rest	zstd: codes, literals, raw bytes
+ *	  form 2, modelled, range coder, without raw bytes:
+ *		rest	range coder
+ *	  form 3, modelled, range coder:
+ *		var		length of the range coder's bytes
+ *		var		length of raw bytes
+ *		var		range coder
+ *		rest	zstd: raw bytes
+ *
+ * "zstd" is codec/zstd.c, one history for all the stream.  The modelled forms
+ * stand for a sequence of records and raw runs.  Where the cursor
+ * (walz/cursor.h) is at the possible start of a record, a code (walz/model.h)
+ * says whether a record follows or a raw run; where it is not, a raw run
+ * follows.  A raw run goes to the next possible start of a record, or to the
+ * end of the piece.  Neither lengths nor an end need to be sent for that.
+ *
+ * A record is modelled only if it is complete in the piece, its CRC is right
+ * and everything around it (page headers, back-pointer, padding) is as the
+ * cursor predicts.  So a record that begins in one piece and ends in another
+ * is raw but for images in it (walz/part.h), nothing is held back, and damaged
+ * WAL is coded like any bytes.
+ *
+ * After form 0 both ends forget what the model has learned: that is how an
+ * encoder that has run into a limit in the middle of a piece starts again.
+ *
+ * An encoder makes sure that a record's header, as the decoder will write it, is
+ * what it was.  Compiled with WS_WALZ_VERIFY, it decodes all that it encodes and
+ * fails where that is not what it was; a stream sends such a block as it is.
+ *
+ * The record CRC that we leave out is computed anew by the decoder.  It does
+ * not protect the way; the CRC of the frame around us does, which is computed
+ * over the WAL itself.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_PURE_WALZ_PIECE_H
+#define WS_PURE_WALZ_PIECE_H
+
+#include "pure/codec/walz.h"
+#include "pure/walz/cursor.h"
+#include "pure/walz/model.h"
+#include "pure/walz/part.h"
+
+#define WZ_FORM_ZSTD			0
+#define WZ_FORM_PLAIN			1
+#define WZ_FORM_RANGE			2
+#define WZ_FORM_RANGE_RAW		3
+
+/* What a modelled piece may be larger than its bytes before it is given up. */
+#define WZ_SLACK				64
+
+/* lengths in front of a piece: var, form, three var */
+#define WZ_PIECE_HEADER_MAX	(5 + 1 + 3 * 5)
+
+/* What an encoder and a decoder have in common. */
+typedef struct WsWalz
+{
+	bool		known;			/* WAL that we can parse; if not, zstd only */
+	bool		started;		/* the cursor has been set */
+	WsCodecParams params;
+	size_t		piece_max;
+	void	   *zstd;			/* codec_zstd's encoder or decoder */
+	WsWalzCursor cursor;
+	WsWalzIo	io;
+	WsWalzModel *model;
+	WsWalzRecord record;
+	WsWalzPart	part;
+	uint8	   *scratch;		/* a record: piece_max and its header */
+	uint8	   *streams;		/* codes, literals and raw bytes together */
+	bool		sparse;			/* encoder only: the piece before had few
+								 * symbols */
+	WsWalzObserver observer;	/* encoder only; may be NULL */
+	void	   *observer_arg;
+#ifdef WS_WALZ_VERIFY
+	void	   *verifier;		/* encoder only: a decoder */
+#endif
+} WsWalz;
+
+/* Room for a stream: none is let become larger than a piece. */
+static inline size_t
+ws_walz_stream_size(const WsWalz *walz)
+{
+	return walz->piece_max + WZ_SLACK;
+}
+
+static inline void
+ws_walz_set_stream(WsWalzStream *stream, uint8 *data, size_t size, size_t len)
+{
+	stream->data = data;
+	stream->size = size;
+	stream->len = len;
+	stream->pos = 0;
+}
+
+/* Forget all that was learned, but not where the stream is. */
+extern void ws_walz_forget(WsWalz *walz);
+
+/* Encode, or decode, a block; the cursor is at its start. */
+extern WsStatus ws_walz_encode(WsWalz *walz, const uint8 *src, size_t src_len,
+							   uint8 *dst, size_t dst_size, size_t *dst_len);
+extern WsStatus ws_walz_decode(WsWalz *walz, const uint8 *src, size_t src_len,
+							   uint8 *dst, size_t dst_len);
+
+#endif							/* WS_PURE_WALZ_PIECE_H */

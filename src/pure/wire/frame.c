@@ -1,0 +1,341 @@
+/*-------------------------------------------------------------------------
+ *
+ * frame.c
+ *	  Writes and parses the fixed parts of encoded messages: the frame's
+ *	  header, a batch's rows, their integers and the check value.
+ *
+ * Only bytes are handled here; what may follow what in a stream is for the
+ * encoder and the decoder to know.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "pure/codec/crc.h"
+#include "pure/wire/frame.h"
+
+static void
+put_uint32(uint8 *buf, uint32 value)
+{
+	uint32		net = pg_hton32(value);
+
+	memcpy(buf, &net, sizeof(net));
+}
+
+static void
+put_uint64(uint8 *buf, uint64 value)
+{
+	uint64		net = pg_hton64(value);
+
+	memcpy(buf, &net, sizeof(net));
+}
+
+static uint32
+get_uint32(const uint8 *buf)
+{
+	uint32		net;
+
+	memcpy(&net, buf, sizeof(net));
+	return pg_ntoh32(net);
+}
+
+static uint64
+get_uint64(const uint8 *buf)
+{
+	uint64		net;
+
+	memcpy(&net, buf, sizeof(net));
+	return pg_ntoh64(net);
+}
+
+void
+ws_stock_header_encode(const WsStockHeader *header, uint8 *buf)
+{
+	buf[0] = WS_STOCK_TYPE;
+	put_uint64(buf + 1, header->start_lsn);
+	put_uint64(buf + 9, header->wal_end);
+	put_uint64(buf + 17, (uint64) header->send_time);
+}
+
+void
+ws_stock_header_decode(const uint8 *buf, WsStockHeader *header)
+{
+	header->start_lsn = get_uint64(buf + 1);
+	header->wal_end = get_uint64(buf + 9);
+	header->send_time = (int64) get_uint64(buf + 17);
+}
+
+size_t
+ws_varint_put(uint8 *buf, uint64 value)
+{
+	size_t		len = 0;
+
+	while (value >= 0x80)
+	{
+		buf[len++] = (uint8) value | 0x80;
+		value >>= 7;
+	}
+	buf[len++] = (uint8) value;
+	return len;
+}
+
+bool
+ws_varint_get(const uint8 **pos, const uint8 *end, uint64 *value)
+{
+	const uint8 *p = *pos;
+	uint64		result = 0;
+	int			shift;
+
+	for (shift = 0; p < end; shift += 7)
+	{
+		uint8		byte = *p++;
+
+		/* The tenth byte has room for the last of 64 bits only. */
+		if (shift == 63 && byte > 1)
+			return false;
+		result |= (uint64) (byte & 0x7f) << shift;
+		if (byte & 0x80)
+			continue;
+
+		/* A last byte of zero says that a shorter form would do. */
+		if (byte == 0 && shift > 0)
+			return false;
+		*value = result;
+		*pos = p;
+		return true;
+	}
+	return false;
+}
+
+uint64
+ws_zigzag_encode(int64 value)
+{
+	uint64		bits = (uint64) value << 1;
+
+	return value < 0 ? ~bits : bits;
+}
+
+int64
+ws_zigzag_decode(uint64 value)
+{
+	return (int64) ((value >> 1) ^ (~(value & 1) + 1));
+}
+
+static bool
+get_signed(const uint8 **pos, const uint8 *end, int64 *value)
+{
+	uint64		bits;
+
+	if (!ws_varint_get(pos, end, &bits))
+		return false;
+	*value = ws_zigzag_decode(bits);
+	return true;
+}
+
+/* Differences wrap around, so that any two positions and times have one. */
+static size_t
+put_difference(uint8 *buf, uint64 value, uint64 base)
+{
+	return ws_varint_put(buf, ws_zigzag_encode((int64) (value - base)));
+}
+
+pg_crc32c
+ws_frame_content_crc(XLogRecPtr start_lsn, const uint8 *wal, uint32 len)
+{
+	uint8		prefix[12];
+	pg_crc32c	crc;
+
+	put_uint64(prefix, start_lsn);
+	put_uint32(prefix + 8, len);
+
+	INIT_CRC32C(crc);
+	COMP_CRC32C(crc, prefix, sizeof(prefix));
+	return ws_crc_add(crc, wal, len);
+}
+
+pg_crc32c
+ws_frame_row_crc(pg_crc32c crc, const uint8 *header,
+				 const uint8 *body, uint32 body_len)
+{
+	uint8		prefix[4];
+
+	put_uint32(prefix, WS_STOCK_HEADER + body_len);
+	COMP_CRC32C(crc, prefix, sizeof(prefix));
+	COMP_CRC32C(crc, header, WS_STOCK_HEADER);
+	return ws_crc_add(crc, body, body_len);
+}
+
+/* The check value: see frame.h.  header_len is without the check value. */
+static uint32
+compute_check(pg_crc32c content_crc, uint64 frame_number,
+			  const uint8 *header, size_t header_len, WsCodecId codec,
+			  const uint8 *encoded, size_t encoded_len)
+{
+	uint8		number[8];
+	pg_crc32c	crc = content_crc;
+
+	put_uint64(number, frame_number);
+	COMP_CRC32C(crc, number, sizeof(number));
+	COMP_CRC32C(crc, header, header_len);
+	if (codec != WS_CODEC_NONE)
+		crc = ws_crc_add(crc, encoded, encoded_len);
+	FIN_CRC32C(crc);
+	return crc;
+}
+
+size_t
+ws_frame_header_encode(const WsFrameHeader *header, uint64 frame_number,
+					   pg_crc32c content_crc,
+					   const uint8 *encoded, size_t encoded_len, uint8 *buf)
+{
+	size_t		len = 0;
+	uint32		check;
+
+	buf[len++] = WS_FRAME_TYPE;
+	buf[len++] = (uint8) header->codec |
+		(header->restart ? WS_FLAG_RESTART : 0) |
+		(header->batch ? WS_FLAG_BATCH : 0);
+	len += ws_varint_put(buf + len, header->raw_len);
+	if (!header->batch)
+	{
+		if (header->restart)
+		{
+			put_uint64(buf + len, header->start_lsn);
+			len += 8;
+		}
+		len += ws_varint_put(buf + len, ws_zigzag_encode(header->wal_end_delta));
+		len += ws_varint_put(buf + len, ws_zigzag_encode(header->send_time_delta));
+	}
+
+	check = compute_check(content_crc, frame_number, buf, len, header->codec,
+						  encoded, encoded_len);
+	put_uint32(buf + len, check);
+	return len + 4;
+}
+
+WsStatus
+ws_frame_header_decode(const uint8 *frame, size_t len,
+					   WsFrameHeader *header, size_t *header_len)
+{
+	const uint8 *pos = frame + 2;
+	const uint8 *end = frame + len;
+	uint8		flags;
+	uint64		raw_len;
+
+	memset(header, 0, sizeof(*header));
+
+	if (len < 2 || frame[0] != WS_FRAME_TYPE)
+		return WS_E_MALFORMED;
+
+	flags = frame[1];
+	if (flags & WS_FLAG_RESERVED)
+		return WS_E_MALFORMED;
+	header->codec = (WsCodecId) (flags & WS_FLAG_CODEC_MASK);
+	if (header->codec != WS_CODEC_NONE && ws_codec_by_id(header->codec) == NULL)
+		return WS_E_MALFORMED;
+	header->restart = (flags & WS_FLAG_RESTART) != 0;
+	header->batch = (flags & WS_FLAG_BATCH) != 0;
+
+	if (!ws_varint_get(&pos, end, &raw_len))
+		return WS_E_MALFORMED;
+	if (raw_len > PG_UINT32_MAX)
+		return WS_E_TOO_LARGE;
+	header->raw_len = (uint32) raw_len;
+
+	if (!header->batch)
+	{
+		if (header->restart)
+		{
+			if (end - pos < 8)
+				return WS_E_MALFORMED;
+			header->start_lsn = get_uint64(pos);
+			pos += 8;
+		}
+		if (!get_signed(&pos, end, &header->wal_end_delta) ||
+			!get_signed(&pos, end, &header->send_time_delta))
+			return WS_E_MALFORMED;
+	}
+
+	if (end - pos < 4)
+		return WS_E_MALFORMED;
+	header->check = get_uint32(pos);
+	pos += 4;
+
+	*header_len = pos - frame;
+	return WS_OK;
+}
+
+bool
+ws_frame_verify(const uint8 *frame, size_t len, const WsFrameHeader *header,
+				size_t header_len, uint64 frame_number, pg_crc32c content_crc)
+{
+	return header->check == compute_check(content_crc, frame_number,
+										  frame, header_len - 4,
+										  header->codec,
+										  frame + header_len, len - header_len);
+}
+
+size_t
+ws_frame_row_encode(WsRowBase *base, const WsStockHeader *header,
+					uint32 body_len, uint8 *buf)
+{
+	bool		has_start = header->start_lsn != InvalidXLogRecPtr;
+	size_t		len;
+
+	len = ws_varint_put(buf, (uint64) body_len * 2 + (has_start ? 0 : 1));
+	if (has_start)
+	{
+		len += put_difference(buf + len, header->start_lsn, base->start_lsn);
+		base->start_lsn = header->start_lsn;
+	}
+	len += put_difference(buf + len, header->wal_end, header->start_lsn);
+	len += put_difference(buf + len, (uint64) header->send_time,
+						  (uint64) base->send_time);
+	base->send_time = header->send_time;
+	return len;
+}
+
+WsStatus
+ws_frame_row_decode(WsRowBase *base, const uint8 **pos, const uint8 *end,
+					WsStockHeader *header, uint32 *body_len)
+{
+	const uint8 *p = *pos;
+	uint64		length;
+	int64		difference;
+
+	if (!ws_varint_get(&p, end, &length))
+		return WS_E_MALFORMED;
+
+	header->start_lsn = InvalidXLogRecPtr;
+	if ((length & 1) == 0)
+	{
+		if (!get_signed(&p, end, &difference))
+			return WS_E_MALFORMED;
+		header->start_lsn = base->start_lsn + (uint64) difference;
+
+		/* There is one way only to say zero. */
+		if (header->start_lsn == InvalidXLogRecPtr)
+			return WS_E_MALFORMED;
+		base->start_lsn = header->start_lsn;
+	}
+
+	if (!get_signed(&p, end, &difference))
+		return WS_E_MALFORMED;
+	header->wal_end = header->start_lsn + (uint64) difference;
+
+	if (!get_signed(&p, end, &difference))
+		return WS_E_MALFORMED;
+	header->send_time = (int64) ((uint64) base->send_time + (uint64) difference);
+	base->send_time = header->send_time;
+
+	length /= 2;
+	if (length > WS_BATCH_MAX_MESSAGE - WS_STOCK_HEADER)
+		return WS_E_TOO_LARGE;
+	if (length > (uint64) (end - p))
+		return WS_E_LENGTH;
+	*body_len = (uint32) length;
+	*pos = p;
+	return WS_OK;
+}

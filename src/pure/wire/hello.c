@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * hello.c
+ *	  The hello message, as bytes: what a sender has chosen for the frames
+ *	  that follow.
+ *
+ * The layout is in accept.h.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "pure/wire/accept.h"
+
+#define FLAG_LOGICAL	0x01
+#define FLAGS_RESERVED	0xfe
+
+static void
+put_uint16(uint8 *buf, uint16 value)
+{
+	buf[0] = value >> 8;
+	buf[1] = value & 0xff;
+}
+
+static void
+put_uint32(uint8 *buf, uint32 value)
+{
+	put_uint16(buf, value >> 16);
+	put_uint16(buf + 2, value & 0xffff);
+}
+
+static uint16
+get_uint16(const uint8 *buf)
+{
+	return buf[0] << 8 | buf[1];
+}
+
+static uint32
+get_uint32(const uint8 *buf)
+{
+	return (uint32) get_uint16(buf) << 16 | get_uint16(buf + 2);
+}
+
+void
+ws_hello_encode(const WsHello *hello, uint8 *buf)
+{
+	/* zstd has levels far below what the field holds; it is for people */
+	int16		level = Max(PG_INT16_MIN, Min(PG_INT16_MAX, hello->level));
+
+	buf[0] = WS_HELLO_TYPE;
+	buf[1] = hello->version;
+	buf[2] = hello->codec;
+	buf[3] = hello->reason;
+	put_uint16(buf + 4, (uint16) level);
+	buf[6] = hello->window_log;
+	buf[7] = hello->stream.logical ? FLAG_LOGICAL : 0;
+	put_uint32(buf + 8, hello->stream.wal_block_size);
+	put_uint32(buf + 12, hello->stream.wal_segment_size);
+	put_uint16(buf + 16, hello->stream.wal_page_magic);
+}
+
+/*
+ * A version above ours is WS_E_UNEXPECTED: a sender must not choose what it
+ * was not told that the receiver speaks.  So is a codec that the table does
+ * not have.
+ */
+WsStatus
+ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)
+{
+	if (len < WS_HELLO_SIZE || buf[0] != WS_HELLO_TYPE || buf[1] == 0)
+		return WS_E_MALFORMED;
+	if (buf[1] > WS_PROTOCOL_VERSION)
+		return WS_E_UNEXPECTED;
+	if (buf[2] > WS_MAX_CODECS || (buf[7] & FLAGS_RESERVED) != 0)
+		return WS_E_MALFORMED;
+	if (buf[2] != WS_CODEC_NONE && ws_codec_by_id(buf[2]) == NULL)
+		return WS_E_UNEXPECTED;
+	if (buf[2] != WS_CODEC_NONE && buf[3] != WS_REASON_NONE)
+		return WS_E_MALFORMED;
+	if ((buf[2] == WS_CODEC_ZSTD || buf[2] == WS_CODEC_WALZ) &&
+		buf[6] > WS_ZSTD_WINDOW_LOG_MAX)
+		return WS_E_TOO_LARGE;
+
+	hello->version = buf[1];
+	hello->codec = (WsCodecId) buf[2];
+	hello->reason = (WsNoCodecReason) buf[3];
+	hello->level = (int16) get_uint16(buf + 4);
+	hello->window_log = buf[6];
+	hello->stream.level = hello->level;
+	hello->stream.logical = (buf[7] & FLAG_LOGICAL) != 0;
+	hello->stream.wal_block_size = get_uint32(buf + 8);
+	hello->stream.wal_segment_size = get_uint32(buf + 12);
+	hello->stream.wal_page_magic = get_uint16(buf + 16);
+	return WS_OK;
+}

@@ -1,0 +1,489 @@
+/*-------------------------------------------------------------------------
+ *
+ * keeper.c
+ *	  The relay's keeper: a background worker that compresses closed segments
+ *	  and removes what need not be kept.
+ *
+ * It works in rounds, in this order: remove, make the spare segment, compress
+ * one segment.  So on a full disk room is made before any is used.  Between
+ * rounds it sleeps until the receiver has closed a segment, a slot has let go
+ * of one, one becomes old enough, or something that failed is worth another
+ * try.  What fails keeps it from nothing else.
+ *
+ * Nothing that it knows has to outlive it: each round looks at the directory.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "guc.h"
+#include "nodes/pg_list.h"
+#include "postmaster/interrupt.h"
+#include "relay/relay.h"
+#include "relay/slots/slots.h"
+#include "relay/xids.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* What failed for want of room, or for all segments, is tried again after this. */
+#define RETRY_PAUSE_MS		10000
+
+/* A segment that could not be compressed, after this or a reload. */
+#define FAILED_PAUSE_S		600
+
+#define BYTES_PER_MB		((uint64) 1024 * 1024)
+
+/* A round's view; what is to be done next time goes into pause_ms. */
+typedef struct KeepRound
+{
+	const WsRelaySettings *settings;
+	WsRelayStatus status;
+	const WsHistory *history;	/* of the relay's timeline */
+	WsSegment  *segments;
+	int			segment_count;
+	bool		has_removed;	/* ... some of them */
+	long		pause_ms;		/* until the next round; -1: until woken */
+} KeepRound;
+
+/* A segment that could not be compressed. */
+typedef struct FailedSegment
+{
+	TimeLineID	tli;
+	XLogSegNo	segno;
+	TimestampTz retry_time;
+} FailedSegment;
+
+static List *failed_segments = NIL;
+
+/* Reported, and not done since. */
+static bool told_no_room_to_compress = false;
+static bool told_no_spare = false;
+static bool told_no_removal = false;
+
+static void
+shorten_pause(KeepRound *keep, long pause_ms)
+{
+	if (keep->pause_ms < 0 || pause_ms < keep->pause_ms)
+		keep->pause_ms = pause_ms;
+}
+
+/* Say why something could not be done, in the log and in SQL. */
+static void
+report_failure(const char *what, const ErrorData *edata)
+{
+	char		message[WS_RELAY_TEXT];
+
+	snprintf(message, sizeof(message), "%s: %s", what, edata->message);
+	ws_relay_note_error(message);
+	ereport(LOG,
+			(errcode(edata->sqlerrcode),
+			 errmsg_internal("%s", what),
+			 errdetail_internal("%s.", edata->message),
+			 errhint("The relay goes on; this is tried again later.")));
+}
+
+/* The same once, until it has been done. */
+static void
+note_result(KeepRound *keep, bool *told, const char *what, const ErrorData *edata)
+{
+	if (edata != NULL)
+	{
+		if (!*told)
+			report_failure(what, edata);
+		shorten_pause(keep, RETRY_PAUSE_MS);
+	}
+	*told = edata != NULL;
+}
+
+/*
+ * Do some work on the store, which is locked.  NULL if that succeeded, else the
+ * error.
+ */
+static ErrorData *
+try_work(KeepRound *keep, void (*work) (KeepRound *keep, const WsSegment *segment),
+		 const WsSegment *segment)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile edata = NULL;
+
+	PG_TRY();
+	{
+		work(keep, segment);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		LWLockReleaseAll();
+		AtEOXact_Files(false);
+	}
+	PG_END_TRY();
+	return edata;
+}
+
+/*----------------------------------------------------------------
+ * Removing
+ *----------------------------------------------------------------
+ */
+
+static XLogRecPtr
+segment_start(const KeepRound *keep, XLogRecPtr lsn)
+{
+	return lsn - lsn % keep->status.store.identity.segment_size;
+}
+
+/* The start of the segment that ends size_mb before the end of WAL, or 0. */
+static XLogRecPtr
+go_back(const KeepRound *keep, int size_mb)
+{
+	uint64		bytes = size_mb * BYTES_PER_MB;
+	XLogRecPtr	end_lsn = keep->status.flushed_lsn;
+
+	return end_lsn > bytes ? segment_start(keep, end_lsn - bytes) : InvalidXLogRecPtr;
+}
+
+/*
+ * Where WAL begins that is kept without any slot.  The segment before the one
+ * that is being written always is: what the last record is, is found from
+ * there after a crash.
+ */
+static XLogRecPtr
+find_kept_start(KeepRound *keep)
+{
+	uint32		segment_size = keep->status.store.identity.segment_size;
+	XLogRecPtr	start_lsn = segment_start(keep, keep->status.flushed_lsn);
+	pg_time_t	now = (pg_time_t) time(NULL);
+
+	start_lsn = start_lsn > segment_size ? start_lsn - segment_size : InvalidXLogRecPtr;
+	start_lsn = Min(start_lsn, go_back(keep, keep->settings->keep_size_mb));
+	if (keep->settings->keep_age_s == 0)
+		return start_lsn;
+
+	for (int i = 0; i < keep->segment_count; i++)
+	{
+		const WsSegment *segment = &keep->segments[i];
+		pg_time_t	left_s = segment->mtime + keep->settings->keep_age_s - now;
+		XLogRecPtr	lsn = segment->segno * segment_size;
+
+		if (lsn >= start_lsn || left_s <= 0)
+			continue;
+		start_lsn = lsn;
+		shorten_pause(keep, Min(left_s, SECS_PER_HOUR) * 1000);
+	}
+	return start_lsn;
+}
+
+static XLogRecPtr
+segment_end(const KeepRound *keep, const WsSegment *segment)
+{
+	return (segment->segno + 1) * keep->status.store.identity.segment_size;
+}
+
+static bool
+ends_segment_before(const KeepRound *keep, XLogRecPtr lsn)
+{
+	for (int i = 0; i < keep->segment_count; i++)
+	{
+		if (segment_end(keep, &keep->segments[i]) <= lsn)
+			return true;
+	}
+	return false;
+}
+
+/* Slots that need what is gone, or what no slot may hold, are lost. */
+static void
+invalidate_slots(KeepRound *keep, XLogRecPtr kept_lsn)
+{
+	const WsStore *store = &keep->status.store;
+	XLogRecPtr	oldest_lsn = ws_slots_oldest_lsn(keep->history);
+	XLogRecPtr	limit_lsn = keep->status.first_lsn;
+
+	if (keep->settings->max_slot_keep_size_mb >= 0)
+		limit_lsn = Max(limit_lsn,
+						Min(kept_lsn, go_back(keep, keep->settings->max_slot_keep_size_mb)));
+	if (!XLogRecPtrIsInvalid(oldest_lsn) && oldest_lsn < limit_lsn)
+		ws_slots_invalidate_before(store, keep->history, limit_lsn);
+}
+
+/*
+ * Remove whole segments, oldest first: whatever ends this leaves WAL without a
+ * gap.
+ */
+static void
+remove_segments(KeepRound *keep, const WsSegment *unused)
+{
+	const WsStore *store = &keep->status.store;
+	XLogRecPtr	kept_lsn = find_kept_start(keep);
+	XLogRecPtr	limit_lsn;
+
+	invalidate_slots(keep, kept_lsn);
+	if (!ends_segment_before(keep, kept_lsn))
+		return;
+
+	limit_lsn = ws_slots_allow_removal(store, keep->history, kept_lsn);
+	for (int i = 0; i < keep->segment_count; i++)
+	{
+		const WsSegment *segment = &keep->segments[i];
+
+		if (segment_end(keep, segment) > limit_lsn)
+			continue;
+		CHECK_FOR_INTERRUPTS();
+		keep->has_removed = true;
+		ws_store_remove(store, segment->tli, segment->segno);
+	}
+}
+
+static void
+remove_old(KeepRound *keep)
+{
+	TimeLineID	first_tli;
+	XLogRecPtr	first_lsn;
+
+	note_result(keep, &told_no_removal, "could not remove old WAL segments",
+				try_work(keep, remove_segments, NULL));
+	if (keep->has_removed &&
+		ws_store_find_first(&keep->status.store, keep->status.tli, &first_tli, &first_lsn))
+		ws_relay_set_first(first_tli, first_lsn);
+}
+
+/*----------------------------------------------------------------
+ * Compressing
+ *----------------------------------------------------------------
+ */
+
+static FailedSegment *
+find_failed(const WsSegment *segment)
+{
+	ListCell   *cell;
+
+	foreach(cell, failed_segments)
+	{
+		FailedSegment *failed = lfirst(cell);
+
+		if (failed->tli == segment->tli && failed->segno == segment->segno)
+			return failed;
+	}
+	return NULL;
+}
+
+/* The oldest raw segment that is worth a try; *more: it is not the only one. */
+static const WsSegment *
+choose_segment(KeepRound *keep, bool *more)
+{
+	const WsSegment *chosen = NULL;
+	TimestampTz now = GetCurrentTimestamp();
+
+	*more = false;
+	for (int i = 0; i < keep->segment_count && !*more; i++)
+	{
+		const WsSegment *segment = &keep->segments[i];
+		FailedSegment *failed;
+
+		if (segment->form != WS_SEGMENT_RAW)
+			continue;
+		failed = find_failed(segment);
+		if (failed != NULL && failed->retry_time > now)
+		{
+			shorten_pause(keep, TimestampDifferenceMilliseconds(now, failed->retry_time));
+			continue;
+		}
+		if (chosen != NULL)
+			*more = true;
+		else
+			chosen = segment;
+	}
+	return chosen;
+}
+
+static void
+compress_segment(KeepRound *keep, const WsSegment *segment)
+{
+	(void) ws_store_compress(&keep->status.store, segment->tli, segment->segno,
+							 keep->settings->compress == WS_RELAY_COMPRESS_LZ4 ?
+							 WS_SEGMENT_LZ4 : WS_SEGMENT_ZSTD);
+}
+
+/* Remember that, so that the next one comes first. */
+static void
+put_off(const WsSegment *segment, FailedSegment *failed)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(TopMemoryContext);
+
+	if (failed == NULL)
+	{
+		failed = palloc0(sizeof(FailedSegment));
+		failed->tli = segment->tli;
+		failed->segno = segment->segno;
+		failed_segments = lappend(failed_segments, failed);
+	}
+	failed->retry_time = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 FAILED_PAUSE_S * 1000);
+	MemoryContextSwitchTo(old_context);
+}
+
+static void
+compress_one(KeepRound *keep)
+{
+	const WsStore *store = &keep->status.store;
+	const WsSegment *segment;
+	FailedSegment *failed;
+	char		file_name[MAXFNAMELEN + 8];
+	char	   *what;
+	bool		more;
+	bool		is_gone;
+	ErrorData  *edata;
+
+	if (keep->settings->compress == WS_RELAY_COMPRESS_OFF)
+		return;
+	segment = choose_segment(keep, &more);
+	if (segment == NULL)
+		return;
+
+	ws_relay_lock_store();
+	edata = try_work(keep, compress_segment, segment);
+	is_gone = edata != NULL && !ws_store_has_segment(store, segment->tli, segment->segno);
+	ws_relay_unlock_store();
+
+	failed = find_failed(segment);
+	if (edata != NULL && !is_gone)
+	{
+		ws_segment_file_name(store, segment->tli, segment->segno, segment->form, file_name);
+		what = psprintf("could not compress WAL segment \"%s\"", file_name);
+		if (edata->sqlerrcode == ERRCODE_DISK_FULL)
+		{
+			note_result(keep, &told_no_room_to_compress, what, edata);
+			return;
+		}
+		if (failed == NULL)
+			report_failure(what, edata);
+		put_off(segment, failed);
+		shorten_pause(keep, FAILED_PAUSE_S * 1000);
+	}
+	else
+	{
+		/* or the receiver has set it aside meanwhile */
+		told_no_room_to_compress = false;
+		failed_segments = list_delete_ptr(failed_segments, failed);
+		if (failed != NULL)
+			pfree(failed);
+	}
+	if (more)
+		shorten_pause(keep, 0);
+}
+
+static void
+make_spare_segment(KeepRound *keep, const WsSegment *unused)
+{
+	ws_store_make_spare(&keep->status.store);
+}
+
+/*
+ * On a full disk the receiver needs the room more than the next segment does.
+ */
+static void
+make_spare(KeepRound *keep)
+{
+	if (keep->status.state == WS_RELAY_DISK_FULL)
+		return;
+	ws_relay_lock_store();
+	note_result(keep, &told_no_spare, "could not make a spare WAL segment",
+				try_work(keep, make_spare_segment, NULL));
+	ws_relay_unlock_store();
+}
+
+/*----------------------------------------------------------------
+ * The worker
+ *----------------------------------------------------------------
+ */
+
+static void
+save_xids(KeepRound *keep)
+{
+	long		pause_ms = ws_xids_save(&keep->status.store);
+
+	if (pause_ms > 0)
+		shorten_pause(keep, pause_ms);
+}
+
+/* Returns how long to sleep in ms, or -1. */
+static long
+do_round(void)
+{
+	KeepRound	keep = {
+		.settings = ws_guc_relay(),
+		.pause_ms = -1
+	};
+
+	/*
+	 * What is removed has to be of the range that the positions are in, so
+	 * the receiver must not begin another one between looking and removing.
+	 */
+	ws_relay_lock_store();
+	ws_relay_get_status(&keep.status);
+	if (!keep.status.is_open)
+	{
+		ws_relay_unlock_store();
+		return -1;
+	}
+	keep.history = ws_store_read_history(&keep.status.store, keep.status.tli);
+	keep.segment_count = ws_store_list(&keep.status.store, &keep.segments);
+	remove_old(&keep);
+	save_xids(&keep);
+	ws_relay_unlock_store();
+
+	make_spare(&keep);
+	CHECK_FOR_INTERRUPTS();
+
+	/* some of it is gone, and more may have been closed */
+	keep.segment_count = ws_store_list(&keep.status.store, &keep.segments);
+	compress_one(&keep);
+	return keep.pause_ms;
+}
+
+static void
+keep_for_ever(void)
+{
+	MemoryContext round_context;
+
+	round_context = AllocSetContextCreate(TopMemoryContext, "walstream keeper",
+										  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(round_context);
+
+	for (;;)
+	{
+		long		pause_ms;
+
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+
+			/* how an operator says that something was mended */
+			list_free_deep(failed_segments);
+			failed_segments = NIL;
+		}
+
+		pause_ms = do_round();
+		MemoryContextReset(round_context);
+		if (pause_ms != 0)
+			(void) WaitLatch(MyLatch,
+							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+							 (pause_ms > 0 ? WL_TIMEOUT : 0),
+							 pause_ms, PG_WAIT_EXTENSION);
+	}
+}
+
+void
+walstream_relay_keeper_main(Datum arg)
+{
+	ws_relay_worker_run(true, keep_for_ever);
+}

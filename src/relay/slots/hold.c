@@ -1,0 +1,534 @@
+/*-------------------------------------------------------------------------
+ *
+ * hold.c
+ *	  What relay slots hold back: WAL here, rows on the primary.
+ *
+ * Holding more takes effect at once and is written soon; holding less is
+ * written first, and the keeper and the feedback to the upstream go by it after
+ * that.  So they never go by something that a crash would take back.  However a
+ * downstream's words go to and fro, the file is written at a bounded pace.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <signal.h>
+
+#include "relay/relay.h"
+#include "relay/slots/shared.h"
+#include "relay/xids.h"
+#include "replication/slot.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* How long after the last write the next one comes. */
+#define USUAL_PAUSE_MS		1000
+#define SEGMENT_PAUSE_MS	100 /* if the keeper could remove something that
+								 * it could not before */
+
+/* Before this comes whatever position a slot has. */
+#define EVERYTHING			PG_UINT64_MAX
+
+/*
+ * Of the slot that this process has acquired: what its downstream said last,
+ * and whether that holds more than the file; when the file was written, or that
+ * it could not be; and the latest segment from which on the keeper was told that
+ * WAL is needed.
+ */
+static WsFeedback wanted_feedback;
+static bool file_holds_less;
+static TimestampTz last_write_time;
+static bool write_failed;
+static XLogSegNo latest_segno;
+
+void
+ws_slot_begin_holding(void)
+{
+	wanted_feedback = ws_slot_mine()->feedback;
+	file_holds_less = false;
+	last_write_time = 0;
+	write_failed = false;
+	latest_segno = 0;
+}
+
+static XLogSegNo
+segment_of(const WsStore *store, XLogRecPtr lsn)
+{
+	return lsn / store->identity.segment_size;
+}
+
+static void
+fill_file(const WsSlot *slot, WsFeedback feedback, WsSlotFile *file)
+{
+	memset(file, 0, sizeof(*file));
+	file->xmins_checked = FullTransactionIdIsValid(ws_xids_next());
+	feedback = ws_xids_limit(feedback);
+	strlcpy(file->name, slot->name, NAMEDATALEN);
+	file->restart_tli = slot->restart_tli;
+	file->restart_lsn = slot->restart_lsn;
+	file->xmin = U64FromFullTransactionId(feedback.xmin);
+	file->catalog_xmin = U64FromFullTransactionId(feedback.catalog_xmin);
+	file->lost = slot->lost;
+}
+
+/*
+ * Make durable what the downstream wants, and let it take effect.
+ */
+static void
+save_mine(const WsStore *store)
+{
+	WsSlot	   *slot = ws_slot_mine();
+	XLogRecPtr	before_lsn = slot->held_lsn;
+	WsFeedback	before = slot->feedback;
+
+	last_write_time = GetCurrentTimestamp();
+	if (!slot->temporary)
+	{
+		WsSlotFile	file;
+
+		fill_file(slot, wanted_feedback, &file);
+
+		/* repeated every second, it would tell nothing new */
+		if (!ws_slot_file_write(store, &file, write_failed ? DEBUG1 : LOG))
+		{
+			write_failed = true;
+			return;
+		}
+		write_failed = false;
+	}
+	file_holds_less = false;
+
+	SpinLockAcquire(&slot->mutex);
+	slot->held_lsn = slot->restart_lsn;
+	slot->feedback = wanted_feedback;
+	SpinLockRelease(&slot->mutex);
+
+	latest_segno = Max(latest_segno, segment_of(store, slot->held_lsn));
+	if (segment_of(store, before_lsn) != segment_of(store, slot->held_lsn))
+		ws_relay_wake_keeper();
+	if (!ws_feedback_equals(before, slot->feedback))
+		ws_relay_note_feedback();
+}
+
+static bool
+has_news(const WsSlot *slot)
+{
+	return file_holds_less || slot->held_lsn != slot->restart_lsn ||
+		!ws_feedback_equals(slot->feedback, wanted_feedback);
+}
+
+TimestampTz
+ws_slot_save_due(const WsStore *store)
+{
+	WsSlot	   *slot = ws_slot_mine();
+	bool		frees_segment;
+
+	if (slot == NULL || !has_news(slot))
+		return DT_NOEND;
+	frees_segment = !write_failed &&
+		segment_of(store, slot->restart_lsn) > Max(latest_segno,
+												   segment_of(store, slot->held_lsn));
+	return TimestampTzPlusMilliseconds(last_write_time,
+									   frees_segment ? SEGMENT_PAUSE_MS : USUAL_PAUSE_MS);
+}
+
+void
+ws_slot_save_if_due(const WsStore *store)
+{
+	TimestampTz due = ws_slot_save_due(store);
+	TimestampTz now;
+
+	if (due == DT_NOEND)
+		return;
+	now = GetCurrentTimestamp();
+
+	/* or the clock was put back */
+	if (now >= due || now < last_write_time)
+		save_mine(store);
+}
+
+void
+ws_slot_end_holding(void)
+{
+	WsStore		store;
+
+	if (has_news(ws_slot_mine()) && ws_relay_get_store(&store))
+		save_mine(&store);
+}
+
+/*
+ * Let our slot hold WAL that it did not hold before.  False if that may have
+ * been removed.
+ */
+static bool
+hold_more(WsSlot *slot, TimeLineID tli, XLogRecPtr lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+	bool		possible;
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	possible = lsn >= slots->floor_lsn;
+	if (possible)
+	{
+		SpinLockAcquire(&slot->mutex);
+		slot->restart_tli = tli;
+		slot->restart_lsn = lsn;
+		slot->held_lsn = lsn;
+		SpinLockRelease(&slot->mutex);
+	}
+	LWLockRelease(&slots->lock);
+	return possible;
+}
+
+void
+ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
+{
+	WsSlot	   *slot = ws_slot_mine();
+	TimeLineID	flushed_tli;
+	XLogRecPtr	flushed_lsn;
+
+	Assert(slot != NULL);
+
+	/* a downstream that claims more than there is must not let go of that */
+	if (ws_relay_get_served(&flushed_tli, &flushed_lsn))
+		lsn = Min(lsn, flushed_lsn);
+	if (XLogRecPtrIsInvalid(lsn))
+		return;
+
+	if (XLogRecPtrIsInvalid(slot->held_lsn) || lsn < slot->held_lsn)
+	{
+		if (!hold_more(slot, tli, lsn))
+			return;
+		file_holds_less = true;
+	}
+	else if (slot->restart_lsn != lsn || slot->restart_tli != tli)
+	{
+		SpinLockAcquire(&slot->mutex);
+		slot->restart_tli = tli;
+		slot->restart_lsn = lsn;
+		SpinLockRelease(&slot->mutex);
+	}
+	ws_slot_save_if_due(store);
+}
+
+void
+ws_slot_set_feedback(const WsStore *store, WsFeedback feedback)
+{
+	WsSlot	   *slot = ws_slot_mine();
+	WsFeedback	at_once;
+
+	Assert(slot != NULL);
+	wanted_feedback = ws_feedback_normalize(feedback);
+	at_once = ws_feedback_older(ws_xids_limit(slot->feedback),
+								ws_xids_limit(wanted_feedback));
+	if (!ws_feedback_equals(ws_xids_limit(slot->feedback), at_once))
+	{
+		SpinLockAcquire(&slot->mutex);
+		slot->feedback = at_once;
+		SpinLockRelease(&slot->mutex);
+		file_holds_less = true;
+		ws_relay_note_feedback();
+	}
+	ws_slot_save_if_due(store);
+}
+
+/*----------------------------------------------------------------
+ * What all slots hold
+ *----------------------------------------------------------------
+ */
+
+WsFeedback
+ws_slots_feedback(int *count)
+{
+	WsSlots    *slots = ws_slots_shared();
+	WsFeedback	oldest = ws_feedback_nothing;
+
+	*count = 0;
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		WsSlot	   *slot = &slots->slots[i];
+		WsFeedback	feedback;
+
+		if (!slot->in_use)
+			continue;
+		SpinLockAcquire(&slot->mutex);
+		feedback = slot->feedback;
+		SpinLockRelease(&slot->mutex);
+		oldest = ws_feedback_older(oldest, ws_xids_limit(feedback));
+		(*count)++;
+	}
+	LWLockRelease(&slots->lock);
+	return oldest;
+}
+
+/*
+ * From where on a slot needs WAL, Invalid if it needs none.  Where the relay has
+ * left the slot's timeline before its position, the slot's downstream has to go
+ * back to there when it comes again.  With the lock held.
+ */
+static XLogRecPtr
+needed_lsn(WsSlot *slot, const WsHistory *history)
+{
+	XLogRecPtr	lsn;
+	TimeLineID	tli;
+	bool		lost;
+	XLogRecPtr	end_lsn;
+	TimeLineID	next_tli;
+
+	if (!slot->in_use)
+		return InvalidXLogRecPtr;
+	SpinLockAcquire(&slot->mutex);
+	lsn = slot->held_lsn;
+	tli = slot->restart_tli;
+	lost = slot->lost;
+	SpinLockRelease(&slot->mutex);
+
+	if (lost)
+		return InvalidXLogRecPtr;
+	if (history != NULL && ws_history_find(history, tli, &end_lsn, &next_tli) &&
+		next_tli != 0)
+		lsn = Min(lsn, end_lsn);
+	return lsn;
+}
+
+/* The same, Invalid if that is not before limit_lsn. */
+static XLogRecPtr
+needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
+{
+	XLogRecPtr	lsn = needed_lsn(slot, history);
+
+	return lsn < limit_lsn ? lsn : InvalidXLogRecPtr;
+}
+
+/* With the lock held. */
+static XLogRecPtr
+find_oldest_lsn(WsSlots *slots, const WsHistory *history)
+{
+	XLogRecPtr	oldest = InvalidXLogRecPtr;
+
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		XLogRecPtr	lsn = needed_lsn(&slots->slots[i], history);
+
+		if (!XLogRecPtrIsInvalid(lsn) &&
+			(XLogRecPtrIsInvalid(oldest) || lsn < oldest))
+			oldest = lsn;
+	}
+	return oldest;
+}
+
+XLogRecPtr
+ws_slots_oldest_lsn(const WsHistory *history)
+{
+	WsSlots    *slots = ws_slots_shared();
+	XLogRecPtr	oldest;
+
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	oldest = find_oldest_lsn(slots, history);
+	LWLockRelease(&slots->lock);
+	return oldest;
+}
+
+bool
+ws_slots_hold_for_receiver(XLogRecPtr lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+	XLogRecPtr	held_lsn;
+	bool		possible = true;
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	held_lsn = slots->receiver_lsn;
+	if (XLogRecPtrIsInvalid(lsn))
+	{
+		/* meanwhile slots may have become lost that needed more */
+		if (!XLogRecPtrIsInvalid(held_lsn))
+			slots->floor_lsn = Min(slots->floor_lsn, held_lsn);
+		slots->receiver_lsn = InvalidXLogRecPtr;
+	}
+	else if (XLogRecPtrIsInvalid(held_lsn) || lsn < held_lsn)
+	{
+		possible = lsn >= slots->floor_lsn;
+		if (possible)
+			slots->receiver_lsn = lsn;
+	}
+	LWLockRelease(&slots->lock);
+	return possible;
+}
+
+XLogRecPtr
+ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
+					   XLogRecPtr wanted_lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+	XLogRecPtr	allowed = InvalidXLogRecPtr;
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+
+	/*
+	 * The receiver lets go once it has published another timeline, and then
+	 * what is wanted is out of date.
+	 */
+	(void) ws_relay_get_position(&tli, &flushed_lsn);
+	if (slots->loaded && tli == history->entries[history->count - 1].tli)
+	{
+		XLogRecPtr	oldest_lsn = find_oldest_lsn(slots, history);
+
+		allowed = wanted_lsn;
+		if (!XLogRecPtrIsInvalid(oldest_lsn))
+			allowed = Min(allowed, oldest_lsn);
+		if (!XLogRecPtrIsInvalid(slots->receiver_lsn))
+			allowed = Min(allowed, slots->receiver_lsn);
+		allowed -= allowed % store->identity.segment_size;
+		slots->floor_lsn = Max(slots->floor_lsn, allowed);
+	}
+	LWLockRelease(&slots->lock);
+	return allowed;
+}
+
+/*
+ * We own the slot, which needs WAL from lsn on that goes: write that down and
+ * give it back.  If it cannot be written, the keeper finds the same again after
+ * a restart; but not if it is for a new range, and that must not begin then.
+ * kept_lsn as in invalidate_slot().
+ */
+static void
+mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_lsn)
+{
+	WsSlotFile	file;
+
+	fill_file(slot, ws_feedback_nothing, &file);
+	file.lost = true;
+
+	if (!slot->temporary)
+		(void) ws_slot_file_write(store, &file,
+								  kept_lsn == EVERYTHING ? ERROR : LOG);
+
+	SpinLockAcquire(&slot->mutex);
+	slot->lost = true;
+	slot->feedback = ws_feedback_nothing;
+	SpinLockRelease(&slot->mutex);
+	ws_slot_set_active(slot, 0);
+
+	ereport(LOG,
+			(errmsg("relay slot \"%s\" is lost", file.name),
+			 kept_lsn == EVERYTHING ?
+			 errdetail("It needs WAL from " WS_LSN " on, and the relay begins anew.",
+					   LSN_FORMAT_ARGS(lsn)) :
+			 errdetail("It needs WAL from " WS_LSN " on, and the relay keeps WAL from " WS_LSN " on.",
+					   LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(kept_lsn)),
+			 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup. Slots may hold \"walstream.relay_max_slot_keep_size\" of WAL.")));
+	ws_relay_note_feedback();
+}
+
+/* The receiver and the keeper own a slot only while they invalidate it. */
+static bool
+is_relay_worker(pid_t pid)
+{
+	WsRelayStatus status;
+
+	ws_relay_get_status(&status);
+	return pid == status.receiver_pid || pid == status.keeper_pid;
+}
+
+/*
+ * Deal with one slot, if it needs WAL before kept_lsn.  Its user, if it has one,
+ * is ended and waited for; a new one cannot come, since it would find the floor
+ * above the slot.
+ */
+static void
+invalidate_slot(const WsStore *store, WsSlot *slot, const WsHistory *history,
+				XLogRecPtr kept_lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+	pid_t		signalled_pid = 0;
+
+	for (;;)
+	{
+		XLogRecPtr	lsn;
+		pid_t		active_pid;
+		bool		claimed;
+
+		ConditionVariablePrepareToSleep(&slot->active_cv);
+		LWLockAcquire(&slots->lock, LW_SHARED);
+		lsn = needed_before(slot, history, kept_lsn);
+		SpinLockAcquire(&slot->mutex);
+		active_pid = slot->active_pid;
+		claimed = !XLogRecPtrIsInvalid(lsn) && active_pid == 0;
+		if (claimed)
+			slot->active_pid = MyProcPid;
+		SpinLockRelease(&slot->mutex);
+
+		/* whoever owned it may have changed it before that */
+		if (claimed)
+			lsn = needed_before(slot, history, kept_lsn);
+		LWLockRelease(&slots->lock);
+
+		if (claimed || XLogRecPtrIsInvalid(lsn))
+		{
+			ConditionVariableCancelSleep();
+			if (!XLogRecPtrIsInvalid(lsn))
+				mark_lost(store, slot, lsn, kept_lsn);
+			else if (claimed)
+				ws_slot_set_active(slot, 0);
+			return;
+		}
+
+		if (signalled_pid != active_pid && !is_relay_worker(active_pid))
+		{
+			ereport(LOG,
+					(errmsg("terminating process %d to release relay slot \"%s\"",
+							(int) active_pid, slot->name)));
+			(void) kill(active_pid, SIGTERM);
+			signalled_pid = active_pid;
+		}
+		ConditionVariableSleep(&slot->active_cv, PG_WAIT_EXTENSION);
+	}
+}
+
+void
+ws_slots_invalidate_before(const WsStore *store, const WsHistory *history,
+						   XLogRecPtr lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	slots->floor_lsn = Max(slots->floor_lsn, lsn);
+	LWLockRelease(&slots->lock);
+
+	ws_slot_prepare_exit();
+	for (int i = 0; i < max_replication_slots; i++)
+		invalidate_slot(store, &slots->slots[i], history, lsn);
+}
+
+void
+ws_slots_invalidate_all(const WsStore *store)
+{
+	ws_slots_invalidate_before(store, NULL, EVERYTHING);
+}
+
+void
+ws_slots_reset_floor(XLogRecPtr lsn)
+{
+	WsSlots    *slots = ws_slots_shared();
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	slots->floor_lsn = lsn;
+	LWLockRelease(&slots->lock);
+}
+
+XLogRecPtr
+ws_slots_floor(void)
+{
+	WsSlots    *slots = ws_slots_shared();
+	XLogRecPtr	floor_lsn;
+
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	floor_lsn = slots->floor_lsn;
+	LWLockRelease(&slots->lock);
+	return floor_lsn;
+}

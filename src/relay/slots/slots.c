@@ -1,0 +1,483 @@
+/*-------------------------------------------------------------------------
+ *
+ * slots.c
+ *	  Relay slots: which there are and whose they are.
+ *
+ * What a slot holds back is in slots/hold.c, its file in slots/file.c.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "peertext.h"
+#include "relay/relay.h"
+#include "relay/slots/shared.h"
+#include "relay/xids.h"
+#include "replication/slot.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "utils/wait_event.h"
+
+#define TRANCHE_NAME "walstream_relay_slots"
+
+static WsSlots *slots = NULL;
+static WsSlot *my_slot = NULL;
+
+WsSlots *
+ws_slots_shared(void)
+{
+	return slots;
+}
+
+WsSlot *
+ws_slot_mine(void)
+{
+	return my_slot;
+}
+
+Size
+ws_slots_shmem_size(void)
+{
+	return add_size(offsetof(WsSlots, slots),
+					mul_size(max_replication_slots, sizeof(WsSlot)));
+}
+
+void
+ws_slots_shmem_init(void)
+{
+	bool		found;
+
+	slots = ShmemInitStruct("walstream relay slots", ws_slots_shmem_size(), &found);
+	if (found)
+		return;
+
+	memset(slots, 0, ws_slots_shmem_size());
+	LWLockInitialize(&slots->lock, ws_lwlock_new_tranche(TRANCHE_NAME));
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		SpinLockInit(&slots->slots[i].mutex);
+		ConditionVariableInit(&slots->slots[i].active_cv);
+	}
+}
+
+/*----------------------------------------------------------------
+ * Owning a slot
+ *----------------------------------------------------------------
+ */
+
+/* The owner's, or anybody's of a slot that nobody owns, with the lock held. */
+void
+ws_slot_set_active(WsSlot *slot, pid_t pid)
+{
+	SpinLockAcquire(&slot->mutex);
+	slot->active_pid = pid;
+	SpinLockRelease(&slot->mutex);
+	if (pid == 0)
+		ConditionVariableBroadcast(&slot->active_cv);
+}
+
+/* The owner's last act. */
+void
+ws_slot_free(WsSlot *slot)
+{
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	slot->in_use = false;
+	ws_slot_set_active(slot, 0);
+	LWLockRelease(&slots->lock);
+
+	/* it holds nothing back any more */
+	ws_relay_wake_keeper();
+	ws_relay_note_feedback();
+}
+
+static void
+give_back_all(int code, Datum arg)
+{
+	/* an error may have left it locked */
+	LWLockReleaseAll();
+	ws_slot_release();
+	ws_slots_drop_temporary();
+
+	/* one that was being made, dropped or invalidated */
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		if (slots->slots[i].active_pid == MyProcPid)
+			ws_slot_set_active(&slots->slots[i], 0);
+	}
+}
+
+void
+ws_slot_prepare_exit(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		before_shmem_exit(give_back_all, 0);
+		registered = true;
+	}
+}
+
+/* With the lock held. */
+static WsSlot *
+find_slot(const char *name)
+{
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		WsSlot	   *slot = &slots->slots[i];
+
+		if (slot->in_use && strcmp(slot->name, name) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
+static void
+check_loaded(void)
+{
+	if (!ws_slots_are_loaded())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay slots have not been read yet"),
+				 errhint("See the view \"walstream_relay\" for what the relay is doing.")));
+}
+
+/*
+ * Make this process the slot's owner.  If another one is: an ERROR, or with
+ * wait, wait for it.
+ */
+static WsSlot *
+take_slot(const char *name, bool wait)
+{
+	check_loaded();
+	ws_slot_prepare_exit();
+
+	for (;;)
+	{
+		WsSlot	   *slot;
+		pid_t		active_pid = 0;
+
+		LWLockAcquire(&slots->lock, LW_SHARED);
+		slot = find_slot(name);
+		if (slot != NULL)
+		{
+			/* before we look, so that no wakeup is missed */
+			if (wait)
+				ConditionVariablePrepareToSleep(&slot->active_cv);
+			SpinLockAcquire(&slot->mutex);
+			if (slot->active_pid == 0)
+				slot->active_pid = MyProcPid;
+			active_pid = slot->active_pid;
+			SpinLockRelease(&slot->mutex);
+		}
+		LWLockRelease(&slots->lock);
+
+		if (slot == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("relay slot \"%s\" does not exist",
+							ws_peertext_value(name)),
+					 errhint("The relay has slots of its own, see the view \"walstream_relay_slots\".")));
+
+		if (active_pid != MyProcPid && wait)
+			ConditionVariableSleep(&slot->active_cv, PG_WAIT_EXTENSION);
+		if (wait)
+			ConditionVariableCancelSleep();
+		if (active_pid == MyProcPid)
+			return slot;
+		if (!wait)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_IN_USE),
+					 errmsg("relay slot \"%s\" is active for PID %d",
+							name, (int) active_pid)));
+	}
+}
+
+/* A temporary slot stays its maker's. */
+static void
+give_back(WsSlot *slot)
+{
+	if (!slot->temporary)
+		ws_slot_set_active(slot, 0);
+}
+
+void
+ws_slot_acquire(const char *name)
+{
+	WsSlot	   *slot;
+	bool		lost;
+
+	Assert(my_slot == NULL);
+	slot = take_slot(name, false);
+
+	/* the keeper may be about to say so */
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	lost = slot->lost || (!XLogRecPtrIsInvalid(slot->held_lsn) &&
+						  slot->held_lsn < slots->floor_lsn);
+	LWLockRelease(&slots->lock);
+	if (lost)
+	{
+		give_back(slot);
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay slot \"%s\" is lost", name),
+				 errdetail("WAL that it needs has been removed from the relay."),
+				 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup.")));
+	}
+
+	my_slot = slot;
+	ws_slot_begin_holding();
+}
+
+void
+ws_slot_release(void)
+{
+	WsSlot	   *slot = my_slot;
+
+	if (slot == NULL)
+		return;
+	ws_slot_end_holding();
+	my_slot = NULL;
+	give_back(slot);
+}
+
+/*----------------------------------------------------------------
+ * Making and dropping
+ *----------------------------------------------------------------
+ */
+
+/* Fill a free entry and own it, with the lock held. */
+static void
+fill_slot(WsSlot *slot, const WsSlotFile *file, bool temporary, pid_t active_pid)
+{
+	strlcpy(slot->name, file->name, NAMEDATALEN);
+	slot->temporary = temporary;
+	SpinLockAcquire(&slot->mutex);
+	slot->active_pid = active_pid;
+	slot->lost = file->lost;
+	slot->restart_tli = file->restart_tli;
+	slot->restart_lsn = file->restart_lsn;
+	slot->held_lsn = file->restart_lsn;
+	slot->feedback.xmin.value = file->xmin;
+	slot->feedback.catalog_xmin.value = file->catalog_xmin;
+	SpinLockRelease(&slot->mutex);
+	slot->in_use = true;
+}
+
+/*
+ * Put a slot into the array, owned by us.  From here on it holds back what it
+ * needs.
+ */
+static WsSlot *
+claim_slot(const WsSlotFile *file, bool temporary)
+{
+	WsSlot	   *slot = NULL;
+	XLogRecPtr	floor_lsn;
+	bool		too_old;
+	bool		exists;
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	exists = find_slot(file->name) != NULL;
+	floor_lsn = slots->floor_lsn;
+	too_old = !XLogRecPtrIsInvalid(file->restart_lsn) &&
+		file->restart_lsn < floor_lsn;
+	for (int i = 0; i < max_replication_slots && slot == NULL; i++)
+	{
+		if (!slots->slots[i].in_use)
+			slot = &slots->slots[i];
+	}
+	if (!exists && !too_old && slot != NULL)
+		fill_slot(slot, file, temporary, MyProcPid);
+	LWLockRelease(&slots->lock);
+
+	if (exists)
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("relay slot \"%s\" already exists", file->name)));
+	if (too_old)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not create relay slot \"%s\" at " WS_LSN,
+						file->name, LSN_FORMAT_ARGS(file->restart_lsn)),
+				 errdetail("The relay keeps WAL from " WS_LSN " on.",
+						   LSN_FORMAT_ARGS(floor_lsn))));
+	if (slot == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+				 errmsg("all relay slots are in use"),
+				 errhint("Free one or increase \"max_replication_slots\" on the relay.")));
+	return slot;
+}
+
+void
+ws_slot_create(const WsStore *store, const char *name, bool temporary,
+			   TimeLineID restart_tli, XLogRecPtr restart_lsn)
+{
+	WsSlotFile	file = {0};
+	WsSlot	   *slot;
+
+	ws_slot_validate_name(name, ERROR);
+	strlcpy(file.name, name, NAMEDATALEN);
+	if (!XLogRecPtrIsInvalid(restart_lsn))
+	{
+		file.restart_tli = restart_tli;
+		file.restart_lsn = restart_lsn;
+	}
+
+	check_loaded();
+	ws_slot_prepare_exit();
+	slot = claim_slot(&file, temporary);
+	if (temporary)
+		return;
+
+	PG_TRY();
+	{
+		ws_slot_file_write(store, &file, ERROR);
+	}
+	PG_CATCH();
+	{
+		ws_slot_file_discard(store, name);
+		ws_slot_free(slot);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	give_back(slot);
+}
+
+void
+ws_slot_drop(const WsStore *store, const char *name, bool wait)
+{
+	WsSlot	   *slot = take_slot(name, wait);
+
+	if (!slot->temporary)
+	{
+		PG_TRY();
+		{
+			ws_slot_file_remove(store, name);
+		}
+		PG_CATCH();
+		{
+			give_back(slot);
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+	ws_slot_free(slot);
+}
+
+void
+ws_slots_drop_temporary(void)
+{
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		WsSlot	   *slot = &slots->slots[i];
+
+		/* nobody else makes a slot ours, or changes one that is */
+		if (slot->in_use && slot->temporary && slot->active_pid == MyProcPid)
+			ws_slot_free(slot);
+	}
+}
+
+/*----------------------------------------------------------------
+ * Reading them all
+ *----------------------------------------------------------------
+ */
+
+/* What a file holds of xmins that were checked has been in the WAL. */
+static void
+raise_xids(const WsSlotFile *file)
+{
+	FullTransactionId xmin = {file->xmin};
+	FullTransactionId catalog_xmin = {file->catalog_xmin};
+
+	if (!file->xmins_checked)
+		return;
+	ws_xids_raise(xmin);
+	ws_xids_raise(catalog_xmin);
+}
+
+void
+ws_slots_load(const WsStore *store)
+{
+	WsSlotFile *files;
+	int			count;
+
+	if (ws_slots_are_loaded())
+		return;
+
+	count = ws_slot_files_read(store, &files);
+
+	/* before any of their feedback is told */
+	ws_xids_load(store);
+	for (int i = 0; i < count; i++)
+		raise_xids(&files[i]);
+
+	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < count; i++)
+		fill_slot(&slots->slots[i], &files[i], false, 0);
+	slots->loaded = true;
+	LWLockRelease(&slots->lock);
+	pfree(files);
+}
+
+bool
+ws_slots_are_loaded(void)
+{
+	bool		loaded;
+
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	loaded = slots->loaded;
+	LWLockRelease(&slots->lock);
+	return loaded;
+}
+
+/* With the lock held. */
+static void
+copy_slot(WsSlot *slot, WsSlotSnapshot *snapshot)
+{
+	memset(snapshot, 0, sizeof(*snapshot));
+	strlcpy(snapshot->name, slot->name, NAMEDATALEN);
+	snapshot->temporary = slot->temporary;
+
+	SpinLockAcquire(&slot->mutex);
+	snapshot->active_pid = slot->active_pid;
+	snapshot->restart_tli = slot->restart_tli;
+	snapshot->restart_lsn = slot->restart_lsn;
+	snapshot->feedback = slot->feedback;
+	snapshot->lost = slot->lost;
+	SpinLockRelease(&slot->mutex);
+	snapshot->feedback = ws_xids_limit(snapshot->feedback);
+}
+
+bool
+ws_slot_get(const char *name, WsSlotSnapshot *snapshot)
+{
+	WsSlot	   *slot;
+
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	slot = find_slot(name);
+	if (slot != NULL)
+		copy_slot(slot, snapshot);
+	LWLockRelease(&slots->lock);
+	return slot != NULL;
+}
+
+int
+ws_slots_snapshot(WsSlotSnapshot **result)
+{
+	WsSlotSnapshot *snapshots = palloc(sizeof(WsSlotSnapshot) * Max(max_replication_slots, 1));
+	int			count = 0;
+
+	LWLockAcquire(&slots->lock, LW_SHARED);
+	for (int i = 0; i < max_replication_slots; i++)
+	{
+		if (slots->slots[i].in_use)
+			copy_slot(&slots->slots[i], &snapshots[count++]);
+	}
+	LWLockRelease(&slots->lock);
+
+	*result = snapshots;
+	return count;
+}

@@ -1,0 +1,513 @@
+/*-------------------------------------------------------------------------
+ *
+ * recover.c
+ *	  Finds what a store holds, after a stop or a crash.
+ *
+ * Closed segments are complete: they were durable before they got their names.
+ * Of the open one nothing is known but what its records say, and not even that
+ * it is on disk: after a failed fsync a system may call pages clean that never
+ * got there.  So it is written anew, and only then read; unless our caller knows
+ * that all of it was synced.
+ *
+ * The valid end is that of the last complete record, or of the last closed
+ * segment if that record ends before it: what is closed was acknowledged, and
+ * the upstream may have it no longer.  What is behind the valid end in the open
+ * segment stays in the file, but is not reported; it is received again.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "relay/store/file.h"
+#include "relay/store/records.h"
+#include "relay/store/segment.h"
+#include "storage/fd.h"
+#include "utils/wait_event.h"
+
+#define COPY_BYTES		(1024 * 1024)
+
+/* A store while it is being recovered. */
+typedef struct Recovery
+{
+	const WsStore *store;
+	uint32		segment_size;
+	bool		is_synced;
+	WsSegment  *segments;
+	int			count;
+} Recovery;
+
+/*
+ * Remove what was left unfinished, but for the spare, which the keeper may be
+ * making; it uses the same file again.
+ */
+static void
+remove_temporary_files(const WsStore *store)
+{
+	static const char *const suffixes[] = {
+		".partial.tmp", ".zst.tmp", ".lz4.tmp", ".history.tmp", ".identity.tmp"
+	};
+	DIR		   *dir = AllocateDir(store->path);
+	struct dirent *entry;
+
+	while ((entry = ReadDir(dir, store->path)) != NULL)
+	{
+		size_t		len = strlen(entry->d_name);
+		char		path[MAXPGPATH];
+
+		for (int i = 0; i < lengthof(suffixes); i++)
+		{
+			size_t		suffix_len = strlen(suffixes[i]);
+
+			if (len <= suffix_len ||
+				strcmp(entry->d_name + len - suffix_len, suffixes[i]) != 0)
+				continue;
+			ws_file_path(store->path, entry->d_name, path);
+			ws_file_remove(path);
+		}
+	}
+	FreeDir(dir);
+}
+
+static bool
+are_zeros(const char *buf, size_t len)
+{
+	return buf[0] == 0 && memcmp(buf, buf + 1, len - 1) == 0;
+}
+
+/*
+ * Copy all of one file over another, which may be the same; 0 or errno.
+ * has_zeros: the other has zeros already, and they are durable.
+ */
+static int
+copy_bytes(int from_fd, int to_fd, uint32 size, bool has_zeros, const char *from_path)
+{
+	char	   *buf = palloc(COPY_BYTES);
+	int			error = 0;
+
+	for (uint32 done = 0; done < size && error == 0; done += COPY_BYTES)
+	{
+		size_t		len = Min(COPY_BYTES, size - done);
+		ssize_t		got = ws_file_read(from_fd, buf, len, done);
+
+		if (got < 0)
+			ereport(ERROR,
+					ws_errcode_for_file(),
+					errmsg("could not read file \"%s\": %m", from_path));
+		memset(buf + got, 0, len - got);
+		CHECK_FOR_INTERRUPTS();
+		if (has_zeros && are_zeros(buf, len))
+			continue;
+		error = ws_file_write(to_fd, buf, len, done, WAIT_EVENT_WAL_WRITE);
+	}
+	pfree(buf);
+	if (error == 0)
+		error = ws_file_sync(to_fd);
+	return error;
+}
+
+static int
+open_file(const char *path, int flags)
+{
+	int			fd = ws_file_open_transient(path, flags);
+
+	if (fd < 0)
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not open file \"%s\": %m", path));
+	return fd;
+}
+
+/*
+ * An open segment is of this store, as far as it can be told: before a page of
+ * it has been written, it may end anywhere.
+ */
+static void
+check_partial(const WsStore *store, const WsSegment *segment)
+{
+	WsSegmentFile file;
+
+	if (segment->stored_bytes < sizeof(XLogLongPageHeaderData) ||
+		!ws_segment_open_form(store, segment->tli, segment->segno, segment->form, &file))
+		return;
+	ws_segment_check_first_page(store, &file);
+	ws_segment_close(&file);
+}
+
+/*
+ * Write an open segment into a new file, durably with its name.  That is the
+ * spare where there is one, which takes as long as there is WAL in the segment.
+ * Without room for a file it is written over itself: that makes every page dirty
+ * again, so that the sync that follows tells of all of them.
+ */
+static void
+rewrite_partial(const WsStore *store, const WsSegment *segment)
+{
+	char		name[WS_FILE_NAME_SIZE];
+	char		temporary[WS_FILE_NAME_SIZE];
+	char		path[MAXPGPATH];
+	char		temporary_path[MAXPGPATH];
+	int			error = 0;
+	int			from_fd;
+	int			to_fd;
+	bool		is_spare;
+
+	ws_segment_file_name(store, segment->tli, segment->segno, WS_SEGMENT_PARTIAL, name);
+	snprintf(temporary, sizeof(temporary), "%s" WS_TEMPORARY_SUFFIX, name);
+	ws_file_path(store->path, name, path);
+	ws_file_path(store->path, temporary, temporary_path);
+
+	from_fd = open_file(path, O_RDWR);
+	is_spare = ws_segment_take_spare(store, temporary) == 0;
+	to_fd = ws_file_open_transient(temporary_path,
+								   (is_spare ? 0 : O_CREAT | O_TRUNC) | O_WRONLY);
+	if (to_fd < 0)
+		error = errno;
+	else
+	{
+		error = copy_bytes(from_fd, to_fd, store->identity.segment_size, is_spare, path);
+		if (CloseTransientFile(to_fd) != 0 && error == 0)
+			error = errno;
+	}
+	if (error == 0)
+		error = ws_file_rename(store->path, temporary, name);
+	if (error != 0)
+		unlink(temporary_path);
+	if (ws_errno_is_no_space(error))
+		error = copy_bytes(from_fd, from_fd, store->identity.segment_size, false, path);
+	CloseTransientFile(from_fd);
+	if (error != 0)
+	{
+		errno = error;
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not write file \"%s\" anew: %m", path));
+	}
+}
+
+/* Closed files of the line have their full size; an open one is the last. */
+static void
+check_line_files(const Recovery *recovery, const WsHistory *history,
+				 XLogSegNo first, XLogSegNo last)
+{
+	for (int i = 0; i < recovery->count; i++)
+	{
+		const WsSegment *segment = &recovery->segments[i];
+		char		path[MAXPGPATH];
+
+		if (segment->segno < first || segment->segno > last ||
+			segment->tli != ws_line_segment_tli(history, recovery->segment_size,
+												segment->segno))
+			continue;
+		ws_segment_path(recovery->store, segment->tli, segment->segno, segment->form, path);
+		if (segment->form == WS_SEGMENT_PARTIAL && segment->segno < last)
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("WAL segment file \"%s\" is followed by others, but not complete",
+						   path));
+		if (segment->form == WS_SEGMENT_RAW &&
+			segment->stored_bytes != recovery->segment_size)
+			ereport(ERROR,
+					errcode(ERRCODE_DATA_CORRUPTED),
+					errmsg("WAL segment file \"%s\" has an incorrect size", path),
+					errdetail("It has " UINT64_FORMAT " bytes instead of %u.",
+							  segment->stored_bytes, recovery->segment_size));
+	}
+}
+
+/*
+ * Read on to the last complete record and return its end.  Only what is not
+ * closed may end in anything but a record.
+ */
+static XLogRecPtr
+read_to_end(WsRecords *records, XLogRecPtr begin_lsn, XLogRecPtr closed_lsn)
+{
+	XLogRecPtr	valid_lsn = begin_lsn;
+	bool		found = ws_records_seek(records, begin_lsn);
+
+	while (found && ws_records_next(records))
+	{
+		XLogRecPtr	padding;
+		XLogRecPtr	not_zero;
+
+		valid_lsn = records->xlog->EndRecPtr;
+		if (valid_lsn > closed_lsn && ws_records_is_switch(records, &padding) &&
+			!ws_records_are_zeros(records, padding, Min(valid_lsn, records->end_lsn), &not_zero))
+		{
+			valid_lsn = padding;
+			break;
+		}
+	}
+
+	if (valid_lsn < closed_lsn && records->page_lsn < closed_lsn)
+	{
+		XLogSegNo	segno;
+		char		name[MAXFNAMELEN];
+		uint32		segment_size = records->store.identity.segment_size;
+
+		XLByteToSeg(records->page_lsn, segno, segment_size);
+		XLogFileName(name, ws_line_segment_tli(records->history, segment_size, segno),
+					 segno, segment_size);
+		ereport(ERROR,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("WAL segment %s in relay directory \"%s\" is damaged", name,
+					   records->store.path),
+				errdetail("There is no valid record behind " WS_LSN ": %s.",
+						  LSN_FORMAT_ARGS(valid_lsn),
+						  records->message != NULL ? records->message : "unknown reason"));
+	}
+	return found ? valid_lsn : InvalidXLogRecPtr;
+}
+
+/*
+ * The valid end of the line in segments first to last, of which those before
+ * closed_lsn are closed.  Begins with the last closed segment; if no record
+ * begins in it, with an earlier one.
+ */
+static XLogRecPtr
+find_valid_end(const WsStore *store, const WsHistory *history, XLogSegNo first,
+			   XLogSegNo last, XLogRecPtr closed_lsn)
+{
+	uint32		segment_size = store->identity.segment_size;
+	XLogSegNo	segno = Max(closed_lsn / segment_size, first + 1);
+	XLogRecPtr	valid_lsn;
+
+	do
+	{
+		WsRecords  *records = ws_records_new(store, history, (last + 1) * segment_size);
+
+		segno--;
+		valid_lsn = read_to_end(records, segno * segment_size, closed_lsn);
+		ws_records_free(records);
+	} while (valid_lsn == InvalidXLogRecPtr && segno > first);
+	return valid_lsn != InvalidXLogRecPtr ? valid_lsn : first * segment_size;
+}
+
+/* The open segment turns out to be complete. */
+static void
+close_partial(const WsStore *store, TimeLineID tli, XLogSegNo segno)
+{
+	char		from[WS_FILE_NAME_SIZE];
+	char		to[WS_FILE_NAME_SIZE];
+
+	ws_segment_file_name(store, tli, segno, WS_SEGMENT_PARTIAL, from);
+	ws_segment_file_name(store, tli, segno, WS_SEGMENT_RAW, to);
+	errno = ws_file_rename(store->path, from, to);
+	if (errno != 0)
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not rename file \"%s/%s\" to \"%s\": %m",
+					   store->path, from, to));
+}
+
+/*
+ * Recover the line that leads to tli, of which there is WAL.  The extent ends
+ * with the last record; returns where its last closed segment does.
+ */
+static XLogRecPtr
+recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
+			 WsStoreExtent *extent)
+{
+	const WsStore *store = recovery->store;
+	const WsSegment *segment = ws_line_last_segment(recovery->segments,
+													recovery->count, tli);
+	XLogSegNo	first;
+	XLogSegNo	last = segment->segno;
+	bool		is_open = segment->form == WS_SEGMENT_PARTIAL;
+	XLogRecPtr	closed_lsn = (is_open ? last : last + 1) * recovery->segment_size;
+
+	if (!ws_line_require_first(store, history, recovery->segments, recovery->count,
+							   last, &first))
+		elog(ERROR, "segment " UINT64_FORMAT " of timeline %u has vanished", last, tli);
+	check_line_files(recovery, history, first, last);
+	if (is_open)
+	{
+		check_partial(store, segment);
+		if (!recovery->is_synced)
+			rewrite_partial(store, segment);
+	}
+
+	extent->first_tli = ws_line_segment_tli(history, recovery->segment_size, first);
+	extent->first_lsn = first * recovery->segment_size;
+	extent->tli = tli;
+	extent->end_lsn = find_valid_end(store, history, first, last, closed_lsn);
+	if (is_open && extent->end_lsn == (last + 1) * recovery->segment_size)
+	{
+		close_partial(store, tli, last);
+		closed_lsn = extent->end_lsn;
+	}
+	return closed_lsn;
+}
+
+/* The next older timeline that has WAL; 0 if none. */
+static TimeLineID
+find_older(const Recovery *recovery, TimeLineID tli)
+{
+	for (int i = recovery->count - 1; i >= 0; i--)
+	{
+		if (recovery->segments[i].tli < tli)
+			return recovery->segments[i].tli;
+	}
+	return 0;
+}
+
+bool
+ws_store_recover(const WsStore *store, bool is_synced, WsStoreExtent *extent)
+{
+	Recovery	recovery = {
+		.store = store,
+		.segment_size = store->identity.segment_size,
+		.is_synced = is_synced
+	};
+	WsHistory  *history;
+	TimeLineID	tli;
+	XLogRecPtr	closed_lsn;
+
+	remove_temporary_files(store);
+	ws_store_drop_new_range(store);
+
+	/* a crash may have come between a renaming and the sync */
+	ws_directory_sync(store->path);
+	recovery.count = ws_store_list(store, &recovery.segments);
+	if (recovery.count == 0)
+		return false;
+
+	tli = recovery.segments[recovery.count - 1].tli;
+	history = ws_store_read_history(store, tli);
+	closed_lsn = recover_line(&recovery, history, tli, extent);
+
+	/*
+	 * Of a timeline whose WAL does not reach its beginning nothing was
+	 * published: nobody has followed to it yet.  So an older one counts: the
+	 * parent, unless that has less, or another branch that was followed.
+	 */
+	while (extent->end_lsn < ws_line_begin(history) &&
+		   (tli = find_older(&recovery, tli)) != 0)
+	{
+		WsHistory  *older_history = ws_store_read_history(store, tli);
+		WsStoreExtent older;
+		XLogRecPtr	older_closed_lsn = recover_line(&recovery, older_history, tli, &older);
+		XLogRecPtr	left_lsn;
+		TimeLineID	next_tli;
+
+		if (ws_history_find(history, tli, &left_lsn, &next_tli))
+		{
+			if (older.end_lsn < extent->end_lsn)
+				break;
+		}
+		else if (older.end_lsn < ws_line_begin(older_history))
+			continue;
+		history = older_history;
+		*extent = older;
+		closed_lsn = older_closed_lsn;
+	}
+	extent->end_lsn = Max(extent->end_lsn, closed_lsn);
+	pfree(recovery.segments);
+	return true;
+}
+
+bool
+ws_store_find_closed(const WsStore *store, WsStoreExtent *extent)
+{
+	uint32		segment_size = store->identity.segment_size;
+	WsSegment  *segments;
+	WsHistory  *history;
+	const WsSegment *last;
+	XLogSegNo	first;
+	XLogSegNo	end;
+	int			count;
+
+	ws_directory_sync(store->path);
+	count = ws_store_list(store, &segments);
+	if (count == 0)
+		return false;
+	last = &segments[count - 1];
+	end = last->form == WS_SEGMENT_PARTIAL ? last->segno : last->segno + 1;
+	history = ws_store_read_history(store, last->tli);
+
+	/* a timeline with a whole segment of its own has records for certain */
+	if (history->count > 1 && end * segment_size < ws_line_begin(history) + 2 * segment_size)
+		return false;
+	if (end == 0 || !ws_line_require_first(store, history, segments, count, end - 1, &first))
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (segments[i].form == WS_SEGMENT_PARTIAL && segments[i].segno >= first &&
+			segments[i].segno < end &&
+			segments[i].tli == ws_line_segment_tli(history, segment_size, segments[i].segno))
+			return false;
+	}
+
+	extent->first_tli = ws_line_segment_tli(history, segment_size, first);
+	extent->first_lsn = first * segment_size;
+	extent->tli = last->tli;
+	extent->end_lsn = end * segment_size;
+	return true;
+}
+
+bool
+ws_store_find_first(const WsStore *store, TimeLineID tli, TimeLineID *first_tli,
+					XLogRecPtr *first_lsn)
+{
+	WsSegment  *segments;
+	int			count = ws_store_list(store, &segments);
+	const WsSegment *last = ws_line_last_segment(segments, count, tli);
+	WsHistory  *history;
+	XLogSegNo	first;
+	bool		found = false;
+
+	if (last != NULL)
+	{
+		history = ws_store_read_history(store, tli);
+		found = ws_line_require_first(store, history, segments, count, last->segno, &first);
+		if (found)
+		{
+			*first_tli = ws_line_segment_tli(history, store->identity.segment_size, first);
+			*first_lsn = first * store->identity.segment_size;
+		}
+	}
+	pfree(segments);
+	return found;
+}
+
+bool
+ws_store_has_record_after(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
+						  XLogRecPtr end_lsn, XLogRecPtr *last_commit_lsn,
+						  XLogRecPtr *record_end_lsn)
+{
+	WsRecords  *records;
+	bool		found = false;
+
+	*last_commit_lsn = InvalidXLogRecPtr;
+	*record_end_lsn = InvalidXLogRecPtr;
+	if (lsn >= end_lsn)
+		return false;
+
+	records = ws_records_new(store, ws_store_read_history(store, tli), end_lsn);
+	if (ws_records_seek(records, lsn))
+	{
+		while (ws_records_next(records))
+		{
+			uint8		info = XLogRecGetInfo(records->xlog) & XLOG_XACT_OPMASK;
+
+			found = true;
+			*record_end_lsn = Min(records->xlog->EndRecPtr, end_lsn);
+			if (XLogRecGetRmid(records->xlog) == RM_XACT_ID &&
+				(info == XLOG_XACT_COMMIT || info == XLOG_XACT_COMMIT_PREPARED))
+				*last_commit_lsn = *record_end_lsn;
+		}
+	}
+	else if (!records->reached_end)
+	{
+		/* unreadable: what was there is not known, so it counts */
+		found = true;
+		*record_end_lsn = end_lsn;
+	}
+	ws_records_free(records);
+	return found;
+}

@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ *
+ * xids.c
+ *	  The file in which a store keeps how far transaction ids have come.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "relay/store/file.h"
+
+/* A file that is longer is none of ours. */
+#define MAX_BYTES	65536
+
+bool
+ws_store_read_xids(const WsStore *store, WsXidFile *file)
+{
+	char		path[MAXPGPATH];
+	char	   *content;
+	size_t		len;
+	WsStatus	status;
+
+	ws_file_path(store->path, WS_XIDS_FILE, path);
+	content = ws_file_read_all(path, MAX_BYTES, &len);
+	if (content == NULL)
+		return false;
+	status = ws_xidfile_parse(content, len, file);
+	pfree(content);
+	if (status != WS_OK)
+		ereport(LOG,
+				errcode(ERRCODE_DATA_CORRUPTED),
+				errmsg("file \"%s\" is damaged", path),
+				errdetail("The relay goes on without it.  Until the primary's next checkpoint it does not pass on what standbys want kept there."));
+	return status == WS_OK;
+}
+
+void
+ws_store_write_xids(const WsStore *store, const WsXidFile *file)
+{
+	char		content[WS_XIDFILE_MAX_BYTES];
+
+	ws_file_replace(store->path, WS_XIDS_FILE, content,
+					ws_xidfile_format(file, content));
+}
+
+void
+ws_store_remove_xids(const WsStore *store)
+{
+	char		path[MAXPGPATH];
+
+	/* if it comes back after a crash, a checkpoint puts right what it says */
+	ws_file_path(store->path, WS_XIDS_FILE, path);
+	ws_file_remove(path);
+}

@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *	  The relay's receiver makes sure that what comes continues what is stored,
+ *	  where none of that comes again.
+ *
+ * Nothing behind the position is acknowledged, published or served before.  A
+ * crash in between lets no record in: recovery reads the same records, and takes
+ * what is stored to end where their chain does.  Only of a record that crosses
+ * the position and goes on for more than a segment, the segments that were closed
+ * count then, as closed ones always do; what comes next is checked from their
+ * end on.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "relay/walreceiver/state.h"
+
+static WsPullEnd
+diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
+{
+	return ws_pull_differ(psprintf("On timeline %u the upstream's WAL from " WS_LSN " on does not continue what is stored: %s",
+								   tli, LSN_FORMAT_ARGS(lsn), why));
+}
+
+void
+ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPullStart *start)
+{
+	check->tli = start->tli;
+	check->lsn = start->check_lsn;
+	check->needed_lsn = check->lsn + 1;
+	check->parent_tli = start->parent_tli;
+	check->parent_end_lsn = start->publish_lsn;
+	if (check->parent_tli != 0)
+	{
+		const WsHistory *ours = ws_store_read_history(&pull->store, pull->published_tli);
+		XLogRecPtr	left_lsn;
+
+		if (!ws_history_find(ours, check->parent_tli, &left_lsn, &check->parent_next_tli))
+			check->parent_next_tli = 0;
+		check->parent = ws_store_reader_new(&pull->store);
+	}
+}
+
+/*
+ * Of a new timeline nothing is stored, but its first segment begins with a copy
+ * of the timeline before, of which all is.
+ */
+static WsPullEnd
+compare_with_parent(const WsPullCheck * check, XLogRecPtr lsn, const char *data, size_t len)
+{
+	char	   *stored;
+	size_t		i = 0;
+
+	if (check->parent_tli == 0 || lsn >= check->parent_end_lsn)
+		return WS_PULL_NEXT;
+	len = Min(len, check->parent_end_lsn - lsn);
+	stored = palloc(len);
+	ws_store_read(check->parent, check->parent_tli, check->parent_next_tli, lsn, stored, len);
+	while (i < len && stored[i] == data[i])
+		i++;
+	pfree(stored);
+	if (i == len)
+		return WS_PULL_NEXT;
+	return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes at " WS_LSN " than are stored of timeline %u, which it left at " WS_LSN,
+								   check->tli, LSN_FORMAT_ARGS(lsn + i), check->parent_tli,
+								   LSN_FORMAT_ARGS(check->parent_end_lsn)));
+}
+
+static WsPullEnd
+check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+		   const char *data, size_t len)
+{
+	if (!ws_pull_is_unchecked(check, lsn + len) || lsn % pull->segment_size != 0 ||
+		len < sizeof(XLogLongPageHeaderData) ||
+		ws_store_is_first_page(&pull->store, check->tli, lsn, data))
+		return WS_PULL_NEXT;
+	return diverge(pull, check->tli, lsn, "it begins with a page of another place or cluster");
+}
+
+WsPullEnd
+ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+					   const char *data, size_t len)
+{
+	WsPullEnd	end = compare_with_parent(check, lsn, data, len);
+
+	return end == WS_PULL_NEXT ? check_page(pull, check, lsn, data, len) : end;
+}
+
+WsPullEnd
+ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_lsn)
+{
+	WsChainResult result;
+
+	if (!ws_pull_is_unchecked(check, end_lsn) || end_lsn < check->needed_lsn)
+		return WS_PULL_NEXT;
+	ws_store_check_chain(&pull->store, check->tli, check->lsn, end_lsn, &result);
+	switch (result.state)
+	{
+		case WS_CHAIN_OPEN:
+			check->needed_lsn = result.needed_lsn;
+			return WS_PULL_NEXT;
+		case WS_CHAIN_CONTINUES:
+			check->lsn = InvalidXLogRecPtr;
+			return WS_PULL_NEXT;
+		default:
+			return diverge(pull, check->tli, check->lsn, result.reason);
+	}
+}
+
+/*
+ * It would be taken for WAL of ours that another server with the same timeline
+ * does not have, and after a restart that timeline would be the one to go on
+ * with.  A timeline below the one that is served may have been served before.
+ */
+void
+ws_pull_check_drop(const WsPull *pull, const WsPullStart *start, XLogRecPtr end_lsn)
+{
+	XLogSegNo	first = start->begin_lsn / pull->segment_size;
+	XLogSegNo	last = Max(start->begin_lsn, end_lsn - 1) / pull->segment_size;
+	bool		has_others = false;
+	WsSegment  *segments;
+	int			count;
+
+	if (!pull->has_wal || start->replaces || start->tli <= pull->published_tli)
+		return;
+	ws_relay_lock_store();
+	count = ws_store_list(&pull->store, &segments);
+
+	/* the last one first, so that a crash leaves no hole */
+	for (int i = count - 1; i >= 0; i--)
+	{
+		if (segments[i].tli != start->tli)
+			continue;
+		if (segments[i].segno >= first && segments[i].segno <= last)
+			ws_store_remove(&pull->store, segments[i].tli, segments[i].segno);
+		else
+			has_others = true;
+	}
+	if (!has_others)
+		ws_store_remove_history(&pull->store, start->tli);
+	ws_relay_unlock_store();
+	pfree(segments);
+}

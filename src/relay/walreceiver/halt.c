@@ -1,0 +1,102 @@
+/*-------------------------------------------------------------------------
+ *
+ * halt.c
+ *	  The relay's receiver stops where only an operator can decide: state, reason
+ *	  and a line in the log.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "relay/walreceiver/state.h"
+
+WsPullEnd
+ws_pull_differ(const char *reason)
+{
+	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("relay stops receiving: the upstream's WAL is not what is stored"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served and was not changed.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
+	return WS_PULL_DIVERGED;
+}
+
+/*
+ * There is no code to go by, and the words may be in any language; but they
+ * name the segment, without a path, and give no other reason.
+ */
+bool
+ws_pull_says_removed(const char *message)
+{
+	const char *end = message + strcspn(message, "\n");
+
+	for (const char *c = message; c < end; c++)
+	{
+		size_t		len = strspn(c, "0123456789ABCDEF");
+
+		if (len == XLOG_FNAME_LEN && (c == message || c[-1] != '/'))
+			return memchr(c, ':', end - c) == NULL;
+		if (len > 0)
+			c += len - 1;
+	}
+	return false;
+}
+
+WsPullEnd
+ws_pull_halt_in_gap(const char *reason)
+{
+	ws_pull_set_state(WS_RELAY_GAP, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
+			 errdetail("%s.", reason),
+			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
+	return WS_PULL_GAP;
+}
+
+WsPullEnd
+ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
+{
+	char	   *upstream;
+
+	if (!pull->has_wal || start->replaces)
+		return ws_pull_range_is_missing(pull, start);
+
+	/* it is not missing if it was only to be compared */
+	if (start->begin_lsn < start->tell_lsn)
+	{
+		pull->earlier_is_gone = true;
+		return WS_PULL_CHANGED;
+	}
+
+	/* where a slot stands does not say that there is WAL */
+	upstream = psprintf("and the upstream is at " WS_LSN, LSN_FORMAT_ARGS(pull->upstream_lsn));
+	if (pull->slot_lsn >= start->begin_lsn + pull->segment_size)
+		upstream = psprintf("%s, its slot \"%s\" at " WS_LSN, upstream,
+							pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
+	else if (!XLogRecPtrIsInvalid(pull->slot_lsn))
+		upstream = psprintf("%s, although its slot \"%s\" should keep it from " WS_LSN " on",
+							upstream, pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
+	return ws_pull_halt_in_gap(psprintf("The upstream has no longer the WAL from " WS_LSN " on timeline %u on; stored is WAL up to " WS_LSN ", %s",
+										LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
+										LSN_FORMAT_ARGS(pull->end_lsn), upstream));
+}
+
+void
+ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn)
+{
+	char	   *reason = psprintf("no space left in \"%s\" for WAL from " WS_LSN " on",
+								  pull->store.path, LSN_FORMAT_ARGS(lsn));
+
+	ws_pull_set_state(WS_RELAY_DISK_FULL, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_DISK_FULL),
+			 errmsg("relay waits for disk space: %s", reason),
+			 errhint("It goes on by itself when there is room.")));
+	ws_relay_note_error(reason);
+	pfree(reason);
+}

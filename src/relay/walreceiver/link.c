@@ -1,0 +1,145 @@
+/*-------------------------------------------------------------------------
+ *
+ * link.c
+ *	  Whether an error of the relay's receiver is its upstream's.
+ *
+ * A connection that is lost is worth another one, nothing more; an error of the
+ * store ends the process.  Which of both an error is cannot be seen from its
+ * code: an upstream sends any.  So it is told by where it was raised: in one of
+ * the functions that talk to the upstream, or where we say so ourselves.  What
+ * is neither counts as the store's.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "pgstat.h"
+#include "relay/walreceiver/state.h"
+#include "storage/condition_variable.h"
+#include "storage/fd.h"
+#include "storage/lwlock.h"
+#include "utils/wait_event.h"
+
+static WalReceiverFunctionsType *plain = NULL;
+static WalReceiverFunctionsType noting;
+
+/*
+ * The upstream is being talked to.  An error leaves it so; whoever catches one
+ * puts it back.
+ */
+static bool blames_upstream = false;
+
+int
+ws_pull_errupstream(void)
+{
+	blames_upstream = true;
+	return 0;					/* as all that goes into ereport() */
+}
+
+bool
+ws_pull_take_blame(void)
+{
+	bool		result = blames_upstream;
+
+	blames_upstream = false;
+	return result;
+}
+
+static WalRcvExecResult *
+noting_exec(WalReceiverConn *conn, const char *query, const int column_count,
+			const Oid *types)
+{
+	WalRcvExecResult *result;
+
+	blames_upstream = true;
+	result = (plain->walrcv_exec) (conn, query, column_count, types);
+	blames_upstream = false;
+	return result;
+}
+
+static char *
+noting_create_slot(WS_CREATE_SLOT_PARAMS)
+{
+	char	   *snapshot;
+
+	blames_upstream = true;
+	snapshot = (plain->walrcv_create_slot) (WS_CREATE_SLOT_ARGS);
+	blames_upstream = false;
+	return snapshot;
+}
+
+static void
+noting_readtimelinehistoryfile(WalReceiverConn *conn, TimeLineID tli,
+							   char **name, char **content, int *size)
+{
+	blames_upstream = true;
+	(plain->walrcv_readtimelinehistoryfile) (conn, tli, name, content, size);
+	blames_upstream = false;
+}
+
+static bool
+noting_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
+{
+	bool		started;
+
+	blames_upstream = true;
+	started = (plain->walrcv_startstreaming) (conn, options);
+	blames_upstream = false;
+	return started;
+}
+
+static void
+noting_endstreaming(WalReceiverConn *conn, TimeLineID *next_tli)
+{
+	blames_upstream = true;
+	(plain->walrcv_endstreaming) (conn, next_tli);
+	blames_upstream = false;
+}
+
+static int
+noting_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
+{
+	int			len;
+
+	blames_upstream = true;
+	len = (plain->walrcv_receive) (conn, buffer, wait_fd);
+	blames_upstream = false;
+	return len;
+}
+
+static void
+noting_send(WalReceiverConn *conn, const char *buffer, int bytes)
+{
+	blames_upstream = true;
+	(plain->walrcv_send) (conn, buffer, bytes);
+	blames_upstream = false;
+}
+
+void
+ws_pull_link_init(void)
+{
+	plain = WalReceiverFunctions;
+	noting = *plain;
+	noting.walrcv_exec = noting_exec;
+	noting.walrcv_create_slot = noting_create_slot;
+	noting.walrcv_readtimelinehistoryfile = noting_readtimelinehistoryfile;
+	noting.walrcv_startstreaming = noting_startstreaming;
+	noting.walrcv_endstreaming = noting_endstreaming;
+	noting.walrcv_receive = noting_receive;
+	noting.walrcv_send = noting_send;
+	WalReceiverFunctions = &noting;
+}
+
+void
+ws_pull_clean_up(void)
+{
+	AbortCurrentTransaction();
+	LWLockReleaseAll();
+	ConditionVariableCancelSleep();
+	pgstat_report_wait_end();
+	AtEOXact_Files(false);
+	ws_relay_unlock_store();
+}

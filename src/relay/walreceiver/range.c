@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * range.c
+ *	  The relay's receiver begins a range of WAL: the first one, or another in
+ *	  the place of what is stored.
+ *
+ * What is stored is given up last.  The new range is received into a directory
+ * of its own, and only when its first bytes are durable there is the old one set
+ * aside and the new one moved to its place.  An upstream that turns out to have
+ * nothing for us, a full disk or a crash before that leave all as it was; a crash
+ * later leaves the rest of the old range, or the beginning of the new one, or
+ * nothing, and of none of that more was told to anybody.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "relay/slots/slots.h"
+#include "relay/walreceiver/state.h"
+
+/* Is another segment stored than the one to begin with? */
+static bool
+has_other_segments(const WsPull *pull, const WsPullStart *start)
+{
+	WsSegment  *segments;
+	int			count = ws_store_list(&pull->store, &segments);
+
+	return count > 1 ||
+		(count == 1 && (segments[0].tli != start->tli ||
+						segments[0].segno != start->begin_lsn / pull->segment_size));
+}
+
+/*
+ * The next range is another one, and what is stored is set aside; also what a
+ * range that never came to anything may have left.  Nothing of before counts:
+ * slots, also where the range begins before their positions, and histories.
+ */
+static void
+leave_range(WsPull *pull, const WsPullStart *start)
+{
+	bool		had_wal = pull->has_wal;
+
+	if (had_wal)
+	{
+		ereport(LOG,
+				(errmsg("relay sets its WAL up to " WS_LSN " on timeline %u aside and begins anew at " WS_LSN,
+						LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
+						LSN_FORMAT_ARGS(start->begin_lsn))));
+		pull->has_wal = false;
+		pull->published_tli = 0;
+		ws_relay_publish_store(&pull->store, NULL);
+	}
+	(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
+	ws_slots_invalidate_all(&pull->store);
+	if (had_wal || has_other_segments(pull, start))
+	{
+		ws_relay_lock_store();
+		ws_store_set_aside(&pull->store);
+		ws_relay_unlock_store();
+	}
+	ws_store_remove_histories(&pull->store);
+	ws_slots_reset_floor(start->begin_lsn);
+}
+
+bool
+ws_pull_range_begin(WsPull *pull, const WsHistory *history, WsPullStart *start)
+{
+	XLogRecPtr	lsn = pull->slot_lsn;
+	TimeLineID	next_tli;
+
+	/* of an upstream that was put back its slot may be from later */
+	if (lsn > pull->upstream_lsn && !pull->slot_is_new)
+	{
+		pull->dead_slot_lsn = lsn;
+		return false;
+	}
+	if (XLogRecPtrIsInvalid(lsn))
+		lsn = pull->upstream_lsn;
+
+	start->replaces = pull->has_wal;
+	start->tli = ws_history_tli_at(history, lsn);
+	start->begin_lsn = lsn - lsn % pull->segment_size;
+	start->stored_lsn = start->tell_lsn = start->begin_lsn;
+	start->publish_lsn = start->begin_lsn;
+	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
+
+	if (start->replaces)
+		ws_store_begin_new_range(&pull->store, &pull->new_range);
+	else
+		leave_range(pull, start);
+	return true;
+}
+
+void
+ws_pull_range_enter(WsPull *pull, const WsPullStart *start)
+{
+	leave_range(pull, start);
+	ws_relay_lock_store();
+	ws_store_enter_new_range(&pull->store);
+	ws_relay_unlock_store();
+}
+
+WsPullEnd
+ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start)
+{
+	char	   *reason;
+
+	/* a slot that promises what is not there is ours: another in its place */
+	if (!XLogRecPtrIsInvalid(pull->slot_lsn) && !pull->slot_is_new)
+	{
+		pull->dead_slot_lsn = pull->slot_lsn;
+		pull->restart_allowed = start->replaces;
+		return WS_PULL_CHANGED;
+	}
+
+	reason = psprintf("The upstream, which is at " WS_LSN " on timeline %u, has not even the WAL from " WS_LSN " on to begin with%s",
+					  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
+					  LSN_FORMAT_ARGS(start->begin_lsn),
+					  start->replaces ? "; what is stored is as it was" : "");
+	if (start->replaces)
+		return ws_pull_halt_in_gap(reason);
+	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_relay_note_error(reason);
+	return WS_PULL_RETRY;
+}

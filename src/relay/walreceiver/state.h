@@ -1,0 +1,342 @@
+/*-------------------------------------------------------------------------
+ *
+ * state.h
+ *	  The parts of the relay's receiver, for each other.
+ *
+ *	worker.c		what it does next, and the waiting in between
+ *	link.c			whether an error is the upstream's
+ *	upstream.c		connecting, and whether this is our upstream
+ *	plan.c			where on which timeline to go on
+ *	range.c			beginning a range, the first or another one
+ *	check.c			whether what comes continues what is stored
+ *	stream.c		storing what is streamed of one timeline
+ *	halt.c			stopping until an operator has decided
+ *	reply.c			status updates and feedback
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_RELAY_WALRECEIVER_STATE_H
+#define WS_RELAY_WALRECEIVER_STATE_H
+
+#include "relay/relay.h"
+#include "replication/walreceiver.h"
+
+/*
+ * How a connection, or a stream in it, ended.  An error of the upstream ends
+ * the connection, any other the worker.
+ */
+typedef enum WsPullEnd
+{
+	WS_PULL_NEXT,				/* stream: look where to go on, same
+								 * connection */
+	WS_PULL_RETRY,				/* connect again, after a pause */
+	WS_PULL_CHANGED,			/* the settings have changed, or a pause is
+								 * asked for: connect again at once; or begin
+								 * elsewhere, as WS_PULL_RETRY */
+	WS_PULL_DIVERGED,			/* state and reason are set: ... */
+	WS_PULL_GAP					/* ... wait for an operator */
+} WsPullEnd;
+
+/* The receiver; one, in its process. */
+typedef struct WsPull
+{
+	/* settings in use, in TopMemoryContext */
+	char	   *upstream;
+	char	   *slot;
+
+	/* the store, and up to where it is durable on the timeline to go on with */
+	bool		store_is_open;
+	WsStore		store;
+	WsStore		new_range;		/* while it is received: a directory in it */
+	bool		has_wal;
+	TimeLineID	tli;
+	XLogRecPtr	end_lsn;
+	TimeLineID	published_tli;	/* the newest that is served; 0: none.  A
+								 * newer one than tli on the way from a common
+								 * ancestor */
+	XLogRecPtr	published_end_lsn;	/* ... and then what end_lsn is on it */
+
+	/* what an operator has allowed, for the next connection */
+	bool		follow_allowed;
+	bool		restart_allowed;
+
+	int			attempts;		/* to go on that have failed, in a row */
+	TimestampTz connect_time;	/* when the last one began */
+	bool		was_compared;	/* all up to end_lsn, with this upstream, in
+								 * its segment */
+	bool		earlier_is_gone;	/* the upstream has no more WAL from
+									 * before the stored end than it must */
+
+	/*
+	 * The connection, NULL without one; all it needs is in the context, which
+	 * is reset with it.
+	 */
+	MemoryContext context;
+	WalReceiverConn *conn;
+	uint64		upstream_identifier;
+	bool		upstream_is_standby;	/* or a relay */
+	TimeLineID	upstream_tli;
+	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
+	int			segment_size;	/* bytes */
+	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid
+								 * without one */
+	bool		slot_is_new;	/* made with this connection */
+	XLogRecPtr	dead_slot_lsn;	/* a slot at this position promises WAL that
+								 * is not there: replace it; Invalid: none */
+} WsPull;
+
+/* Where streaming is to begin. */
+typedef struct WsPullStart
+{
+	TimeLineID	tli;
+	XLogRecPtr	begin_lsn;		/* a segment's start, or a page's in the
+								 * segment in which stored_lsn is */
+	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
+	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
+								 * start, later than begin_lsn if that is only
+								 * for comparing */
+	XLogRecPtr	check_lsn;		/* what comes from here on is to be checked to
+								 * continue what is stored, since that does
+								 * not come again; Invalid: need not */
+	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
+	TimeLineID	parent_tli;		/* what comes before publish_lsn is compared
+								 * with what is stored of this one; 0: nothing
+								 * comes that is of another timeline */
+	bool		replaces;		/* what is stored, which is left as it is
+								 * until the first bytes of this are durable */
+	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
+								 * Invalid if it is on it */
+} WsPullStart;
+
+/*----------------------------------------------------------------
+ * pull.c
+ *----------------------------------------------------------------
+ */
+
+/* Has something been asked for that ends the connection? */
+extern bool ws_pull_must_end(WsPull *pull);
+
+/* Set the state, and the process title to go with it. */
+extern void ws_pull_set_state(WsRelayState state, const char *reason);
+
+/*----------------------------------------------------------------
+ * link.c
+ *----------------------------------------------------------------
+ */
+
+/* First of all: in this process the walrcv_ functions note what they raise. */
+extern void ws_pull_link_init(void);
+
+/* In ereport(ERROR): it is the upstream that is to blame. */
+extern int	ws_pull_errupstream(void);
+
+/*
+ * For whoever has caught an error and goes on: was it the upstream's?  That is
+ * forgotten with the answer.
+ */
+extern bool ws_pull_take_blame(void);
+
+/* What an error has interrupted is over: transaction, locks, files, waits. */
+extern void ws_pull_clean_up(void);
+
+/*----------------------------------------------------------------
+ * upstream.c
+ *----------------------------------------------------------------
+ */
+
+/* False if no host answers or lets us in: *error is palloc'd. */
+extern bool ws_pull_connect(WsPull *pull, char **error);
+extern void ws_pull_disconnect(WsPull *pull);
+
+/* Ask the upstream where it is. */
+extern void ws_pull_identify(WsPull *pull);
+
+/* An ERROR if the connection is lost. */
+extern void ws_pull_check_connection(WsPull *pull);
+
+/*
+ * Refuse an upstream of another major version, by ERROR; asks nothing, which
+ * another version might not understand.
+ */
+extern void ws_pull_check_version(const WsPull *pull);
+
+/*
+ * Does the upstream's WAL come from this relay itself (chain.h)?  Then the state
+ * says so, and WS_PULL_RETRY; else WS_PULL_NEXT.  First of all: nothing may be
+ * left behind there.
+ */
+extern WsPullEnd ws_pull_check_chain(WsPull *pull);
+
+/*
+ * Refuse an upstream whose WAL cannot be ours, by ERROR; then see to the slot.
+ */
+extern void ws_pull_check_upstream(WsPull *pull);
+
+/*
+ * START_REPLICATION: WS_PULL_NEXT in the COPY.  A slot with which nobody is let
+ * in any more is dropped instead, and WS_PULL_CHANGED makes another one.
+ */
+extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options);
+
+/*
+ * The upstream has ended the COPY at received_lsn: WS_PULL_NEXT at the end of the
+ * timeline, or WS_PULL_RETRY because it stops; then the connection is over, which
+ * is nothing unusual.
+ */
+extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPullStart *start,
+									   XLogRecPtr received_lsn);
+
+/*----------------------------------------------------------------
+ * plan.c
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Make the upstream's history durable and decide where to begin: WS_PULL_NEXT
+ * and *start.  Begins a new range where there is no WAL, or that is allowed.
+ */
+extern WsPullEnd ws_pull_plan(WsPull *pull, WsPullStart *start);
+
+/*----------------------------------------------------------------
+ * range.c
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Begin where the slot does, or with what comes now; where WAL is stored, with
+ * the histories and the first bytes in pull->new_range.  False if the slot must
+ * be made anew before: connect again.
+ */
+extern bool ws_pull_range_begin(WsPull *pull, const WsHistory *history,
+								WsPullStart *start);
+
+/*
+ * The first bytes are durable: set aside what is stored, and put the new range
+ * in its place.
+ */
+extern void ws_pull_range_enter(WsPull *pull, const WsPullStart *start);
+
+/* The upstream has not the WAL to begin with. */
+extern WsPullEnd ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start);
+
+/*----------------------------------------------------------------
+ * check.c
+ *----------------------------------------------------------------
+ */
+
+typedef struct WsPullCheck
+{
+	TimeLineID	tli;
+	XLogRecPtr	lsn;			/* what is behind this is not checked yet;
+								 * Invalid: all is */
+	XLogRecPtr	needed_lsn;		/* and cannot be before there is WAL up to
+								 * here */
+	TimeLineID	parent_tli;		/* what is before this was stored of that one
+								 * or, in the segment in which it was left, of
+								 * the next; 0: not */
+	TimeLineID	parent_next_tli;
+	XLogRecPtr	parent_end_lsn;
+	WsStoreReader *parent;
+}			WsPullCheck;
+
+/* In the memory context that lives as long as the stream. */
+extern void ws_pull_check_begin(WsPullCheck * check, const WsPull *pull,
+								const WsPullStart *start);
+
+/* Is something before lsn not checked? */
+static inline bool
+ws_pull_is_unchecked(const WsPullCheck * check, XLogRecPtr lsn)
+{
+	return !XLogRecPtrIsInvalid(check->lsn) && lsn > check->lsn;
+}
+
+/* As much of what there is before lsn as may be told. */
+static inline XLogRecPtr
+ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
+{
+	return ws_pull_is_unchecked(check, lsn) ? check->lsn : lsn;
+}
+
+/*
+ * Look at what is to be written at lsn, or at what has been written up to
+ * end_lsn, if that is to be checked: WS_PULL_NEXT, or it diverges.
+ */
+extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check,
+										XLogRecPtr lsn, const char *data, size_t len);
+extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
+									   XLogRecPtr end_lsn);
+
+/*
+ * It has diverged, and the writer is gone: remove what was written up to end_lsn
+ * of a timeline of which nothing has counted.
+ */
+extern void ws_pull_check_drop(const WsPull *pull, const WsPullStart *start,
+							   XLogRecPtr end_lsn);
+
+/*----------------------------------------------------------------
+ * stream.c
+ *----------------------------------------------------------------
+ */
+
+/* Receive one timeline until it or the connection ends. */
+extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPullStart *start);
+
+/*
+ * An error has ended the stream, or the process ends, in order or not: keep
+ * what has arrived, and tell the upstream if reply is set.
+ */
+extern void ws_pull_stream_finish(WsPull *pull, bool reply);
+
+/*----------------------------------------------------------------
+ * halt.c
+ *----------------------------------------------------------------
+ */
+
+/* Stop because the upstream's WAL is not what is stored, for this reason. */
+extern WsPullEnd ws_pull_differ(const char *reason);
+
+/*
+ * Does this error of the upstream say that it no longer has the WAL that was
+ * asked for?
+ */
+extern bool ws_pull_says_removed(const char *message);
+
+/* Stop because WAL is missing, for this reason. */
+extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
+
+/*
+ * It says so at the start of the stream.  Where that was only for comparing,
+ * the next connection begins later.
+ */
+extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
+
+/* The state and a line in the log: there is no room for WAL from lsn on. */
+extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);
+
+/*----------------------------------------------------------------
+ * reply.c
+ *----------------------------------------------------------------
+ */
+
+/* With a new connection or timeline: nothing has been told yet. */
+extern void ws_pull_reply_begin(WalReceiverConn *conn);
+
+/*
+ * Tell the positions if they have changed, wal_receiver_status_interval has
+ * passed, or force is set; with ping, the upstream is to answer.
+ */
+extern void ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
+						  XLogRecPtr flushed_lsn, bool force, bool ping);
+
+/*
+ * Tell what downstreams and slots need, if that has changed, but not twice within
+ * a second, or wal_receiver_status_interval has passed.
+ */
+extern void ws_pull_feedback(WalReceiverConn *conn);
+
+/* When a reply, or feedback that has changed, is due even if nothing happens. */
+extern TimestampTz ws_pull_reply_due(void);
+
+#endif							/* WS_RELAY_WALRECEIVER_STATE_H */

@@ -1,0 +1,539 @@
+/*-------------------------------------------------------------------------
+ *
+ * upstream.c
+ *	  The relay's receiver connects to its upstream and makes sure of whom it
+ *	  is talking to.
+ *
+ * Everything goes through WalReceiverFunctions, so that the connection is a
+ * decorated one (receiver.c).  Only what a relay's own walsender answers too is
+ * asked for, so that the upstream may be a relay.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/tuptable.h"
+#include "peertext.h"
+#include "receiver.h"
+#include "relay/chain.h"
+#include "relay/walreceiver/state.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/pg_lsn.h"
+#include "utils/tuplestore.h"
+
+#define MAX_COLUMNS	4
+
+/* The chain of relays before us does not change more often while we ask. */
+#define MAX_CHAIN_ANSWERS	20
+
+#define DEFAULT_NAME	"walstream_relay"
+
+bool
+ws_pull_connect(WsPull *pull, char **error)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	char	   *host;
+	int			port;
+
+	pull->conn = ws_walrcv_connect_physical(pull->upstream,
+											cluster_name[0] != '\0' ? cluster_name : DEFAULT_NAME,
+											error);
+	if (pull->conn != NULL)
+	{
+		walrcv_get_senderinfo(pull->conn, &host, &port);
+		ws_relay_set_upstream(host, port, walrcv_server_version(pull->conn));
+		ws_relay_count_reconnect();
+	}
+	MemoryContextSwitchTo(old);
+	return pull->conn != NULL;
+}
+
+void
+ws_pull_disconnect(WsPull *pull)
+{
+	if (pull->conn != NULL)
+		walrcv_disconnect(pull->conn);
+	pull->conn = NULL;
+	(void) ws_chain_publish(NULL);
+	ws_relay_set_upstream(NULL, 0, 0);
+	MemoryContextReset(pull->context);
+}
+
+/*
+ * Send a command and return its only row, each column as text, palloc'd, or
+ * NULL.
+ */
+static void
+ask(WsPull *pull, const char *command, int columns, char **values)
+{
+	const Oid	types[MAX_COLUMNS] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	WalRcvExecResult *result;
+	MemoryContext caller_context = CurrentMemoryContext;
+
+	Assert(columns <= MAX_COLUMNS);
+
+	/* reading the result looks types up */
+	StartTransactionCommand();
+	result = walrcv_exec(pull->conn, command, columns, types);
+	if (result->status != WALRCV_OK_TUPLES && result->status != WALRCV_OK_COMMAND)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
+				 errmsg("upstream refused \"%s\": %s", command,
+						result->err != NULL ? ws_peertext_for_log(result->err) :
+						"unknown error")));
+
+	MemoryContextSwitchTo(pull->context);
+	if (columns > 0)
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(result->tupledesc,
+														&TTSOpsMinimalTuple);
+
+		if (result->status != WALRCV_OK_TUPLES ||
+			!tuplestore_gettupleslot(result->tuplestore, true, false, slot))
+			ereport(ERROR,
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("upstream gave no answer to \"%s\"", command)));
+		for (int i = 0; i < columns; i++)
+		{
+			bool		isnull;
+			Datum		value = slot_getattr(slot, i + 1, &isnull);
+
+			values[i] = isnull ? NULL : TextDatumGetCString(value);
+		}
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	walrcv_clear_result(result);
+
+	/* leaves us in another context */
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller_context);
+}
+
+static char *
+ask_setting(WsPull *pull, const char *name)
+{
+	char	   *command = psprintf("SHOW %s", name);
+	char	   *value;
+
+	ask(pull, command, 1, &value);
+	return value != NULL ? value : pstrdup("");
+}
+
+/* value may be NULL. */
+static void
+refuse_value(const char *value, const char *expected)
+{
+	ereport(ERROR,
+			(ws_pull_errupstream(),
+			 errcode(ERRCODE_PROTOCOL_VIOLATION),
+			 errmsg("upstream gave \"%s\" where %s is expected",
+					ws_peertext_value(value), expected)));
+}
+
+static XLogRecPtr
+parse_lsn(const char *value)
+{
+	uint32		high = 0,
+				low = 0;
+	int			len = 0;
+
+	if (value == NULL ||
+		sscanf(value, "%8X/%8X%n", &high, &low, &len) != 2 || value[len] != '\0')
+		refuse_value(value, "a position");
+	return ((uint64) high) << 32 | low;
+}
+
+/* Greater than 0, as all are that are asked for. */
+static uint64
+parse_number(const char *value, uint64 max, const char *expected)
+{
+	char	   *end;
+	uint64		number;
+
+	errno = 0;
+	number = value != NULL ? strtou64(value, &end, 10) : 0;
+	if (number == 0 || number > max || errno != 0 || *end != '\0' ||
+		value[0] < '0' || value[0] > '9')
+		refuse_value(value, expected);
+	return number;
+}
+
+void
+ws_pull_identify(WsPull *pull)
+{
+	char	   *values[4];
+
+	ask(pull, "IDENTIFY_SYSTEM", 4, values);
+	pull->upstream_identifier = parse_number(values[0], PG_UINT64_MAX,
+											 "a system identifier");
+	pull->upstream_tli = (TimeLineID) parse_number(values[1], PG_UINT32_MAX,
+												   "a timeline");
+	pull->upstream_lsn = parse_lsn(values[2]);
+}
+
+void
+ws_pull_check_connection(WsPull *pull)
+{
+	char	   *values[4];
+
+	ask(pull, "IDENTIFY_SYSTEM", 4, values);
+}
+
+static void
+check_identifier(WsPull *pull)
+{
+	uint64		ours = pull->store.identity.system_identifier;
+
+	if (pull->store_is_open && pull->upstream_identifier != ours)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("upstream is another cluster than the one whose WAL is stored"),
+				 errdetail("The upstream's system identifier is " UINT64_FORMAT ", that of the relay's WAL in \"%s\" is " UINT64_FORMAT ".",
+						   pull->upstream_identifier, pull->store.path, ours),
+				 errhint("Correct walstream.relay_upstream, or use another walstream.relay_directory.")));
+}
+
+void
+ws_pull_check_version(const WsPull *pull)
+{
+	int			version = walrcv_server_version(pull->conn) / 10000;
+
+	if (version != WS_MAJOR_VERSION)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("upstream is a PostgreSQL %d, this relay is a PostgreSQL %d",
+						version, WS_MAJOR_VERSION),
+				 errhint("Run the relay with the upstream's major version.")));
+}
+
+static void
+check_settings(WsPull *pull)
+{
+	char	   *block_size = ask_setting(pull, "wal_block_size");
+	char	   *integer_datetimes = ask_setting(pull, "integer_datetimes");
+	char	   *segment_size = ask_setting(pull, "wal_segment_size");
+
+	if (atoi(block_size) != XLOG_BLCKSZ)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("upstream has a WAL block size of %s, this relay one of %d",
+						ws_peertext_value(block_size), XLOG_BLCKSZ),
+				 errhint("Run the relay with a server that was built with the upstream's WAL block size.")));
+	if (strcmp(integer_datetimes, "on") != 0)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("upstream has integer_datetimes \"%s\", this relay \"on\"",
+						ws_peertext_value(integer_datetimes))));
+
+	if (!parse_int(segment_size, &pull->segment_size, GUC_UNIT_BYTE, NULL) ||
+		!IsValidWalSegSize(pull->segment_size))
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream has an invalid WAL segment size: \"%s\"",
+						ws_peertext_value(segment_size))));
+	if (pull->store_is_open &&
+		pull->segment_size != pull->store.identity.segment_size)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("upstream has another WAL segment size than what is stored"),
+				 errdetail("The upstream's is %d bytes, that of the relay's WAL %u.",
+						   pull->segment_size, pull->store.identity.segment_size),
+				 errhint("After the upstream's segment size has been changed, use another walstream.relay_directory.")));
+}
+
+/* Where the slot is; false if there is none. */
+static bool
+read_slot(WsPull *pull)
+{
+	char	   *command = psprintf("READ_REPLICATION_SLOT \"%s\"", pull->slot);
+	char	   *values[3];
+
+	ask(pull, command, 3, values);
+	pull->slot_lsn = values[1] != NULL ? parse_lsn(values[1]) : InvalidXLogRecPtr;
+	return values[0] != NULL;
+}
+
+/*
+ * Say that there is a new slot.  Where we have WAL already somebody has dropped
+ * the one that we had, or this is another upstream than before: what came
+ * between might be missing, and the next time will be.
+ */
+static void
+report_new_slot(const WsPull *pull, const char *why)
+{
+	if (!pull->has_wal)
+		ereport(LOG,
+				(errmsg("created replication slot \"%s\" on the upstream%s",
+						pull->slot, why)));
+	else
+		ereport(WARNING,
+				(errmsg("replication slot \"%s\" on the upstream had to be made anew%s",
+						pull->slot, why),
+				 errdetail("The relay has WAL up to " WS_LSN " on timeline %u; the new slot keeps the upstream's from " WS_LSN " on.",
+						   LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
+						   LSN_FORMAT_ARGS(pull->slot_lsn)),
+				 errhint("Without its slot the upstream may remove WAL that the relay needs.  See to it that nothing drops the slot; after a change of the upstream this is expected.")));
+}
+
+/*
+ * A slot without position holds nothing: it was created so, or it was lost,
+ * and then PostgreSQL will not let anybody stream with it again.  One whose WAL
+ * has been removed from under it, or of which the upstream knows nothing after it
+ * was put back, is no better where a range is to begin with it.  A new one in its
+ * place holds what the upstream still has.
+ */
+static void
+prepare_slot(WsPull *pull)
+{
+	const char *why = "";
+
+	pull->slot_lsn = InvalidXLogRecPtr;
+	pull->slot_is_new = false;
+	if (pull->slot[0] == '\0')
+		return;
+
+	if (read_slot(pull))
+	{
+		if (XLogRecPtrIsInvalid(pull->slot_lsn))
+			why = ": it held no WAL";
+		else if (pull->slot_lsn == pull->dead_slot_lsn)
+			why = psprintf(": it was at " WS_LSN ", where the upstream has no WAL",
+						   LSN_FORMAT_ARGS(pull->slot_lsn));
+		else
+			return;
+		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
+	}
+	pull->dead_slot_lsn = InvalidXLogRecPtr;
+
+	ws_walrcv_create_physical_slot(pull->conn, pull->slot, NULL);
+	if (!read_slot(pull))
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("replication slot \"%s\" on the upstream has disappeared",
+						pull->slot)));
+	pull->slot_is_new = true;
+	report_new_slot(pull, why);
+}
+
+/* The relays through which the upstream's WAL comes; none if it is no relay. */
+static void
+ask_chain(WsPull *pull, WsChain *chain)
+{
+	char	   *values[3];
+	WsStatus	status;
+
+	chain->count = 0;
+	ask(pull, "READ_REPLICATION_SLOT \"" WS_CHAIN_QUESTION "\"", 3, values);
+	if (values[0] == NULL || strcmp(values[0], WS_CHAIN_ANSWER) != 0)
+		return;
+	status = values[1] != NULL ? ws_chain_parse(values[1], chain) : WS_E_MALFORMED;
+	if (status == WS_E_TOO_LARGE)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("upstream receives through more than %d relays", WS_CHAIN_MAX)));
+	if (status != WS_OK)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream, a relay, did not say through which relays it receives")));
+}
+
+/* The ring that is in the log already; "" while there is none. */
+static char told_ring[WS_RELAY_TEXT];
+
+/* The upstream's WAL comes from us: stay away, and ask again later. */
+static WsPullEnd
+refuse_ring(int others)
+{
+	char	   *reason = others == 0 ?
+		pstrdup("the upstream is this relay itself") :
+		psprintf("the upstream receives from this relay, through %d other%s",
+				 others, others == 1 ? "" : "s");
+
+	(void) ws_chain_publish(NULL);
+	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_relay_note_error(reason);
+
+	/* once is enough for the log */
+	if (strcmp(told_ring, reason) != 0)
+	{
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay does not receive from its upstream: %s", reason),
+				 errhint("Set \"walstream.relay_upstream\" to the primary, or to a relay or standby that receives from it.")));
+		strlcpy(told_ring, reason, sizeof(told_ring));
+	}
+	return WS_PULL_RETRY;
+}
+
+WsPullEnd
+ws_pull_check_chain(WsPull *pull)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	WsChain		chain;
+	WsChain		before;
+	int			place;
+	int			answers = 1;
+
+	/*
+	 * Others may connect to each other at this moment.  Whoever asks after
+	 * all of them have published sees the ring.
+	 */
+	ask_chain(pull, &chain);
+	do
+	{
+		place = ws_chain_find(&chain, ws_chain_my_id());
+		if (place < 0 && !ws_chain_publish(&chain))
+			ereport(ERROR,
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("upstream receives through %d relays, which is the most there can be",
+							chain.count)));
+		if (++answers > MAX_CHAIN_ANSWERS)
+			ereport(ERROR,
+					(ws_pull_errupstream(),
+					 errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("upstream says again and again that it receives through other relays")));
+		before = chain;
+		if (place < 0 && chain.count > 0)
+			ask_chain(pull, &chain);
+	} while (place < 0 && ws_chain_has_more(&chain, &before));
+
+	MemoryContextSwitchTo(old);
+	if (place >= 0)
+		return refuse_ring(place);
+	told_ring[0] = '\0';
+	return WS_PULL_NEXT;
+}
+
+void
+ws_pull_check_upstream(WsPull *pull)
+{
+	MemoryContext old = MemoryContextSwitchTo(pull->context);
+
+	ws_pull_identify(pull);
+	check_identifier(pull);
+	check_settings(pull);
+	pull->upstream_is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
+	ws_receiver_set_segment_size(pull->segment_size);
+	prepare_slot(pull);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * From 18 on PostgreSQL invalidates slots for more than missing WAL, and those
+ * have a position still.  The cause is named in quotes, whatever the language of
+ * the rest.
+ */
+static bool
+says_invalidated(const WsPull *pull, const char *message)
+{
+	return strcmp(pull->slot, "idle_timeout") != 0 &&
+		strstr(message, psprintf("\"%s\"", pull->slot)) != NULL &&
+		strstr(message, "\"idle_timeout\"") != NULL;
+}
+
+WsPullEnd
+ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool started = false;
+	volatile bool invalidated = false;
+
+	PG_TRY();
+	{
+		started = walrcv_startstreaming(pull->conn, options);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!says_invalidated(pull, error->message))
+			PG_RE_THROW();
+		FlushErrorState();
+		(void) ws_pull_take_blame();
+		invalidated = true;
+	}
+	PG_END_TRY();
+
+	if (invalidated)
+	{
+		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
+		ereport(LOG,
+				(errmsg("dropped replication slot \"%s\" on the upstream, which had invalidated it because of idle_replication_slot_timeout",
+						pull->slot)));
+		return WS_PULL_CHANGED;
+	}
+	if (!started)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream has no WAL of timeline %u from " WS_LSN " on",
+						options->proto.physical.startpointTLI,
+						LSN_FORMAT_ARGS(options->startpoint))));
+	return WS_PULL_NEXT;
+}
+
+WsPullEnd
+ws_pull_end_streaming(WsPull *pull, const WsPullStart *start, XLogRecPtr received_lsn)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile WsPullEnd end = WS_PULL_RETRY;
+	char	   *volatile why = NULL;
+
+	PG_TRY();
+	{
+		TimeLineID	next_tli;
+
+		walrcv_endstreaming(pull->conn, &next_tli);
+		if (next_tli != 0)
+			end = WS_PULL_NEXT;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		why = CopyErrorData()->message;
+		FlushErrorState();
+		(void) ws_pull_take_blame();
+	}
+	PG_END_TRY();
+
+	if (end == WS_PULL_RETRY)
+	{
+		ereport(LOG,
+				(errmsg("upstream has ended the stream of WAL at " WS_LSN,
+						LSN_FORMAT_ARGS(received_lsn)),
+				 why != NULL ? errdetail_internal("%s", ws_peertext_for_log(why)) : 0));
+		if (why != NULL)
+			ws_relay_note_error(why);
+		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
+		return end;
+	}
+
+	if (received_lsn != start->switch_lsn && !XLogRecPtrIsInvalid(start->switch_lsn))
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ended timeline %u at " WS_LSN " instead of " WS_LSN,
+						start->tli, LSN_FORMAT_ARGS(received_lsn),
+						LSN_FORMAT_ARGS(start->switch_lsn))));
+	return end;
+}

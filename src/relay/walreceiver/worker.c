@@ -1,0 +1,504 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.c
+ *	  The relay's receiver: a background worker that keeps the store up to date
+ *	  with the upstream.
+ *
+ * It opens and checks the store before it tries to connect, so that what is
+ * stored is served while the upstream is dead.  Then it connects, streams, and
+ * connects again, whatever ends the connection.  What ends in a state that only
+ * an operator can end, it waits for; an error of the store ends the process, and
+ * the next one begins at the top.
+ *
+ * It is connected to a database of this instance because PostgreSQL's receiver
+ * functions can ask questions of an upstream only then; it reads nothing there.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog.h"
+#include "guc.h"
+#include "peertext.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "receiver.h"
+#include "relay/chain.h"
+#include "relay/slots/slots.h"
+#include "relay/walreceiver/state.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+#define DATABASE_NAME	"postgres"
+
+/*
+ * Between attempts to connect: none after a connection that has brought us on,
+ * but that so much is between their beginnings; then this, doubled each time, up
+ * to wal_retrieve_retry_interval.
+ */
+#define MIN_RETRY_MS	500
+
+/* So many timelines in a row may end on a connection and bring nothing new. */
+#define MAX_IDLE_STREAMS	3
+
+/* As it was set last. */
+static WsRelayState shown_state = WS_RELAY_STOPPED;
+
+void
+ws_pull_set_state(WsRelayState state, const char *reason)
+{
+	/* requests from before are not meant for what has turned out now */
+	if (state == WS_RELAY_DIVERGED || state == WS_RELAY_GAP ||
+		(state == WS_RELAY_BEHIND && shown_state != WS_RELAY_BEHIND))
+	{
+		ws_relay_is_requested(WS_REQUEST_FOLLOW, true);
+		ws_relay_is_requested(WS_REQUEST_RESTART, true);
+		ws_relay_is_requested(WS_REQUEST_RESUME, true);
+		ws_relay_note_error(reason);
+	}
+	shown_state = state;
+	ws_relay_set_state(state, reason);
+	if (update_process_title)
+		set_ps_display(ws_relay_state_name(state));
+}
+
+static void
+reload_if_asked(void)
+{
+	if (ConfigReloadPending)
+	{
+		ConfigReloadPending = false;
+		ProcessConfigFile(PGC_SIGHUP);
+	}
+}
+
+/* Have upstream or slot been set to something else than what is in use? */
+static bool
+settings_differ(const WsPull *pull)
+{
+	const WsRelaySettings *settings = ws_guc_relay();
+
+	return pull->upstream == NULL ||
+		strcmp(pull->upstream, settings->upstream) != 0 ||
+		strcmp(pull->slot, settings->slot) != 0;
+}
+
+static void
+take_settings(WsPull *pull)
+{
+	const WsRelaySettings *settings = ws_guc_relay();
+
+	if (!settings_differ(pull))
+		return;
+	if (pull->upstream != NULL)
+	{
+		pfree(pull->upstream);
+		pfree(pull->slot);
+	}
+
+	/* that was meant for the other upstream */
+	pull->follow_allowed = pull->restart_allowed = false;
+	pull->was_compared = false;
+	pull->upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
+	pull->slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
+}
+
+bool
+ws_pull_must_end(WsPull *pull)
+{
+	reload_if_asked();
+	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || settings_differ(pull);
+}
+
+/* Wait until woken, or for so long; -1: until woken. */
+static void
+wait_for_wake_up(long timeout_ms)
+{
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+					 (timeout_ms >= 0 ? WL_TIMEOUT : 0),
+					 timeout_ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	reload_if_asked();
+}
+
+static void
+load_slots(WsPull *pull)
+{
+	if (!ws_slots_are_loaded())
+		ws_slots_load(&pull->store);
+}
+
+/* Whose WAL this is fits this server, or nobody could read it. */
+static void
+check_store(const WsStore *store)
+{
+	const WsStoreIdentity *identity = &store->identity;
+
+	if (identity->major_version != WS_MAJOR_VERSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay's WAL in \"%s\" is of PostgreSQL %u, this server is a PostgreSQL %d",
+						store->path, identity->major_version, WS_MAJOR_VERSION),
+				 errhint("Use another walstream.relay_directory for the new version's WAL.")));
+	if (identity->block_size != XLOG_BLCKSZ)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay's WAL in \"%s\" has a block size of %u, this server has %d",
+						store->path, identity->block_size, XLOG_BLCKSZ)));
+}
+
+static void
+open_store(WsPull *pull)
+{
+	WsStoreExtent extent;
+
+	ws_pull_set_state(WS_RELAY_OPENING, NULL);
+	if (ws_relay_is_requested(WS_REQUEST_FORGET_STORE, true))
+		ws_known_forget();
+	pull->store_is_open = ws_store_open(ws_guc_relay()->directory, &pull->store);
+	if (!pull->store_is_open)
+	{
+		ws_pull_set_state(WS_RELAY_WAITING, NULL);
+		return;
+	}
+
+	check_store(&pull->store);
+	load_slots(pull);
+	ws_relay_lock_store();
+	if (ws_store_find_closed(&pull->store, &extent))
+		ws_relay_publish_closed(&pull->store, &extent);
+	pull->has_wal = ws_store_recover(&pull->store, ws_relay_is_synced(), &extent);
+	ws_relay_set_synced(true);
+
+	/* it may have been left where setting aside failed */
+	if (pull->has_wal)
+		ws_slots_reset_floor(extent.first_lsn);
+
+	/* from here on it is served and kept, however long connecting takes */
+	ws_relay_publish_store(&pull->store, pull->has_wal ? &extent : NULL);
+	ws_relay_unlock_store();
+	ws_pull_set_state(WS_RELAY_WAITING, NULL);
+	if (pull->has_wal)
+	{
+		pull->tli = pull->published_tli = extent.tli;
+		pull->end_lsn = extent.end_lsn;
+		ereport(LOG,
+				(errmsg("relay has WAL from " WS_LSN " on timeline %u up to " WS_LSN " on timeline %u",
+						LSN_FORMAT_ARGS(extent.first_lsn), extent.first_tli,
+						LSN_FORMAT_ARGS(extent.end_lsn), extent.tli)));
+	}
+}
+
+/* The upstream that this relay will belong to from now on. */
+static void
+create_store(WsPull *pull)
+{
+	WsStoreIdentity identity;
+
+	identity.system_identifier = pull->upstream_identifier;
+	identity.segment_size = pull->segment_size;
+	identity.block_size = XLOG_BLCKSZ;
+	identity.major_version = WS_MAJOR_VERSION;
+	ws_store_create(ws_guc_relay()->directory, &identity, &pull->store);
+	pull->store_is_open = true;
+	load_slots(pull);
+	ws_relay_publish_store(&pull->store, NULL);
+	ereport(LOG,
+			(errmsg("relay keeps the WAL of the cluster with system identifier " UINT64_FORMAT " in \"%s\"",
+					identity.system_identifier, pull->store.path)));
+}
+
+/*
+ * The upstream has ended a timeline and says now where it is.  An honest one has
+ * left the last of its line for a newer one, and may leave a timeline or two
+ * before we have anything of them.  Other ends would go on for ever, as fast as
+ * the network is; so they end the connection, after which there is a pause.
+ */
+static void
+check_next(WsPull *pull, const WsPullStart *start, bool has_gained, int *idle_streams)
+{
+	if (XLogRecPtrIsInvalid(start->switch_lsn) && pull->upstream_tli <= start->tli)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ended timeline %u, and is on timeline %u",
+						start->tli, pull->upstream_tli)));
+	*idle_streams = has_gained ? 0 : *idle_streams + 1;
+	if (*idle_streams > MAX_IDLE_STREAMS)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream ends one timeline after the other without sending anything new")));
+}
+
+/* Talk to the upstream as long as it lasts. */
+static WsPullEnd
+run_connection(WsPull *pull)
+{
+	WsPullEnd	end;
+	int			idle_streams = 0;
+
+	ws_pull_check_version(pull);
+	end = ws_pull_check_chain(pull);
+	if (end != WS_PULL_NEXT)
+		return end;
+	ws_pull_check_upstream(pull);
+	if (!pull->store_is_open)
+		create_store(pull);
+
+	for (;;)
+	{
+		WsPullStart start;
+		TimeLineID	tli;
+		XLogRecPtr	end_lsn;
+		int			attempts = pull->attempts;
+		bool		has_gained;
+
+		end = ws_pull_plan(pull, &start);
+		if (end != WS_PULL_NEXT)
+			return end;
+		tli = pull->tli;
+		end_lsn = pull->end_lsn;
+		end = ws_pull_stream(pull, &start);
+		if (end != WS_PULL_NEXT)
+			return end;
+
+		/* at its end it has not brought us on by being caught up with */
+		has_gained = pull->tli != tli || pull->end_lsn != end_lsn;
+		if (!has_gained)
+			pull->attempts = attempts;
+		ws_pull_identify(pull);
+		check_next(pull, &start, has_gained, &idle_streams);
+	}
+}
+
+/*
+ * There is no connection, or it has ended in this way.  True if that has not
+ * been told in the log since the last that brought us on: once is enough.
+ */
+static bool
+note_failure(WsPull *pull, const char *message)
+{
+	static char last_message[WS_RELAY_TEXT];
+	bool		is_news = pull->attempts == 0 ||
+		strncmp(last_message, message, sizeof(last_message) - 1) != 0;
+
+	strlcpy(last_message, message, sizeof(last_message));
+
+	/* what was allowed was not for whoever may answer later */
+	pull->follow_allowed = pull->restart_allowed = false;
+	ws_relay_note_error(message);
+	ws_pull_set_state(WS_RELAY_WAITING, message);
+	return is_news;
+}
+
+/* As run_connection(), but the upstream's errors end the connection only. */
+static WsPullEnd
+try_connection(WsPull *pull)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile WsPullEnd end = WS_PULL_RETRY;
+	ErrorData  *volatile error = NULL;
+	char	   *message;
+
+	PG_TRY();
+	{
+		end = run_connection(pull);
+	}
+	PG_CATCH();
+	{
+		if (!ws_pull_take_blame())
+			PG_RE_THROW();
+		MemoryContextSwitchTo(pull->context);
+		error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	if (error == NULL)
+		return end;
+
+	ws_pull_clean_up();
+	ws_pull_stream_finish(pull, false);
+	MemoryContextSwitchTo(pull->context);
+	message = error->detail == NULL ? error->message :
+		psprintf("%s: %s", error->message, error->detail);
+	if (note_failure(pull, message))
+	{
+		error->elevel = LOG;
+		error->message = ws_peertext_for_log(error->message);
+		ThrowErrorData(error);
+	}
+	MemoryContextSwitchTo(context);
+	return WS_PULL_RETRY;
+}
+
+/* Connect and run; a host that does not let us in is not worth a process' end. */
+static WsPullEnd
+connect_and_run(WsPull *pull)
+{
+	char	   *error = NULL;
+	WsPullEnd	end = WS_PULL_RETRY;
+
+	pull->connect_time = GetCurrentTimestamp();
+	if (ws_pull_connect(pull, &error))
+		end = try_connection(pull);
+	else if (note_failure(pull, error))
+		ereport(LOG,
+				(errcode(ERRCODE_CONNECTION_FAILURE),
+				 errmsg("relay could not connect to its upstream: %s",
+						ws_peertext_for_log(error))));
+	ws_pull_disconnect(pull);
+	return end;
+}
+
+/*
+ * After WS_PULL_DIVERGED or WS_PULL_GAP: wait until an operator has decided, or
+ * changed the settings.
+ */
+static void
+wait_for_operator(WsPull *pull)
+{
+	pull->follow_allowed = false;
+	while (!settings_differ(pull) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
+	{
+		/* also where it cannot help: then the same turns out again */
+		if (ws_relay_is_requested(WS_REQUEST_FOLLOW, true))
+		{
+			pull->follow_allowed = true;
+			return;
+		}
+		if (ws_relay_is_requested(WS_REQUEST_RESTART, true))
+		{
+			pull->restart_allowed = true;
+			return;
+		}
+		if (ws_relay_is_requested(WS_REQUEST_RESUME, true))
+			return;
+		wait_for_wake_up(-1);
+	}
+}
+
+static void
+wait_while_paused(WsPull *pull)
+{
+	if (!ws_relay_is_requested(WS_REQUEST_PAUSE, false))
+		return;
+	ws_pull_set_state(WS_RELAY_PAUSED, "walstream_relay_pause() was called");
+	ereport(LOG, (errmsg("relay pauses receiving")));
+	while (ws_relay_is_requested(WS_REQUEST_PAUSE, false))
+		wait_for_wake_up(-1);
+	ws_relay_is_requested(WS_REQUEST_RESUME, true);
+	ereport(LOG, (errmsg("relay resumes receiving")));
+}
+
+/* The state says why, but after WS_PULL_CHANGED, of which nobody has told. */
+static void
+wait_before_retry(WsPull *pull)
+{
+	TimestampTz until;
+	int			delay_ms = MIN_RETRY_MS;
+
+	if (shown_state == WS_RELAY_CATCHING_UP || shown_state == WS_RELAY_STREAMING)
+		ws_pull_set_state(WS_RELAY_WAITING, "the connection is made again, to begin elsewhere");
+	for (int i = 2; i < pull->attempts && delay_ms < wal_retrieve_retry_interval; i++)
+		delay_ms *= 2;
+	delay_ms = Min(delay_ms, Max(wal_retrieve_retry_interval, 1));
+	until = TimestampTzPlusMilliseconds(pull->attempts <= 1 ? pull->connect_time :
+										GetCurrentTimestamp(), delay_ms);
+
+	while (!ws_pull_must_end(pull))
+	{
+		long		left_ms;
+
+		if (shown_state == WS_RELAY_BEHIND &&
+			ws_relay_is_requested(WS_REQUEST_RESTART, true))
+		{
+			pull->restart_allowed = true;
+			return;
+		}
+		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
+
+		/* or the clock was put back */
+		if (left_ms <= 0 || left_ms > delay_ms)
+			return;
+		wait_for_wake_up(left_ms);
+	}
+}
+
+static void
+retry(WsPull *pull)
+{
+	pull->attempts++;
+	wait_before_retry(pull);
+}
+
+/* before_shmem_exit: what has arrived is not lost, and the upstream knows. */
+static void
+finish(int code, Datum arg)
+{
+	WsPull	   *pull = (WsPull *) DatumGetPointer(arg);
+
+	ws_pull_stream_finish(pull, ws_relay_worker_was_told_to_end());
+	if (pull->conn != NULL)
+		walrcv_disconnect(pull->conn);
+	pull->conn = NULL;
+	(void) ws_chain_publish(NULL);
+}
+
+static void
+receive_for_ever(void)
+{
+	static WsPull pull;
+
+	BackgroundWorkerInitializeConnection(DATABASE_NAME, NULL, BGWORKER_BYPASS_ALLOWCONN);
+	ws_receiver_enable();
+	ws_pull_link_init();
+	pull.context = AllocSetContextCreate(TopMemoryContext, "walstream relay connection",
+										 ALLOCSET_DEFAULT_SIZES);
+	open_store(&pull);
+	before_shmem_exit(finish, PointerGetDatum(&pull));
+
+	for (;;)
+	{
+		wait_while_paused(&pull);
+		take_settings(&pull);
+		if (pull.upstream[0] == '\0')
+		{
+			ws_pull_set_state(WS_RELAY_WAITING, "walstream.relay_upstream is not set");
+			wait_for_wake_up(-1);
+			continue;
+		}
+
+		switch (connect_and_run(&pull))
+		{
+			case WS_PULL_DIVERGED:
+			case WS_PULL_GAP:
+				pull.was_compared = false;
+				wait_for_operator(&pull);
+				break;
+			case WS_PULL_CHANGED:
+				if (!ws_pull_must_end(&pull))
+					retry(&pull);
+				break;
+			case WS_PULL_RETRY:
+				retry(&pull);
+				break;
+			default:
+				break;
+		}
+	}
+}
+
+void
+walstream_relay_receiver_main(Datum arg)
+{
+	ws_relay_worker_run(false, receive_for_ever);
+}

@@ -1,0 +1,449 @@
+/*-------------------------------------------------------------------------
+ *
+ * command.c
+ *	  The replication commands of a relay sender, but for START_REPLICATION's
+ *	  stream.
+ *
+ * Parsed with PostgreSQL's own grammar; results have the shape of
+ * PostgreSQL's.  What concerns the cluster whose WAL is served is answered for
+ * that one, not for the relay's instance.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "access/xlog_internal.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "guc.h"
+#include "nodes/parsenodes.h"
+#include "peertext.h"
+#include "pgstat.h"
+#include "relay/chain.h"
+#include "relay/relay.h"
+#include "relay/slots/slots.h"
+#include "relay/walsender/client.h"
+#include "relay/walsender/session.h"
+#include "replication/slot.h"
+#include "replication/walsender.h"
+#include "replication/walsender_private.h"
+#include "tcop/tcopprot.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+
+static void
+not_ready(void)
+{
+	TimeLineID	tli;
+	XLogRecPtr	lsn;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_CANNOT_CONNECT_NOW),
+			 ws_relay_get_served(&tli, &lsn) ?
+			 errmsg("the relay does not know yet where its WAL ends") :
+			 errmsg("the relay has no WAL to serve yet"),
+			 errhint("The view \"walstream_relay\" on the relay shows what it is doing.")));
+}
+
+void
+ws_serve_get_store(WsStore *store)
+{
+	if (!ws_relay_get_store(store))
+		not_ready();
+}
+
+void
+ws_serve_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn)
+{
+	if (!ws_relay_get_position(tli, flushed_lsn))
+		not_ready();
+}
+
+void
+ws_serve_get_served(TimeLineID *tli, XLogRecPtr *served_lsn)
+{
+	if (!ws_relay_get_served(tli, served_lsn))
+		not_ready();
+}
+
+static char *
+format_lsn(XLogRecPtr lsn)
+{
+	return psprintf(WS_LSN, LSN_FORMAT_ARGS(lsn));
+}
+
+static void
+identify_system(void)
+{
+	static const WsColumn columns[] = {
+		{"systemid", TEXTOID},
+		{"timeline", WS_TIMELINE_TYPE},
+		{"xlogpos", TEXTOID},
+		{"dbname", TEXTOID}
+	};
+	const char *values[4];
+	WsStore		store;
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+
+	ws_serve_get_store(&store);
+	ws_serve_get_position(&tli, &flushed_lsn);
+
+	values[0] = psprintf(UINT64_FORMAT, store.identity.system_identifier);
+	values[1] = psprintf("%u", tli);
+	values[2] = format_lsn(flushed_lsn);
+	values[3] = NULL;
+	ws_client_send_row(columns, 4, values);
+}
+
+static void
+timeline_history(const TimeLineHistoryCmd *cmd)
+{
+	static const WsColumn columns[] = {
+		{"filename", TEXTOID},
+		{"content", TEXTOID}
+	};
+	char		file_name[MAXFNAMELEN];
+	const char *values[2];
+	WsStore		store;
+	char	   *content;
+	size_t		len;
+
+	ws_serve_get_store(&store);
+	content = ws_store_read_history_file(&store, cmd->timeline, &len);
+	TLHistoryFileName(file_name, cmd->timeline);
+
+	values[0] = file_name;
+	values[1] = pnstrdup(content, len);
+	ws_client_send_row(columns, 2, values);
+}
+
+/* As SHOW prints wal_segment_size. */
+static char *
+format_size(uint32 bytes)
+{
+	uint32		mb = bytes / (1024 * 1024);
+
+	return mb % 1024 == 0 ? psprintf("%uGB", mb / 1024) : psprintf("%uMB", mb);
+}
+
+/*
+ * The value of a setting in which the served cluster may differ from this
+ * instance; NULL for all others.
+ */
+static const char *
+served_setting(const char *name)
+{
+	bool		version_num = pg_strcasecmp(name, "server_version_num") == 0;
+
+	/*
+	 * Who asks wants to know what this is, as another relay does; who looks
+	 * for a primary goes by what it was told in the beginning, or if it is of
+	 * an older kind by the other one.
+	 */
+	if (pg_strcasecmp(name, "in_hot_standby") == 0)
+		return "on";
+	if (pg_strcasecmp(name, "transaction_read_only") == 0)
+		return ws_guc_relay()->in_hot_standby ? "on" : NULL;
+
+	if (version_num || pg_strcasecmp(name, "server_version") == 0)
+	{
+		WsRelayStatus status;
+
+		ws_relay_get_status(&status);
+		if (status.upstream_version <= 0)
+			return NULL;
+		if (version_num)
+			return psprintf("%d", status.upstream_version);
+		return psprintf("%d.%d", status.upstream_version / 10000,
+						status.upstream_version % 10000);
+	}
+
+	if (pg_strcasecmp(name, "wal_segment_size") == 0 ||
+		pg_strcasecmp(name, "wal_block_size") == 0)
+	{
+		WsStore		store;
+
+		ws_serve_get_store(&store);
+		if (pg_strcasecmp(name, "wal_block_size") == 0)
+			return psprintf("%u", store.identity.block_size);
+		return format_size(store.identity.segment_size);
+	}
+
+	return NULL;
+}
+
+static void
+show(const VariableShowStmt *stmt)
+{
+	MemoryContext context = CurrentMemoryContext;
+	WsColumn	column = {stmt->name, TEXTOID};
+	const char *value = served_setting(stmt->name);
+
+	/* looking at rights needs a transaction */
+	StartTransactionCommand();
+	if (value == NULL)
+		value = GetConfigOptionByName(stmt->name, &column.name, false);
+	ws_client_send_row(&column, 1, &value);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+/*
+ * The options of CREATE_REPLICATION_SLOT; the grammar takes any name.
+ */
+static bool
+wants_wal_reserved(const CreateReplicationSlotCmd *cmd)
+{
+	bool		given = false;
+	bool		reserve = false;
+	ListCell   *lc;
+
+	foreach(lc, cmd->options)
+	{
+		DefElem    *option = lfirst(lc);
+
+		if (strcmp(option->defname, "reserve_wal") != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYNTAX_ERROR),
+					 errmsg("unrecognized option for a physical replication slot: \"%s\"",
+							ws_peertext_value(option->defname))));
+		if (given)
+			ereport(ERROR,
+					(errcode(ERRCODE_SYNTAX_ERROR),
+					 errmsg("conflicting or redundant options")));
+		given = true;
+		reserve = defGetBoolean(option);
+	}
+	return reserve;
+}
+
+/*
+ * From where RESERVE_WAL holds WAL: the oldest that there is.  Whoever reserves
+ * takes a base backup next, and one from a standby begins at that standby's
+ * last restartpoint, which may be long before what we have now.
+ */
+static void
+find_reserved(const WsStore *store, TimeLineID *tli, XLogRecPtr *lsn)
+{
+	WsRelayStatus status;
+
+	ws_relay_get_status(&status);
+	*lsn = Max(status.first_lsn, ws_slots_floor());
+
+	/* no WAL yet, or about to be set aside */
+	if (!status.is_open || XLogRecPtrIsInvalid(status.first_lsn) ||
+		*lsn > status.flushed_lsn)
+		not_ready();
+
+	/* not first_tli: the keeper may be removing what is before that position */
+	*tli = ws_history_tli_at(ws_store_read_history(store, status.tli), *lsn);
+}
+
+static void
+create_slot(const CreateReplicationSlotCmd *cmd)
+{
+	static const WsColumn columns[] = {
+		{"slot_name", TEXTOID},
+		{"consistent_point", TEXTOID},
+		{"snapshot_name", TEXTOID},
+		{"output_plugin", TEXTOID}
+	};
+	const char *values[4] = {cmd->slotname, "0/0", NULL, NULL};
+	TimeLineID	tli = 0;
+	XLogRecPtr	lsn = InvalidXLogRecPtr;
+	WsStore		store;
+
+	if (cmd->kind != REPLICATION_KIND_PHYSICAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a relay has no logical replication slots"),
+				 errhint("Connect to the primary or to a standby for logical replication.")));
+
+	ws_slot_validate_name(cmd->slotname, ERROR);
+	ws_serve_get_store(&store);
+
+	if (wants_wal_reserved(cmd))
+		find_reserved(&store, &tli, &lsn);
+
+	ws_slot_create(&store, cmd->slotname, cmd->temporary, tli, lsn);
+	ws_client_send_row(columns, 4, values);
+}
+
+static void
+read_slot(const ReadReplicationSlotCmd *cmd)
+{
+	static const WsColumn columns[] = {
+		{"slot_type", TEXTOID},
+		{"restart_lsn", TEXTOID},
+		{"restart_tli", INT8OID}
+	};
+	const char *values[3] = {NULL, NULL, NULL};
+	WsSlotSnapshot slot;
+	char		chain[WS_CHAIN_TEXT_SIZE];
+
+	/* another relay's question */
+	if (strcmp(cmd->slotname, WS_CHAIN_QUESTION) == 0)
+	{
+		ws_chain_tell(chain);
+		values[0] = WS_CHAIN_ANSWER;
+		values[1] = chain;
+	}
+	else if (ws_slot_get(cmd->slotname, &slot))
+	{
+		values[0] = "physical";
+
+		/* of one that is lost PostgreSQL tells none either */
+		if (!slot.lost && !XLogRecPtrIsInvalid(slot.restart_lsn))
+		{
+			values[1] = format_lsn(slot.restart_lsn);
+			values[2] = psprintf("%u", slot.restart_tli);
+		}
+	}
+	ws_client_send_row(columns, 3, values);
+}
+
+static void
+drop_slot(const DropReplicationSlotCmd *cmd)
+{
+	WsStore		store;
+
+	ws_serve_get_store(&store);
+	ws_slot_drop(&store, cmd->slotname, cmd->wait);
+}
+
+static void
+refuse(const char *command)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a relay does not serve %s", command),
+			 errdetail("It holds the WAL of another cluster and nothing else of it."),
+			 errhint("Connect to the primary or to a standby of that cluster.")));
+}
+
+/* Parse; the error is reported here if there is one. */
+static Node *
+parse(const char *query)
+{
+	WS_SCANNER	scanner;
+	Node	   *node = NULL;
+
+	ws_scanner_init(query, scanner);
+	if (!ws_scanner_is_replication(scanner))
+	{
+		ws_scanner_finish(scanner);
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot execute SQL commands in WAL sender for physical replication"),
+				 errhint("Connect without \"replication\" to use SQL on the relay.")));
+	}
+	if (ws_replication_parse(scanner, node) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg_internal("replication command parser failed")));
+	ws_scanner_finish(scanner);
+	return node;
+}
+
+/* A command's name, for the process title and its CommandComplete. */
+static const char *
+command_name(const Node *node)
+{
+	const char *name;
+
+	switch (nodeTag(node))
+	{
+		case T_IdentifySystemCmd:
+			return "IDENTIFY_SYSTEM";
+		case T_TimeLineHistoryCmd:
+			return "TIMELINE_HISTORY";
+		case T_VariableShowStmt:
+			return "SHOW";
+		case T_CreateReplicationSlotCmd:
+			return "CREATE_REPLICATION_SLOT";
+		case T_ReadReplicationSlotCmd:
+			return "READ_REPLICATION_SLOT";
+		case T_DropReplicationSlotCmd:
+			return "DROP_REPLICATION_SLOT";
+		case T_StartReplicationCmd:
+			return "START_REPLICATION";
+		case T_BaseBackupCmd:
+			return "BASE_BACKUP";
+		default:
+			name = ws_later_command_name(nodeTag(node));
+			return name != NULL ? name : "this command";
+	}
+}
+
+static void
+execute(const Node *node, const char *name)
+{
+	switch (nodeTag(node))
+	{
+		case T_IdentifySystemCmd:
+			identify_system();
+			break;
+		case T_TimeLineHistoryCmd:
+			timeline_history((const TimeLineHistoryCmd *) node);
+			break;
+		case T_VariableShowStmt:
+			show((const VariableShowStmt *) node);
+			break;
+		case T_CreateReplicationSlotCmd:
+			create_slot((const CreateReplicationSlotCmd *) node);
+			break;
+		case T_ReadReplicationSlotCmd:
+			read_slot((const ReadReplicationSlotCmd *) node);
+			break;
+		case T_DropReplicationSlotCmd:
+			drop_slot((const DropReplicationSlotCmd *) node);
+			break;
+		case T_StartReplicationCmd:
+			ws_serve_stream((const StartReplicationCmd *) node);
+			break;
+		default:
+			refuse(name);
+	}
+}
+
+/*
+ * What the client sent, for the server's log and for pg_stat_activity.  Unlike
+ * PostgreSQL's, ours has no line breaks that would look like lines of others,
+ * and no byte that makes the view fail for all who read it.
+ */
+static void
+show_command(const char *query)
+{
+	char	   *activity = palloc(pgstat_track_activity_query_size);
+
+	debug_query_string = ws_peertext_for_log(query);
+	ws_peertext_copy(activity, pgstat_track_activity_query_size, query);
+	pgstat_report_activity(STATE_RUNNING, activity);
+	pfree(activity);
+}
+
+void
+ws_serve_command(const char *query)
+{
+	Node	   *node;
+	const char *name;
+
+	CHECK_FOR_INTERRUPTS();
+	show_command(query);
+	node = parse(query);
+	name = command_name(node);
+
+	ereport(log_replication_commands ? LOG : DEBUG1,
+			(errmsg("received replication command: %s", debug_query_string)));
+	set_ps_display(name);
+
+	execute(node, name);
+
+	ws_client_send_complete(name);
+	debug_query_string = NULL;
+}

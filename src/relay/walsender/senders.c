@@ -1,0 +1,287 @@
+/*-------------------------------------------------------------------------
+ *
+ * senders.c
+ *	  The shared array of relay senders.
+ *
+ * PostgreSQL's own array of walsenders is not used: the checkpointer waits at
+ * shutdown for everybody in it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "relay/relay.h"
+#include "relay/walsender/senders.h"
+#include "relay/xids.h"
+#include "replication/walsender.h"
+#include "storage/ipc.h"
+#include "storage/proc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+
+/*
+ * One sender.
+ *
+ * mutex guards everything else, and is held for a few assignments only: no
+ * call, allocation, report or clock inside.  Only the owner writes, and may
+ * read without it.  snapshot.pid is 0 and latch NULL in a free one.
+ */
+struct WsSender
+{
+	slock_t		mutex;
+	Latch	   *latch;
+	WsFeedback	feedback;		/* of a downstream without slot */
+	WsSenderSnapshot snapshot;	/* but for slot */
+};
+
+static WsSender *senders = NULL;
+static WsSender *my_sender = NULL;
+
+Size
+ws_senders_shmem_size(void)
+{
+	return mul_size(max_wal_senders, sizeof(WsSender));
+}
+
+void
+ws_senders_shmem_init(void)
+{
+	bool		found;
+
+	senders = ShmemInitStruct("walstream relay senders",
+							  ws_senders_shmem_size(), &found);
+	if (found)
+		return;
+
+	memset(senders, 0, ws_senders_shmem_size());
+	for (int i = 0; i < max_wal_senders; i++)
+		SpinLockInit(&senders[i].mutex);
+}
+
+static void
+release_mine(int code, Datum arg)
+{
+	WsSender   *sender = my_sender;
+	bool		had_feedback = !ws_feedback_is_nothing(sender->feedback);
+
+	my_sender = NULL;
+
+	SpinLockAcquire(&sender->mutex);
+	sender->latch = NULL;
+	sender->snapshot.pid = 0;
+	SpinLockRelease(&sender->mutex);
+
+	if (had_feedback)
+		ws_relay_note_feedback();
+}
+
+WsSender *
+ws_sender_claim(void)
+{
+	WsSenderSnapshot fresh = {
+		.pid = MyProcPid,
+		.state = WS_SENDER_STARTUP,
+		.write_lag_us = -1,
+		.flush_lag_us = -1,
+		.apply_lag_us = -1
+	};
+
+	Assert(my_sender == NULL);
+
+	for (int i = 0; i < max_wal_senders && my_sender == NULL; i++)
+	{
+		WsSender   *sender = &senders[i];
+
+		SpinLockAcquire(&sender->mutex);
+		if (sender->snapshot.pid == 0)
+		{
+			sender->snapshot = fresh;
+			sender->feedback = ws_feedback_nothing;
+			sender->latch = &MyProc->procLatch;
+			my_sender = sender;
+		}
+		SpinLockRelease(&sender->mutex);
+	}
+
+	if (my_sender == NULL)
+		ereport(FATAL,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("number of requested standby connections exceeds max_wal_senders (currently %d)",
+						max_wal_senders),
+				 errhint("Raise \"max_wal_senders\" on the relay, which needs a restart.")));
+
+	before_shmem_exit(release_mine, 0);
+	return my_sender;
+}
+
+void
+ws_sender_set_state(WsSender *sender, WsSenderState state)
+{
+	SpinLockAcquire(&sender->mutex);
+	sender->snapshot.state = state;
+	SpinLockRelease(&sender->mutex);
+}
+
+void
+ws_sender_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn)
+{
+	SpinLockAcquire(&sender->mutex);
+	sender->snapshot.tli = tli;
+	sender->snapshot.sent_lsn = sent_lsn;
+	SpinLockRelease(&sender->mutex);
+}
+
+void
+ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn, XLogRecPtr flush_lsn,
+					XLogRecPtr apply_lsn, const int64 lag_us[3],
+					TimestampTz reply_time)
+{
+	SpinLockAcquire(&sender->mutex);
+	sender->snapshot.write_lsn = write_lsn;
+	sender->snapshot.flush_lsn = flush_lsn;
+	sender->snapshot.apply_lsn = apply_lsn;
+	sender->snapshot.write_lag_us = lag_us[0];
+	sender->snapshot.flush_lag_us = lag_us[1];
+	sender->snapshot.apply_lag_us = lag_us[2];
+	sender->snapshot.reply_time = reply_time;
+	SpinLockRelease(&sender->mutex);
+}
+
+void
+ws_sender_set_relay_slot(WsSender *sender, const char *name)
+{
+	char		copy[NAMEDATALEN] = {0};
+
+	strlcpy(copy, name != NULL ? name : "", sizeof(copy));
+
+	SpinLockAcquire(&sender->mutex);
+	memcpy(sender->snapshot.relay_slot, copy, NAMEDATALEN);
+	SpinLockRelease(&sender->mutex);
+}
+
+void
+ws_sender_set_feedback(WsSender *sender, WsFeedback feedback)
+{
+	bool		changed;
+
+	feedback = ws_feedback_normalize(feedback);
+	changed = !ws_feedback_equals(sender->feedback, feedback);
+
+	SpinLockAcquire(&sender->mutex);
+	sender->feedback = feedback;
+	SpinLockRelease(&sender->mutex);
+
+	if (changed)
+		ws_relay_note_feedback();
+}
+
+void
+ws_senders_wake(void)
+{
+	for (int i = 0; i < max_wal_senders; i++)
+	{
+		Latch	   *latch;
+
+		SpinLockAcquire(&senders[i].mutex);
+		latch = senders[i].latch;
+		SpinLockRelease(&senders[i].mutex);
+
+		/* of a process that has exited since, it is harmless */
+		if (latch != NULL)
+			SetLatch(latch);
+	}
+}
+
+int
+ws_senders_snapshot(WsSenderSnapshot **result)
+{
+	WsSenderSnapshot *snapshots = palloc0(sizeof(WsSenderSnapshot) * max_wal_senders);
+
+	*result = snapshots;
+
+	/* in single-user mode */
+	if (senders == NULL)
+		return 0;
+
+	for (int i = 0; i < max_wal_senders; i++)
+	{
+		SpinLockAcquire(&senders[i].mutex);
+		snapshots[i] = senders[i].snapshot;
+		SpinLockRelease(&senders[i].mutex);
+
+		if (snapshots[i].pid == 0)
+			memset(&snapshots[i], 0, sizeof(snapshots[i]));
+		snapshots[i].slot = i;
+	}
+
+	return max_wal_senders;
+}
+
+XLogRecPtr
+ws_senders_oldest_send_lsn(void)
+{
+	XLogRecPtr	oldest = InvalidXLogRecPtr;
+
+	for (int i = 0; i < max_wal_senders; i++)
+	{
+		WsSender   *sender = &senders[i];
+		XLogRecPtr	sent_lsn = InvalidXLogRecPtr;
+
+		SpinLockAcquire(&sender->mutex);
+		if (sender->snapshot.pid != 0 &&
+			sender->snapshot.state >= WS_SENDER_CATCHUP)
+			sent_lsn = sender->snapshot.sent_lsn;
+		SpinLockRelease(&sender->mutex);
+
+		if (!XLogRecPtrIsInvalid(sent_lsn) &&
+			(XLogRecPtrIsInvalid(oldest) || sent_lsn < oldest))
+			oldest = sent_lsn;
+	}
+	return oldest;
+}
+
+WsFeedback
+ws_senders_feedback(int *connected)
+{
+	WsFeedback	oldest = ws_feedback_nothing;
+
+	*connected = 0;
+	for (int i = 0; i < max_wal_senders; i++)
+	{
+		WsSender   *sender = &senders[i];
+		WsFeedback	feedback;
+		bool		counts;
+
+		SpinLockAcquire(&sender->mutex);
+		feedback = sender->feedback;
+		counts = sender->snapshot.pid != 0 &&
+			sender->snapshot.relay_slot[0] == '\0';
+		SpinLockRelease(&sender->mutex);
+
+		if (counts)
+		{
+			oldest = ws_feedback_older(oldest, ws_xids_limit(feedback));
+			(*connected)++;
+		}
+	}
+	return oldest;
+}
+
+const char *
+ws_sender_state_name(WsSenderState state)
+{
+	switch (state)
+	{
+		case WS_SENDER_STARTUP:
+			return "startup";
+		case WS_SENDER_CATCHUP:
+			return "catchup";
+		case WS_SENDER_STREAMING:
+			return "streaming";
+		case WS_SENDER_STOPPING:
+			return "stopping";
+	}
+	return "unknown";
+}

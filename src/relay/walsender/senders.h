@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * senders.h
+ *	  The shared array of relay senders: the walsenders that serve the stored
+ *	  WAL, max_wal_senders of them.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_RELAY_WALSENDER_SENDERS_H
+#define WS_RELAY_WALSENDER_SENDERS_H
+
+#include "access/xlogdefs.h"
+#include "datatype/timestamp.h"
+#include "relay/feedback.h"
+
+/* PostgreSQL's own words for them, see WalSndState */
+typedef enum WsSenderState
+{
+	WS_SENDER_STARTUP,
+	WS_SENDER_CATCHUP,
+	WS_SENDER_STREAMING,
+	WS_SENDER_STOPPING
+} WsSenderState;
+
+typedef struct WsSender WsSender;
+
+typedef struct WsSenderSnapshot
+{
+	int			slot;			/* index in the array */
+	pid_t		pid;			/* 0: free, and nothing else is set */
+	WsSenderState state;
+	TimeLineID	tli;
+	XLogRecPtr	sent_lsn;		/* handed to the socket up to here */
+	XLogRecPtr	write_lsn;
+	XLogRecPtr	flush_lsn;
+	XLogRecPtr	apply_lsn;
+	int64		write_lag_us;	/* -1: not known */
+	int64		flush_lag_us;
+	int64		apply_lag_us;
+	TimestampTz reply_time;		/* 0: none yet */
+	char		relay_slot[NAMEDATALEN];	/* "" without */
+} WsSenderSnapshot;
+
+extern Size ws_senders_shmem_size(void);
+extern void ws_senders_shmem_init(void);
+
+/*
+ * Claim a free sender for this process, FATAL TOO_MANY_CONNECTIONS as
+ * PostgreSQL's if there is none.  Given back on every exit.
+ */
+extern WsSender *ws_sender_claim(void);
+
+/* Owner only. */
+extern void ws_sender_set_state(WsSender *sender, WsSenderState state);
+extern void ws_sender_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn);
+extern void ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn,
+								XLogRecPtr flush_lsn, XLogRecPtr apply_lsn,
+								const int64 lag_us[3], TimestampTz reply_time);
+extern void ws_sender_set_relay_slot(WsSender *sender, const char *name);
+
+/*
+ * Owner only: the feedback of a downstream without slot (with one it is the
+ * slot's); goes away with the sender.
+ */
+extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
+
+/* Set the latch of every sender: there is more to send, or another timeline. */
+extern void ws_senders_wake(void);
+
+/* All max_wal_senders entries in a palloc'd array; none in single-user mode. */
+extern int	ws_senders_snapshot(WsSenderSnapshot **senders);
+
+/* How far the slowest active sender has sent; Invalid if none is active. */
+extern XLogRecPtr ws_senders_oldest_send_lsn(void);
+
+/*
+ * The oldest that any connected sender without slot needs, as far as it can be
+ * (xids.h), and their number.
+ */
+extern WsFeedback ws_senders_feedback(int *connected);
+
+extern const char *ws_sender_state_name(WsSenderState state);
+
+#endif							/* WS_RELAY_WALSENDER_SENDERS_H */

@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream.h
+ *	  A relay sender's stream, for the two files that run it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_RELAY_WALSENDER_STREAM_H
+#define WS_RELAY_WALSENDER_STREAM_H
+
+#include "lib/stringinfo.h"
+#include "nodes/replnodes.h"
+#include "relay/walsender/reply.h"
+
+typedef struct WsStream
+{
+	MemoryContext context;		/* of everything in here */
+	WsStore		store;
+	WsStoreReader *reader;
+	WsSender   *sender;
+	const char *slot_name;		/* NULL: none */
+	bool		slot_has_position;
+	WsReplies  *replies;
+	StringInfoData message;
+
+	uint64		generation;		/* of the range of WAL that is being sent */
+
+	/* the timeline being sent */
+	TimeLineID	tli;
+	TimeLineID	relay_tli;		/* the relay's, when we looked last */
+	bool		historic;		/* the relay has gone on to next_tli at
+								 * end_lsn */
+	TimeLineID	next_tli;
+	XLogRecPtr	end_lsn;
+	TimeLineID	switch_tli;		/* the last one that begins in the segment of
+								 * end_lsn, which may be the first one stored */
+
+	XLogRecPtr	start_lsn;
+	XLogRecPtr	sent_lsn;		/* put into the output buffer */
+	XLogRecPtr	published_lsn;	/* handed to the socket, and shown */
+	bool		caught_up;		/* nothing is left to send at the moment */
+	bool		done_sending;	/* CopyDone was sent */
+	bool		done_receiving; /* ... and received */
+	bool		has_more_replies;	/* all that have arrived were not taken */
+
+	/* timeouts */
+	TimestampTz now;
+	TimestampTz last_reply_time;	/* or of its last progress, in the last
+									 * cycle */
+	XLogRecPtr	most_written_lsn;	/* the highest of what was sent that the
+									 * client has ever confirmed */
+	XLogRecPtr	most_flushed_lsn;
+	bool		waiting_for_reply;
+	bool		wants_answer;	/* the client does */
+	TimestampTz asked_time;		/* in the last cycle; 0: not yet */
+	TimestampTz stop_time;		/* when the server began to stop; 0: not yet */
+	WsSenderState state;
+} WsStream;
+
+/*----------------------------------------------------------------
+ * send.c
+ *----------------------------------------------------------------
+ */
+
+/* Which timeline to send, and up to where, if the relay has left it. */
+extern void ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd);
+
+/* Within the COPY: an ERROR if it is to start beyond what there is. */
+extern void ws_stream_check_start(const WsStream *stream);
+
+/*
+ * Put the next piece of WAL into the output buffer, if there is one, or
+ * CopyDone at the end of the timeline; says whether we are caught up.
+ */
+extern void ws_stream_send_next(WsStream *stream);
+
+/* Unless it has been sent. */
+extern void ws_stream_send_copy_done(WsStream *stream);
+
+/* All that was sent has been handed to the socket: show it. */
+extern void ws_stream_publish_sent(WsStream *stream);
+
+/* After the COPY, where the timeline has a successor: a row that names it. */
+extern void ws_stream_send_next_timeline(const WsStream *stream);
+
+#endif							/* WS_RELAY_WALSENDER_STREAM_H */

@@ -1,0 +1,425 @@
+/*-------------------------------------------------------------------------
+ *
+ * takeover.c
+ *	  The relay's walsender: takes an authenticated connection over.
+ *
+ * PostgreSQL's walsender can only read the WAL of its own cluster.  So once
+ * a client that wants physical replication has been authenticated by the
+ * rules of the instance, our ClientAuthentication_hook does what is left of
+ * PostgreSQL's start of a walsender, in the same order (InitPostgres() and
+ * PostgresMain() are the model, for each version), and hands the process to
+ * walsender/loop.c.  It never returns to PostgreSQL.
+ *
+ * Not taken over are those whose walstream.accept holds the word "own", by
+ * which a superuser gets the instance's own walsender.
+ *
+ * The process is a walsender to the postmaster, which therefore lets it live
+ * through the shutdown checkpoint, but it has no WalSnd: the checkpointer
+ * would wait for that one to stop.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xact.h"
+#include "guc.h"
+#include "libpq/auth.h"
+#include "libpq/hba.h"
+#include "libpq/libpq-be.h"
+#include "libpq/libpq.h"
+#include "libpq/pqformat.h"
+#include "mb/pg_wchar.h"
+#include "peertext.h"
+#include "pgstat.h"
+#include "postmaster/postmaster.h"
+#include "pure/wire/accept.h"
+#include "relay/relay.h"
+#include "relay/walsender/client.h"
+#include "relay/walsender/session.h"
+#include "relay/walsender/takeover.h"
+#include "replication/walsender.h"
+#include "storage/ipc.h"
+#include "storage/pmsignal.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/backend_status.h"
+#include "utils/memutils.h"
+#include "utils/ps_status.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+static ClientAuthentication_hook_type prev_client_authentication = NULL;
+
+static WsSender *my_sender = NULL;
+
+static void client_authentication(Port *port, int status);
+
+WsSender *
+ws_session_sender(void)
+{
+	return my_sender;
+}
+
+/*
+ * Who the client is: copies, for the callback, which must not fail.
+ * application_name is "" until the settings have been taken over.
+ */
+static char client_name[NAMEDATALEN];
+static char client_user[NAMEDATALEN];
+static char client_host[NI_MAXHOST];
+
+static void
+add_client(void *arg)
+{
+	errcontext("relay sender for \"%s\", user \"%s\", host %s",
+			   application_name != NULL && application_name[0] != '\0' ?
+			   application_name : client_name, client_user, client_host);
+}
+
+void
+ws_session_name_client(void)
+{
+	static ErrorContextCallback callback;
+
+	callback.callback = add_client;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+}
+
+/* A host's port tells several clients on it apart; a socket has neither. */
+static void
+learn_client(const Port *port)
+{
+	char		host[NI_MAXHOST];
+
+	snprintf(host, sizeof(host), "%s%s%s", port->remote_host,
+			 port->remote_port[0] != '\0' ? ":" : "", port->remote_port);
+	ws_peertext_copy(client_host, sizeof(client_host), host);
+	ws_peertext_copy(client_user, sizeof(client_user), port->user_name);
+	ws_peertext_copy(client_name, sizeof(client_name),
+					 port->application_name != NULL ? port->application_name : "");
+}
+
+/*
+ * The client's command-line options as words, the first one standing for the
+ * program's name.
+ */
+static char **
+split_options(Port *port, int *count)
+{
+	size_t		room = 3;
+	char	  **words;
+
+	if (port->cmdline_options != NULL)
+		room += (strlen(port->cmdline_options) + 1) / 2;
+	words = palloc0(room * sizeof(char *));
+	words[0] = pstrdup("postgres");
+	*count = 1;
+	if (port->cmdline_options != NULL)
+		pg_split_opts(words, count, port->cmdline_options);
+	return words;
+}
+
+static bool
+is_accept(const char *name)
+{
+	return name != NULL && pg_strcasecmp(name, "walstream.accept") == 0;
+}
+
+/*
+ * Does the client want the instance's own walsender?  Settings have not been
+ * taken from the startup packet yet.
+ */
+static bool
+wants_own(Port *port)
+{
+	char	   *accept = NULL;
+	ListCell   *lc;
+	char	  **words;
+	int			count;
+
+	words = split_options(port, &count);
+	for (int i = 1; i < count; i++)
+	{
+		const char *setting = words[i];
+		char	   *name;
+		char	   *value;
+
+		if (strcmp(setting, "-c") == 0 && i + 1 < count)
+			setting = words[++i];
+		else if (strncmp(setting, "-c", 2) == 0 || strncmp(setting, "--", 2) == 0)
+			setting += 2;
+		else
+			continue;
+		ParseLongOption(setting, &name, &value);
+		if (is_accept(name))
+			accept = value;
+	}
+
+	/* names and values in turn; these come after the options */
+	lc = list_head(port->guc_options);
+	while (lc != NULL)
+	{
+		char	   *name = lfirst(lc);
+
+		lc = lnext(port->guc_options, lc);
+		if (lc == NULL)
+			break;
+		if (is_accept(name))
+			accept = lfirst(lc);
+		lc = lnext(port->guc_options, lc);
+	}
+
+	return ws_accept_parse(accept).own;
+}
+
+/* As PostgreSQL's line for log_connections. */
+static void
+log_authorized(Port *port)
+{
+	StringInfoData line;
+
+	if (!WS_LOG_AUTHORIZATION)
+		return;
+
+	initStringInfo(&line);
+	appendStringInfo(&line, _("replication connection authorized: user=%s"),
+					 port->user_name);
+	if (port->application_name != NULL)
+		appendStringInfo(&line, _(" application_name=%s"),
+						 port->application_name);
+#ifdef USE_SSL
+	if (port->ssl_in_use)
+		appendStringInfo(&line, _(" SSL enabled (protocol=%s, cipher=%s, bits=%d)"),
+						 be_tls_get_version(port),
+						 be_tls_get_cipher(port),
+						 be_tls_get_cipher_bits(port));
+#endif
+	ereport(LOG, errmsg_internal("%s", line.data));
+	pfree(line.data);
+}
+
+/* As PostgreSQL's line for log_disconnections. */
+static void
+log_disconnection(int code, Datum arg)
+{
+	Port	   *port = MyProcPort;
+	int64		ms = (GetCurrentTimestamp() - MyStartTimestamp) / 1000;
+
+	/* an exit forgets it */
+	ws_session_name_client();
+	ereport(LOG,
+			(errmsg("disconnection: session time: %d:%02d:%02d.%03d "
+					"user=%s database=%s host=%s%s%s",
+					(int) (ms / 3600000), (int) (ms / 60000 % 60),
+					(int) (ms / 1000 % 60), (int) (ms % 1000),
+					port->user_name, port->database_name, port->remote_host,
+					port->remote_port[0] ? " port=" : "", port->remote_port)));
+}
+
+/* The settings that the client sent, as PostgreSQL takes them. */
+static void
+take_startup_options(Port *port)
+{
+	GucContext	context = superuser() ? PGC_SU_BACKEND : PGC_BACKEND;
+	ListCell   *lc;
+
+	if (port->cmdline_options != NULL)
+	{
+		int			count;
+		char	  **words = split_options(port, &count);
+
+		process_postgres_switches(count, words, context, NULL);
+	}
+
+	lc = list_head(port->guc_options);
+	while (lc != NULL)
+	{
+		const char *name = lfirst(lc);
+
+		lc = lnext(port->guc_options, lc);
+		SetConfigOption(name, lfirst(lc), context, PGC_S_CLIENT);
+		lc = lnext(port->guc_options, lc);
+	}
+}
+
+/*
+ * What PostgreSQL does between ClientAuthentication() and the end of
+ * InitPostgres().  A transaction is open.
+ */
+static void
+start_session(Port *port)
+{
+	sendAuthRequest(port, AUTH_REQ_OK, NULL, 0);
+
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	ws_note_authenticated();
+	log_authorized(port);
+	set_ps_display("startup");
+	ClientAuthInProgress = false;
+
+	ws_set_session_user(port->user_name);
+	ws_set_system_user();
+	ws_report_authenticated();
+
+	if (!superuser() && !has_rolreplication(GetUserId()))
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to start WAL sender"),
+				 errdetail("Only roles with the %s attribute may start a WAL sender process.",
+						   "REPLICATION")));
+
+	take_startup_options(port);
+	if (PostAuthDelay > 0)
+		pg_usleep(PostAuthDelay * 1000000L);
+	InitializeClientEncoding();
+	ws_report_started();
+	CommitTransactionCommand();
+}
+
+static void
+send_parameter(const char *name, const char *value)
+{
+	StringInfoData buf;
+
+	pq_beginmessage(&buf, PqMsg_ParameterStatus);
+	pq_sendstring(&buf, name);
+	pq_sendstring(&buf, value);
+	pq_endmessage(&buf);
+}
+
+/*
+ * Tell the client the settings that it is told at the start of a session, and
+ * then those in which the served cluster is not this instance: its version,
+ * and unless set otherwise that nothing can be written here, so that a client
+ * which looks for a primary in a list of hosts goes on to the next one.
+ */
+static void
+report_settings(void)
+{
+	WsRelayStatus status;
+
+	BeginReportingGUCOptions();
+
+	ws_relay_get_status(&status);
+	if (status.upstream_version > 0)
+		send_parameter("server_version",
+					   psprintf("%d.%d", status.upstream_version / 10000,
+								status.upstream_version % 10000));
+	if (ws_guc_relay()->in_hot_standby)
+		send_parameter("in_hot_standby", "on");
+}
+
+static void
+send_cancel_key(void)
+{
+	StringInfoData buf;
+
+	pq_beginmessage(&buf, PqMsg_BackendKeyData);
+	pq_sendint32(&buf, MyProcPid);
+	ws_send_cancel_key(&buf);
+	pq_endmessage(&buf);
+}
+
+/*
+ * The connection is ours from here on.
+ */
+static void
+take_over(Port *port)
+{
+	if (ClientAuthentication_hook != client_authentication)
+		ereport(FATAL,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay cannot serve: another module would check this login after it"),
+				 errhint("List walstream last in \"shared_preload_libraries\".")));
+
+	ws_client_init();
+	start_session(port);
+
+	/* hba and ident lines; what else is left of startup lives elsewhere */
+	if (PostmasterContext != NULL)
+	{
+		MemoryContextSwitchTo(TopMemoryContext);
+		MemoryContextDelete(PostmasterContext);
+		PostmasterContext = NULL;
+	}
+	SetProcessingMode(NormalProcessing);
+
+	MessageContext = AllocSetContextCreate(TopMemoryContext, "MessageContext",
+										   ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(MessageContext);
+
+	report_settings();
+	if (Log_disconnections)
+		on_proc_exit(log_disconnection, 0);
+
+	my_sender = ws_sender_claim();
+	ws_session_take_stop();
+	MarkPostmasterChildWalSender();
+	SendPostmasterSignal(PMSIGNAL_ADVANCE_STATE_MACHINE);
+
+	send_cancel_key();
+	ws_session_loop();
+}
+
+/*
+ * The instance's own walsender gives away what the instance is made of: its
+ * settings, with the upstream's password, and all that the relay holds.
+ */
+static void
+check_may_have_own(Port *port)
+{
+	Oid			role = get_role_oid(port->user_name, true);
+
+	/* a role that does not exist is for PostgreSQL to refuse */
+	if (OidIsValid(role) && !superuser_arg(role))
+		ereport(FATAL,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to replicate the relay's own cluster"),
+				 errdetail("Only superusers may, because its settings and its directory are part of it.")));
+}
+
+static void
+refuse_database(void)
+{
+	ereport(FATAL,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("a relay does not serve connections with \"replication=database\""),
+			 errdetail("It holds the WAL of another cluster but none of its databases, so it cannot decode changes."),
+			 errhint("Connect to the primary or to a standby of that cluster.")));
+}
+
+/*
+ * Called for every connection attempt, also for those that fail.  The
+ * previous hooks go first: one of them may refuse, and one is the filter of
+ * sender.c, which encodes.
+ */
+static void
+client_authentication(Port *port, int status)
+{
+	if (prev_client_authentication)
+		prev_client_authentication(port, status);
+
+	if (status != STATUS_OK || !am_walsender || !ws_relay_enabled())
+		return;
+	learn_client(port);
+	ws_session_name_client();
+	if (!wants_own(port))
+	{
+		if (am_db_walsender)
+			refuse_database();
+		take_over(port);
+	}
+	check_may_have_own(port);
+	error_context_stack = error_context_stack->previous;
+}
+
+void
+ws_serve_init(void)
+{
+	prev_client_authentication = ClientAuthentication_hook;
+	ClientAuthentication_hook = client_authentication;
+}

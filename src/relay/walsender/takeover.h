@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * takeover.h
+ *	  The relay's walsender: a connection for physical replication, taken over
+ *	  after PostgreSQL has authenticated it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_RELAY_WALSENDER_TAKEOVER_H
+#define WS_RELAY_WALSENDER_TAKEOVER_H
+
+/* In _PG_init of a relay, after ws_sender_init(): install the hook. */
+extern void ws_serve_init(void);
+
+#endif							/* WS_RELAY_WALSENDER_TAKEOVER_H */
