@@ -9,7 +9,7 @@
  *	plan.c			where on which timeline to go on
  *	range.c			beginning a range, the first or another one
  *	check.c			whether what comes continues what is stored
- *	stream.c		storing what is streamed of one timeline
+ *	stream.c		storing what is streamed of one timeline (stream.h)
  *	halt.c			stopping until an operator has decided
  *	reply.c			status updates and feedback
  *

@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * publish.c
+ *	  What of a stream is durable, told to the upstream and served.
+ *
+ * What is acknowledged has come through this connection: it is written, or was
+ * stored before and compared equal.  So an upstream is never told of bytes that
+ * it has not sent itself, and a timeline's positions begin with the segment in
+ * which streaming of it begins.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "relay/slots/slots.h"
+#include "relay/walreceiver/stream.h"
+#include "utils/ps_status.h"
+#include "utils/timestamp.h"
+
+/*
+ * Nothing of this stream has come yet, or only what is compared in excess, and
+ * to that the upstream's slot is not to go back: nothing is told.  An upstream
+ * that is no primary may have nothing to send, and when it stops would wait
+ * until it hears that nothing is missing; so where a stored range goes on, it
+ * is told.  What is to replace a range is not told before it has.  A primary
+ * always sends its shutdown checkpoint, and commits may wait there that are not
+ * in our WAL, if it has gone another way.
+ */
+static bool
+has_position(const WsPullStream *s)
+{
+	XLogRecPtr	lsn = ws_pull_checked(&s->check, s->received_lsn);
+
+	return s->resumes || (!s->start.replaces &&
+						  lsn > s->start.begin_lsn && lsn >= s->start.tell_lsn);
+}
+
+static XLogRecPtr
+told_written(const WsPullStream *s)
+{
+	return has_position(s) ? ws_pull_checked(&s->check, s->received_lsn) : InvalidXLogRecPtr;
+}
+
+static XLogRecPtr
+told_flushed(const WsPullStream *s)
+{
+	return has_position(s) ? ws_pull_checked(&s->check, Min(s->received_lsn, s->flushed_lsn)) :
+		InvalidXLogRecPtr;
+}
+
+void
+ws_pull_stream_reply(WsPullStream *s, bool force, bool ping)
+{
+	ws_pull_reply(s->pull->conn, told_written(s), told_flushed(s), force, ping);
+}
+
+void
+ws_pull_stream_show_state(WsPullStream *s, WsRelayState state)
+{
+	s->state = state;
+	ws_pull_set_state(state, NULL);
+}
+
+/* The first bytes of a range: now there is something to serve. */
+static void
+publish_range(WsPullStream *s)
+{
+	WsPull	   *pull = s->pull;
+	WsStoreExtent extent;
+
+	extent.first_tli = extent.tli = s->start.tli;
+	extent.first_lsn = s->start.begin_lsn;
+	extent.end_lsn = s->flushed_lsn;
+	ws_relay_publish_store(&pull->store, &extent);
+	pull->has_wal = true;
+	pull->tli = pull->published_tli = s->start.tli;
+	pull->end_lsn = s->flushed_lsn;
+	pull->attempts = 0;
+}
+
+/* Let everybody have what is durable. */
+static void
+publish(WsPullStream *s)
+{
+	WsPull	   *pull = s->pull;
+	TimeLineID	tli = s->start.tli;
+	bool		wake_keeper;
+
+	if (s->start.replaces ||
+		ws_pull_is_unchecked(&s->check, Max(s->received_lsn, s->flushed_lsn)))
+		return;
+
+	if (!pull->has_wal)
+	{
+		if (s->flushed_lsn > s->start.begin_lsn)
+			publish_range(s);
+		return;
+	}
+
+	/*
+	 * A new timeline counts once it has come to the switch point; before that
+	 * the old one reaches farther.
+	 */
+	if (tli != pull->tli && (s->flushed_lsn < s->start.publish_lsn ||
+							 s->flushed_lsn == s->start.begin_lsn))
+		return;
+
+	/* the last segment was closed, or the next begun, which takes the spare */
+	wake_keeper = tli != pull->tli ||
+		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size ||
+		(pull->end_lsn % pull->segment_size == 0 && s->flushed_lsn > pull->end_lsn);
+	if (tli != pull->tli || s->flushed_lsn > pull->end_lsn)
+	{
+		pull->attempts = 0;
+		pull->was_compared = true;
+	}
+	pull->tli = tli;
+	pull->end_lsn = s->flushed_lsn;
+
+	if (tli < pull->published_tli)
+		return;
+	ws_relay_publish_position(tli, s->received_lsn,
+							  Max(s->received_lsn, s->flushed_lsn), s->flushed_lsn);
+	if (tli > pull->published_tli)
+	{
+		ereport(LOG,
+				(errmsg("relay has followed its upstream from timeline %u to %u at " WS_LSN,
+						pull->published_tli, tli,
+						LSN_FORMAT_ARGS(s->start.publish_lsn))));
+		pull->published_tli = tli;
+		pull->follow_allowed = false;
+		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
+	}
+	if (wake_keeper)
+		ws_relay_wake_keeper();
+}
+
+/* What is written shows before it is durable. */
+void
+ws_pull_stream_publish_written(WsPullStream *s)
+{
+	WsPull	   *pull = s->pull;
+
+	if (pull->has_wal && !s->start.replaces && !ws_pull_is_unchecked(&s->check, s->received_lsn) &&
+		s->start.tli == pull->tli && pull->tli == pull->published_tli)
+		ws_relay_publish_position(pull->tli, s->received_lsn,
+								  Max(s->received_lsn, s->flushed_lsn), pull->end_lsn);
+}
+
+/* An upstream that has nothing for us sends nothing to tell us so. */
+void
+ws_pull_stream_note_caught_up(WsPullStream *s)
+{
+	if (s->state != WS_RELAY_CATCHING_UP || s->start.replaces ||
+		ws_pull_is_unchecked(&s->check, s->received_lsn) ||
+		s->start.tli != s->pull->upstream_tli || s->received_lsn < s->target_lsn)
+		return;
+	ws_pull_stream_show_state(s, WS_RELAY_STREAMING);
+	s->pull->attempts = 0;
+	if (s->received_lsn >= s->pull->end_lsn)
+		s->pull->was_compared = true;
+	s->pull->follow_allowed = false;
+}
+
+WsStoreWriter *
+ws_pull_stream_new_writer(WsPullStream *s)
+{
+	return ws_store_writer_new(s->start.replaces ? &s->pull->new_range : &s->pull->store,
+							   s->start.tli,
+							   s->start.begin_lsn - s->start.begin_lsn % s->pull->segment_size,
+							   s->flushed_lsn);
+}
+
+/* What was received beside the store is durable there: now it is the store's. */
+static void
+enter_range(WsPullStream *s)
+{
+	s->usable = false;
+	ws_store_writer_free(s->writer);
+	ws_pull_range_enter(s->pull, &s->start);
+	s->start.replaces = false;
+	s->writer = ws_pull_stream_new_writer(s);
+	s->usable = true;
+}
+
+/* Make durable and known what has been written. */
+void
+ws_pull_stream_keep(WsPullStream *s)
+{
+	XLogRecPtr	flushed_lsn;
+
+	s->deferred_since = 0;
+	s->usable = false;
+	flushed_lsn = ws_store_flush(s->writer);
+	s->usable = true;
+	if (flushed_lsn > s->flushed_lsn)
+		s->heard_time = GetCurrentTimestamp();	/* meanwhile we did not listen */
+	s->flushed_lsn = Max(s->flushed_lsn, flushed_lsn);
+	ws_relay_set_synced(true);
+	if (s->start.replaces && s->flushed_lsn > s->start.begin_lsn)
+		enter_range(s);
+	publish(s);
+}
+
+void
+ws_pull_stream_flush(WsPullStream *s)
+{
+	ws_pull_stream_keep(s);
+	ws_pull_stream_note_caught_up(s);
+	if (update_process_title)
+	{
+		char		title[64];
+
+		snprintf(title, sizeof(title), "%s " WS_LSN,
+				 ws_relay_state_name(s->state), LSN_FORMAT_ARGS(s->received_lsn));
+		set_ps_display(title);
+	}
+}

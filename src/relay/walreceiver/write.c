@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * write.c
+ *	  The relay's receiver writes the WAL that comes into the store.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "pgstat.h"
+#include "relay/walreceiver/stream.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* While the disk is full: try again, and tell the upstream that we live. */
+#define RETRY_ROOM_MS		1000
+
+/*
+ * No room for what has come.  What came before is kept and acknowledged, and
+ * nothing more is read, but the upstream hears from us.  False if the
+ * connection is to end meanwhile.
+ */
+static bool
+wait_for_room(WsPullStream *s)
+{
+	if (s->state != WS_RELAY_DISK_FULL)
+	{
+		ws_pull_stream_flush(s);
+		ws_pull_stream_reply(s, true, false);
+		s->state = WS_RELAY_DISK_FULL;
+		ws_pull_report_no_room(s->pull, s->received_lsn);
+	}
+
+	ws_relay_wake_keeper();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 RETRY_ROOM_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+
+	/* its keepalives are behind the WAL that cannot be taken */
+	ws_pull_stream_reply(s, true, false);
+	ws_pull_feedback(s->pull->conn);
+	s->heard_time = GetCurrentTimestamp();
+	return !ws_pull_must_end(s->pull);
+}
+
+/* Store a piece of WAL. */
+WsPullEnd
+ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn, const char *data, size_t len)
+{
+	XLogRecPtr	differs_lsn;
+	bool		past_end;
+	WsPullEnd	end;
+
+	/* never a gap, whatever comes */
+	if (lsn != s->received_lsn)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent WAL from " WS_LSN " on instead of " WS_LSN,
+						LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(s->received_lsn))));
+
+	/*
+	 * After a recovery to a point before a later timeline began, PostgreSQL
+	 * sends the earlier one up to that beginning, past where it was left.
+	 */
+	past_end = !XLogRecPtrIsInvalid(s->start.switch_lsn) &&
+		lsn + len > s->start.switch_lsn;
+	if (past_end)
+		len = s->start.switch_lsn - lsn;
+	if ((end = ws_pull_check_incoming(s->pull, &s->check, lsn, data, len)) != WS_PULL_NEXT)
+		return end;
+
+	for (;;)
+	{
+		WsWriteResult result;
+
+		s->usable = false;
+		ws_relay_set_synced(false);
+		result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
+		s->usable = true;
+
+		if (result == WS_WRITE_OK)
+			break;
+		if (result == WS_WRITE_DIFFERS)
+			return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes than the stored ones at " WS_LSN,
+										   s->start.tli, LSN_FORMAT_ARGS(differs_lsn)));
+		if (!wait_for_room(s))
+			return WS_PULL_CHANGED;
+	}
+	ws_xids_scan(&s->xids, data, len);
+	s->received_lsn = lsn + len;
+	if ((end = ws_pull_check_records(s->pull, &s->check, s->received_lsn)) != WS_PULL_NEXT)
+		return end;
+
+	if (s->state == WS_RELAY_DISK_FULL)
+	{
+		ereport(LOG, (errmsg("relay has disk space again and goes on")));
+		ws_pull_stream_show_state(s, WS_RELAY_CATCHING_UP);
+	}
+	if (!past_end)
+		return WS_PULL_NEXT;
+	ws_pull_stream_flush(s);
+	return WS_PULL_CHANGED;
+}
