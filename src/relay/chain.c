@@ -12,7 +12,7 @@
 
 #include "port/atomics.h"
 #include "relay/chain.h"
-#include "relay/walsender/senders.h"
+#include "relay/senders.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
 

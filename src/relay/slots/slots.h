@@ -18,8 +18,9 @@
 #ifndef WS_RELAY_SLOTS_SLOTS_H
 #define WS_RELAY_SLOTS_SLOTS_H
 
+#include "datatype/timestamp.h"
+#include "relay/feedback.h"
 #include "relay/store/store.h"
-#include "relay/walsender/senders.h"
 
 typedef struct WsSlotSnapshot
 {

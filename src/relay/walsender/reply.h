@@ -12,8 +12,8 @@
 
 #include "lib/stringinfo.h"
 #include "pure/relay/lag.h"
+#include "relay/senders.h"
 #include "relay/store/store.h"
-#include "relay/walsender/senders.h"
 
 typedef struct WsReplies
 {

@@ -12,8 +12,8 @@
 #define WS_RELAY_WALSENDER_SESSION_H
 
 #include "nodes/replnodes.h"
+#include "relay/senders.h"
 #include "relay/store/store.h"
-#include "relay/walsender/senders.h"
 
 /* walsender/takeover.c: this process' entry. */
 extern WsSender *ws_session_sender(void);

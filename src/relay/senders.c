@@ -13,7 +13,7 @@
 #include "compat.h"
 
 #include "relay/relay.h"
-#include "relay/walsender/senders.h"
+#include "relay/senders.h"
 #include "relay/xids.h"
 #include "replication/walsender.h"
 #include "storage/ipc.h"

@@ -8,8 +8,8 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_RELAY_WALSENDER_SENDERS_H
-#define WS_RELAY_WALSENDER_SENDERS_H
+#ifndef WS_RELAY_SENDERS_H
+#define WS_RELAY_SENDERS_H
 
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
@@ -83,4 +83,4 @@ extern WsFeedback ws_senders_feedback(int *connected);
 
 extern const char *ws_sender_state_name(WsSenderState state);
 
-#endif							/* WS_RELAY_WALSENDER_SENDERS_H */
+#endif							/* WS_RELAY_SENDERS_H */
