@@ -62,28 +62,34 @@ peer_count(void)
 		(ws_guc_relay()->enabled ? 1 : 0);
 }
 
-Size
-ws_peer_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return mul_size(peer_count(), sizeof(WsPeer));
 }
 
-void
-ws_peer_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
-	peers = ShmemInitStruct("walstream peers", ws_peer_shmem_size(), &found);
+	peers = ShmemInitStruct("walstream peers", shmem_size(), &found);
 	if (found)
 		return;
 
-	memset(peers, 0, ws_peer_shmem_size());
+	memset(peers, 0, shmem_size());
 	for (int i = 0; i < peer_count(); i++)
 	{
 		SpinLockInit(&peers[i].mutex);
 		pg_atomic_init_u64(&peers[i].position, InvalidXLogRecPtr);
 		ws_counters_init(&peers[i].counters);
 	}
+}
+
+void
+ws_peer_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 /* Whatever this process still holds is given back when it exits. */

@@ -61,8 +61,8 @@ typedef struct WsPeerSnapshot
 	WsCounters	counters;
 } WsPeerSnapshot;
 
-extern Size ws_peer_shmem_size(void);
-extern void ws_peer_shmem_init(void);
+/* In _PG_init, after ws_shmem_init(). */
+extern void ws_peer_init(void);
 
 /*
  * Claim an entry for this process; NULL if none is free.  A process may hold

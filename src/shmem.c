@@ -13,17 +13,14 @@
  */
 #include "compat.h"
 
-#include "peer.h"
 #include "shmem.h"
-#include "stats.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
-#include "upstream.h"
 
 #define TRANCHE_NAME "walstream"
 
 /* What ws_shmem_add() may be called for. */
-#define MAX_ADDED	8
+#define MAX_ADDED	16
 
 typedef struct AddedPart
 {
@@ -44,9 +41,6 @@ request_shmem(void)
 	if (prev_shmem_request_hook)
 		prev_shmem_request_hook();
 
-	RequestAddinShmemSpace(ws_peer_shmem_size());
-	RequestAddinShmemSpace(ws_stats_shmem_size());
-	RequestAddinShmemSpace(ws_upstream_shmem_size());
 	for (int i = 0; i < added_count; i++)
 		RequestAddinShmemSpace(added[i].size());
 	RequestNamedLWLockTranche(TRANCHE_NAME, 1);
@@ -60,9 +54,6 @@ startup_shmem(void)
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
 	lock = &GetNamedLWLockTranche(TRANCHE_NAME)->lock;
-	ws_stats_shmem_init();
-	ws_peer_shmem_init();
-	ws_upstream_shmem_init();
 	for (int i = 0; i < added_count; i++)
 		added[i].init();
 	LWLockRelease(AddinShmemInitLock);

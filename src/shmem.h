@@ -3,9 +3,9 @@
  * shmem.h
  *	  The one shared memory request and startup hook of walstream.
  *
- * Each shared structure has a size and an init function; shmem.c calls them
- * in order.  Structures that not every instance has, such as the relay's, are
- * added by those who know them.
+ * Each subsystem adds its own structures in _PG_init, with a function for the
+ * size and one to set it up; shmem.c knows none of them, and calls these in the
+ * order in which they were added.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,7 +16,7 @@
 
 #include "storage/lwlock.h"
 
-/* In _PG_init: install the hooks. */
+/* In _PG_init, before anything is added: install the hooks. */
 extern void ws_shmem_init(void);
 
 /*

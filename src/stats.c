@@ -30,14 +30,14 @@ typedef struct WsStatsShared
 
 static WsStatsShared *shared = NULL;
 
-Size
-ws_stats_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return sizeof(WsStatsShared);
 }
 
-void
-ws_stats_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
@@ -48,6 +48,12 @@ ws_stats_shmem_init(void)
 	memset(shared, 0, sizeof(WsStatsShared));
 	pg_atomic_init_u64(&shared->generation, 0);
 	shared->reset_time = GetCurrentTimestamp();
+}
+
+void
+ws_stats_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 void

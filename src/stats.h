@@ -73,8 +73,8 @@ typedef struct WsTotal
 	TimestampTz last_end;
 } WsTotal;
 
-extern Size ws_stats_shmem_size(void);
-extern void ws_stats_shmem_init(void);
+/* In _PG_init, after ws_shmem_init(). */
+extern void ws_stats_init(void);
 
 /* In shared memory that has just been made. */
 extern void ws_counters_init(WsSharedCounters *counters);

@@ -71,8 +71,8 @@ static WsUpstream *upstreams = NULL;
 static WsStreamFailures kept[UPSTREAMS];
 static int	kept_count = 0;
 
-Size
-ws_upstream_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return sizeof(WsUpstream) * UPSTREAMS;
 }
@@ -186,15 +186,15 @@ keep_failures(int code, Datum arg)
 		write_kept();
 }
 
-void
-ws_upstream_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
-	upstreams = ShmemInitStruct("walstream upstreams", ws_upstream_shmem_size(), &found);
+	upstreams = ShmemInitStruct("walstream upstreams", shmem_size(), &found);
 	if (found)
 		return;
-	memset(upstreams, 0, ws_upstream_shmem_size());
+	memset(upstreams, 0, shmem_size());
 	if (!IsPostmasterEnvironment)
 		return;
 
@@ -207,6 +207,12 @@ ws_upstream_shmem_init(void)
 	}
 	kept_count = 0;
 	on_shmem_exit(keep_failures, 0);
+}
+
+void
+ws_upstream_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 WsUpstreamKey

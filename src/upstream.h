@@ -33,8 +33,8 @@ typedef uint64 WsUpstreamKey;
 
 typedef struct WsUpstream WsUpstream;
 
-extern Size ws_upstream_shmem_size(void);
-extern void ws_upstream_shmem_init(void);
+/* In _PG_init, after ws_shmem_init(). */
+extern void ws_upstream_init(void);
 
 /* name is NULL for what concerns the way to the upstream. */
 extern WsUpstreamKey ws_upstream_key(const char *conninfo, const char *name);

@@ -11,10 +11,13 @@
 
 #include "fmgr.h"
 #include "guc.h"
+#include "peer.h"
 #include "receiver.h"
 #include "relay/relay.h"
 #include "sender.h"
 #include "shmem.h"
+#include "stats.h"
+#include "upstream.h"
 
 WS_MODULE_MAGIC;
 
@@ -40,6 +43,9 @@ _PG_init(void)
 		return;
 
 	ws_shmem_init();
+	ws_stats_init();
+	ws_peer_init();
+	ws_upstream_init();
 	ws_sender_init();
 	ws_receiver_init();
 	ws_relay_init();

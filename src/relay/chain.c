@@ -13,6 +13,7 @@
 #include "port/atomics.h"
 #include "relay/chain.h"
 #include "relay/senders.h"
+#include "shmem.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
 
@@ -33,18 +34,18 @@ static ChainShared *shared = NULL;
 static WsChain told_chain;
 static uint32 told_changes;
 
-Size
-ws_chain_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return sizeof(ChainShared);
 }
 
-void
-ws_chain_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
-	shared = ShmemInitStruct("walstream relay chain", ws_chain_shmem_size(), &found);
+	shared = ShmemInitStruct("walstream relay chain", shmem_size(), &found);
 	if (found)
 		return;
 
@@ -59,6 +60,12 @@ ws_chain_shmem_init(void)
 					(errcode(ERRCODE_INTERNAL_ERROR),
 					 errmsg("could not generate an identity for the relay")));
 	}
+}
+
+void
+ws_chain_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 uint64

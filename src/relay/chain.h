@@ -28,8 +28,8 @@
 #define WS_CHAIN_ANSWER		"relay" /* in the place of the slot's type; the
 									 * chain is in that of its position */
 
-extern Size ws_chain_shmem_size(void);
-extern void ws_chain_shmem_init(void);
+/* In _PG_init of a relay. */
+extern void ws_chain_init(void);
 
 /* This relay's identity. */
 extern uint64 ws_chain_my_id(void);

@@ -155,12 +155,11 @@ ws_relay_init(void)
 	register_worker(KEEPER_NAME, "walstream_relay_keeper_main", 0);
 
 	ws_shmem_add(lock_shmem_size, lock_store);
-	ws_shmem_add(ws_relay_shmem_size, ws_relay_shmem_init);
-	ws_shmem_add(ws_chain_shmem_size, ws_chain_shmem_init);
-	ws_shmem_add(ws_xids_shmem_size, ws_xids_shmem_init);
-	ws_shmem_add(ws_senders_shmem_size, ws_senders_shmem_init);
-	ws_shmem_add(ws_slots_shmem_size, ws_slots_shmem_init);
-
+	ws_relay_shared_init();
+	ws_chain_init();
+	ws_xids_init();
+	ws_senders_init();
+	ws_slots_init();
 	ws_serve_init();
 }
 

@@ -16,6 +16,7 @@
 #include "relay/senders.h"
 #include "relay/xids.h"
 #include "replication/walsender.h"
+#include "shmem.h"
 #include "storage/ipc.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
@@ -39,25 +40,31 @@ struct WsSender
 static WsSender *senders = NULL;
 static WsSender *my_sender = NULL;
 
-Size
-ws_senders_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return mul_size(max_wal_senders, sizeof(WsSender));
 }
 
-void
-ws_senders_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
 	senders = ShmemInitStruct("walstream relay senders",
-							  ws_senders_shmem_size(), &found);
+							  shmem_size(), &found);
 	if (found)
 		return;
 
-	memset(senders, 0, ws_senders_shmem_size());
+	memset(senders, 0, shmem_size());
 	for (int i = 0; i < max_wal_senders; i++)
 		SpinLockInit(&senders[i].mutex);
+}
+
+void
+ws_senders_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 static void

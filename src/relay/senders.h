@@ -43,8 +43,8 @@ typedef struct WsSenderSnapshot
 	char		relay_slot[NAMEDATALEN];	/* "" without */
 } WsSenderSnapshot;
 
-extern Size ws_senders_shmem_size(void);
-extern void ws_senders_shmem_init(void);
+/* In _PG_init of a relay. */
+extern void ws_senders_init(void);
 
 /*
  * Claim a free sender for this process, FATAL TOO_MANY_CONNECTIONS as

@@ -15,6 +15,7 @@
 #include "relay/relay.h"
 #include "relay/senders.h"
 #include "relay/shared.h"
+#include "shmem.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -81,14 +82,14 @@ typedef struct RelayShared
 
 static RelayShared *shared = NULL;
 
-Size
-ws_relay_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return sizeof(RelayShared);
 }
 
-void
-ws_relay_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
@@ -104,6 +105,12 @@ ws_relay_shmem_init(void)
 	ConditionVariableInit(&shared->store_unlocked);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay"));
 	shared->state = WS_RELAY_STOPPED;
+}
+
+void
+ws_relay_shared_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 int

@@ -20,8 +20,8 @@ typedef enum WsRelayWorker
 } WsRelayWorker;
 #define WS_RELAY_WORKERS	(WS_RELAY_KEEPER + 1)
 
-extern Size ws_relay_shmem_size(void);
-extern void ws_relay_shmem_init(void);
+/* In _PG_init of a relay. */
+extern void ws_relay_shared_init(void);
 
 /*
  * This process is the worker now.  Returns how often it has failed in a row,

@@ -14,6 +14,7 @@
 #include "port/atomics.h"
 #include "pure/walz/layout.h"
 #include "relay/xids.h"
+#include "shmem.h"
 #include "storage/fd.h"
 #include "storage/shmem.h"
 #include "storage/standbydefs.h"
@@ -43,22 +44,28 @@ typedef struct XidsShared
 
 static XidsShared *shared = NULL;
 
-Size
-ws_xids_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return sizeof(XidsShared);
 }
 
-void
-ws_xids_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
-	shared = ShmemInitStruct("walstream relay xids", ws_xids_shmem_size(), &found);
+	shared = ShmemInitStruct("walstream relay xids", shmem_size(), &found);
 	if (found)
 		return;
 	pg_atomic_init_u64(&shared->next_xid, 0);
 	pg_atomic_init_u32(&shared->checkpoint_tli, 0);
+}
+
+void
+ws_xids_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 FullTransactionId

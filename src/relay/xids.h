@@ -23,8 +23,8 @@
 #include "relay/feedback.h"
 #include "relay/store/store.h"
 
-extern Size ws_xids_shmem_size(void);
-extern void ws_xids_shmem_init(void);
+/* In _PG_init of a relay. */
+extern void ws_xids_init(void);
 
 /* The next transaction, or an earlier one; Invalid while none is known. */
 extern FullTransactionId ws_xids_next(void);

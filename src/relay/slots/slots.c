@@ -16,6 +16,7 @@
 #include "relay/slots/shared.h"
 #include "relay/xids.h"
 #include "replication/slot.h"
+#include "shmem.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
 #include "utils/wait_event.h"
@@ -37,29 +38,35 @@ ws_slot_mine(void)
 	return my_slot;
 }
 
-Size
-ws_slots_shmem_size(void)
+static Size
+shmem_size(void)
 {
 	return add_size(offsetof(WsSlots, slots),
 					mul_size(max_replication_slots, sizeof(WsSlot)));
 }
 
-void
-ws_slots_shmem_init(void)
+static void
+shmem_init(void)
 {
 	bool		found;
 
-	slots = ShmemInitStruct("walstream relay slots", ws_slots_shmem_size(), &found);
+	slots = ShmemInitStruct("walstream relay slots", shmem_size(), &found);
 	if (found)
 		return;
 
-	memset(slots, 0, ws_slots_shmem_size());
+	memset(slots, 0, shmem_size());
 	LWLockInitialize(&slots->lock, ws_lwlock_new_tranche(TRANCHE_NAME));
 	for (int i = 0; i < max_replication_slots; i++)
 	{
 		SpinLockInit(&slots->slots[i].mutex);
 		ConditionVariableInit(&slots->slots[i].active_cv);
 	}
+}
+
+void
+ws_slots_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
 }
 
 /*----------------------------------------------------------------

@@ -33,8 +33,8 @@ typedef struct WsSlotSnapshot
 	bool		lost;			/* what it needs has been removed */
 } WsSlotSnapshot;
 
-extern Size ws_slots_shmem_size(void);
-extern void ws_slots_shmem_init(void);
+/* In _PG_init of a relay. */
+extern void ws_slots_init(void);
 
 /*
  * Receiver only: read all slots' files into shared memory, once after shared
