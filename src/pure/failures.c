@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * failures.c
- *	  When the failures of a stream suspend its compression, and the file that
- *	  keeps them while a server is down.
+ *	  Rules by which failures of a stream suspend its compression, and the file
+ *	  that keeps the failures while a server is down.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -31,7 +31,7 @@ ws_failures_add(WsFailures *failures, uint64 good_bytes, uint32 setting,
 {
 	ws_failures_add_good(failures, good_bytes);
 
-	/* A new series begins, or a suspension has run out and it fails again. */
+	/* A new series begins, or the first failure after a suspension. */
 	if (failures->good_bytes >= WS_FAILURES_GOOD_BYTES ||
 		failures->setting != setting ||
 		failures->count >= WS_FAILURES_SUSPEND)
@@ -80,8 +80,8 @@ ws_failures_format(const WsStreamFailures *streams, int count, char *buf)
 }
 
 /*
- * Numbers are read leniently: signs, white space, what is too large.  So what
- * has been read is written again, and that must be what was there.
+ * The scan accepts signs, white space and numbers that are too large.  So
+ * write again what was read and require the same text.
  */
 WsStatus
 ws_failures_parse(const char *content, size_t len, WsStreamFailures *streams,

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * failures.h
- *	  When the failures of a stream suspend its compression, and the file that
- *	  keeps them while a server is down.
+ *	  Rules by which failures of a stream suspend its compression, and the file
+ *	  that keeps the failures while a server is down.
  *
- * A receiver whose stream cannot be decoded, or that crashes over it, ends;
- * the next one asks again.  After WS_FAILURES_SUSPEND of that, without
- * WS_FAILURES_GOOD_BYTES decoded between two of them, compression is not asked
- * for as long as WS_FAILURES_SUSPEND_US, or until the setting is another.
+ * A receiver that cannot decode its stream, or crashes over it, ends, and the
+ * next one asks for compression again.  After WS_FAILURES_SUSPEND such
+ * failures, without WS_FAILURES_GOOD_BYTES decoded between two of them,
+ * receivers do not ask for compression for WS_FAILURES_SUSPEND_US, or until
+ * the setting changes.
  *
  * The file is text: a line that says what it is and of which version, a line
  * for each stream, and the CRC-32C of all before:
@@ -16,8 +17,8 @@
  *		00a1b2c3d4e5f607 2 1048576 812345678901234 89abcdef
  *		crc 01234567
  *
- * A stream's line is its key, WsFailures' fields in order, and nothing else.
- * What is not exactly as it would be written is refused.
+ * A stream's line has its key and the fields of WsFailures in order.  A file
+ * is refused unless it is exactly as it would be written.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -34,7 +35,7 @@
 #define WS_FAILURES_GOOD_BYTES	(UINT64CONST(64) * 1024 * 1024)
 #define WS_FAILURES_SUSPEND_US	(INT64CONST(10) * 60 * 1000000)
 
-/* The file holds so many streams, in so many bytes. */
+/* Most streams in the file, and most bytes. */
 #define WS_FAILURES_MAX_STREAMS	64
 #define WS_FAILURES_MAX_BYTES	8192
 
@@ -43,7 +44,7 @@ typedef struct WsFailures
 	int			count;			/* 0 to WS_FAILURES_SUSPEND */
 	uint64		good_bytes;		/* decoded since the last one */
 	int64		last_us;		/* when that was, microseconds */
-	uint32		setting;		/* what compression was set to then: a hash */
+	uint32		setting;		/* hash of the setting at that time */
 } WsFailures;
 
 typedef struct WsStreamFailures
@@ -52,28 +53,32 @@ typedef struct WsStreamFailures
 	WsFailures	failures;
 } WsStreamFailures;
 
-/* good_bytes more have been decoded. */
+/* Note that good_bytes more have been decoded. */
 extern void ws_failures_add_good(WsFailures *failures, uint64 good_bytes);
 
 /*
- * One more failure, after good_bytes that are not added yet.  Returns true if
- * compression is suspended now.
+ * Count a failure that came after good_bytes which have not been added yet.
+ * Returns true if compression is suspended now.
  */
 extern bool ws_failures_add(WsFailures *failures, uint64 good_bytes,
 							uint32 setting, int64 now_us);
 
-/* Is compression suspended?  Not by what lies in the future: a clock went back. */
+/*
+ * Returns true if compression is suspended.  A failure that lies in the future
+ * (the clock went back) does not suspend it.
+ */
 extern bool ws_failures_suspend(const WsFailures *failures, uint32 setting,
 								int64 now_us);
 
 /*
- * Write up to WS_FAILURES_MAX_STREAMS streams whose count is not 0; buf has
- * WS_FAILURES_MAX_BYTES bytes.  Returns the length.
+ * Write the file's content for up to WS_FAILURES_MAX_STREAMS streams, leaving
+ * out those whose count is 0. buf has WS_FAILURES_MAX_BYTES bytes.  Returns
+ * the length.
  */
 extern size_t ws_failures_format(const WsStreamFailures *streams, int count,
 								 char *buf);
 
-/* streams has room for WS_FAILURES_MAX_STREAMS. */
+/* Parse the file's content. streams has room for WS_FAILURES_MAX_STREAMS. */
 extern WsStatus ws_failures_parse(const char *content, size_t len,
 								  WsStreamFailures *streams, int *count);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * status.c
- *	  Words for what a function of the pure layer answers.
+ *	  Phrases for the status codes of the pure layer.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * status.h
- *	  What a function of the pure layer answers.
+ *	  Status codes that functions of the pure layer return.
  *
  * The pure layer (src/pure) codes and decodes streams.  It sees no server:
  * no memory context, ereport, setting, clock or socket.  Buffers, limits and
@@ -23,18 +23,19 @@ typedef enum WsStatus
 								 * bits set */
 	WS_E_TOO_LARGE,				/* an announced or given length is over its
 								 * bound */
-	WS_E_LENGTH,				/* decoded to more or less than announced, or
-								 * bytes left over */
-	WS_E_POSITION,				/* does not start where the stream stands */
+	WS_E_LENGTH,				/* the decoded length is not as announced, or
+								 * bytes are left over */
+	WS_E_POSITION,				/* the frame does not start at the stream's
+								 * position */
 	WS_E_CHECK,					/* the check value does not match */
 	WS_E_CODEC,					/* the codec refused the bytes */
 	WS_E_UNEXPECTED,			/* a codec that was not asked for, or a frame
 								 * where none may be */
-	WS_E_FAILED					/* refused since an earlier failure in this
-								 * stream */
+	WS_E_FAILED					/* refused because of an earlier failure in
+								 * this stream */
 } WsStatus;
 
-/* A short phrase, lower case without full stop, for an errdetail. */
+/* Returns a short phrase for an errdetail, lower case without a full stop. */
 extern const char *ws_status_text(WsStatus status);
 
 #endif							/* WS_PURE_STATUS_H */

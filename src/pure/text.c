@@ -14,10 +14,10 @@
 #define ELLIPSIS		"..."
 #define ELLIPSIS_LENGTH	3
 
-/* The longest that one character of any encoding has. */
+/* Longest character of any encoding, in bytes. */
 #define MAX_CHAR_LENGTH	4
 
-/* What ends a text is not looked for beyond this. */
+/* The end of a text is not looked for beyond this length. */
 static int
 bytes_left(const unsigned char *s)
 {
@@ -29,8 +29,8 @@ bytes_left(const unsigned char *s)
 }
 
 /*
- * Take one character, or one byte that is none, and write what it becomes into
- * piece; returns how many bytes were taken.
+ * Convert one character, or one byte that is not a character, and write the
+ * result into piece.  Returns how many bytes were used.
  */
 static int
 take_piece(const unsigned char *s, WsTextCharLength char_length,
@@ -72,7 +72,7 @@ ws_text_clean(char *to, size_t size, const char *text,
 {
 	const unsigned char *s = (const unsigned char *) text;
 	size_t		len = 0;
-	size_t		cut_len = 0;	/* the longest after which "..." fits */
+	size_t		cut_len = 0;	/* longest length after which "..." fits */
 
 	while (is_space(*s))
 		s++;

@@ -37,7 +37,10 @@ ws_backoff_judge(WsBackoff *backoff, size_t raw_len, size_t encoded_len)
 
 	if (!backoff->probing)
 	{
-		/* What shrank well earlier must not buy time for what does not. */
+		/*
+		 * Do not let earlier bytes that shrank well pay for bytes that do
+		 * not.
+		 */
 		backoff->excess = Max(backoff->excess, 0);
 		failed = backoff->excess >= WS_BACKOFF_AFTER / WS_BACKOFF_SHARE;
 	}

@@ -4,10 +4,9 @@
  *	  The interface of a codec, and the table of those there are.
  *
  * A codec turns a run of bytes into a shorter one and keeps history between
- * calls: the n-th block of a stream can be decoded only after blocks 1 to
- * n-1 since the last restart, in order.  Everything a block encodes is
- * complete in its output (the codec is flushed at each call), so that the
- * receiver has every byte when the sender has sent it.
+ * calls: a block can be decoded only after all blocks since the last restart,
+ * in order.  The codec is flushed at each call, so the output of a block holds
+ * all of its input, and the receiver has every byte that the sender has sent.
  *
  * A codec is told where in the WAL its input starts and how WAL is laid out,
  * for codecs that understand it; a general-purpose codec ignores both.
@@ -34,19 +33,20 @@ typedef enum WsCodecId
 #define WS_MAX_CODECS	7		/* ids 1 to 7 */
 
 /*
- * zstd's window, in log2(bytes), is never above this on either side: it
- * bounds what a receiver must allocate for history (2 MB).
+ * Upper limit of zstd's window on either side, in log2(bytes).  It bounds what
+ * a receiver must allocate for history (2 MB).
  */
 #define WS_ZSTD_WINDOW_LOG_MAX	21
 
 /* What both ends of a stream know when it begins. */
 typedef struct WsCodecParams
 {
-	int			level;			/* encoder only; meaning is the codec's */
+	int			level;			/* encoder only; each codec has its own scale */
 	int			zstd_hash_log;	/* encoder of zstd only: log2 of the entries
-								 * that it finds matches with; 0: the level's */
-	bool		zstd_may_fill;	/* encoder of zstd only: it is asked whether
-								 * it is full, see below */
+								 * in its match table; 0 means the level's
+								 * default */
+	bool		zstd_may_fill;	/* encoder of zstd only: the caller asks
+								 * encoder_full, see below */
 	bool		logical;		/* logical decoding output, not WAL */
 	uint32		wal_block_size; /* bytes */
 	uint32		wal_segment_size;	/* bytes */
@@ -56,39 +56,41 @@ typedef struct WsCodecParams
 typedef struct WsCodec
 {
 	const char *name;			/* in settings, hints and SQL */
-	const char *word;			/* in negotiation; with another format it is
-								 * another word, so that peers of two versions
-								 * never decode each other's */
+	const char *word;			/* in negotiation; a codec whose format
+								 * changes gets another word, so that peers of
+								 * two versions never decode each other's
+								 * blocks */
 	WsCodecId	id;
 	bool		logical;		/* can code logical streams */
 
 	/*
-	 * A new encoder or decoder, restarted; NULL if memory is short.  All the
-	 * memory it will ever need is bounded by the codec and the level.
+	 * Make an encoder or decoder, in the state after a restart; NULL if
+	 * memory is short.  Codec and level bound all the memory it will ever
+	 * need.
 	 */
 	void	   *(*encoder_new) (const WsCodecParams *params);
 	void	   *(*decoder_new) (const WsCodecParams *params);
 
 	/*
-	 * Forget all history: the next block will decode without anything
-	 * earlier.  The encoder takes params->level from here on.
+	 * Forget all history, so that the next block decodes without anything
+	 * earlier.  The encoder uses params->level from here on.
 	 */
 	WsStatus	(*encoder_restart) (void *encoder, const WsCodecParams *params);
 	WsStatus	(*decoder_restart) (void *decoder);
 
 	/*
-	 * Must the encoder be restarted before it encodes raw_len bytes more?
-	 * NULL if it never fills.
+	 * Returns true if the encoder must be restarted before it encodes raw_len
+	 * more bytes.  The pointer is NULL if the encoder never fills.
 	 */
 	bool		(*encoder_full) (const void *encoder, size_t raw_len);
 
-	/* Most bytes that encoding raw_len bytes can give. */
+	/* Upper limit of the encoded size of raw_len bytes. */
 	size_t		(*encode_bound) (size_t raw_len);
 
 	/*
-	 * Encode src[0..src_len) into dst, completely; *dst_len is what was
-	 * written.  dst_size is at least encode_bound(src_len).  After anything
-	 * but WS_OK the encoder must be restarted before its next use.
+	 * Encode all of src[0..src_len) into dst and set *dst_len to the number
+	 * of bytes written. dst_size is at least encode_bound(src_len).  After
+	 * anything but WS_OK the encoder must be restarted before its next use.
 	 */
 	WsStatus	(*encode) (void *encoder, XLogRecPtr start_lsn,
 						   const uint8 *src, size_t src_len,
@@ -112,18 +114,18 @@ extern const WsCodec ws_codec_zstd;
 extern const WsCodec ws_codec_lz4;
 extern const WsCodec ws_codec_walz;
 
-/* By number, by name or by word; NULL if there is none. */
+/* Find a codec by number, by name or by word; NULL if there is none. */
 extern const WsCodec *ws_codec_by_id(int id);
 extern const WsCodec *ws_codec_by_name(const char *name, size_t name_len);
 extern const WsCodec *ws_codec_by_word(const char *word, size_t word_len);
 
 /*
- * What to call a codec of this number, in a log line or in SQL: "none" for
- * WS_CODEC_NONE, "unknown" for one that the table does not have; never NULL.
+ * Name of the codec with this number, for log lines and SQL: "none" for
+ * WS_CODEC_NONE, "unknown" for a number that is not in the table; never NULL.
  */
 extern const char *ws_codec_name(int id);
 
-/* The zstd window, log2(bytes), that encoding at a level uses. */
+/* Window that zstd uses at a level, in log2(bytes). */
 extern int	ws_codec_zstd_window_log(int level);
 
 #endif							/* WS_PURE_CODEC_CODEC_H */

@@ -3,15 +3,16 @@
  * crc.c
  *	  CRC-32C of long runs of bytes.
  *
- * A processor's CRC instruction takes eight bytes, and its result is there
- * three cycles later; the next could start after one.  PostgreSQL's function
- * waits for each.  Over all WAL that is a tenth of what encoding costs, and
- * more than half of what a frame costs that is not encoded.  So the CRCs of
- * four neighbouring runs are computed at a time here, and then joined.
+ * A processor's CRC instruction takes eight bytes and delivers its result
+ * after three cycles, while a new one could start in each cycle.  PostgreSQL's
+ * function waits for every result.  That wait is a tenth of what encoding
+ * costs over all WAL, and more than half of the cost of a frame that is not
+ * encoded.  So this file computes the CRCs of four neighbouring runs at a time
+ * and then joins them.
  *
- * A CRC is a remainder of polynomials over GF(2): that of A followed by n
- * bytes is that of A times x^8n, and that of A followed by B the sum of that
- * and the CRC of B.
+ * A CRC is a remainder of polynomials over GF(2).  Appending n bytes to A
+ * multiplies the CRC of A by x^8n, and the CRC of A followed by B is the sum
+ * of that product and the CRC of B.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -32,8 +33,9 @@
 #define LANES_SIZE		(LANES * LANE_SIZE) /* divides a WAL page */
 
 /*
- * x^(8n - 33) divided by CRC-32C's polynomial, for n of one lane, two and
- * three.  As in a CRC's bytes, the coefficient of x^0 is the highest bit.
+ * The remainders of x^(8n - 33) by CRC-32C's polynomial, for n bytes of one,
+ * two and three lanes.  As in a CRC's bytes, the coefficient of x^0 is the
+ * highest bit.
  */
 #define PAST_ONE_LANE		0xdd7e3b0c
 #define PAST_TWO_LANES		0x170076fa
@@ -42,9 +44,10 @@
 typedef long long TwoInt64 __attribute__((vector_size(16)));
 
 /*
- * A CRC times x^8n.  The product of two such numbers, as the processor makes
- * it, is x times theirs; and to the instruction it is a run of eight bytes,
- * which multiplies by x^32 more before it divides.
+ * Multiply a CRC by x^8n.  The processor's product of two bit-reversed numbers
+ * has one factor x too many, and the CRC instruction, which takes the product
+ * as a run of eight bytes, multiplies by x^32 before it divides.  Both factors
+ * are taken out of the constants above.
  */
 __attribute__((target("sse4.2,pclmul")))
 static inline pg_crc32c
@@ -66,7 +69,7 @@ load_uint64(const uint8 *bytes)
 	return value;
 }
 
-/* Adds LANES_SIZE bytes. */
+/* Add LANES_SIZE bytes to the CRC. */
 __attribute__((target("sse4.2,pclmul")))
 static pg_crc32c
 add_lanes(pg_crc32c crc, const uint8 *bytes)

@@ -12,7 +12,7 @@
 
 #include "port/pg_crc32c.h"
 
-/* What COMP_CRC32C makes of crc, sooner. */
+/* Same result as COMP_CRC32C, computed faster. */
 extern pg_crc32c ws_crc_add(pg_crc32c crc, const uint8 *bytes, size_t len);
 
 #endif							/* WS_PURE_CODEC_CRC_H */

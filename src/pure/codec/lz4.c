@@ -3,11 +3,11 @@
  * lz4.c
  *	  The codec lz4: one lz4 frame from each restart on, its blocks linked.
  *
- * What an encoder gives between two restarts, joined, is the beginning of an
- * ordinary lz4 frame, of which the end is never written.  All frames have the
- * same header.  Its blocks hold up to 64 kB, the smallest size there is:
- * history reaches 64 kB back whatever the block size, and both ends allocate
- * in multiples of it.
+ * All output of an encoder between two restarts, joined, is the beginning of
+ * an ordinary lz4 frame whose end is never written.  All frames have the same
+ * header.  Blocks hold up to 64 kB, the smallest size that lz4 has: history
+ * reaches 64 kB back whatever the block size, and both ends allocate in
+ * multiples of the block size.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -55,8 +55,8 @@ set_preferences(LZ4F_preferences_t *preferences, int level)
 }
 
 /*
- * Begin a frame.  Allocates what the level needs if it is not there yet,
- * which is all that can fail.
+ * Begin a frame.  This allocates what the level needs if that has not been
+ * done; nothing else in here can fail.
  */
 static WsStatus
 begin_frame(Lz4Encoder *le, uint8 *dst, size_t dst_size, size_t *dst_len)
@@ -83,7 +83,7 @@ lz4_encoder_restart(void *encoder, const WsCodecParams *params)
 	le->level = params->level;
 	le->restarted = true;
 
-	/* the lack of memory is to show here, not in the middle of a segment */
+	/* make a lack of memory show here, not in the middle of a segment */
 	return begin_frame(le, unused, sizeof(unused), &unused_len);
 }
 
@@ -201,10 +201,10 @@ lz4_decoder_new(const WsCodecParams *params pg_attribute_unused())
 }
 
 /*
- * Is this, by its headers, one run of complete blocks as our encoder writes
- * them?  The library would wait for the rest of a block that is cut, start
- * over after a frame that ends, and allocate by the block size of a frame
- * header of another kind.
+ * Check by the headers that this is one run of complete blocks as our encoder
+ * writes them.  The library alone would wait for the rest of a truncated
+ * block, start over after the end of a frame, and allocate by the block size
+ * in a foreign frame header.
  */
 static bool
 check_blocks(const uint8 *src, size_t len, bool restarted)
@@ -252,8 +252,8 @@ decode_blocks(Lz4Decoder *ld, const uint8 *src, size_t src_len,
 	ld->restarted = false;
 
 	/*
-	 * Until a call does nothing.  Once dst is full, a further byte would go
-	 * to a spare one and so be seen.
+	 * Call until a call does nothing.  Once dst is full, the output goes to a
+	 * spare byte, which shows that there was too much.
 	 */
 	do
 	{
@@ -281,13 +281,13 @@ lz4_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 {
 	WsStatus	status;
 
-	/* nothing encodes to nothing; the library would wait for more */
+	/* an empty input is never encoded; the library would wait for more */
 	if (src_len == 0 || dst_len == 0)
 		status = src_len == dst_len ? WS_OK : WS_E_LENGTH;
 	else
 		status = decode_blocks(decoder, src, src_len, dst, dst_len);
 
-	/* the library's session that has failed must not be used again */
+	/* a library session that has failed must not be used again */
 	if (status != WS_OK)
 		(void) lz4_decoder_restart(decoder);
 	return status;

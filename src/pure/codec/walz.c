@@ -3,8 +3,8 @@
  * walz.c
  *	  The codec walz: understands WAL, and leaves to zstd what it does not.
  *
- * What an encoder and a decoder are made of, and when they begin anew.  What
- * goes over the wire is in walz/piece.h.
+ * This file allocates, restarts and frees the parts of an encoder and a
+ * decoder.  The format on the wire is described in walz/piece.h.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,16 +15,16 @@
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
 
-/* sizes of blocks and segments that PostgreSQL can have */
+/* the range of block and segment sizes in PostgreSQL */
 #define MIN_BLOCK_SIZE		1024
 #define MAX_BLOCK_SIZE		65536
 #define MIN_SEGMENT_SIZE	(1024 * 1024)
 #define MAX_SEGMENT_SIZE	(1024 * 1024 * 1024)
 
 /*
- * zstd gets more to find matches with than it has by itself at its two fastest
- * levels: what the model leaves over is mostly text, of which much repeats at
- * some distance, and it is less than zstd alone would have to work on.
+ * At its two fastest levels zstd gets a larger match table here than by
+ * default.  Most of what the model leaves over is text, much of which repeats
+ * at some distance; and zstd has less input to work on than if it were alone.
  */
 #define ZSTD_FAST_LEVELS	2
 #ifndef WZ_ZSTD_HASH_LOG
@@ -49,7 +49,10 @@ scratch_size(const WsWalz *walz)
 	return walz->piece_max + WZ_RECORD_HEADER_MAX;
 }
 
-/* An encoder's streams each, a decoder's all together. */
+/*
+ * The size of each stream of an encoder, and of all streams of a decoder
+ * together.
+ */
 static size_t
 streams_size(const WsWalz *walz)
 {
@@ -105,7 +108,7 @@ free_common(WsWalz *walz)
 	free(walz);
 }
 
-/* All memory but zstd's; NULL if there is not enough. */
+/* Allocate everything but zstd's memory; NULL if there is not enough. */
 static WsWalz *
 new_common(const WsCodecParams *params, bool decoding)
 {
@@ -142,7 +145,7 @@ new_common(const WsCodecParams *params, bool decoding)
 	return walz;
 }
 
-/* The stream goes on, or begins, at lsn. */
+/* Note that the stream begins or continues at lsn. */
 static void
 go_to(WsWalz *walz, XLogRecPtr lsn)
 {
@@ -213,7 +216,7 @@ walz_encode_bound(size_t raw_len)
 	size_t		smallest = (size_t) WS_FRAME_MAX_BLOCKS * MIN_BLOCK_SIZE;
 	size_t		pieces = raw_len / smallest + 1;
 
-	/* zstd's bound has a constant part, for each piece */
+	/* zstd's bound has a constant part, which each piece can need */
 	return pieces * (WZ_PIECE_HEADER_MAX + WZ_SLACK + ws_codec_zstd.encode_bound(0)) +
 		ws_codec_zstd.encode_bound(raw_len);
 }
@@ -228,7 +231,7 @@ ws_walz_encoder_observe(void *encoder, WsWalzObserver observer, void *arg)
 }
 
 #ifdef WS_WALZ_VERIFY
-/* Would what has been encoded be decoded to what it was? */
+/* Check that the encoded block decodes to the original bytes. */
 static WsStatus
 verify(WsWalz *walz, XLogRecPtr start_lsn, const uint8 *raw, size_t raw_len,
 	   const uint8 *encoded, size_t encoded_len)

@@ -13,22 +13,22 @@
 #include "pure/codec/codec.h"
 
 /*
- * Are these sizes of blocks and segments that PostgreSQL can have?  WAL laid
- * out otherwise is not modelled; whoever calculates with sizes out of a file
- * asks first.
+ * Returns true if PostgreSQL can have such a block and segment size.  WAL with
+ * other sizes is not modelled.  Code that takes sizes from a file must check
+ * them with this function before it calculates with them.
  */
 extern bool ws_walz_sizes_valid(const WsCodecParams *params);
 
 /*
  * Called for each record that was modelled, and for each run of raw bytes
- * (rmid -1; also what is between records): how many bytes of WAL it takes up,
- * page headers and padding within it counted, and how many bytes it has given
- * to what zstd or the range coder made of it.
+ * (rmid -1, which includes what lies between records).  raw_len is the WAL that
+ * it takes up, with the page headers and padding within; put_len is the number
+ * of bytes that it gave to zstd or the range coder.
  */
 typedef void (*WsWalzObserver) (void *arg, int rmid, size_t raw_len,
 								size_t put_len);
 
-/* From now on; NULL for none. */
+/* Set the observer that is called from now on; NULL for none. */
 extern void ws_walz_encoder_observe(void *encoder, WsWalzObserver observer,
 									void *arg);
 

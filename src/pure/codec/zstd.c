@@ -4,17 +4,18 @@
  *	  The codec zstd: one zstd frame from each restart on, flushed at every
  *	  block.
  *
- * What an encoder gives between two restarts, joined, is the beginning of an
- * ordinary zstd frame without content size, dictionary and checksum.  The
- * frame is never ended: the next restart, or the end of the stream, takes
- * the place of its end.
+ * All output of an encoder between two restarts, joined, is the beginning of
+ * an ordinary zstd frame without content size, dictionary and checksum.  The
+ * end of the frame is never written; the next restart or the end of the stream
+ * takes its place.
  *
- * The library keeps what it has encoded in a ring of little more than the
- * window, and looks for matches more slowly while the window lies in two
- * parts of it, which is most of the time.  So at the fastest levels the
- * encoder keeps it itself, in one piece, and is full when that is: to restart
- * costs half a percent of bytes, and saves a twentieth to a tenth of the time.
- * More would cost fewer bytes, but no longer lie in the processor's cache.
+ * The library keeps its past input in a ring buffer that is little larger than
+ * the window.  Its search for matches is slower while the window wraps around
+ * the ring's end, which is most of the time.  So at the fastest levels our
+ * encoder keeps the input itself, in one contiguous buffer, and must be
+ * restarted when that buffer is full.  The restarts cost half a percent of
+ * bytes and save a twentieth to a tenth of the time.  A larger buffer would
+ * cost fewer bytes but would no longer fit into the processor's cache.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -28,9 +29,9 @@
 #include "pure/codec/codec.h"
 
 /*
- * The format (RFC 8878) as far as a decoder looks at it by itself: a frame
- * starts with the magic number, a descriptor byte and the window, and is a
- * sequence of blocks, each with a header in little-endian order.
+ * The part of the format (RFC 8878) that our decoder checks before it calls
+ * the library.  A frame starts with the magic number, a descriptor byte and
+ * the window, followed by blocks, each with a header in little-endian order.
  */
 #define ZSTD_HEADER_SIZE		6
 #define ZSTD_BLOCK_HEADER_SIZE	3
@@ -41,17 +42,17 @@
 #define ZSTD_BLOCK_RESERVED		3
 
 /*
- * The parameter that tells the library that its input stays where it is,
- * which it calls ZSTD_c_stableInBuffer.  By that name it is kept from those
- * who link with the library as a package has it, since a later one may give
- * the number to something else.  So only these are asked, which take input
- * flush by flush.
+ * This parameter, ZSTD_c_stableInBuffer, tells the library that its input
+ * stays in place.  The header hides the name from programs that link with the
+ * shared library, since a later version may give the number to another
+ * parameter.  So the number is used only with the versions below, which also
+ * accept input flush by flush.
  */
 #if ZSTD_VERSION_NUMBER >= 10504 && ZSTD_VERSION_NUMBER < 10600
 #define ZSTD_INPUT_STAYS		ZSTD_c_experimentalParam9
 #endif
 
-/* What an encoder keeps, in windows. */
+/* Size of the encoder's input buffer, in windows. */
 #define KEPT_WINDOWS			2
 
 typedef struct ZstdEncoder
@@ -59,8 +60,9 @@ typedef struct ZstdEncoder
 	ZSTD_CCtx  *cctx;
 
 	/*
-	 * Since the restart: what has been encoded is kept[0..input.pos), which
-	 * input.src points to.  Or, unless keeps, it is with the library.
+	 * If keeps is set, the input encoded since the restart is
+	 * kept[0..input.pos), and input.src points to it.  Otherwise the library
+	 * has its own copy.
 	 */
 	bool		keeps;
 	uint8	   *kept;			/* NULL until it is first needed */
@@ -74,7 +76,7 @@ typedef struct ZstdDecoder
 	bool		restarted;		/* the next block starts with a frame header */
 } ZstdDecoder;
 
-/* of the fastest levels; the benchmark tries others */
+/* used at the fastest levels; the benchmark tries other values */
 #ifndef WS_ZSTD_WINDOW_LOG_MIN
 #define WS_ZSTD_WINDOW_LOG_MIN	19
 #endif
@@ -107,7 +109,7 @@ library_can_leave_input(void)
 #endif
 }
 
-/* Encode all of *in and write all that it gives. */
+/* Encode all of *in and write all of the output. */
 static WsStatus
 encode_all(ZSTD_CCtx *cctx, ZSTD_inBuffer *in, ZSTD_outBuffer *out)
 {
@@ -124,7 +126,7 @@ encode_all(ZSTD_CCtx *cctx, ZSTD_inBuffer *in, ZSTD_outBuffer *out)
 	}
 }
 
-/* Decide, for a restart, whether the encoder keeps its input. */
+/* Decide at a restart whether the encoder keeps its input itself. */
 static WsStatus
 prepare_kept(ZstdEncoder * ze, const WsCodecParams *params)
 {
@@ -178,9 +180,9 @@ zstd_encoder_restart(void *encoder, const WsCodecParams *params)
 		return map_error(code);
 
 	/*
-	 * Flushing nothing writes nothing, but makes zstd allocate all it needs
-	 * for this level, so that a lack of memory shows here and not in the
-	 * middle of a segment.
+	 * An empty flush writes nothing, but makes zstd allocate all it needs for
+	 * this level, so that a lack of memory shows here and not in the middle
+	 * of a segment.
 	 */
 	return encode_all(cctx, &ze->input, &out);
 }
@@ -224,7 +226,7 @@ zstd_encoder_new(const WsCodecParams *params)
 static size_t
 zstd_encode_bound(size_t raw_len)
 {
-	/* zstd counts a frame's header and end in */
+	/* zstd's bound includes a frame's header and end */
 	return ZSTD_compressBound(raw_len);
 }
 
@@ -291,9 +293,10 @@ zstd_decoder_new(const WsCodecParams *params pg_attribute_unused())
 }
 
 /*
- * Is this, by its headers, one run of complete blocks as our encoder writes
- * them?  The library would wait for the rest of a block that is cut, start
- * over after a frame that ends, and accept frame headers of other kinds.
+ * Check by the headers that this is one run of complete blocks as our encoder
+ * writes them.  The library alone would wait for the rest of a truncated
+ * block, start over after the end of a frame, and accept foreign frame
+ * headers.
  */
 static bool
 check_blocks(const uint8 *src, size_t len, bool restarted)
@@ -352,8 +355,8 @@ decode_blocks(ZstdDecoder *zd, const uint8 *src, size_t src_len,
 	zd->restarted = false;
 
 	/*
-	 * Until a call does nothing.  Once dst is full, a further byte would go
-	 * to a spare one and so be seen.
+	 * Call until a call does nothing.  Once dst is full, the output goes to a
+	 * spare byte, which shows that there was too much.
 	 */
 	do
 	{
@@ -377,13 +380,13 @@ zstd_decode(void *decoder, XLogRecPtr start_lsn pg_attribute_unused(),
 {
 	WsStatus	status;
 
-	/* nothing encodes to nothing; the library would wait for more */
+	/* an empty input is never encoded; the library would wait for more */
 	if (src_len == 0 || dst_len == 0)
 		status = src_len == dst_len ? WS_OK : WS_E_LENGTH;
 	else
 		status = decode_blocks(decoder, src, src_len, dst, dst_len);
 
-	/* the library's session that has failed must not be used again */
+	/* a library session that has failed must not be used again */
 	if (status != WS_OK)
 		(void) zstd_decoder_restart(decoder);
 	return status;

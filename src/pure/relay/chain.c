@@ -3,8 +3,8 @@
  * chain.c
  *	  The relays through which WAL comes: what one relay tells the next.
  *
- * The text comes from whoever is set as upstream, so reading it neither fails
- * nor allocates.
+ * The text comes from whatever server is the upstream, so the parser neither
+ * fails nor allocates.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,7 +27,10 @@ ws_chain_format(const WsChain *chain, char *buf)
 						i > 0 ? "," : "", (unsigned long long) chain->ids[i]);
 }
 
-/* 16 digits, or fewer if another byte comes first; returns how many. */
+/*
+ * Read up to 16 digits, ending at the first other byte.  Returns the number of
+ * digits.
+ */
 static int
 take_digits(const char *text, uint64 *id)
 {

@@ -3,9 +3,9 @@
  * chain.h
  *	  The relays through which WAL comes: what one relay tells the next.
  *
- * Each relay has an identity, 64 random bits that are not 0.  A chain is its
- * own and those of the relays before it, the nearest first, each as 16
- * hexadecimal digits, with commas in between:
+ * Each relay has an identity, 64 random bits that are not all 0.  A chain is
+ * the relay's own identity and those of the relays before it, the nearest
+ * first, as 16 hexadecimal digits each, separated by commas:
  *
  *		0123456789abcdef,00000000000000ff
  *
@@ -20,7 +20,7 @@
 
 #include "pure/status.h"
 
-/* More relays in a row are refused. */
+/* Most relays in a row; a longer chain is refused. */
 #define WS_CHAIN_MAX			16
 
 /* Room for a chain as text, with the final zero. */
@@ -32,19 +32,20 @@ typedef struct WsChain
 	uint64		ids[WS_CHAIN_MAX];
 } WsChain;
 
-/* Write it into buf, which has WS_CHAIN_TEXT_SIZE bytes. */
+/* Write a chain into buf, which has WS_CHAIN_TEXT_SIZE bytes. */
 extern void ws_chain_format(const WsChain *chain, char *buf);
 
 /*
- * Read what another relay has told: WS_E_TOO_LARGE if it has more than
- * WS_CHAIN_MAX, else WS_E_MALFORMED.  It has at least one.
+ * Parse the chain that another relay has sent, which has at least one
+ * identity.  WS_E_TOO_LARGE if it has more than WS_CHAIN_MAX, WS_E_MALFORMED
+ * for any other fault.
  */
 extern WsStatus ws_chain_parse(const char *text, WsChain *chain);
 
-/* At which place is this one, the first being 0; -1: at none. */
+/* Position of an identity in the chain, from 0; -1 if it is not in there. */
 extern int	ws_chain_find(const WsChain *chain, uint64 id);
 
-/* Has it one that the other has not? */
+/* Returns true if the chain has an identity that the other one lacks. */
 extern bool ws_chain_has_more(const WsChain *chain, const WsChain *than);
 
 #endif							/* WS_PURE_RELAY_CHAIN_H */

@@ -3,8 +3,8 @@
  * history.c
  *	  Parses timeline history files.
  *
- * Stricter than PostgreSQL where its scanf() lets something pass that it would
- * never write: signs, numbers that are too large, a zero byte.
+ * The parser is stricter than PostgreSQL's scanf() about things that
+ * PostgreSQL never writes: signs, numbers that are too large, a zero byte.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,7 +14,7 @@
 
 #include "pure/relay/history.h"
 
-/* What is left of a line. */
+/* The rest of a line. */
 typedef struct Line
 {
 	const char *next;
@@ -39,7 +39,7 @@ digit_value(char c)
 	return 16;
 }
 
-/* Step over white space; is there any? */
+/* Step over white space.  Returns false if there is none. */
 static bool
 skip_space(Line *line)
 {
@@ -50,7 +50,7 @@ skip_space(Line *line)
 	return line->next > first;
 }
 
-/* Step over an unsigned number of 32 bits; false if there is none. */
+/* Step over an unsigned 32-bit number.  Returns false if there is none. */
 static bool
 take_number(Line *line, int base, uint32 *number)
 {
@@ -95,9 +95,10 @@ parse_line(Line line, WsHistoryEntry *entry, bool *is_entry)
 }
 
 /*
- * Append an entry.  After a recovery to a point before the last timeline began,
- * PostgreSQL writes that timeline down as left before its beginning.  It is not
- * on the way then, and the one before it was left there.
+ * Append an entry.  After a recovery to a point before the last timeline
+ * began, PostgreSQL records that timeline as left before its beginning.  Such
+ * a timeline is not part of the line: the one before it was left at that
+ * point.
  */
 static void
 append_entry(WsHistory *history, const WsHistoryEntry *entry)

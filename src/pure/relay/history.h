@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * history.h
- *	  Timeline history files: which timelines led to one, and where each ended.
+ *	  Timeline history files, which list a timeline's ancestors and where each
+ *	  one ended.
  *
  * The format is PostgreSQL's (see its timeline.c): a line for each ancestor,
- * oldest first, of the timeline's number, the position at which it was left,
+ * oldest first, with the timeline's number, the position at which it was left,
  * and a reason, separated by white space; "#" begins a comment.
  *
  * Copyright (c) 2026, the walstream authors
@@ -19,21 +20,23 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/* More ancestors than this, or a larger file, are refused. */
+/* A file with more ancestors, or a larger one, is refused. */
 #define WS_HISTORY_MAX_ENTRIES	4096
 #define WS_HISTORY_MAX_BYTES	(1024 * 1024)
 
-/* A timeline and where it was left for the next; the last one is not left. */
+/* A timeline, and where it was left for the next one. */
 typedef struct WsHistoryEntry
 {
 	TimeLineID	tli;
-	XLogRecPtr	end_lsn;		/* exclusive; InvalidXLogRecPtr in the last */
+	XLogRecPtr	end_lsn;		/* exclusive; InvalidXLogRecPtr in the last
+								 * entry */
 } WsHistoryEntry;
 
 /*
- * The line that leads to a timeline, oldest first; the last entry is that
- * timeline itself.  Numbers rise strictly, positions never fall: a timeline that
- * the file has as left before it began is none of the line.
+ * The line of timelines that leads to one, oldest first; the last entry is
+ * that timeline itself.  Numbers rise strictly and positions never fall; a
+ * timeline that the file records as left before it began is not part of the
+ * line.
  */
 typedef struct WsHistory
 {
@@ -52,16 +55,17 @@ extern WsStatus ws_history_parse(TimeLineID tli, const char *content, size_t len
 								 WsHistory *history, int *line);
 
 /*
- * Is tli in the line?  If so *end_lsn is where it was left and *next_tli for
- * which timeline; InvalidXLogRecPtr and 0 if it is the last one.
+ * Returns true if tli is in the line, and sets *end_lsn to where it was left
+ * and *next_tli to the timeline that followed; InvalidXLogRecPtr and 0 if it
+ * is the last one.
  */
 extern bool ws_history_find(const WsHistory *history, TimeLineID tli,
 							XLogRecPtr *end_lsn, TimeLineID *next_tli);
 
-/* The timeline of the line that goes on from lsn. */
+/* Returns the timeline of this line that continues from lsn. */
 extern TimeLineID ws_history_tli_at(const WsHistory *history, XLogRecPtr lsn);
 
-/* The same timelines, left at the same positions. */
+/* Returns true if both have the same timelines, left at the same positions. */
 extern bool ws_history_equals(const WsHistory *a, const WsHistory *b);
 
 #endif							/* WS_PURE_RELAY_HISTORY_H */

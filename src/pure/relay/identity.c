@@ -3,8 +3,8 @@
  * identity.c
  *	  The text of a store's identity file.
  *
- * The text is taken apart leniently, and then what was found is written anew
- * and must give the same bytes: so there is one text for an identity.
+ * The parser is lenient.  What it has found is then written again and must
+ * give the same bytes, so each identity has exactly one text.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -68,7 +68,7 @@ ws_identity_format(const WsStoreIdentity *identity, char *buf)
 						  "crc32c = %08" PRIx32 "\n", crc);
 }
 
-/* Step over text, which must come next. */
+/* Step over this text.  Returns false if it does not come next. */
 static bool
 skip_text(const char **next, const char *text)
 {
@@ -80,7 +80,7 @@ skip_text(const char **next, const char *text)
 	return true;
 }
 
-/* Step over a line of a name and a number. */
+/* Step over a line with this name and a number. */
 static bool
 take_number(const char **next, const char *name, uint64 max, uint64 *number)
 {
@@ -123,7 +123,7 @@ ws_identity_parse(const char *content, size_t len, WsStoreIdentity *identity)
 	if (version != 1 && version != WS_IDENTITY_FORMAT)
 		return WS_E_UNEXPECTED;
 
-	/* 0 would be written as format 1 */
+	/* an identifier of 0 would be written as format 1 */
 	identity->store_identifier = 0;
 	if (version != 1 &&
 		!take_number(&next, "store_identifier", PG_UINT64_MAX,
@@ -139,7 +139,7 @@ ws_identity_parse(const char *content, size_t len, WsStoreIdentity *identity)
 	identity->block_size = (uint32) block_size;
 	identity->major_version = (uint32) major_version;
 
-	/* all but the value of the CRC must be as we would write it */
+	/* everything but the value of the CRC must be as we would write it */
 	if (ws_identity_format(identity, again) != len ||
 		memcmp(copy, again, next - copy) != 0 ||
 		strncmp(next, "crc32c = ", strlen("crc32c = ")) != 0 ||

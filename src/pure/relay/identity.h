@@ -29,37 +29,38 @@
 
 #define WS_IDENTITY_FORMAT		2
 
-/* A larger file is refused. */
+/* Most bytes of the file; a larger one is refused. */
 #define WS_IDENTITY_MAX_BYTES	256
 
-/* What the identity file says: a store belongs to one cluster for ever. */
+/* Content of the identity file.  A store belongs to one cluster for ever. */
 typedef struct WsStoreIdentity
 {
-	uint64		store_identifier;	/* random, of this store alone; 0: it is
-									 * of format 1 */
+	uint64		store_identifier;	/* random, unique to this store; 0 in a
+									 * store of format 1 */
 	uint64		system_identifier;
 	uint32		segment_size;	/* bytes */
-	uint32		block_size;		/* of WAL, bytes */
-	uint32		major_version;	/* of PostgreSQL, such as 15 */
+	uint32		block_size;		/* WAL block size in bytes */
+	uint32		major_version;	/* PostgreSQL's, such as 15 */
 } WsStoreIdentity;
 
 /*
- * Could there be such a store?  Sizes are powers of two within PostgreSQL's
- * bounds, the other numbers not zero.
+ * Returns true if such a store can exist: the sizes are powers of two within
+ * PostgreSQL's bounds, and the other numbers are not zero.
  */
 extern bool ws_identity_is_sane(const WsStoreIdentity *identity);
 
 /*
- * Write the file's content into buf of WS_IDENTITY_MAX_BYTES bytes, return its
- * length; a zero byte follows it.
+ * Write the file's content and a zero byte into buf, which has
+ * WS_IDENTITY_MAX_BYTES bytes.  Returns the length without the zero byte.
  */
 extern size_t ws_identity_format(const WsStoreIdentity *identity, char *buf);
 
 /*
- * Parse it.  WS_E_TOO_LARGE; WS_E_UNEXPECTED for another format version;
- * WS_E_CHECK if the CRC does not match; WS_E_MALFORMED for anything else that
- * ws_identity_format() would not have written, which writes format 1 for a
- * store without an identifier.
+ * Parse the file's content.  WS_E_TOO_LARGE for a file that is too large;
+ * WS_E_UNEXPECTED for another format version; WS_E_CHECK if the CRC does not
+ * match; WS_E_MALFORMED for anything else that ws_identity_format() would not
+ * have written.  That function writes format 1 for a store without an
+ * identifier.
  */
 extern WsStatus ws_identity_parse(const char *content, size_t len,
 								  WsStoreIdentity *identity);

@@ -3,10 +3,11 @@
  * lag.c
  *	  How long ago the WAL that a downstream confirms became available.
  *
- * A downstream whose apply is far behind its flush keeps samples needed for
- * long.  When there are too many, every second one is dropped, and from then
- * on also of those that come, until the readers have passed: they lose
- * precision, but none loses its place, and the newest sample is always there.
+ * A downstream whose apply is far behind its flush needs old samples for a
+ * long time.  When the array is full, every second sample is dropped, and of
+ * later samples only every second one is kept, until all readers have passed.
+ * The lag becomes less precise, but no reader loses its place, and the newest
+ * sample is always kept.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,7 +19,7 @@
 
 #define MAX_THINNED		20
 
-/* Samples that all readers have passed go first. */
+/* Make room: first drop the samples that all readers have passed. */
 static void
 drop_reached(WsLag *lag)
 {
@@ -36,7 +37,7 @@ drop_reached(WsLag *lag)
 		lag->thinned = 0;
 }
 
-/* Keep the later one of each two, and so the newest of all. */
+/* Keep the later sample of each pair, and so the newest of all. */
 static void
 thin_out(WsLag *lag)
 {
@@ -56,7 +57,7 @@ ws_lag_note(WsLag *lag, XLogRecPtr lsn, int64 now_us)
 		return;
 	lag->newest_lsn = lsn;
 
-	/* in place of the newest, unless that one is to be kept */
+	/* replace the newest sample, unless it is one to keep */
 	if (lag->count > 0 && ++lag->passed_over < (1 << lag->thinned))
 	{
 		lag->count--;
@@ -76,7 +77,7 @@ ws_lag_note(WsLag *lag, XLogRecPtr lsn, int64 now_us)
 	lag->count++;
 }
 
-/* When lsn, which lies between two samples, became available, about. */
+/* Estimate when lsn, which lies between two samples, became available. */
 static int64
 interpolate(const WsLagSample *before, const WsLagSample *after, XLogRecPtr lsn)
 {

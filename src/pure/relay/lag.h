@@ -18,10 +18,13 @@
 
 #include "access/xlogdefs.h"
 
-/* Even; when there are so many, every second one is given up. */
+/*
+ * Size of the array, an even number.  When it is full, every second sample is
+ * dropped.
+ */
 #define WS_LAG_SAMPLES	2048
 
-/* What a downstream reports: written, flushed, applied. */
+/* The positions that a downstream reports: written, flushed, applied. */
 #define WS_LAG_READERS	3
 
 #define WS_LAG_UNKNOWN	(-1)
@@ -36,26 +39,27 @@ typedef struct WsLagSample
 typedef struct WsLag
 {
 	XLogRecPtr	newest_lsn;
-	int			thinned;		/* how often; only each 2^thinned-th sample is
-								 * kept, and the newest */
-	int			passed_over;	/* samples since the last one kept */
+	int			thinned;		/* times thinned out; only each 2^thinned-th
+								 * sample and the newest are kept */
+	int			passed_over;	/* samples since the last one that was kept */
 	int			count;
 	int			next[WS_LAG_READERS];	/* first sample not reached yet */
-	WsLagSample reached[WS_LAG_READERS];	/* last one reached; time 0: none,
-											 * or nothing was left then */
+	WsLagSample reached[WS_LAG_READERS];	/* last one reached; time 0 if
+											 * none, or if the reader had
+											 * passed them all */
 	WsLagSample samples[WS_LAG_SAMPLES];	/* by rising position */
 } WsLag;
 
 /*
- * WAL up to lsn is available as of now_us.  Positions that are not beyond the
- * last one are passed over.
+ * Note that WAL up to lsn is available as of now_us.  A position that is not
+ * beyond the last one is ignored.
  */
 extern void ws_lag_note(WsLag *lag, XLogRecPtr lsn, int64 now_us);
 
 /*
- * One of the readers has come to lsn: its lag in microseconds.  Where that is
- * between two samples, by proportion.  WS_LAG_UNKNOWN if nothing has become
- * available since it last came to the end, or the clock went back.
+ * Note that a reader has reached lsn, and return its lag in microseconds,
+ * interpolated between two samples.  WS_LAG_UNKNOWN if nothing has become
+ * available since the reader last reached the end, or if the clock went back.
  */
 extern int64 ws_lag_reach(WsLag *lag, int reader, XLogRecPtr lsn, int64 now_us);
 

@@ -12,10 +12,10 @@
 #include "pure/codec/crc.h"
 #include "pure/relay/slotfile.h"
 
-/* What a slot's name may consist of, as ReplicationSlotValidateName() has it. */
+/* Characters allowed in a slot's name, as in ReplicationSlotValidateName(). */
 #define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789_"
 
-/* Everything but the last line. */
+/* Write everything but the last line. */
 static size_t
 format_body(const WsSlotFile *file, char *buf)
 {
@@ -55,9 +55,8 @@ is_sound(const WsSlotFile *file)
 }
 
 /*
- * The scan below is lenient: white space, signs, leading zeros, numbers that
- * are too large.  So what it has read is written again, and that must be what
- * was there.
+ * The scan below accepts white space, signs, leading zeros and numbers that
+ * are too large.  So write again what it has read and require the same text.
  */
 WsStatus
 ws_slotfile_parse(const char *content, size_t len, WsSlotFile *file)

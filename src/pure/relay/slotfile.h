@@ -15,8 +15,9 @@
  *	lost no
  *	crc 0123abcd
  *
- * In version 1 the xmins are what the downstream has said.  In version 2 it is
- * known that the WAL that was stored when the file was written had come to them.
+ * In version 1 the xmins are whatever the downstream has sent.  In version 2
+ * they have been checked: the WAL that was stored when the file was written
+ * had reached them.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -30,13 +31,13 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/* No file is as large as this. */
+/* The file is always smaller than this. */
 #define WS_SLOTFILE_MAX_BYTES	512
 
 typedef struct WsSlotFile
 {
 	char		name[NAMEDATALEN];
-	TimeLineID	restart_tli;	/* 0, and 0/0: no position */
+	TimeLineID	restart_tli;	/* 0, with restart_lsn 0/0: no position */
 	XLogRecPtr	restart_lsn;
 	bool		xmins_checked;	/* version 2 */
 	uint64		xmin;			/* with epoch; 0: none */
@@ -48,8 +49,9 @@ typedef struct WsSlotFile
 extern size_t ws_slotfile_format(const WsSlotFile *file, char *buf);
 
 /*
- * Read it back: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if only the CRC
- * is wrong.  Nothing but what ws_slotfile_format() writes is accepted.
+ * Parse the file's content: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if
+ * only the CRC is wrong.  Only text that ws_slotfile_format() would write is
+ * accepted.
  */
 extern WsStatus ws_slotfile_parse(const char *content, size_t len, WsSlotFile *file);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * xidfile.c
- *	  The file in which a store keeps how far transaction ids have come.
+ *	  The file that keeps the next transaction id known from the stored WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,10 +12,10 @@
 #include "pure/codec/crc.h"
 #include "pure/relay/xidfile.h"
 
-/* Ids below are not transactions'. */
+/* Ids below this one are special, see transam.h. */
 #define FIRST_NORMAL_XID	3
 
-/* Everything but the last line. */
+/* Write everything but the last line. */
 static size_t
 format_body(const WsXidFile *file, char *buf)
 {
@@ -40,8 +40,8 @@ ws_xidfile_format(const WsXidFile *file, char *buf)
 }
 
 /*
- * The scan is lenient, so what it has read is written again, and that must be
- * what was there.
+ * The scan is lenient, so write again what it has read and require the same
+ * text.
  */
 WsStatus
 ws_xidfile_parse(const char *content, size_t len, WsXidFile *file)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * xidfile.h
- *	  The file in which a store keeps how far transaction ids have come.
+ *	  The file that keeps the next transaction id known from the stored WAL.
  *
  * Lines of text for a person to read, always in this order and with single
  * spaces; the last one holds the CRC-32C of all bytes before it:
@@ -23,10 +23,10 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/* No file is as large as this. */
+/* The file is always smaller than this. */
 #define WS_XIDFILE_MAX_BYTES	128
 
-/* As in WsXidScan; next_xid is known. */
+/* The fields are as in WsXidScan; next_xid is never 0. */
 typedef struct WsXidFile
 {
 	uint64		next_xid;
@@ -37,8 +37,9 @@ typedef struct WsXidFile
 extern size_t ws_xidfile_format(const WsXidFile *file, char *buf);
 
 /*
- * Read it back: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if only the CRC
- * is wrong.  Nothing but what ws_xidfile_format() writes is accepted.
+ * Parse the file's content: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if
+ * only the CRC is wrong.  Only text that ws_xidfile_format() would write is
+ * accepted.
  */
 extern WsStatus ws_xidfile_parse(const char *content, size_t len, WsXidFile *file);
 

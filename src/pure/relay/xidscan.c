@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * xidscan.c
- *	  Follows how far transaction ids have come in a stream of WAL.
+ *	  Follows the next transaction id through a stream of WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,10 +12,10 @@
 #include "pure/relay/xidscan.h"
 #include "pure/walz/layout.h"
 
-/* No record is longer. */
+/* Longest possible record. */
 #define MAX_RECORD_BYTES	(1024 * 1024 * 1024)
 
-/* Ids below are not transactions'. */
+/* Ids below this one are special, see transam.h. */
 #define FIRST_NORMAL_XID	3
 
 void
@@ -30,11 +30,11 @@ ws_xidscan_begin(WsXidScan *scan, const WsCodecParams *params, XLogRecPtr lsn,
 	scan->checkpoint_tli = checkpoint_tli;
 	scan->next_lsn = lsn;
 
-	/* within a page there is no telling where a record begins */
+	/* nothing within a page tells where a record begins */
 	scan->lost = lsn % scan->block_size != 0;
 }
 
-/* The next id is this one, or a later one. */
+/* Note that the next id is at least this one. */
 static void
 raise_next(WsXidScan *scan, uint32 xid)
 {
@@ -45,8 +45,9 @@ raise_next(WsXidScan *scan, uint32 xid)
 }
 
 /*
- * An online checkpoint tells what came next when it began.  That is behind what
- * was found since, unless that was in WAL of a timeline that has been left.
+ * An online checkpoint has the next id as of its beginning.  The ids found
+ * since then are later, unless they came from WAL of a timeline that has been
+ * left.
  */
 static void
 take_checkpoint(WsXidScan *scan, uint8 info, TimeLineID tli, uint64 next_xid)
@@ -61,7 +62,10 @@ take_checkpoint(WsXidScan *scan, uint8 info, TimeLineID tli, uint64 next_xid)
 	scan->checkpoint_tli = tli;
 }
 
-/* Where its main data begins, if it has nothing else; 0 if it has. */
+/*
+ * Returns the offset of a record's main data if the record has nothing else,
+ * otherwise 0.
+ */
 static uint32
 find_main_data(const uint8 *head)
 {
@@ -76,7 +80,10 @@ find_main_data(const uint8 *head)
 	}
 }
 
-/* Where in a checkpoint's data the next id is: 19 has more in front of it. */
+/*
+ * Offset of the next id in a checkpoint's data; PostgreSQL 19 has more fields
+ * in front of it.
+ */
 static uint32
 checkpoint_xid_at(const WsXidScan *scan)
 {
@@ -101,8 +108,8 @@ is_running_xacts(const uint8 *head)
 }
 
 /*
- * A record's header is there, and what is wanted of what is behind it.  Either
- * the record before has led here, or the header of a page has.
+ * Look at a record whose header has been read, with as much of its data as is
+ * wanted.  Either the record before or a page header has led here.
  */
 static void
 take_record(WsXidScan *scan, const uint8 *head, uint32 len)
@@ -128,7 +135,7 @@ take_record(WsXidScan *scan, const uint8 *head, uint32 len)
 		raise_next(scan, wz_get32(head + data + WS_SCAN_RUNNING_XID));
 }
 
-/* How much of a record is looked at; its header is there. */
+/* How many bytes of a record are looked at, once its header has been read. */
 static uint32
 bytes_wanted(const uint8 *head)
 {
@@ -139,7 +146,10 @@ bytes_wanted(const uint8 *head)
 	return total < WS_SCAN_HEAD_BYTES ? total : WS_SCAN_HEAD_BYTES;
 }
 
-/* Read the first len bytes of a record in this page; returns how many it took. */
+/*
+ * Read the first len bytes of the record's part in this page.  Returns how
+ * many bytes were used.
+ */
 static size_t
 read_record(WsXidScan *scan, const uint8 *data, size_t len)
 {
@@ -154,7 +164,7 @@ read_record(WsXidScan *scan, const uint8 *data, size_t len)
 		scan->head_wanted = WZ_REC_HEADER;
 	}
 
-	/* most are here in one piece, and nothing has to be copied */
+	/* most records are contiguous, and need not be copied */
 	head_len = (uint32) len;
 	if (scan->head_len > 0 || len < WS_SCAN_HEAD_BYTES)
 	{
@@ -172,7 +182,7 @@ read_record(WsXidScan *scan, const uint8 *data, size_t len)
 	total = wz_get32(head + WZ_REC_LEN);
 	if (total < WZ_REC_HEADER || total > MAX_RECORD_BYTES)
 	{
-		/* zeros behind a switch, or nothing that can be followed */
+		/* zeros after a segment switch, or nothing that can be followed */
 		scan->lost = true;
 		scan->head_len = 0;
 		return taken;
@@ -189,7 +199,7 @@ read_record(WsXidScan *scan, const uint8 *data, size_t len)
 	return taken;
 }
 
-/* What of the record that is being read comes in the next page. */
+/* How many bytes of the current record lie in the next page. */
 static uint64
 bytes_missing(const WsXidScan *scan)
 {
@@ -198,7 +208,7 @@ bytes_missing(const WsXidScan *scan)
 	return scan->skip;
 }
 
-/* A page's header is there: it tells where the first record begins. */
+/* Use a complete page header, which tells where the first record begins. */
 static void
 take_page(WsXidScan *scan)
 {
@@ -219,7 +229,7 @@ take_page(WsXidScan *scan)
 		rest = wz_get32(scan->page + WZ_PAGE_REST);
 	if (scan->lost || bytes_missing(scan) != WZ_ALIGN_UP(rest))
 	{
-		/* a record that was broken off and never completed, or we were lost */
+		/* the record was never completed, or we were lost */
 		scan->head_len = 0;
 		scan->skip = WZ_ALIGN_UP(rest);
 		if (rest > 0 || scan->lost)
@@ -228,7 +238,7 @@ take_page(WsXidScan *scan)
 	scan->lost = false;
 }
 
-/* Bytes of a page's header; returns how many. */
+/* Collect bytes of a page header.  Returns how many were used. */
 static size_t
 read_page_header(WsXidScan *scan, const uint8 *data, size_t len)
 {

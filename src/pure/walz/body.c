@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * body.c
- *	  What walz expects the body of a WAL record to be.
+ *	  Predicts and codes the body of a WAL record.
  *
  * As in walz/model.c, every function runs on both ends and must leave the model
  * in the same state on both.
@@ -19,23 +19,24 @@
 
 #define MASK_NEW			WZ_MASKS
 
-/* a new link's trust, and the most it can have */
+/* initial and highest trust of a link */
 #define TRUST_NEW			3
 #define TRUST_MAX			12
 
-/* two times are near if they are this close, in microseconds (an hour) */
+/* two times this close, in microseconds (an hour), count as near */
 #define TIME_NEAR			UINT64CONST(3600000000)
 
-/* Most searches for a link after one record. */
+/* Most searches for links after one record. */
 #define LEARN_TRIES			6
 
 /* A body while it is coded. */
 typedef struct Body
 {
 	int			base;			/* block numbers up to here, then main data */
-	int			len;			/* with them, at most WZ_BODY_MAX */
-	size_t		rest;			/* what is longer */
-	uint64		changed[WZ_BODY_MAX / 64];	/* not as predicted */
+	int			len;			/* with the block numbers, at most WZ_BODY_MAX */
+	size_t		rest;			/* bytes beyond WZ_BODY_MAX */
+	uint64		changed[WZ_BODY_MAX / 64];	/* bit i: byte i is not as
+											 * predicted */
 	uint8		now[WZ_BODY_MAX];
 	uint8		predicted[WZ_BODY_MAX];
 } Body;
@@ -46,7 +47,7 @@ test_bit(const uint64 *bits, int i)
 	return (bits[i / 64] >> (i % 64)) & 1;
 }
 
-/* Take n bytes of the body from offset on: main data, then blocks' data. */
+/* Copy n bytes of the body from offset on: main data, then blocks' data. */
 static void
 read_body(const WsWalzRecord *record, uint8 *to, int n)
 {
@@ -63,8 +64,7 @@ read_body(const WsWalzRecord *record, uint8 *to, int n)
 }
 
 /*
- * Code the body from offset on as raw bytes, with these blocks' data; coding
- * only.
+ * Encode the body from offset on as raw bytes, with these blocks' data.
  */
 static void
 send_rest(WsWalzIo *io, const WsWalzRecord *record, int nblocks, size_t offset)
@@ -84,7 +84,7 @@ send_rest(WsWalzIo *io, const WsWalzRecord *record, int nblocks, size_t offset)
 	}
 }
 
-/* What the class's last body and the links say. */
+/* Predict the body from the class's last body and the links. */
 static void
 predict_body(WsWalzModel *model, WsWalzIo *io, WsWalzClass *class, int number,
 			 const WsWalzRecord *record, Body *body)
@@ -127,7 +127,7 @@ predict_body(WsWalzModel *model, WsWalzIo *io, WsWalzClass *class, int number,
 	}
 }
 
-/* Bit i of the result: byte i of a and b differ. */
+/* Bit i of the result says whether byte i of a and b differ. */
 static inline uint8
 compare_eight(const uint8 *a, const uint8 *b)
 {
@@ -145,7 +145,7 @@ compare_eight(const uint8 *a, const uint8 *b)
 static void
 compare_body(Body *body)
 {
-	/* both are filled up to a multiple of eight */
+	/* both are padded to a multiple of eight */
 	int			pad = (0 - body->len) & 7;
 
 	memset(body->now + body->len, 0, pad);
@@ -159,8 +159,9 @@ compare_body(Body *body)
 }
 
 /*
- * Where to stop sending single bytes: zstd does better on a part of which more
- * than a third has changed.  Returns a number of groups of eight.
+ * Decide where to stop sending single bytes, since zstd does better on a part
+ * of which more than a third has changed.  Returns a number of groups of
+ * eight.
  */
 static int
 choose_cut(const WsWalzIo *io, const Body *body)
@@ -174,7 +175,7 @@ choose_cut(const WsWalzIo *io, const Body *body)
 	for (int i = 0; i < groups; i += 8)
 		total += pg_popcount64(body->changed[i / 8]);
 
-	/* most bodies have changed too little for any choice */
+	/* usually too little has changed for a cut to pay */
 	if (3 * total < 8 + 12 && body->rest == 0)
 		return WZ_BODY_MAX / 8;
 
@@ -195,7 +196,7 @@ choose_cut(const WsWalzIo *io, const Body *body)
 	return cut == groups ? WZ_BODY_MAX / 8 : cut;
 }
 
-/* The mask that costs least, WZ_MASKS if none does. */
+/* Find the mask that costs least; WZ_MASKS if none will do. */
 static int
 choose_mask(const WsWalzClass *class, const Body *body, int cut)
 {
@@ -236,7 +237,7 @@ choose_mask(const WsWalzClass *class, const Body *body, int cut)
 	return best;
 }
 
-/* Make a new mask, of what has changed. */
+/* Make a new mask from what has changed. */
 static WsWalzMask *
 code_new_mask(WsWalzIo *io, WsWalzClass *class, int number, const Body *body,
 			  int cut)
@@ -304,7 +305,7 @@ code_masked(WsWalzIo *io, const WsWalzMask *mask, int number, Body *body)
  * Links
  */
 
-/* A link has been tried: was it right? */
+/* Adjust the trust of a link that was tried. */
 static void
 judge_links(const WsWalzModel *model, WsWalzClass *class, const Body *body,
 			int end, uint32 xid)
@@ -352,8 +353,8 @@ add_link(WsWalzClass *class, WsWalzLinkKind kind, int to, int len,
 }
 
 /*
- * Look for the four bytes at "to" in the last bodies of this transaction.
- * Returns how many bytes have been linked.
+ * Look for the four bytes at "to" in the last bodies of this transaction, and
+ * link them.  Returns the number of bytes linked.
  */
 static int
 search_copy(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
@@ -384,7 +385,9 @@ search_copy(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 	return 0;
 }
 
-/* Try to explain the byte at i, which came out otherwise than predicted. */
+/*
+ * Search for a link that explains the byte at i, which was not as predicted.
+ */
 static int
 search_link(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 			int i, uint32 xid)
@@ -421,8 +424,8 @@ search_link(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 }
 
 /*
- * After a record: learn from what was not predicted.  Searches are made often
- * while a class is new, and ever less later.
+ * Learn from what was not predicted in a record.  Searches are frequent while
+ * a class is new, and become rarer.
  */
 static void
 learn_links(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * body.h
- *	  What walz expects the body of a WAL record to be: see walz/model.h.
+ *	  Predicts and codes the body of a WAL record: see walz/model.h.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -13,9 +13,9 @@
 #include "pure/walz/model.h"
 
 /*
- * Code main data and blocks' data of a record of the class with this number,
- * whose lengths and blocks are known.  Decoding: they go to model->work.  Look
- * at io->failed afterwards.
+ * Code the main data and blocks' data of a record of the class with this
+ * number; its lengths and blocks are known.  When decoding, they go to
+ * model->work.  The caller must look at io->failed afterwards.
  */
 extern void ws_walz_body_code(WsWalzModel *model, WsWalzIo *io, int number,
 							  WsWalzRecord *record);

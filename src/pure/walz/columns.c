@@ -15,9 +15,10 @@
 #define ALL_COLUMNS			255
 
 /*
- * How many leading bytes to turn into columns: all, if most items are of the
- * same length; else up to where most bytes gained by it, since they are as in
- * the item before, or differ from it as that does from its own.
+ * Choose how many leading bytes to turn into columns: all if most items have
+ * the same length; otherwise as far as most bytes gain by it, because they
+ * equal the byte in the item before or differ from it by the same step as that
+ * one from its predecessor.
  */
 int
 ws_walz_columns_choose(const uint8 *image, const WsWalzItems *items,
@@ -64,7 +65,7 @@ ws_walz_columns_choose(const uint8 *image, const WsWalzItems *items,
 	return columns;
 }
 
-/* Each byte of a minus, or plus, the byte of b in its place. */
+/* Subtract from, or add to, each byte of a the byte of b in the same place. */
 #define HIGH_BITS	UINT64CONST(0x8080808080808080)
 
 static inline uint64
@@ -80,8 +81,8 @@ add_bytes(uint64 a, uint64 b)
 }
 
 /*
- * Eight columns at once, which all items have.  In what order they come depends
- * on the machine's byte order, as all WAL does.
+ * Code eight columns at once, which all items have.  Their order depends on
+ * the machine's byte order, as all WAL does.
  */
 static inline void
 code_eight_columns(bool decoding, uint8 *image, const WsWalzItems *items, int c,
@@ -125,7 +126,7 @@ code_eight_columns(bool decoding, uint8 *image, const WsWalzItems *items, int c,
 	}
 }
 
-/* One column, of the items that have it. */
+/* Code one column, for the items that have it. */
 static inline uint8 *
 code_column(bool decoding, uint8 *image, const WsWalzItems *items, int c,
 			uint8 *stream)
@@ -160,7 +161,7 @@ ws_walz_columns_code(bool decoding, uint8 *image, const WsWalzItems *items,
 
 	for (c = 0; c + 8 <= Min(columns, items->shortest); c += 8)
 	{
-		/* twice, so that each is compiled for its direction */
+		/* called at two places, so that each is compiled for its direction */
 		if (decoding)
 			code_eight_columns(true, image, items, c, stream);
 		else

@@ -3,10 +3,11 @@
  * columns.h
  *	  Items that look alike, turned into columns.
  *
- * Tuples of one table, or entries of one index, compress poorly as they lie one
- * after the other, since what is alike is an item's length apart.  So first come
- * all items' first bytes, each as the difference from the item before, then all
- * second bytes, and so on, as far as that makes sense; then what is left of each.
+ * Tuples of one table, or entries of one index, compress poorly when they lie
+ * one after the other, since equal bytes are an item's length apart.  So the
+ * first bytes of all items come first, each as the difference from the item
+ * before, then all second bytes, and so on, as far as that makes sense; then
+ * the rest of each item.
  *
  *		field		what
  *		columns		for each: a byte of each item that is so long, minus that
@@ -24,7 +25,7 @@
 
 #define WZ_MAX_ITEMS		2048
 
-/* Where the items are; they do not overlap. */
+/* Places of the items, which do not overlap. */
 typedef struct WsWalzItems
 {
 	int			n;
@@ -45,7 +46,7 @@ ws_walz_items_clear(WsWalzItems *items)
 	items->longest = 0;
 }
 
-/* There must be room. */
+/* Append an item.  There must be room. */
 static inline void
 ws_walz_items_add(WsWalzItems *items, int offset, int len)
 {
@@ -57,21 +58,23 @@ ws_walz_items_add(WsWalzItems *items, int offset, int len)
 }
 
 /*
- * How many leading bytes to turn into columns, at least so many; a byte.  255
- * is all.
+ * Choose how many leading bytes to turn into columns, at least the number
+ * given.  The result fits in a byte; 255 means all.
  */
 extern int	ws_walz_columns_choose(const uint8 *image, const WsWalzItems *items,
 								   int least);
 
 /*
- * Code all items of an image to, or from, a stream that has as many bytes.
- * Returns where the stream goes on.
+ * Code all items of an image to or from a stream with the same number of
+ * bytes.  Returns where the stream continues.
  */
 extern uint8 *ws_walz_columns_code(bool decoding, uint8 *image,
 								   const WsWalzItems *items, int columns,
 								   uint8 *stream);
 
-/* Copy between image and stream, in the direction that is coded. */
+/*
+ * Copy from image to stream when coding, from stream to image when decoding.
+ */
 static inline uint8 *
 wz_move_bytes(bool decoding, uint8 *image, uint8 *stream, int n)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * cursor.c
- *	  Where records are in WAL.
+ *	  Follows page headers and records in a stream of WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,7 +19,7 @@ ws_walz_magic_known(uint16 magic)
 		magic == WZ_MAGIC_17 || magic == WZ_MAGIC_18 || magic == WZ_MAGIC_19;
 }
 
-/* A page header's flags that go on from page to page. */
+/* The flags of a page header that stay the same from page to page. */
 static uint16
 continued_flags(uint16 magic)
 {
@@ -50,7 +50,7 @@ left_in_page(const WsWalzCursor *cursor, XLogRecPtr lsn)
 	return cursor->block_size - (uint32) (lsn % cursor->block_size);
 }
 
-/* A page header at lsn as it should be; rest is what xlp_rem_len says. */
+/* Build the expected page header at lsn; rest goes into xlp_rem_len. */
 static void
 predict_page_header(const WsWalzCursor *cursor, XLogRecPtr lsn, uint32 rest,
 					uint8 *header)
@@ -73,7 +73,7 @@ predict_page_header(const WsWalzCursor *cursor, XLogRecPtr lsn, uint32 rest,
 	wz_put32(header + WZ_PAGE_REST + 4, 0);
 }
 
-/* A whole page header has been collected: where does it leave us? */
+/* Evaluate a complete page header and set the state after it. */
 static WsWalzState
 read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 {
@@ -97,7 +97,9 @@ read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 			   sizeof(cursor->long_part));
 	}
 
-	/* a record that does not go on here as it must was given up, or is new */
+	/*
+	 * the record does not continue here: it was given up, or this is another
+	 */
 	if ((info & WZ_PAGE_CONTRECORD) == 0 || rest == 0)
 	{
 		cursor->rest = 0;
@@ -109,7 +111,7 @@ read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 	return WZ_RECORD;
 }
 
-/* A record, or its padding, has ended at the cursor. */
+/* Set the state at the end of a record or its padding. */
 static WsWalzState
 end_record(WsWalzCursor *cursor)
 {
@@ -118,7 +120,10 @@ end_record(WsWalzCursor *cursor)
 	return WZ_READY;
 }
 
-/* Go over n bytes at data without leaving the page; more than nothing. */
+/*
+ * Advance over the bytes at data without leaving the page, by at least one
+ * byte.
+ */
 static void
 feed_in_page(WsWalzCursor *cursor, const uint8 *data, size_t len, size_t *used)
 {
@@ -190,7 +195,7 @@ feed_in_page(WsWalzCursor *cursor, const uint8 *data, size_t len, size_t *used)
 			break;
 	}
 
-	/* a record goes on after the next page's header */
+	/* the record continues after the next page header */
 	if (cursor->state == WZ_RECORD && cursor->lsn % cursor->block_size == 0)
 	{
 		cursor->state = WZ_PAGE;
@@ -280,7 +285,9 @@ ws_walz_cursor_part(const WsWalzCursor *cursor, size_t len, uint32 rest,
 		{
 			uint32		size = page_header_size(cursor, lsn);
 
-			/* nothing after a header, or not all of it: too little to bother */
+			/*
+			 * an incomplete header, or nothing after it: not worth modelling
+			 */
 			if (len - pos <= size ||
 				(size == WZ_PAGE_LONG && !cursor->know_long))
 				return 0;

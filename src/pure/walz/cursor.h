@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * cursor.h
- *	  Where records are in WAL.
+ *	  Follows page headers and records in a stream of WAL.
  *
- * A cursor follows a stream of WAL through page headers and records, fed with
- * whatever pieces the stream is cut into.  Encoder and decoder each have one
- * and hand it the same bytes, so both always know the same: whether a record
- * begins at the position reached, and what a regular page header and record
- * would say there.  Nothing that the cursor concludes is ever relied on for
- * correctness: a record that is not just as the cursor predicts travels raw.
+ * A cursor follows a stream of WAL through page headers and records, in
+ * whatever pieces the stream is cut into.  Encoder and decoder each have a
+ * cursor and pass it the same bytes, so both always know whether a record
+ * begins at the current position, and what a regular page header and record
+ * would contain there.  Correctness never depends on what the cursor
+ * concludes: a record that is not exactly as predicted is sent raw.
  *
  * State			where the stream stands						next
  * WZ_LOST			somewhere in a page that makes no sense		page header
@@ -20,8 +20,8 @@
  *																page header
  * WZ_PADDING		between a record's end and alignment		ready
  *
- * A page header that is not valid, or a length that no record can have, leads
- * to WZ_LOST, and the next valid page header out of it.
+ * An invalid page header, or a length that no record can have, leads to
+ * WZ_LOST; the next valid page header leads out of it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -55,45 +55,45 @@ typedef struct WsWalzCursor
 	XLogRecPtr	prev_lsn;		/* the last whole record; 0 if not known */
 	uint32		rest;			/* bytes of the record still to come */
 
-	/* the header being collected: a page's, or a record's length */
+	/* the page header or record length being collected */
 	uint32		have;
 	uint8		header[WZ_PAGE_LONG];
 
-	/* what page headers of this stream say */
+	/* fields of this stream's page headers */
 	bool		know_page;
 	bool		know_long;
 	uint32		tli;
-	uint16		page_flags;		/* those that go on from page to page */
+	uint16		page_flags;		/* those that stay the same from page to page */
 	uint8		long_part[WZ_PAGE_LONG - WZ_PAGE_SHORT];
 } WsWalzCursor;
 
-/* Does walz know the layout of WAL with this page magic? */
+/* Returns true if walz knows the layout of WAL with this page magic. */
 extern bool ws_walz_magic_known(uint16 magic);
 
-/* Start at lsn, knowing nothing. */
+/* Start at lsn without knowing anything. */
 extern void ws_walz_cursor_init(WsWalzCursor *cursor,
 								const WsCodecParams *params, XLogRecPtr lsn);
 
 /*
- * Follow the stream over the bytes at data up to the next place where the
- * state is WZ_READY, but at least over one byte and at most over len.  Returns
- * how far that was.
+ * Advance over the bytes at data to the next place where the state is
+ * WZ_READY, by at least one byte and at most len.  Returns the number of
+ * bytes.
  */
 extern size_t ws_walz_cursor_feed(WsWalzCursor *cursor, const uint8 *data,
 								  size_t len);
 
 /*
- * The bytes that a record of this length takes up in the stream from the
- * cursor (which is WZ_READY) on, with page headers and padding.  0 if the
+ * Returns how many bytes of the stream a record of this length takes up from
+ * the cursor (which is WZ_READY) on, with page headers and padding. 0 if the
  * cursor cannot predict the page headers.
  */
 extern size_t ws_walz_cursor_span(const WsWalzCursor *cursor, uint32 rec_len);
 
 /*
- * Is there a whole record at the cursor, just as the cursor predicts, with the
- * right CRC?  data holds len bytes of the stream.  Returns the record's bytes,
- * or NULL.  A record that crosses a page is put together in scratch, of
- * scratch_size bytes.
+ * Look for a complete record at the cursor that is exactly as predicted and
+ * has the right CRC. data holds len bytes of the stream.  Returns the record's
+ * bytes, or NULL.  A record that crosses a page boundary is put together in
+ * scratch, which has scratch_size bytes.
  */
 extern const uint8 *ws_walz_cursor_peek(const WsWalzCursor *cursor,
 										const uint8 *data, size_t len,
@@ -102,24 +102,25 @@ extern const uint8 *ws_walz_cursor_peek(const WsWalzCursor *cursor,
 
 /*
  * Complete a record with what the cursor knows (back-pointer, padding, CRC),
- * and write it to dst as the stream has it.  dst has room for its span.
+ * and write it to dst as it stands in the stream. dst has room for its span.
  */
 extern void ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record,
 							   uint32 rec_len, uint8 *dst);
 
 /*
- * Parts of a record, of which "rest" bytes are still to come: how much of the
- * next len bytes of the stream is this record's, page headers counted, and in
- * *n how many bytes of it.  0 if the cursor cannot predict the page headers, or
- * len ends in or behind one.
+ * For a record of which "rest" bytes are still to come: returns how many of
+ * the next len bytes of the stream belong to it, page headers included, and
+ * sets *n to the number of record bytes among them. 0 if the cursor cannot
+ * predict the page headers, or if len ends within or right after one.
  */
 extern size_t ws_walz_cursor_part(const WsWalzCursor *cursor, size_t len,
 								  uint32 rest, uint32 *n);
 
 /*
- * Bytes done to end of a record of this length, of which the cursor is at
- * "done": take them from the stream at data, if page headers are as predicted;
- * or put them into it at dst.  spread returns where the stream goes on.
+ * Copy the bytes from "done" to "end" of a record of this length, with the
+ * cursor at "done": out of the stream at data, if its page headers are as
+ * predicted, or into the stream at dst.  The spread function returns where the
+ * stream continues.
  */
 extern bool ws_walz_cursor_gather(const WsWalzCursor *cursor, const uint8 *data,
 								  uint32 rec_len, uint32 done, uint32 end,
@@ -128,7 +129,10 @@ extern uint8 *ws_walz_cursor_spread(const WsWalzCursor *cursor,
 									const uint8 *from, uint32 rec_len,
 									uint32 done, uint32 end, uint8 *dst);
 
-/* Go on over a record of this length that is just as predicted: its span. */
+/*
+ * Advance over a record of this length that is exactly as predicted.  Returns
+ * its span.
+ */
 extern size_t ws_walz_cursor_pass(WsWalzCursor *cursor, uint32 rec_len);
 
 #endif							/* WS_PURE_WALZ_CURSOR_H */

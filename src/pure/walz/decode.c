@@ -3,7 +3,7 @@
  * decode.c
  *	  The receiving half of walz: see walz/piece.h.
  *
- * Nothing in what comes is trusted.
+ * Nothing in the input is trusted.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,7 +14,7 @@
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
 
-/* Take a raw run: *pos of dst_len bytes are done. */
+/* Decode a raw run; *pos of dst_len bytes are done. */
 static bool
 take_raw(WsWalz *walz, uint8 *dst, size_t dst_len, size_t *pos)
 {
@@ -29,7 +29,7 @@ take_raw(WsWalz *walz, uint8 *dst, size_t dst_len, size_t *pos)
 	return true;
 }
 
-/* Put the record together in scratch and write it out. */
+/* Build the record in scratch and write it out. */
 static bool
 write_record(WsWalz *walz, uint8 *dst, size_t dst_len, size_t *pos)
 {
@@ -65,7 +65,7 @@ write_record(WsWalz *walz, uint8 *dst, size_t dst_len, size_t *pos)
 	return true;
 }
 
-/* The streams have been set up: run the model over them. */
+/* Run the model over the streams, which have been set up. */
 static WsStatus
 unmodel_piece(WsWalz *walz, uint8 *dst, size_t dst_len)
 {
@@ -116,7 +116,7 @@ unmodel_piece(WsWalz *walz, uint8 *dst, size_t dst_len)
 	return WS_OK;
 }
 
-/* A length of a stream, which must leave room for what streams there are. */
+/* Read the length of a stream, which must fit into the room that is left. */
 static bool
 get_length(const uint8 **p, const uint8 *end, size_t *room, size_t *len)
 {
@@ -222,7 +222,7 @@ ws_walz_decode(WsWalz *walz, const uint8 *src, size_t src_len,
 			return WS_E_LENGTH;
 		status = decode_piece(walz, src, (size_t) len, dst, walz->piece_max);
 
-		/* that there is more than one piece, only the announced length says */
+		/* only the announced length tells that there is more than one piece */
 		if (status == WS_E_CODEC)
 			status = WS_E_LENGTH;
 		if (status != WS_OK)

@@ -13,16 +13,16 @@
 #include "pure/wire/frame.h"
 
 /*
- * The range coder takes several times as long as zstd for a symbol.  It is used
- * for pieces up to this size, since few of them come at a time; where there was
- * less than one symbol to so many bytes in the piece before (page images, bulk
- * loads); and always from this level on.
+ * The range coder takes several times as long as zstd for a symbol.  It is
+ * used for pieces up to this size, since few of these come at a time; for
+ * larger ones if the piece before had less than one symbol in this many bytes
+ * (page images, bulk loads); and always from this level on.
  */
 #define RANGE_MAX			(16 * 1024)
 #define RANGE_SPARSE		64
 #define RANGE_LEVEL			3
 
-/* The record at the cursor, if it can be modelled; *len is its length. */
+/* Returns the record at the cursor if it can be modelled, and sets *len. */
 static bool
 find_record(WsWalz *walz, const uint8 *src, size_t src_len, uint32 *len)
 {
@@ -35,14 +35,14 @@ find_record(WsWalz *walz, const uint8 *src, size_t src_len, uint32 *len)
 		ws_walz_model_fits(walz->model, &walz->record);
 }
 
-/* What all streams hold by now. */
+/* Total length of all streams so far. */
 static size_t
 streams_len(const WsWalzIo *io)
 {
 	return io->code.len + io->literal.len + io->raw.len;
 }
 
-/* Put a piece through the model.  False if it must be given up. */
+/* Encode a piece with the model.  Returns false if that must be given up. */
 static bool
 model_piece(WsWalz *walz, const uint8 *src, size_t src_len)
 {
@@ -106,7 +106,7 @@ model_piece(WsWalz *walz, const uint8 *src, size_t src_len)
 	return !io->failed && streams_len(io) <= src_len + WZ_SLACK;
 }
 
-/* Encode without the model. */
+/* Encode a piece without the model. */
 static WsStatus
 encode_as_is(WsWalz *walz, const uint8 *src, size_t src_len,
 			 uint8 *dst, size_t dst_size, size_t *dst_len)
@@ -154,7 +154,10 @@ encode_piece(WsWalz *walz, const uint8 *src, size_t src_len,
 		p += ws_varint_put(p, io->literal.len);
 		p += ws_varint_put(p, io->raw.len);
 
-		/* codes and literals lie before the raw bytes, but not close enough */
+		/*
+		 * codes and literals lie in front of the raw bytes, with gaps in
+		 * between
+		 */
 		zstd_src -= io->literal.len;
 		memmove(zstd_src, io->literal.data, io->literal.len);
 		zstd_src -= io->code.len;
@@ -208,7 +211,7 @@ ws_walz_encode(WsWalz *walz, const uint8 *src, size_t src_len,
 			return status;
 		if (!last)
 		{
-			/* the length comes before what it is the length of */
+			/* the length goes in front of the piece */
 			size_t		size = ws_varint_put(p, len);
 
 			memmove(p + size, p + room, len);

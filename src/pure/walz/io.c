@@ -14,19 +14,23 @@
 #include "pure/walz/io.h"
 
 /*
- * Estimates move by 1/4 of the way at first, and by 1 / 2^SLOWEST once
- * WZ_SEEN_MAX halves have been seen; the probability of a guess by 1 / 2^AGAIN.
+ * Adaptation rates.  Estimates move by 1/4 of the way at first, and by 1 /
+ * 2^SLOWEST once WZ_SEEN_MAX halves have been seen; the probability of a guess
+ * moves by 1 / 2^AGAIN.
  */
 #define FASTEST		2
 #define SLOWEST		7
 #define AGAIN		5
 #define HALF		32768
 
-/* All probabilities of a line together, as the range coder takes them. */
+/* Sum of a line's probabilities, as used in the range coder. */
 #define TOTAL_LOG	15
 #define TOTAL		(1 << TOTAL_LOG)
 
-/* A high half that is less probable, of TOTAL, tells nothing of the low half. */
+/*
+ * A high half that is less probable than this, of TOTAL, does not help to
+ * predict the low half.
+ */
 #define RARE		(TOTAL / 8)
 
 StaticAssertDecl(1 << (SLOWEST - FASTEST) == WZ_SEEN_MAX + 1,
@@ -87,14 +91,15 @@ ws_walz_io_begin(WsWalzIo *io)
 }
 
 /*
- * The range coder while a byte is coded: in the processor's registers, since
- * the compiler must think that probabilities could lie in WsWalzIo.
+ * The range coder's state while a byte is coded.  A local copy can stay in
+ * registers; with the one in WsWalzIo the compiler must assume that writes to
+ * probabilities change it.
  */
 typedef struct Coder
 {
 	uint64		low;			/* as in WsWalzIo */
 	uint64		range;
-	uint8	   *start;			/* coding: what has been put out begins here */
+	uint8	   *start;			/* coding: start of the output */
 	uint8	   *pos;			/* next byte of the stream */
 	uint8	   *end;
 	bool		full;
@@ -129,7 +134,7 @@ store_coder(WsWalzIo *io, const Coder *coder, bool decoding)
 	io->failed |= coder->full;
 }
 
-/* What has been put out was one too little in its last byte. */
+/* Add the carry to the bytes already written. */
 static void
 carry(uint8 *start, uint8 *pos)
 {
@@ -137,7 +142,9 @@ carry(uint8 *start, uint8 *pos)
 		;
 }
 
-/* Narrow the interval to that from offset on, of this length. */
+/*
+ * Narrow the interval to the part that begins at offset and has this length.
+ */
 static pg_attribute_always_inline void
 narrow(Coder *coder, bool decoding, uint64 offset, uint64 range)
 {
@@ -153,9 +160,9 @@ narrow(Coder *coder, bool decoding, uint64 offset, uint64 range)
 }
 
 /*
- * Move the bytes of low that are settled out, and as many in, so that range is
- * at least 2^56; a byte takes at most 2^41 of it.  How many they are varies as
- * the data does, so nothing branches on it.
+ * Shift the settled bytes of low out, and as many in, so that range is at
+ * least 2^56; a byte takes at most 2^41 of it.  The number of bytes is as
+ * unpredictable as the data, so the code does not branch on it.
  */
 static pg_attribute_always_inline void
 widen(Coder *coder, bool decoding)
@@ -183,7 +190,7 @@ widen(Coder *coder, bool decoding)
 		next = 0;
 		for (int i = 0; i < bytes; i++)
 		{
-			/* zeros at the end are not sent */
+			/* zeros at the end of the stream are not sent */
 			if (coder->pos == coder->end)
 				coder->full = !decoding;
 			else if (decoding)
@@ -192,7 +199,7 @@ widen(Coder *coder, bool decoding)
 				*coder->pos++ = (uint8) (coder->low >> (56 - 8 * i));
 		}
 	}
-	/* shifts by 64 are not defined */
+	/* a shift by 64 is undefined */
 	coder->low = coder->low << (8 * bytes) | next >> 8 >> (56 - 8 * bytes);
 	coder->range <<= 8 * bytes;
 }
@@ -203,7 +210,7 @@ code_flag(Coder *coder, bool decoding, uint32 p, bool flag)
 {
 	uint64		bound;
 
-	/* neither can be impossible */
+	/* neither value may be impossible */
 	p = (int) p + (HALF - (int) p) / 1024;
 	bound = (coder->range >> 16) * p;
 	if (decoding)
@@ -215,7 +222,10 @@ code_flag(Coder *coder, bool decoding, uint32 p, bool flag)
 	return flag;
 }
 
-/* The probability that the half is less than i; no half is impossible. */
+/*
+ * Returns the probability that the half is less than i.  No half has
+ * probability zero.
+ */
 static inline uint16
 below(const uint16 *estimates, int i)
 {
@@ -223,8 +233,8 @@ below(const uint16 *estimates, int i)
 }
 
 /*
- * Which half does at, of TOTAL, stand for?  This loop and that of learn_half are
- * such that compilers make vector instructions of them.
+ * Find the half that the number "at", of TOTAL, stands for.  This loop and the
+ * one in learn_half are written so that compilers vectorize them.
  */
 static inline int
 find_half(const uint16 *estimates, uint16 at)
@@ -236,7 +246,7 @@ find_half(const uint16 *estimates, uint16 at)
 	return half;
 }
 
-/* Move the estimates towards what was seen, and count it. */
+/* Move the estimates towards the half that was seen, and count it. */
 static inline void
 learn_half(uint16 *estimates, uint16 half)
 {
@@ -256,7 +266,7 @@ learn_half(uint16 *estimates, uint16 half)
 	estimates[0] = Min(seen + 1, WZ_SEEN_MAX);
 }
 
-/* Code a half.  *width is the probability that it had, of TOTAL. */
+/* Code a half, and set *width to the probability that it had, of TOTAL. */
 static pg_attribute_always_inline int
 code_half(Coder *coder, bool decoding, uint16 *estimates, int half,
 		  uint32 *width)
@@ -276,7 +286,7 @@ code_half(Coder *coder, bool decoding, uint16 *estimates, int half,
 	return half;
 }
 
-/* Code a half that may be any. */
+/* Code a half with all values equally probable. */
 static pg_attribute_always_inline int
 code_any_half(Coder *coder, bool decoding, int half)
 {
@@ -295,7 +305,10 @@ hash_context(uint32 context, int bits)
 	return (context * UINT64CONST(0x9E3779B97F4A7C15)) >> (64 - bits);
 }
 
-/* The n-th cache line of the tables; the next block prefetches it. */
+/*
+ * Note that this block used the n-th cache line of the tables, so that the
+ * next block prefetches it.
+ */
 static inline void *
 touch(WsWalzIo *io, size_t n)
 {
@@ -319,7 +332,7 @@ find_guess(WsWalzIo *io, uint32 context)
 	return &group[context % WZ_GUESS_GROUP];
 }
 
-/* Code a byte that is not the one that came last. */
+/* Code a byte that is not the last one of its context. */
 static pg_attribute_always_inline uint8
 code_other(WsWalzIo *io, Coder *coder, bool decoding, uint32 context,
 		   WsWalzGuess *guess, uint8 value)
@@ -370,14 +383,15 @@ ws_walz_range_byte(WsWalzIo *io, uint32 context, uint8 value)
 {
 	io->tables_used = true;
 
-	/* twice, so that each is compiled for its direction */
+	/* called at two places, so that each is compiled for its direction */
 	if (io->decoding)
 		return code_byte(io, true, context, value);
 	return code_byte(io, false, context, value);
 }
 
 /*
- * The shortest number in the interval whose missing bytes can all be zero.
+ * Write the shortest number in the interval whose missing bytes can all be
+ * zero.
  */
 void
 ws_walz_io_end(WsWalzIo *io)

@@ -1,46 +1,48 @@
 /*-------------------------------------------------------------------------
  *
  * io.h
- *	  The entropy stage of walz: where the model's small values go to, and
- *	  come from.
+ *	  The entropy stage of walz: codes the values that the model puts out.
  *
- * The model puts out three kinds of things: codes (which of some choices),
+ * The model puts out three kinds of values: codes (one of several choices) and
  * literals (bytes that it could not predict), each with a context that says
- * what is being coded, and runs of raw bytes.  They leave in one of two ways:
+ * what is being coded, and runs of raw bytes.  They are encoded in one of two
+ * ways:
  *
- * WS_WALZ_PLAIN	codes, literals and raw bytes gather in a stream each,
- *					which zstd compresses together.  For large blocks.
- * WS_WALZ_RANGE	codes and literals go through an adaptive binary range
- *					coder, whose probabilities are chosen by context; only raw
- *					bytes are left to zstd.  For small blocks, where zstd's
- *					tables and headers cost more than what they save, and for
- *					those that hold few codes and literals.
+ * WS_WALZ_PLAIN	codes, literals and raw bytes are each collected in a
+ *					stream, and zstd compresses the three together.  For large
+ *					blocks.
+ * WS_WALZ_RANGE	codes and literals go through an adaptive range coder,
+ *					whose probabilities are chosen by context; only raw bytes
+ *					are left to zstd.  For small blocks, where zstd's tables
+ *					and headers cost more than they save, and for those that
+ *					hold few codes and literals.
  *
- * The same functions code and decode: each takes the value to code, and gives
- * the value coded or decoded.  So the model is written once for both ends.
+ * The same functions code and decode: each takes the value to code, and
+ * returns the value coded or decoded.  So the model is written once for both
+ * ends.
  *
  * Nothing is written or read out of bounds.  A stream that is full, or has
- * nothing left to read, sets failed, and decoding then gives zeros; the caller
- * looks at failed before it uses what it got.
+ * nothing left to read, sets "failed", and decoding then returns zeros; the
+ * caller must look at "failed" before it uses a result.
  *
- * The range coder's output is a number between 0 and 1, big-endian base 256: the
- * shortest one, with zeros at its end left out, such that it lies with any
- * continuation in the interval that the symbols lead to.  A byte is coded as a
- * flag, whether it is the byte that came last in its context, and if it is not,
- * as two symbols of sixteen, the high half and the low half.  Which probabilities
- * the low half is coded with depends on the high half; all are the same where a
- * rare high half says that the byte could be anything.  The probabilities of a
- * half are updated all at once, which processors do in a few instructions; it
- * takes half the time that eight binary decisions take.  (The idea is that of
- * F. Giesen's adaptive models for LZNA, the carry in the coder is that of the
- * range coder of LZMA.)
+ * The range coder's output is a number between 0 and 1 in base 256,
+ * big-endian, without zeros at its end: the shortest number that lies,
+ * whatever may follow it, within the interval that the symbols lead to.  A
+ * byte is coded as a flag that says whether it is the last byte of its
+ * context, and if it is not, as two symbols of sixteen, the high half and the
+ * low half.  The high half selects the probabilities of the low half; after a
+ * rare high half the byte could be anything, and all low halves get the same
+ * probability.  All probabilities of a half are updated at once, which
+ * processors do in a few instructions; this takes half the time of eight
+ * binary decisions.  (The idea comes from the adaptive models that F. Giesen
+ * described for LZNA, the handling of carries from the range coder of LZMA.)
  *
  * In a server the tables have left the processor's caches when the next commit
- * comes, and most of the coder's time goes into fetching them.  So what is looked
- * at first, the guesses, is small and lies close together for what belongs to the
- * same record, and most bytes need one more cache line or none.  And since one
- * transaction is often like the last, a block begins by prefetching all at once
- * what the one before it has used.
+ * comes, and most of the coder's time goes into fetching them.  So the
+ * guesses, which are looked at first, are small and lie close together for the
+ * fields of one record, and most bytes need one more cache line or none.  And
+ * since a transaction is often like the one before, each block begins by
+ * prefetching the cache lines that the last block used.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -66,22 +68,21 @@ typedef struct WsWalzStream
 	size_t		pos;
 } WsWalzStream;
 
-/* What a context's byte may be. */
+/* The guess for the next byte of a context. */
 typedef struct WsWalzGuess
 {
-	uint16		again;			/* the probability, of 65536, that it is ... */
+	uint16		again;			/* probability, of 65536, that it is again ... */
 	uint8		last;			/* ... the byte that came last */
-	uint8		favourite;		/* the high half that came first; WZ_HALVES if
-								 * none has */
+	uint8		favourite;		/* the first high half seen; WZ_HALVES if none */
 } WsWalzGuess;
 
 /*
- * Probabilities of halves of a byte, in a cache line.  Element i, from 1 on, of
- * high and low is an estimate of the probability that the half is less than i,
- * of WZ_CERTAIN; elements do not fall from one to the next.  Element 0 counts
- * what was seen, up to WZ_SEEN_MAX.  A context's own line has the probabilities
- * of the high half, and those of the low half after the favourite high half;
- * after others the low half has lines of its own.
+ * Probabilities of halves of a byte, in a cache line.  Element i, from 1 on,
+ * of high and low estimates the probability, of WZ_CERTAIN, that the half is
+ * less than i, so the elements never decrease.  Element 0 counts the halves
+ * seen, up to WZ_SEEN_MAX.  A context's own line has the probabilities of the
+ * high half, and of the low half after the favourite high half; after another
+ * high half, the low half has a line of its own.
  */
 #define WZ_HALVES			16
 #define WZ_CERTAIN			65504
@@ -94,9 +95,9 @@ typedef struct WsWalzLine
 } WsWalzLine;
 
 /*
- * How many lines there are, and guesses, of which WZ_GUESS_GROUP lie together.
- * Contexts that meet in a line or a group share its numbers, which costs some
- * compression and nothing else.  The benchmark tries other sizes.
+ * Numbers of lines and of guesses, and how many guesses lie together.
+ * Contexts that hash to the same line or group share its numbers, which costs
+ * some compression and nothing else.  The benchmark tries other sizes.
  */
 #ifndef WZ_LINES_LOG
 #define WZ_LINES_LOG		12
@@ -107,14 +108,14 @@ typedef struct WsWalzLine
 #define WZ_GUESSES_LOG		(WZ_LINES_LOG + 1)
 #define WZ_GUESSES			(1 << WZ_GUESSES_LOG)
 
-/* On a boundary of cache lines. */
+/* The tables, aligned to a cache line. */
 typedef struct WsWalzTables
 {
 	WsWalzLine	lines[WZ_LINES];
 	WsWalzGuess guesses[WZ_GUESSES];
 } WsWalzTables;
 
-/* Cache lines of the tables that a block's beginning prefetches, at most. */
+/* Most cache lines that the beginning of a block prefetches. */
 #define WZ_TOUCHED			256
 
 typedef struct WsWalzIo
@@ -127,8 +128,8 @@ typedef struct WsWalzIo
 	WsWalzStream literal;
 	WsWalzStream raw;
 
-	/* range coder; the interval is low to low + range, exclusive */
-	uint64		low;			/* decoding: the number, less low */
+	/* range coder; the interval is [low, low + range) */
+	uint64		low;			/* decoding: the number minus low */
 	uint64		range;
 	bool		tables_used;
 	WsWalzTables *tables;
@@ -137,9 +138,9 @@ typedef struct WsWalzIo
 } WsWalzIo;
 
 /*
- * Contexts.  A class of records (0 to 4096), and a number below 1024: that of a
- * kind, which has as many as it needs, plus a number within the kind.  What every
- * record has comes first, in one group of guesses.
+ * Contexts.  A context is a class of records (0 to 4096) and a number below
+ * 1024.  The number is the base of a kind of values plus a number within that
+ * kind.  The kinds that every record has come first, in one group of guesses.
  */
 typedef enum WsWalzKind
 {
@@ -164,13 +165,16 @@ typedef enum WsWalzKind
 #define WZ_CONTEXT(kind, class, n) \
 	((uint32) (class) << 10 | (uint32) ((kind) + (n)))
 
-/* Set all probabilities to where they begin. */
+/* Reset all probabilities to their initial values. */
 extern void ws_walz_io_forget(WsWalzIo *io);
 
-/* A block begins; its streams have been set up. */
+/* Begin a block, whose streams have been set up. */
 extern void ws_walz_io_begin(WsWalzIo *io);
 
-/* Coding in range mode: complete the range coder's bytes. */
+/*
+ * Finish a block.  When coding in range mode, this completes the range coder's
+ * bytes.
+ */
 extern void ws_walz_io_end(WsWalzIo *io);
 
 extern uint8 ws_walz_range_byte(WsWalzIo *io, uint32 context, uint8 value);
@@ -192,7 +196,7 @@ wz_stream_byte(WsWalzIo *io, WsWalzStream *stream, uint8 value)
 	return value;
 }
 
-/* One of some choices. */
+/* Code one of several choices. */
 static inline uint8
 ws_walz_code(WsWalzIo *io, uint32 context, uint8 value)
 {
@@ -202,7 +206,7 @@ ws_walz_code(WsWalzIo *io, uint32 context, uint8 value)
 	return wz_stream_byte(io, &io->code, value);
 }
 
-/* A byte that was not predicted. */
+/* Code a byte that was not predicted. */
 static inline uint8
 ws_walz_literal(WsWalzIo *io, uint32 context, uint8 value)
 {
@@ -213,12 +217,12 @@ ws_walz_literal(WsWalzIo *io, uint32 context, uint8 value)
 }
 
 /*
- * A number, in literals: seven bits a byte, least significant first.  Takes
+ * Code a number in literals: seven bits a byte, least significant first.  Uses
  * the contexts from context to context + 9.
  */
 extern uint64 ws_walz_number(WsWalzIo *io, uint32 context, uint64 value);
 
-/* The same with a sign, zigzag-coded. */
+/* Code a signed number in the same way, zigzag-coded. */
 static inline int64
 ws_walz_signed(WsWalzIo *io, uint32 context, int64 value)
 {
@@ -228,7 +232,7 @@ ws_walz_signed(WsWalzIo *io, uint32 context, int64 value)
 	return (int64) (u >> 1) ^ -(int64) (u & 1);
 }
 
-/* n raw bytes at p: taken from there, or put there. */
+/* Code n raw bytes from p, or decode them to p. */
 static inline void
 ws_walz_raw(WsWalzIo *io, uint8 *p, size_t n)
 {
@@ -256,8 +260,8 @@ ws_walz_raw(WsWalzIo *io, uint8 *p, size_t n)
 }
 
 /*
- * Room for n raw bytes to be coded in place, or the next n raw bytes to be
- * decoded; NULL if there are none.
+ * Returns room for n raw bytes to be coded in place, or the next n raw bytes
+ * to be decoded; NULL if there are none.
  */
 static inline uint8 *
 ws_walz_raw_reserve(WsWalzIo *io, size_t n)

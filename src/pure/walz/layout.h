@@ -3,16 +3,16 @@
  * layout.h
  *	  The parts of PostgreSQL's on-disk layouts that walz understands.
  *
- * walz runs without a server's headers for the layouts that it parses: the
- * WAL it codes may be another server's, and the receiver of a stream may be
- * built against another major version.  So offsets and flags stand here as
- * plain numbers.  src/walz_check.c compares each of them with PostgreSQL's
- * own headers when the module is built.
+ * walz does not use the server's headers for the layouts that it parses, since
+ * the WAL may come from a server of another major version than the one it was
+ * built against.  So this file has offsets and flags as plain numbers, and
+ * src/walz_check.c compares each of them with PostgreSQL's own headers when
+ * the module is built.
  *
- * The layouts below are those of PostgreSQL 15 to 19, told by the magic
- * number of the stream's WAL pages; other WAL is not parsed.  Integers are
- * in the byte order of the machine, which physical replication requires to
- * be that of both ends.
+ * The layouts below are those of PostgreSQL 15 to 19, which the magic number
+ * of the stream's WAL pages identifies; other WAL is not parsed.  Integers are
+ * in the machine's byte order; physical replication requires the same on both
+ * ends.
  *
  *		WAL page header					record header
  *		offset	size	field			offset	size	field
@@ -75,7 +75,7 @@
 
 #define WZ_PAGE_CONTRECORD		0x0001
 #define WZ_PAGE_IS_LONG			0x0002
-#define WZ_PAGE_BKP_REMOVABLE	0x0004	/* until 18; 19 has the next here */
+#define WZ_PAGE_BKP_REMOVABLE	0x0004	/* up to 18; 19 has the next flag here */
 #define WZ_PAGE_OVERWRITE_19	0x0004
 
 /* record header */
@@ -88,7 +88,7 @@
 #define WZ_REC_CRC				20
 #define WZ_REC_HEADER			24
 
-/* ids in front of the parts of a record's header */
+/* ids that begin the parts of a record's header */
 #define WZ_ID_MAX_BLOCK			32
 #define WZ_ID_TOPLEVEL_XID		252
 #define WZ_ID_ORIGIN			253
@@ -106,7 +106,10 @@
 #define WZ_IMAGE_HAS_HOLE		0x01
 #define WZ_IMAGE_COMPRESSED		0x1C
 
-/* the one resource manager that is looked into: a commit's time comes first */
+/*
+ * the only resource manager whose data is interpreted: a commit record's data
+ * begins with its time
+ */
 #define WZ_RM_XACT				1
 #define WZ_XACT_OPMASK			0x70
 #define WZ_XACT_COMMIT			0x00

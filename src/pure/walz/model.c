@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * model.c
- *	  What walz expects a WAL record to be, from the records before it.
+ *	  Predicts and codes WAL records from the records before them.
  *
  * Every function here runs on both ends and must leave the model in the same
- * state on both.  So a function may look at the record's fields before they
- * are coded only to choose what to code, and nothing that only the encoder
- * knows may go into the model.
+ * state on both.  So a function may look at a record's fields before they are
+ * coded only to choose what to code, and must not store anything in the model
+ * that only the encoder knows.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -89,8 +89,7 @@ use_xid(WsWalzModel *model, uint32 xid)
 	model->xid_class[0] = class;
 
 	/*
-	 * xids wrap around; the first is the highest, wherever in the circle it
-	 * is
+	 * xids wrap around; the first one counts as the highest
 	 */
 	if (model->max_xid == 0 || (int32) (xid - model->max_xid) > 0)
 		model->max_xid = xid;
@@ -178,7 +177,7 @@ find_class(const WsWalzModel *model, const uint8 *shape, int len, uint32 hash)
 	return i;
 }
 
-/* Where a new class would go: a free place, or that of a class not in use. */
+/* Find a place for a new class: a free one, or that of a class not in use. */
 static int
 make_room(WsWalzModel *model)
 {
@@ -188,7 +187,7 @@ make_room(WsWalzModel *model)
 	if (model->nclasses < WZ_MAX_CLASSES)
 		return model->nclasses++;
 
-	/* the first that has not been used since the hand was here last */
+	/* take the first one not used since the hand's last visit */
 	while (model->classes[model->hand].used)
 	{
 		model->classes[model->hand].used = false;
@@ -198,8 +197,8 @@ make_room(WsWalzModel *model)
 	model->hand = (model->hand + 1) % WZ_MAX_CLASSES;
 
 	/*
-	 * Others may have links to it.  They will predict from what comes in its
-	 * place, be wrong, and be dropped.
+	 * Other classes may have links to it.  These will predict from the new
+	 * class, be wrong, and be dropped.
 	 */
 	at = &model->buckets[model->classes[number].hash % WZ_CLASS_BUCKETS];
 	while (*at != number)
@@ -209,8 +208,8 @@ make_room(WsWalzModel *model)
 }
 
 /*
- * A new class begins with what is known of the last one that is like it, which
- * is mostly the same kind of record of another relation.
+ * Initialize a new class from the last similar one, which is usually the same
+ * kind of record of another relation.
  */
 static int
 add_class(WsWalzModel *model, const uint8 *shape, int len)
@@ -229,7 +228,7 @@ add_class(WsWalzModel *model, const uint8 *shape, int len)
 		memcpy(class, &model->classes[*kin], sizeof(*class));
 	*kin = number;
 
-	/* but what its fields are copied from is another relation's matter */
+	/* but its links refer to records of another relation */
 	class->nlinks = 0;
 	class->seen = 0;
 	class->last_xid = 0;
@@ -241,7 +240,7 @@ add_class(WsWalzModel *model, const uint8 *shape, int len)
 	return number;
 }
 
-/* Which class?  Returns its number; decoding sets the record's shape. */
+/* Code the class and return its number.  Decoding sets the record's shape. */
 static int
 code_class(WsWalzModel *model, WsWalzIo *io, WsWalzRecord *record)
 {
@@ -507,7 +506,7 @@ code_blocks(WsWalzModel *model, WsWalzIo *io, int number, WsWalzRecord *record)
 	}
 }
 
-/* Decoding: let the record's pointers point to where things are. */
+/* When decoding, set the record's pointers. */
 static void
 place_body(WsWalzModel *model, WsWalzRecord *record)
 {

@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * model.h
- *	  What walz expects a WAL record to be, from the records before it.
+ *	  Predicts and codes WAL records from the records before them.
  *
- * Records of one shape (walz/record.h) form a class.  Their bodies, which are
- * main data and the blocks' data, mostly differ from one to the next in the
- * same few bytes; and much of what differs can be known otherwise, because it
- * is the record's xid, or close to the last timestamp, or stood in another
+ * Records of one shape (walz/record.h) form a class.  Their bodies (main data
+ * and the blocks' data) usually differ from one record to the next in the same
+ * few bytes.  Much of what differs can be predicted in another way, because it
+ * is the record's xid, or close to the last timestamp, or was in another
  * record of the same transaction (a tuple's place in the index entry that
- * points to it, a key in the row that refers to it).  Such fields find
- * themselves: a byte that came out otherwise than predicted starts a search
- * for where it could have been copied from, and if something is found, a link
- * is made and tried from then on.
+ * points to it, a key in the row that refers to it).  The model discovers such
+ * fields by itself: a byte that was not as predicted starts a search for a
+ * place from which it could have been copied.  If there is one, a link is made
+ * and used from then on.
  *
- * A record as put through the entropy stage, in this order:
+ * A record goes through the entropy stage in this order:
  *
  *		field			what
  *		op				code: 0 no xid; 1 the highest xid so far plus one;
@@ -45,14 +45,14 @@
  *		rest			the body from 8 * cut bytes on, raw
  *		rows			walz/tuples.h
  *
- * The body is preceded by the block numbers (of the first four blocks, as
- * they stand in a tuple identifier), which have been sent by then: so links
- * can refer to them.  Masks and links count from there; masks and predictions
- * reach over WZ_BODY_MAX bytes, and what is longer is raw.
+ * The block numbers of the first four blocks, laid out as in a tuple
+ * identifier, come in front of the body, so that links can refer to them; they
+ * have been sent by then.  Masks and links count from there.  Masks and
+ * predictions cover WZ_BODY_MAX bytes; anything beyond is raw.
  *
- * All memory is in WsWalzModel.  When it holds no further class, one that has
- * not been used for some time is given up; the decoder does the same at the
- * same record.
+ * All memory is in WsWalzModel.  When it has no room for a new class, one that
+ * has not been used for some time is given up; the decoder does the same at
+ * the same record.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -135,7 +135,7 @@ typedef struct WsWalzRelation
 	uint8		fork;
 	uint8		locator[WZ_LOCATOR_SIZE];
 	uint32		recent[WZ_BLOCKS];
-	uint8		page[WZ_DATA_HEADER];	/* the last image's header */
+	uint8		page[WZ_DATA_HEADER];	/* header of the last page image */
 } WsWalzRelation;
 
 typedef struct WsWalzModel
@@ -143,7 +143,8 @@ typedef struct WsWalzModel
 	size_t		max_record;		/* what work and images have room for */
 	uint8	   *work;			/* decoding: main data and blocks' data */
 	uint8	   *images;			/* decoding: images */
-	int			shape_len;		/* coding: of the record at hand */
+	int			shape_len;		/* coding: length of the current record's
+								 * shape */
 	uint8		shape[WZ_SHAPE_MAX];
 
 	uint32		last_op;
@@ -156,8 +157,8 @@ typedef struct WsWalzModel
 	uint32		ring_next;
 
 	int			nclasses;
-	int			hand;			/* the class to give up next, if it is not
-								 * used */
+	int			hand;			/* the next class to give up, unless it is in
+								 * use */
 	int16		kin[WZ_KIN];	/* the last class of a kind; -1 none */
 	int16		buckets[WZ_CLASS_BUCKETS];
 	uint8		victims[WZ_RELATIONS / WZ_RELATION_WAYS];
@@ -168,8 +169,8 @@ typedef struct WsWalzModel
 extern void ws_walz_model_forget(WsWalzModel *model);
 
 /*
- * Code the op: of this record, or, if it is NULL, "other", which is of what
- * follows.  Decoding: neither is looked at, and the op is returned.
+ * Code the op of this record, or, if record is NULL, the op "other".  When
+ * decoding, both arguments are ignored and the op is returned.
  */
 extern uint8 ws_walz_model_op(WsWalzModel *model, WsWalzIo *io,
 							  const WsWalzRecord *record, uint8 other);
@@ -182,18 +183,22 @@ extern uint8 ws_walz_model_op(WsWalzModel *model, WsWalzIo *io,
 #define WZ_OP_PART			12
 
 /*
- * Code a record after its op.  Coding: ws_walz_model_fits has been asked about
- * it.  Decoding: fills in *record, with pointers into the model's memory that
- * are valid until the next call.  Look at io->failed afterwards.
+ * Code a record after its op.  When coding, ws_walz_model_fits must have
+ * returned true for it.  When decoding, this fills in *record, with pointers
+ * into the model's memory that are valid until the next call.  The caller must
+ * look at io->failed afterwards.
  */
 extern void ws_walz_model_record(WsWalzModel *model, WsWalzIo *io, uint8 op,
 								 WsWalzRecord *record);
 
-/* The memory of the fork that a block is in; good until the next call. */
+/*
+ * Returns what the model remembers of a block's fork; valid until the next
+ * call.
+ */
 extern WsWalzRelation *ws_walz_model_relation(WsWalzModel *model,
 											  const WsWalzBlock *block);
 
-/* Coding: can this record be modelled? */
+/* Returns true if this record can be modelled; only when coding. */
 extern bool ws_walz_model_fits(WsWalzModel *model,
 							   const WsWalzRecord *record);
 

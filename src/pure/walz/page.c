@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * page.c
- *	  The page-image stage of walz.
+ *	  Codes page images.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,10 +19,10 @@
 #define MAX_LINES			WZ_MAX_ITEMS
 #define MAX_PAGE_SIZE		32768
 
-/* in every item of a heap, so columns go at least this far */
+/* every heap item has this much, so columns go at least this far */
 #define MIN_COLUMNS			24
 
-/* An image as its header describes it. */
+/* A page image as its header describes it. */
 typedef struct Layout
 {
 	int			lower;
@@ -40,7 +40,10 @@ typedef struct Items
 	uint8		taken[MAX_PAGE_SIZE / WZ_ALIGN];
 } Items;
 
-/* Is this the header of a page that can be turned into columns? */
+/*
+ * Returns true if this is the header of a page that can be turned into
+ * columns.
+ */
 static bool
 read_layout(const uint8 *header, bool has_hole, Layout *layout)
 {
@@ -63,7 +66,7 @@ read_layout(const uint8 *header, bool has_hole, Layout *layout)
 	return true;
 }
 
-/* Take the items from an image's line pointers. */
+/* Collect the items that an image's line pointers describe. */
 static void
 find_items(const uint8 *image, const Layout *layout, Items *items)
 {
@@ -87,7 +90,7 @@ find_items(const uint8 *image, const Layout *layout, Items *items)
 			start + padded > layout->special + layout->hole)
 			continue;
 
-		/* usually each lies below those before it */
+		/* usually each item lies below those before it */
 		unit = start / WZ_ALIGN;
 		if (start + padded > lowest)
 		{
@@ -104,8 +107,8 @@ find_items(const uint8 *image, const Layout *layout, Items *items)
 }
 
 /*
- * Line pointers as differences from what they would be if all items had the
- * length of the first and lay packed downwards from "special".
+ * Code line pointers as differences from the ones that items of the first
+ * item's length, packed downwards from "special", would have.
  */
 static void
 code_lines(bool decoding, uint8 *image, const Layout *layout, uint8 *columns)
@@ -152,7 +155,7 @@ code_lines(bool decoding, uint8 *image, const Layout *layout, uint8 *columns)
 	}
 }
 
-/* The bytes between items. */
+/* Code the bytes between items. */
 static uint8 *
 code_padding(bool decoding, uint8 *image, const WsWalzItems *items,
 			 uint8 *stream)
@@ -169,7 +172,7 @@ code_padding(bool decoding, uint8 *image, const WsWalzItems *items,
 	return stream;
 }
 
-/* What lies from "upper" on outside all items. */
+/* Code the bytes from "upper" on that belong to no item. */
 static uint8 *
 code_others(bool decoding, uint8 *image, const Layout *layout,
 			const Items *items, uint8 *stream)
@@ -189,7 +192,9 @@ code_others(bool decoding, uint8 *image, const Layout *layout,
 	return stream;
 }
 
-/* All of a page but its header; stream has room for, or holds, all of it. */
+/*
+ * Code all of a page but its header; the stream has room for it, or holds it.
+ */
 static void
 code_page(bool decoding, uint8 *image, const Layout *layout, Items *items,
 		  uint8 *stream)
@@ -243,7 +248,7 @@ decode_columns(WsWalzIo *io, uint8 *last_header, WsWalzBlock *block,
 	block->hole_offset = has_hole ? layout.lower : 0;
 }
 
-/* Coding: as columns, if that is possible and makes sense. */
+/* Encode an image as columns if that is possible and makes sense. */
 static bool
 try_columns(WsWalzIo *io, uint32 context, uint8 *last_header,
 			const WsWalzBlock *block)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * page.h
- *	  The page-image stage of walz.
+ *	  Codes page images.
  *
  * A page with ordinary line pointers is turned into columns (walz/columns.h).
  *
@@ -23,9 +23,10 @@
  *		padding			what follows each item up to alignment
  *		others			bytes from "upper" on that are in no item
  *
- * Both ends take the items from the line pointers: those in use whose place is
- * aligned, between "upper" and "special", and not in an item before.  With
- * the header they say where everything goes; there is nothing else to be sent.
+ * Both ends derive the items from the line pointers: those in use whose place
+ * is aligned, between "upper" and "special", and not within an earlier item.
+ * Header and line pointers determine where everything goes, so nothing else is
+ * sent.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -38,17 +39,17 @@
 #include "pure/walz/record.h"
 
 /*
- * Code a block's image, its length and its hole.  last_header is the memory of
- * the block's fork.  Takes 40 contexts.  Decoding: the image goes to room, of
- * which left bytes are left; block->image is not set.
+ * Code a block's image, its length and its hole. last_header is the last
+ * header in the block's fork.  Uses 40 contexts.  When decoding, the image
+ * goes to room, which has left bytes; block->image is not set.
  */
 extern void ws_walz_page_code(WsWalzIo *io, uint32 context, uint8 *last_header,
 							  WsWalzBlock *block, uint8 *room, size_t left);
 
 /*
- * The same of an image whose length and hole are known, at block->image: kind,
- * then kind 1 as above or the image as it is.  Takes one context.  Decoding:
- * the image goes to room, of block->image_len bytes.
+ * Code an image whose length and hole are known, at block->image: the kind,
+ * then kind 1 as above or the image as it is.  Uses one context.  When
+ * decoding, the image goes to room, which has block->image_len bytes.
  */
 extern void ws_walz_page_code_known(WsWalzIo *io, uint32 context,
 									uint8 *last_header,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * part.c
- *	  Records of which a piece has only a part: page images in them.
+ *	  Codes page images in records that a piece holds only a part of.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,7 +16,7 @@
 #define CONTEXT_IMAGE		WZ_CONTEXT(WZ_KIND_PART, 0, 1)
 #define CONTEXT_LENGTH		WZ_CONTEXT(WZ_KIND_PART, 0, 10)
 
-/* The part at hand: bytes start to end of the record, in bytes. */
+/* The current part: bytes start to end of the record. */
 typedef struct Range
 {
 	uint32		start;
@@ -41,7 +41,7 @@ ws_walz_part_begins(WsWalzPart *part, const WsWalzCursor *cursor,
 {
 	uint32		n;
 
-	/* at the start of a page, its header goes by itself first */
+	/* at the start of a page, code the page header by itself first */
 	if (len < WZ_REC_HEADER || cursor->lsn % cursor->block_size == 0)
 		return false;
 	part->rec_len = wz_get32(src + WZ_REC_LEN);
@@ -54,7 +54,7 @@ ws_walz_part_begins(WsWalzPart *part, const WsWalzCursor *cursor,
 	return part->header_len > 0 && part->record.has_image;
 }
 
-/* Code a record's header, which says where its images are. */
+/* Code a record's header, which tells where its images are. */
 static void
 code_header(WsWalzPart *part, WsWalzIo *io, uint8 *bytes, size_t len)
 {
@@ -77,7 +77,7 @@ code_header(WsWalzPart *part, WsWalzIo *io, uint8 *bytes, size_t len)
 		io->failed = true;
 }
 
-/* Code what is in the range behind the header. */
+/* Code the part of the record after its header. */
 static void
 code_range(const WsWalzPart *part, WsWalzModel *model, WsWalzIo *io,
 		   const Range *range)
@@ -108,7 +108,7 @@ code_range(const WsWalzPart *part, WsWalzModel *model, WsWalzIo *io,
 	ws_walz_raw(io, range->bytes + (done - range->start), range->end - done);
 }
 
-/* Let the cursor follow: there is no start of a record before the end. */
+/* Advance the cursor; no record starts before the end. */
 static void
 go_over(WsWalzCursor *cursor, const uint8 *data, size_t len)
 {

@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * part.h
- *	  Records of which a piece has only a part: page images in them.
+ *	  Codes page images in records that a piece holds only a part of.
  *
- * A record that a piece does not hold to its end is not modelled, since its CRC
- * could not be checked and nothing is held back for it.  But index builds write
- * records of up to 32 page images, which are longer than any piece (PostgreSQL 17
- * and later for every index); left raw, they would be most of a bulk load.  So
- * where the piece has all of a record's header, and page headers are as the cursor
- * predicts, the images that lie in the piece as a whole go through the page-image
- * stage, all else of the record raw, its header, CRC and back-pointer too.  The
- * header is kept for the pieces that follow.
+ * A record is not modelled if it extends beyond the piece, since its CRC
+ * cannot be checked and nothing is held back.  But index builds write records
+ * of up to 32 page images, which are longer than any piece (PostgreSQL 17 and
+ * later for every index), and which would be most of a bulk load if left raw.
+ * So if the piece has all of a record's header, and page headers are as the
+ * cursor predicts, the images that lie completely in the piece go through the
+ * page-image stage, and the rest of the record is raw, including its header,
+ * CRC and back-pointer.  The header is kept for the pieces that follow.
  *
  *		field			what
  *	  the record's beginning, after op 12:
@@ -23,8 +23,8 @@
  *		images			those that are whole: walz/page.h, with known lengths
  *		others			bytes between them, raw
  *
- * Whatever the bytes are, they come out again: nothing is taken from a header but
- * where images would be.
+ * This is lossless for any bytes, since the header is only used to find the
+ * images.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -36,7 +36,7 @@
 #include "pure/walz/cursor.h"
 #include "pure/walz/model.h"
 
-/* The record whose header is known; both ends have the same. */
+/* The record whose header is known; the same on both ends. */
 typedef struct WsWalzPart
 {
 	XLogRecPtr	record_lsn;		/* invalid: none */
@@ -46,21 +46,23 @@ typedef struct WsWalzPart
 } WsWalzPart;
 
 /*
- * Coding, with the cursor at the start of a record: can len bytes of the stream
- * at src, up to the end of the piece, be coded as a part?
+ * When coding, with the cursor at the start of a record: returns true if the
+ * len bytes of the stream at src, up to the end of the piece, can be coded as
+ * a part.
  */
 extern bool ws_walz_part_begins(WsWalzPart *part, const WsWalzCursor *cursor,
 								const uint8 *src, size_t len, uint8 *scratch);
 
-/* Is the cursor within the record? */
+/* Returns true if the cursor is within the record. */
 extern bool ws_walz_part_goes_on(const WsWalzPart *part,
 								 const WsWalzCursor *cursor);
 
 /*
- * Code a part, of a record that begins here or goes on; len bytes of the piece are
- * left.  Coding: from src.  Decoding: to dst.  scratch has room for len bytes.
- * The cursor goes on over it.  Returns how many bytes of the stream that was; 0 if
- * they are raw, or, decoding, if nothing valid can come of it: then io->failed.
+ * Code a part of a record that begins or continues here; len bytes of the
+ * piece are left.  Codes from src or decodes to dst; scratch has room for len
+ * bytes.  Advances the cursor.  Returns the number of bytes of the stream; 0
+ * if they are raw, or, when decoding, if the input is invalid: then io->failed
+ * is set.
  */
 extern size_t ws_walz_part_encode(WsWalzPart *part, WsWalzModel *model,
 								  WsWalzIo *io, WsWalzCursor *cursor,

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * piece.h
- *	  How a block that walz encodes is made up, and who has a hand in it.
+ *	  Format of an encoded block, and the object that encodes or decodes it.
  *
  * A block is coded in pieces of at most 16 WAL blocks; the blocks of a stream
  * are not longer, and are one piece each.  A piece:
@@ -9,7 +9,7 @@
  *		size	field
  *		var		length of the rest of this piece; absent in the last one
  *		1		form
- *	  form 0, as it is (also: WAL of a version that we do not know):
+ *	  form 0, as it is (also WAL of an unknown version):
  *		rest	zstd: the bytes
  *	  form 1, modelled, for larger pieces:
  *		var		length of codes
@@ -24,28 +24,29 @@
  *		var		range coder
  *		rest	zstd: raw bytes
  *
- * "zstd" is codec/zstd.c, one history for all the stream.  The modelled forms
- * stand for a sequence of records and raw runs.  Where the cursor
- * (walz/cursor.h) is at the possible start of a record, a code (walz/model.h)
- * says whether a record follows or a raw run; where it is not, a raw run
- * follows.  A raw run goes to the next possible start of a record, or to the
- * end of the piece.  Neither lengths nor an end need to be sent for that.
+ * "zstd" is codec/zstd.c, with one history for the whole stream.  The modelled
+ * forms stand for a sequence of records and raw runs.  Where the cursor
+ * (walz/cursor.h) is at a possible start of a record, a code (walz/model.h)
+ * tells whether a record or a raw run follows; elsewhere a raw run follows.  A
+ * raw run extends to the next possible start of a record, or to the end of the
+ * piece, so neither its length nor an end mark is sent.
  *
  * A record is modelled only if it is complete in the piece, its CRC is right
  * and everything around it (page headers, back-pointer, padding) is as the
  * cursor predicts.  So a record that begins in one piece and ends in another
- * is raw but for images in it (walz/part.h), nothing is held back, and damaged
- * WAL is coded like any bytes.
+ * is raw except for its images (walz/part.h), nothing is held back, and
+ * damaged WAL is coded like any other bytes.
  *
- * After form 0 both ends forget what the model has learned: that is how an
- * encoder that has run into a limit in the middle of a piece starts again.
+ * After form 0 both ends forget what the model has learned, so that an encoder
+ * that has run into a limit in the middle of a piece can start again.
  *
- * An encoder makes sure that a record's header, as the decoder will write it, is
- * what it was.  Compiled with WS_WALZ_VERIFY, it decodes all that it encodes and
- * fails where that is not what it was; a stream sends such a block as it is.
+ * An encoder checks that the decoder will write the same record header.  If
+ * compiled with WS_WALZ_VERIFY, it decodes everything that it encodes and
+ * fails if the result differs from the input; a stream then sends the block as
+ * it is.
  *
- * The record CRC that we leave out is computed anew by the decoder.  It does
- * not protect the way; the CRC of the frame around us does, which is computed
+ * The decoder computes the record CRCs that are left out.  These do not
+ * protect the transfer; the CRC of the enclosing frame does, which is computed
  * over the WAL itself.
  *
  * Copyright (c) 2026, the walstream authors
@@ -65,16 +66,20 @@
 #define WZ_FORM_RANGE			2
 #define WZ_FORM_RANGE_RAW		3
 
-/* What a modelled piece may be larger than its bytes before it is given up. */
+/*
+ * How much larger than its input a modelled piece may get before it is given
+ * up.
+ */
 #define WZ_SLACK				64
 
-/* lengths in front of a piece: var, form, three var */
+/* room for the fields in front of a piece: var, form, three var */
 #define WZ_PIECE_HEADER_MAX	(5 + 1 + 3 * 5)
 
-/* What an encoder and a decoder have in common. */
+/* The object of an encoder or decoder. */
 typedef struct WsWalz
 {
-	bool		known;			/* WAL that we can parse; if not, zstd only */
+	bool		known;			/* the WAL's layout is known; if not, zstd
+								 * only */
 	bool		started;		/* the cursor has been set */
 	WsCodecParams params;
 	size_t		piece_max;
@@ -84,7 +89,7 @@ typedef struct WsWalz
 	WsWalzModel *model;
 	WsWalzRecord record;
 	WsWalzPart	part;
-	uint8	   *scratch;		/* a record: piece_max and its header */
+	uint8	   *scratch;		/* for one record: piece_max and its header */
 	uint8	   *streams;		/* codes, literals and raw bytes together */
 	bool		sparse;			/* encoder only: the piece before had few
 								 * symbols */
@@ -95,7 +100,7 @@ typedef struct WsWalz
 #endif
 } WsWalz;
 
-/* Room for a stream: none is let become larger than a piece. */
+/* Room for a stream, which is never larger than a piece. */
 static inline size_t
 ws_walz_stream_size(const WsWalz *walz)
 {
@@ -111,7 +116,7 @@ ws_walz_set_stream(WsWalzStream *stream, uint8 *data, size_t size, size_t len)
 	stream->pos = 0;
 }
 
-/* Forget all that was learned, but not where the stream is. */
+/* Forget everything learned, but not the position in the stream. */
 extern void ws_walz_forget(WsWalz *walz);
 
 /* Encode, or decode, a block; the cursor is at its start. */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * record.c
- *	  WAL records taken apart, and put together.
+ *	  Takes WAL records apart and puts them together.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,8 +12,8 @@
 #include "pure/walz/record.h"
 
 /*
- * Blocks' references, from *pos on.  Returns false if they make no sense.
- * *data_total is what images and data take up.
+ * Parse the block references from *pos on.  Returns false if they make no
+ * sense.  Sets *data_total to the size of images and data.
  */
 static bool
 read_block(const uint8 **pos, const uint8 *end, WsWalzRecord *record,
@@ -131,7 +131,10 @@ ws_walz_record_read_header(const uint8 *bytes, uint32 have, uint32 len,
 		len - (p - bytes) != data_total + record->main_len)
 		return 0;
 
-	/* the decoder will have but what we took out: is that all? */
+	/*
+	 * the decoder has only the fields that we took out, so check that these
+	 * are enough
+	 */
 	header_len = ws_walz_record_header(record, header);
 	if (header_len != p - bytes ||
 		memcmp(header + WZ_REC_HEADER, bytes + WZ_REC_HEADER,

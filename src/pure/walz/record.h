@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * record.h
- *	  WAL records taken apart, and put together.
+ *	  Takes WAL records apart and puts them together.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -71,33 +71,38 @@ typedef struct WsWalzRecord
 #define WZ_SHAPE_MAX		100
 
 /*
- * Take a record apart.  False if it is no record of the layout we know, or not
- * one that ws_walz_record_header would write just so.
+ * Take a record apart.  Returns false if it does not have the known layout, or
+ * if ws_walz_record_header would not write exactly the same.
  */
 extern bool ws_walz_record_read(const uint8 *bytes, uint32 len,
 								WsWalzRecord *record);
 
 /*
- * The same of a record of len bytes of which the first "have" are at hand: all
- * but the pointers to images and data.  Returns the length of what is in front
- * of those; 0 if it is not all at hand, or makes no sense.
+ * Parse the header of a record of len bytes of which the first "have" are at
+ * hand; sets everything but the pointers to images and data.  Returns the
+ * length of the header; 0 if it is incomplete or makes no sense.
  */
 extern uint32 ws_walz_record_read_header(const uint8 *bytes, uint32 have,
 										 uint32 len, WsWalzRecord *record);
 
-/* The record's shape; 0 if it is too long.  shape has WZ_SHAPE_MAX bytes. */
+/*
+ * Write the record's shape, and return its length; 0 if it is too long. shape
+ * has WZ_SHAPE_MAX bytes.
+ */
 extern int	ws_walz_shape_write(const WsWalzRecord *record, uint8 *shape);
 
-/* Set all but the starred fields; false if the bytes are no shape. */
+/*
+ * Set all but the starred fields.  Returns false if the bytes are not a shape.
+ */
 extern bool ws_walz_shape_read(const uint8 *shape, int len,
 							   WsWalzRecord *record);
 
-/* Most bytes that ws_walz_record_header writes. */
+/* Upper limit of the bytes that ws_walz_record_header writes. */
 #define WZ_RECORD_HEADER_MAX	(WZ_REC_HEADER + WZ_MAX_BLOCKS * 27 + 3 + 5 + 5)
 
 /*
- * Write the record's header with all that follows it before images and data;
- * length, back-pointer and CRC are left zero.  Returns the length.
+ * Write everything of a record that comes before images and data; length,
+ * back-pointer and CRC are left zero.  Returns the length.
  */
 extern uint32 ws_walz_record_header(const WsWalzRecord *record, uint8 *bytes);
 

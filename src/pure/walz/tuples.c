@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tuples.c
- *	  The rows of a bulk load, turned into columns.
+ *	  Turns the rows of a bulk load into columns.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,8 +19,8 @@
 #define MIN_ROWS			4
 
 /*
- * Where the row goes that begins at offset and has this length.  Returns where
- * the next begins, -1 if it does not fit.
+ * Add the row that begins at offset and has this length.  Returns where the
+ * next row begins, or -1 if this one does not fit.
  */
 static int
 add_row(WsWalzItems *items, int offset, int row_len, int len)
@@ -34,7 +34,10 @@ add_row(WsWalzItems *items, int offset, int row_len, int len)
 	return end < len ? end + end % WZ_ROW_ALIGN : end;
 }
 
-/* Find the rows in data by their lengths; false if these are no rows. */
+/*
+ * Find the rows in data by their lengths.  Returns false if these are not
+ * rows.
+ */
 static bool
 find_rows(const uint8 *data, int len, WsWalzItems *items)
 {
@@ -69,7 +72,7 @@ ws_walz_tuples_kind(WsWalzIo *io, uint32 context, const uint8 *data, int len)
 	return kind == 1;
 }
 
-/* Decoding: take n lengths from the stream and find the rows by them. */
+/* When decoding, read n lengths from the stream and find the rows by them. */
 static bool
 read_lengths(uint8 *data, int len, const uint8 *stream, int n,
 			 WsWalzItems *items)

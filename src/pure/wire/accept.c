@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * accept.c
- *	  The value of walstream.accept: written by a receiver, read by a sender,
- *	  which chooses a codec by it.
+ *	  The value of walstream.accept, which a receiver writes and by which a
+ *	  sender chooses a codec.
  *
- * The value comes from whoever connects, so reading it neither fails nor
- * allocates.
+ * The value comes from whatever client connects, so the parser neither fails
+ * nor allocates.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,7 +15,7 @@
 
 #include "pure/wire/accept.h"
 
-/* A version number with more digits than this is not one. */
+/* Most digits of a version number. */
 #define MAX_VERSION_DIGITS	6
 
 void
@@ -42,7 +42,10 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next word, not zero-terminated; false if there is none. */
+/*
+ * Find the next word, which is not zero-terminated.  Returns false if there is
+ * none.
+ */
 static bool
 next_word(const char **pos, const char **word, size_t *len)
 {
@@ -58,7 +61,7 @@ next_word(const char **pos, const char **word, size_t *len)
 	return *len > 0;
 }
 
-/* 0 if the word is not a version */
+/* Returns 0 if the word is not a version. */
 static int
 parse_version(const char *word, size_t len)
 {
@@ -105,7 +108,7 @@ ws_accept_parse(const char *value)
 	accept.version = parse_version(word, len);
 	accept.own = is_own(word, len);
 
-	/* no codec is taken twice, so there is room for all there are */
+	/* no codec is entered twice, so there is room for all of them */
 	while (next_word(&pos, &word, &len))
 	{
 		const WsCodec *codec = ws_codec_by_word(word, len);
@@ -161,6 +164,6 @@ ws_reason_text(WsNoCodecReason reason)
 		case WS_REASON_MEMORY:
 			return "the sender is out of memory";
 	}
-	/* a later version's */
+	/* a reason of a later version */
 	return "unknown reason";
 }

@@ -3,10 +3,10 @@
  * accept.h
  *	  Negotiation: the value of walstream.accept, and the hello message.
  *
- * The receiver puts walstream.accept into the connection's options.  Its
- * value is the highest protocol version that the receiver speaks and words
- * separated by white space, for now words for codecs (WsCodec.word) in the
- * order in which the receiver prefers them:
+ * The receiver puts walstream.accept into the connection's options.  Its value
+ * is the highest protocol version that the receiver speaks, followed by words
+ * separated by white space.  Currently the words name codecs (WsCodec.word),
+ * in the receiver's order of preference:
  *
  *		1 zstd lz4
  *
@@ -29,9 +29,10 @@
  *		12		4		WAL segment size
  *		16		2		WAL page magic
  *
- * Integers are in network byte order.  A longer hello is a later version's:
- * what follows is ignored.  A hello may come again before any frame, but not
- * before data has come after the last one: what it says holds from there on.
+ * Integers are in network byte order.  A longer hello comes from a later
+ * version, and the extra bytes are ignored.  A hello may be repeated before
+ * any frame, if data has come since the last hello; it then applies to what
+ * follows.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -46,7 +47,7 @@
 #define WS_HELLO_TYPE			'H'
 #define WS_HELLO_SIZE			18
 
-/* One codec that a server uses, with the level that it encodes at. */
+/* A codec, with the level at which a server encodes. */
 typedef struct WsCodecSpec
 {
 	WsCodecId	id;
@@ -61,8 +62,8 @@ typedef struct WsCompression
 } WsCompression;
 
 /*
- * walstream.accept as parsed; version 0 means that no compression was asked
- * for.
+ * walstream.accept as parsed; version 0 means that the client did not ask for
+ * compression.
  */
 typedef struct WsAccept
 {
@@ -84,40 +85,43 @@ typedef struct WsHello
 {
 	int			version;
 	WsCodecId	codec;
-	WsNoCodecReason reason;		/* any value, also unknown ones */
+	WsNoCodecReason reason;		/* may be an unknown value */
 	int			level;
 	int			window_log;
 	WsCodecParams stream;		/* level repeated; layout of the stream's WAL */
 } WsHello;
 
-/* Room that ws_accept_format needs at most, with the final zero. */
+/* Most bytes that ws_accept_format writes, with the final zero. */
 #define WS_ACCEPT_MAX_SIZE		128
 
 /*
- * Write the value that asks for these codecs; with count 0 it is the version
- * alone.  buf has WS_ACCEPT_MAX_SIZE bytes.
+ * Write the value that asks for these codecs; with count 0 that is the version
+ * alone. buf has WS_ACCEPT_MAX_SIZE bytes.
  */
 extern void ws_accept_format(const WsCompression *compression, char *buf);
 
 /*
- * Parse a value.  Never fails: what cannot be understood asks for nothing.
- * Repeated and unknown words are passed over.
+ * Parse a value.  Never fails: a value that cannot be parsed asks for nothing.
+ * Repeated and unknown words are ignored.
  */
 extern WsAccept ws_accept_parse(const char *value);
 
 /*
- * Choose: the first codec in the receiver's order that the sender uses too
- * and that can code the stream.  Returns WS_REASON_NONE and sets *chosen, or
- * the reason for none and sets chosen->id to WS_CODEC_NONE.
+ * Choose the first codec in the receiver's order that the sender uses too and
+ * that can code the stream.  Returns WS_REASON_NONE and sets *chosen; if there
+ * is no such codec, returns the reason and sets chosen->id to WS_CODEC_NONE.
  */
 extern WsNoCodecReason ws_accept_choose(const WsAccept *accept,
 										const WsCompression *compression,
 										bool logical, WsCodecSpec *chosen);
 
-/* A short phrase for a log line: why a stream is not compressed. */
+/*
+ * Returns a short phrase for a log line that tells why a stream is not
+ * compressed.
+ */
 extern const char *ws_reason_text(WsNoCodecReason reason);
 
-/* buf has WS_HELLO_SIZE bytes. */
+/* Write a hello. buf has WS_HELLO_SIZE bytes. */
 extern void ws_hello_encode(const WsHello *hello, uint8 *buf);
 extern WsStatus ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello);
 

@@ -3,8 +3,8 @@
  * batch.c
  *	  Gathers rows of a logical stream into the content of one frame.
  *
- * Logical messages are small, 80 to 170 bytes: coded one by one, a frame's
- * header and the codec's would be a good part of the wire.
+ * Logical messages are small, 80 to 170 bytes.  If each had a frame of its
+ * own, the headers of frame and codec would be a good part of the bytes sent.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -12,7 +12,9 @@
 
 #include "pure/wire/frame.h"
 
-/* A batch is over WS_BATCH_SIZE if its only row is as long as may be. */
+/*
+ * A batch is larger than WS_BATCH_SIZE if its only row has the maximum length.
+ */
 #define WS_BATCH_BUFFER_SIZE	(WS_BATCH_SIZE + WS_ROW_HEADER_MAX)
 
 typedef struct WsBatch
@@ -20,20 +22,20 @@ typedef struct WsBatch
 	uint8	   *buf;			/* WS_BATCH_BUFFER_SIZE bytes, the caller's */
 	uint32		len;			/* bytes in it */
 	uint32		rows;			/* 0: there is no batch */
-	uint64		raw_bytes;		/* what stock would have sent for these rows */
+	uint64		raw_bytes;		/* size of the stock messages of these rows */
 	int64		oldest_us;		/* when the first row came */
 	pg_crc32c	crc;			/* of the content, not finished */
 	WsRowBase	base;			/* outlives the batch */
 } WsBatch;
 
-/* Forget all rows.  The next row's differences are from the last one's. */
+/* Remove all rows.  The next row's differences are still from the last row. */
 extern void ws_batch_clear(WsBatch *batch);
 
 /*
- * Add a row: a 'w' message of more than WS_STOCK_HEADER bytes and at most
- * WS_BATCH_MAX_MESSAGE.  Returns false, and has done nothing, if the batch
- * must leave first.  restart, which matters for a batch's first row only, is
- * that of the frame it will be.
+ * Add a row, a 'w' message of more than WS_STOCK_HEADER and at most
+ * WS_BATCH_MAX_MESSAGE bytes.  Returns false without doing anything if the
+ * batch must be sent first. restart tells, for a batch's first row, whether
+ * its frame will restart history.
  */
 extern bool ws_batch_add(WsBatch *batch, const uint8 *message, uint32 len,
 						 bool restart, int64 now_us);

@@ -4,13 +4,12 @@
  *	  The receiving half of a stream: turns frames into stock CopyData
  *	  messages.
  *
- * put does all that can fail, up to the comparison of the check value, so
- * that nothing is handed out of a frame that is not good as a whole; next
- * only gives out.  Memory is one buffer, of the most that a frame may decode
- * to, and the codec's.
+ * "put" does everything that can fail, including the comparison of the check
+ * value, so that no byte of a bad frame is handed out; "next" only hands out.
+ * Memory is one buffer for the largest decoded frame, and the codec's.
  *
- * A decoder must never hand out a byte that the sender's server did not send,
- * nor leave one out, whatever comes in.
+ * Whatever comes in, a decoder must never hand out a byte that the sender's
+ * server did not send, nor leave one out.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -26,29 +25,30 @@ struct WsDecoder
 	WsAccept	asked;
 
 	/*
-	 * Room for a stock header, then what a frame decodes to, max_decoded
-	 * bytes, then a zero.  A batch's rows are made stock messages in place:
-	 * each one's header is written so that it ends where its body begins,
-	 * over what was handed out before.
+	 * Room for a stock header, then the max_decoded bytes that a frame may
+	 * decode to, then a zero.  A batch's rows become stock messages in place:
+	 * each row's header is written so that it ends where the body begins,
+	 * over bytes that have been handed out.
 	 *
-	 * Those who read a message may rely on a zero behind it, as behind what
-	 * libpq hands out.  Behind a row it covers the first byte of the next,
-	 * which is kept in covered as long as that row is out.
+	 * Readers of a message may rely on a zero after it, as after libpq's
+	 * messages.  After a row the zero replaces the first byte of the next
+	 * row, which is kept in "covered" while the row is out.
 	 */
 	uint8	   *buf;
 	uint32		max_decoded;
 	uint8		covered;
 
-	/* codec and codec_state are both NULL, or neither. */
+	/* codec and codec_state are both NULL or both set. */
 	const WsCodec *codec;
 	void	   *codec_state;
 
-	/* The stream. */
+	/* State of the stream. */
 	bool		failed;
 	WsPeerKind	peer;
-	WsHello		hello;			/* the last, if peer is WS_PEER_WALSTREAM */
-	bool		hello_is_new;	/* no data has come after it */
-	WsCodecId	frame_codec;	/* of the last frame, or a hello after it */
+	WsHello		hello;			/* the last one, if peer is WS_PEER_WALSTREAM */
+	bool		hello_is_new;	/* no data has come since */
+	WsCodecId	frame_codec;	/* codec of the last frame, or of a hello
+								 * after it */
 	uint64		frame_number;	/* of the next frame */
 	bool		has_history;	/* the next frame need not restart */
 	int64		send_time;		/* of the last physical frame */
@@ -56,10 +56,13 @@ struct WsDecoder
 	bool		has_position;
 	XLogRecPtr	position;
 
-	/* What next gives: a message, if not NULL; rows, until pos is at end. */
+	/*
+	 * What "next" will hand out: a message, if not NULL; rows, until pos is
+	 * at end.
+	 */
 	const uint8 *message;
 	size_t		message_len;
-	const uint8 *rows_pos;		/* both in buf */
+	const uint8 *rows_pos;		/* both point into buf */
 	const uint8 *rows_end;
 
 	WsStreamCounts counts;
@@ -141,7 +144,10 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 	if (status != WS_OK)
 		return status;
 
-	/* It gives nothing, so without end it would hold up whoever takes it. */
+	/*
+	 * A hello hands out nothing, so an endless row of them would hold up the
+	 * caller.
+	 */
 	if (decoder->hello_is_new)
 		return WS_E_UNEXPECTED;
 	if (hello.codec != WS_CODEC_NONE &&
@@ -151,7 +157,7 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 	if (hello.stream.logical != decoder->stream.logical)
 		return WS_E_UNEXPECTED;
 
-	/* Of logical streams the WAL is never seen, and may be laid out anyhow. */
+	/* A logical stream contains no WAL, so the layout does not matter. */
 	if (!hello.stream.logical &&
 		(hello.stream.wal_block_size != decoder->stream.wal_block_size ||
 		 hello.stream.wal_segment_size != decoder->stream.wal_segment_size ||
@@ -166,7 +172,7 @@ take_hello(WsDecoder *decoder, const uint8 *message, size_t len)
 	return WS_OK;
 }
 
-/* A message goes out as it came. */
+/* Hand out a message as it came. */
 static void
 pass_message(WsDecoder *decoder, const uint8 *message, size_t len)
 {
@@ -183,8 +189,8 @@ pass_message(WsDecoder *decoder, const uint8 *message, size_t len)
 }
 
 /*
- * A 'w' message with something in it moves the stream.  A peer with walstream
- * is held to the order; of a stock one the position is only noted.
+ * Note the position of a 'w' message that is not empty.  With a walstream peer
+ * the position must be in order; with a stock peer it is only recorded.
  */
 static WsStatus
 take_stock_data(WsDecoder *decoder, const uint8 *message, size_t len)
@@ -213,8 +219,8 @@ take_stock_data(WsDecoder *decoder, const uint8 *message, size_t len)
 }
 
 /*
- * May this frame be where it is?  Sets *start_lsn of a physical frame.  As
- * said in frame.h and decoder.h.
+ * Check that this frame may be where it is, by the rules in frame.h and
+ * decoder.h.  Sets *start_lsn for a physical frame.
  */
 static WsStatus
 check_frame(const WsDecoder *decoder, const WsFrameHeader *header,
@@ -297,7 +303,7 @@ decode_bytes(WsDecoder *decoder, const WsFrameHeader *header,
 }
 
 /*
- * Walk through a decoded batch: adds what it stands for to counts and *crc.
+ * Walk through a decoded batch and add its rows to counts and *crc.
  */
 static WsStatus
 check_rows(const WsDecoder *decoder, WsRowBase base, uint32 len,
@@ -326,7 +332,7 @@ check_rows(const WsDecoder *decoder, WsRowBase base, uint32 len,
 	return WS_OK;
 }
 
-/* Make next give a physical frame's WAL, in front of it its stock header. */
+/* Let "next" hand out a physical frame's WAL, after its stock header. */
 static void
 hand_out_wal(WsDecoder *decoder, const WsFrameHeader *header,
 			 XLogRecPtr start_lsn)
@@ -392,7 +398,7 @@ take_frame(WsDecoder *decoder, const uint8 *message, size_t len)
 						 decoder->frame_number, crc))
 		return WS_E_CHECK;
 
-	/* All of it is good. */
+	/* Accept the frame, of which everything has been checked. */
 	counts.frames++;
 	counts.wire_bytes += WS_COPYDATA_HEADER + len;
 	if (header.codec == WS_CODEC_NONE)
@@ -419,7 +425,7 @@ take_message(WsDecoder *decoder, const uint8 *message, size_t len)
 	uint8		type = len > 0 ? message[0] : 0;
 	WsStatus	status;
 
-	/* What is still to be taken would be lost. */
+	/* The bytes not taken yet would be lost. */
 	if (decoder->message || decoder->rows_pos < decoder->rows_end)
 		return WS_E_UNEXPECTED;
 
@@ -441,7 +447,7 @@ take_message(WsDecoder *decoder, const uint8 *message, size_t len)
 			return WS_E_MALFORMED;
 	}
 
-	/* A hello has been lost; an apply worker would pass over the frame. */
+	/* A hello must have been lost; an apply worker would ignore the frame. */
 	if (type == WS_FRAME_TYPE)
 		return WS_E_UNEXPECTED;
 
@@ -491,7 +497,7 @@ ws_decoder_next(WsDecoder *decoder, const uint8 **out, size_t *out_len)
 	if (decoder->rows_pos == decoder->rows_end)
 		return false;
 
-	/* put has walked through all rows: this one is good */
+	/* "put" has walked through all rows, so this one is valid */
 	decoder->buf[decoder->rows_pos - decoder->buf] = decoder->covered;
 	if (ws_frame_row_decode(&decoder->row_base, &decoder->rows_pos,
 							decoder->rows_end, &stock, &body_len) != WS_OK)

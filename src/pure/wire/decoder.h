@@ -4,35 +4,36 @@
  *	  The receiving half of a stream: CopyData messages in, stock CopyData
  *	  messages out.
  *
- * A message goes in with put; then next is called until it gives nothing
- * more.  Most messages give one, a batch gives several, a hello gives none:
+ * A message goes in with put; then next is called until it returns false.
+ * Most messages yield one message, a batch yields several, a hello yields
+ * none:
  *
  *		status = ws_decoder_put(decoder, message, len);
  *		while (status == WS_OK && ws_decoder_next(decoder, &out, &out_len))
  *			use(out, out_len);
  *
- * The first message of a COPY decides: if it is a hello, the peer speaks our
- * protocol, and frames and further hellos are decoded; if not, the peer has
- * no walstream and every message passes as it is; only what looks like a
- * frame is refused, since PostgreSQL sends nothing that does.
+ * The first message of a COPY decides.  If it is a hello, the peer speaks our
+ * protocol, and frames and further hellos are decoded.  If not, the peer has
+ * no walstream, and every message passes unchanged, except that a message that
+ * looks like a frame is refused, since PostgreSQL sends none.
  *
- * A hello gives nothing, so that an endless row of them would hold up the
- * receiver: after one, data comes before the next.
+ * Since a hello yields nothing, an endless row of them would hold up the
+ * receiver.  So data must come between two hellos.
  *
- * Beside frames and hellos a stream of our protocol has messages that pass as
- * they are: keepalives, whatever a later PostgreSQL sends, and 'w' messages.
- * Of these one with WAL in a physical stream starts where the stream stands,
- * and the history of the codec ends with it.
+ * Besides frames and hellos, a stream of our protocol has messages that pass
+ * unchanged: keepalives, message types of later PostgreSQL versions, and 'w'
+ * messages.  In a physical stream, a 'w' message with WAL must start at the
+ * stream's position, and it ends the history of the codec.
  *
- * Nothing is trusted.  Lengths are bounded before they are used, and all of
- * a frame is decoded and its check value compared before put returns WS_OK.
- * A frame must be in the codec of the last hello, or in none; it starts where
- * the stream stands and does not cross a segment boundary; it restarts
- * history where there is none, and at the start of each segment.
+ * Nothing is trusted.  Lengths are bounded before they are used, and a frame
+ * is decoded completely and its check value compared before put returns WS_OK.
+ * A frame must use the codec of the last hello or none, start at the stream's
+ * position, not cross a segment boundary, and restart history where there is
+ * none and at the start of each segment.
  *
- * A message with a type that is one bit off a frame's is refused too (or, as
- * the first message, one bit off a hello's): it is a damaged one, and a logical
- * apply worker ignores what it does not know, so that the rows would be lost.
+ * A message whose type is one bit off that of a frame (or, for the first
+ * message, of a hello) is refused too.  It is a damaged one, and a logical
+ * apply worker ignores unknown types, so its rows would be lost.
  *
  * After a failure everything is refused (WS_E_FAILED) until the next begin,
  * since history would spread the error.
@@ -52,54 +53,60 @@ typedef enum WsPeerKind
 {
 	WS_PEER_UNKNOWN,			/* no message of this COPY has been seen */
 	WS_PEER_STOCK,				/* without walstream */
-	WS_PEER_WALSTREAM			/* has said hello */
+	WS_PEER_WALSTREAM			/* has sent a hello */
 } WsPeerKind;
 
 /*
- * NULL if memory is short.  stream says how this server lays out WAL, and the
- * hello of a physical stream must say the same; asked is what was asked for:
- * a hello with any other codec is refused.  Both are copied.
+ * Returns NULL if memory is short.  "stream" has this server's WAL layout,
+ * which the hello of a physical stream must match; "asked" has the codecs that
+ * were asked for, and a hello with any other codec is refused.  Both are
+ * copied.
  */
 extern WsDecoder *ws_decoder_new(const WsCodecParams *stream,
 								 const WsAccept *asked);
 extern void ws_decoder_free(WsDecoder *decoder);	/* NULL is allowed */
 
-/* A COPY begins. */
+/* Begin a COPY. */
 extern void ws_decoder_begin(WsDecoder *decoder);
 
 /*
- * Hand in one CopyData message's content, which must stay as it is until next
- * has given its last.  All that the message before gave must have been taken.
+ * Hand in the content of one CopyData message, which must not change until
+ * next returns false.  All messages that the previous call yielded must have
+ * been taken.
  */
 extern WsStatus ws_decoder_put(WsDecoder *decoder, const uint8 *message,
 							   size_t len);
 
 /*
- * The next stock message, false if there is none.  *out is valid until the
- * next call of any function with this decoder, and a zero follows it.
+ * Get the next stock message.  Returns false if there is none. *out is valid
+ * until the next call of any function with this decoder, and a zero follows
+ * the message.
  */
 extern bool ws_decoder_next(WsDecoder *decoder, const uint8 **out,
 							size_t *out_len);
 
 extern WsPeerKind ws_decoder_peer(const WsDecoder *decoder);
 
-/* What the last hello said; NULL before the first of this COPY. */
+/* Returns the last hello of this COPY; NULL before the first. */
 extern const WsHello *ws_decoder_hello(const WsDecoder *decoder);
 
 /*
- * Where the stream stands: the end of the last WAL handed out (logical: the
- * start position of the last row).  After a failure it is where that was
+ * Returns the stream's position: the end of the last WAL handed out (logical:
+ * the start position of the last row).  After a failure, that is where it was
  * found; 0 if nothing is known.
  */
 extern XLogRecPtr ws_decoder_position(const WsDecoder *decoder);
 
 /*
- * The codec of the last frame whose header could be read, refused or not, or
- * that of a hello after it; WS_CODEC_NONE before the first.
+ * Returns the codec of the last frame whose header could be read, even if the
+ * frame was refused, or that of a later hello; WS_CODEC_NONE before the first.
  */
 extern WsCodecId ws_decoder_codec(const WsDecoder *decoder);
 
-/* Messages are those handed out: of one that was cut, each piece. */
+/*
+ * Returns the counts.  They count messages handed out, that is, each piece of
+ * a message that the sender has cut.
+ */
 extern const WsStreamCounts *ws_decoder_counts(const WsDecoder *decoder);
 
 #endif							/* WS_PURE_WIRE_DECODER_H */

@@ -3,14 +3,14 @@
  * encoder.c
  *	  The sending half of a stream: turns stock CopyData messages into frames.
  *
- * put only remembers the message; next does the work, one message out per
- * call, so that all that has an order (batch, hello, the message itself) is
- * decided in one place.  A stock message is read where it lies; the memory of
- * an encoder is one buffer for what goes out, for a logical stream one for
- * the batch, and the codec's.
+ * "put" only remembers the message.  "next" does the work and returns one
+ * message per call, so that the order of batch, hello and the message itself
+ * is decided in one place.  A stock message is read in place.  An encoder's
+ * memory is one buffer for the output, one for the batch in a logical stream,
+ * and the codec's.
  *
- * An encoder must never change or drop a byte and must never fail: whatever
- * it cannot code leaves as it came.
+ * An encoder must never change or drop a byte and must never fail: a message
+ * that it cannot code goes out unchanged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,38 +24,39 @@
 
 struct WsEncoder
 {
-	WsCodecParams stream;		/* level is the codec's at its next restart */
+	WsCodecParams stream;		/* the level applies from the codec's next
+								 * restart */
 
 	/*
-	 * What next gives out: WS_FRAME_HEADER_MAX bytes of room for a header,
-	 * which is written so that it ends there, then the encoded bytes.
+	 * The output: WS_FRAME_HEADER_MAX bytes of room for a header, which is
+	 * written at the end of that room, then the encoded bytes.
 	 */
 	uint8	   *out;
 	size_t		out_size;		/* without the room for the header */
 	uint8		hello[WS_HELLO_SIZE];
 
-	/* What codes.  codec and codec_state are both NULL, or neither. */
+	/* The codec in use. codec and codec_state are both NULL or both set. */
 	WsCodecSpec spec;
 	WsNoCodecReason reason;
 	const WsCodec *codec;
 	void	   *codec_state;
-	bool		history_lost;	/* to be restarted before it is used */
+	bool		history_lost;	/* must be restarted before its next use */
 	WsBackoff	backoff;
 
-	/* What is to code from the next segment boundary on, if change_due. */
+	/* The codec to use from the next segment boundary on, if change_due. */
 	bool		change_due;
 	WsCodecSpec next_spec;
 	WsNoCodecReason next_reason;
 
-	/* The stream. */
+	/* State of the stream. */
 	bool		hello_due;
 	uint64		frame_number;	/* of the next frame */
 	int64		send_time;		/* of the last physical frame */
 	XLogRecPtr	position;		/* physical: end of what was last sent */
 	bool		has_segment;
-	uint64		segment;		/* of the last piece or row */
+	uint64		segment;		/* segment of the last piece or row */
 
-	/* The message handed in, NULL when it is done with. */
+	/* The message handed in; NULL after it has come out completely. */
 	const uint8 *message;
 	size_t		len;
 	size_t		done;			/* bytes of its WAL that have come out */
@@ -72,8 +73,8 @@ struct WsEncoder
 };
 
 /*
- * Code with spec from here on and say so in a hello.  The codec's object is
- * kept if it is of the same codec.
+ * Code with spec from here on, and announce that in a hello.  If the codec
+ * stays the same, its object is kept.
  */
 static WsStatus
 use_codec(WsEncoder *encoder, WsCodecSpec spec, WsNoCodecReason reason)
@@ -125,8 +126,8 @@ use_codec(WsEncoder *encoder, WsCodecSpec spec, WsNoCodecReason reason)
 }
 
 /*
- * The piece or row that comes next starts here: if that is another segment,
- * it is where a change takes effect.
+ * Note the start of the next piece or row.  If it is in another segment, a
+ * pending change takes effect.
  */
 static void
 enter_segment(WsEncoder *encoder, XLogRecPtr start_lsn)
@@ -162,7 +163,7 @@ give_hello(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 	*out_len = WS_HELLO_SIZE;
 }
 
-/* The message goes out as it came. */
+/* Send the message unchanged. */
 static void
 give_message(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 {
@@ -180,8 +181,8 @@ give_message(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 }
 
 /*
- * Encode into the place behind the room for a header.  A codec that fails
- * counts as one that does not shrink anything.
+ * Encode into the buffer after the room for a header.  A failure of the codec
+ * counts as bytes that do not shrink.
  */
 static bool
 try_codec(WsEncoder *encoder, XLogRecPtr start_lsn,
@@ -206,14 +207,14 @@ try_codec(WsEncoder *encoder, XLogRecPtr start_lsn,
 	gave_up = ws_backoff_judge(&encoder->backoff, raw_len, *encoded_len);
 
 	/*
-	 * A frame that did not shrink is worth its few bytes for the history that
-	 * it leaves behind, unless no frame is going to use that.
+	 * A frame that did not shrink is worth its few extra bytes for the
+	 * history that it provides, unless no later frame will use that history.
 	 */
 	return status == WS_OK && (*encoded_len < raw_len || !gave_up);
 }
 
 /*
- * Put raw_len bytes behind the room for a header, encoded if that is of use.
+ * Put raw_len bytes after the room for a header, encoded if that helps.
  * Returns the codec and sets *len.
  */
 static WsCodecId
@@ -233,7 +234,7 @@ encode_bytes(WsEncoder *encoder, XLogRecPtr start_lsn,
 	return WS_CODEC_NONE;
 }
 
-/* Put the header before the encoded bytes; both are what goes out. */
+/* Put the header in front of the encoded bytes, which completes the output. */
 static void
 finish_frame(WsEncoder *encoder, const WsFrameHeader *header,
 			 pg_crc32c content_crc, size_t encoded_len,
@@ -277,9 +278,9 @@ give_batch(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 }
 
 /*
- * A row of a logical stream goes into the batch, or makes due the batch or
- * hello that must come out before it.  Returns true if nothing is in its way
- * and it is to go out as it came.
+ * Add a row of a logical stream to the batch, or make the batch or hello due
+ * that must come out before it.  Returns true if the row is to go out
+ * unchanged and nothing must come before it.
  */
 static bool
 take_row(WsEncoder *encoder)
@@ -305,7 +306,10 @@ take_row(WsEncoder *encoder)
 		return !encoder->batch_due;
 	}
 
-	/* Nothing restarts while a batch gathers: history_lost stays what it is. */
+	/*
+	 * Nothing restarts while rows are collected, so history_lost does not
+	 * change.
+	 */
 	if (!ws_batch_add(batch, encoder->message, encoder->len,
 					  encoder->history_lost, encoder->now_us))
 		encoder->batch_due = true;
@@ -319,8 +323,9 @@ take_row(WsEncoder *encoder)
 }
 
 /*
- * How much of the message's WAL one frame takes: to the segment's end, and
- * if that is too much, to the last page boundary that is not.
+ * Returns how much of the message's WAL goes into one frame: up to the
+ * segment's end, or, if that is too much, to the last page boundary within the
+ * limit.
  */
 static uint32
 measure_piece(const WsEncoder *encoder, XLogRecPtr start_lsn, size_t left)
@@ -336,7 +341,7 @@ measure_piece(const WsEncoder *encoder, XLogRecPtr start_lsn, size_t left)
 	return piece;
 }
 
-/* A piece of the message was not encoded; the message counts once. */
+/* Count a message of which a piece was not encoded, once. */
 static void
 count_bypassed(WsEncoder *encoder)
 {
@@ -345,7 +350,7 @@ count_bypassed(WsEncoder *encoder)
 	encoder->counted_bypassed = true;
 }
 
-/* One piece of the message of a physical stream goes out as a frame. */
+/* Send one piece of a physical stream's message as a frame. */
 static void
 give_piece(WsEncoder *encoder, XLogRecPtr start_lsn, uint32 piece,
 		   const uint8 **out, size_t *out_len)
@@ -384,8 +389,8 @@ give_piece(WsEncoder *encoder, XLogRecPtr start_lsn, uint32 piece,
 }
 
 /*
- * As give_piece, but as a stock message: for the rest of a message in the
- * middle of which compression ends.
+ * Like give_piece, but as a stock message.  Used for the rest of a message in
+ * which compression ends.
  */
 static void
 give_plain_piece(WsEncoder *encoder, XLogRecPtr start_lsn, uint32 piece,
@@ -406,8 +411,8 @@ give_plain_piece(WsEncoder *encoder, XLogRecPtr start_lsn, uint32 piece,
 }
 
 /*
- * The next piece of a physical stream's message.  Returns false if a hello
- * must come first.
+ * Send the next piece of a physical stream's message.  Returns false if a
+ * hello must come first.
  */
 static bool
 next_piece(WsEncoder *encoder, const uint8 **out, size_t *out_len)
@@ -421,8 +426,9 @@ next_piece(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 		return false;
 
 	/*
-	 * Without a codec, or while it is not tried, a message is handed on at no
-	 * cost.  So is one that would end past the last position, to be refused.
+	 * Without a codec, or while it is left out, a message passes at no cost.
+	 * So does one that would end past the last possible position, which the
+	 * receiver will refuse.
 	 */
 	if (encoder->done == 0 &&
 		(encoder->codec == NULL || start_lsn + left < start_lsn ||
@@ -463,7 +469,7 @@ ws_encoder_new(const WsCodecParams *stream)
 		return NULL;
 	encoder->stream = *stream;
 
-	/* That a batch restarts is settled when its first row comes. */
+	/* A batch's first row decides whether the batch restarts history. */
 	encoder->stream.zstd_may_fill = !stream->logical;
 
 	if (stream->logical)
@@ -471,7 +477,7 @@ ws_encoder_new(const WsCodecParams *stream)
 	else
 		raw_size = (size_t) stream->wal_block_size * WS_FRAME_MAX_BLOCKS;
 
-	/* Room for any codec, since it may change. */
+	/* Make room for any codec, since the codec may change. */
 	encoder->out_size = raw_size;
 	for (int id = 1; id <= WS_MAX_CODECS; id++)
 	{
@@ -552,7 +558,7 @@ ws_encoder_put(WsEncoder *encoder, const uint8 *message, size_t len,
 	if (encoder->is_data)
 		ws_stock_header_decode(message, &encoder->stock);
 
-	/* Most rows only go into the batch. */
+	/* Most rows only go into the batch, and nothing comes out. */
 	if (encoder->is_data && encoder->stream.logical &&
 		!encoder->hello_due && !encoder->batch_due)
 		(void) take_row(encoder);

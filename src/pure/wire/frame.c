@@ -4,8 +4,8 @@
  *	  Writes and parses the fixed parts of encoded messages: the frame's
  *	  header, a batch's rows, their integers and the check value.
  *
- * Only bytes are handled here; what may follow what in a stream is for the
- * encoder and the decoder to know.
+ * This file knows only the bytes of one message; the order of messages in a
+ * stream is the business of encoder and decoder.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -99,7 +99,7 @@ ws_varint_get(const uint8 **pos, const uint8 *end, uint64 *value)
 		if (byte & 0x80)
 			continue;
 
-		/* A last byte of zero says that a shorter form would do. */
+		/* A last byte of zero means that a shorter form exists. */
 		if (byte == 0 && shift > 0)
 			return false;
 		*value = result;
@@ -134,7 +134,7 @@ get_signed(const uint8 **pos, const uint8 *end, int64 *value)
 	return true;
 }
 
-/* Differences wrap around, so that any two positions and times have one. */
+/* Differences wrap around, so they exist for any two positions or times. */
 static size_t
 put_difference(uint8 *buf, uint64 value, uint64 base)
 {
@@ -167,7 +167,9 @@ ws_frame_row_crc(pg_crc32c crc, const uint8 *header,
 	return ws_crc_add(crc, body, body_len);
 }
 
-/* The check value: see frame.h.  header_len is without the check value. */
+/*
+ * Compute the check value, see frame.h. header_len is without the check value.
+ */
 static uint32
 compute_check(pg_crc32c content_crc, uint64 frame_number,
 			  const uint8 *header, size_t header_len, WsCodecId codec,
@@ -315,7 +317,7 @@ ws_frame_row_decode(WsRowBase *base, const uint8 **pos, const uint8 *end,
 			return WS_E_MALFORMED;
 		header->start_lsn = base->start_lsn + (uint64) difference;
 
-		/* There is one way only to say zero. */
+		/* Zero must have only one encoding. */
 		if (header->start_lsn == InvalidXLogRecPtr)
 			return WS_E_MALFORMED;
 		base->start_lsn = header->start_lsn;

@@ -38,11 +38,11 @@
  *		var		send time minus that of the row before, signed
  *		rest	body
  *
- * Differences in a batch begin from zero at the restart flag and run on
- * through batches.  A frame that starts at a segment's start carries the
- * restart flag, and so does the first frame of a COPY, encoded or not.
+ * Differences in a batch begin from zero at the restart flag and continue
+ * through later batches.  A frame that starts at a segment's start has the
+ * restart flag, and so has the first frame of a COPY, encoded or not.
  *
- * The check value is the CRC-32C of these, one after the other:
+ * The check value is the CRC-32C of the following, concatenated:
  *
  *	 content, physical: start position (8), decoded length (4), WAL
  *	 content, batch: for each row the length of its stock message (4), then
@@ -51,12 +51,13 @@
  *	 all header bytes before the check value
  *	 the encoded bytes, unless the codec is 0, where they are the content
  *
- * with integers in network byte order.  So every byte of a frame is covered,
- * those that a codec does not look at too; a lost, repeated or reordered frame
- * is found; and the content, which comes first, need not be read again to send
- * stored WAL under another header.  (Exclusive-or of one CRC of the content
- * and one of the rest would not do: the start position is in both, and a
- * flipped bit of it cancels out when it is as far from the end in either.)
+ * with integers in network byte order.  So the check value covers every byte
+ * of a frame, even those that a codec ignores, and reveals a lost, repeated or
+ * reordered frame.  The content comes first so that stored WAL can be sent
+ * under another header without reading it again.  (An exclusive-or of two
+ * CRCs, one of the content and one of the rest, would not do: the start
+ * position is in both, and a flipped bit of it would cancel out if it were
+ * equally far from the end in each.)
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -73,15 +74,15 @@
 #define WS_STOCK_HEADER			25	/* type, start, end of WAL, send time */
 #define WS_COPYDATA_HEADER		5	/* 'd' and length, around every message */
 
-/* A physical frame never decodes to more than this many WAL blocks. */
+/* Most WAL blocks in a physical frame. */
 #define WS_FRAME_MAX_BLOCKS		16
-/* A batch leaves when another row would take it over this many bytes ... */
+/* A batch is sent when another row would make it larger than this ... */
 #define WS_BATCH_SIZE			(64 * 1024)
 /* ... or when its oldest row is this old. */
 #define WS_BATCH_AGE_US			10000
-/* A logical message longer than this, header included, is never coded. */
+/* A logical message longer than this, including its header, is never coded. */
 #define WS_BATCH_MAX_MESSAGE	(64 * 1024)
-/* What a decoder accepts as the decoded length of a batch. */
+/* Largest decoded length of a batch that a decoder accepts. */
 #define WS_BATCH_MAX_DECODED	(128 * 1024)
 
 #define WS_FLAG_CODEC_MASK		0x07
@@ -117,7 +118,7 @@ typedef struct WsStockHeader
 	int64		send_time;		/* microseconds since 2000-01-01 */
 } WsStockHeader;
 
-/* What a row's differences are taken from; zero at a restart. */
+/* The values to which a row's differences refer; zero at a restart. */
 typedef struct WsRowBase
 {
 	XLogRecPtr	start_lsn;
@@ -140,9 +141,9 @@ extern uint64 ws_zigzag_encode(int64 value);
 extern int64 ws_zigzag_decode(uint64 value);
 
 /*
- * CRC of a frame's content, not finished: of a physical frame at once, of a
- * batch by adding each row's stock message, its WS_STOCK_HEADER bytes and the
- * rest, to what INIT_CRC32C gave.
+ * Compute the unfinished CRC of a frame's content.  For a physical frame, one
+ * call does it; for a batch, start with INIT_CRC32C and add each row's stock
+ * message, the WS_STOCK_HEADER bytes and the rest.
  */
 extern pg_crc32c ws_frame_content_crc(XLogRecPtr start_lsn,
 									  const uint8 *wal, uint32 len);
@@ -150,9 +151,8 @@ extern pg_crc32c ws_frame_row_crc(pg_crc32c crc, const uint8 *header,
 								  const uint8 *body, uint32 body_len);
 
 /*
- * Write the header of a frame whose content has this CRC and that goes on
- * with these encoded bytes.  buf has WS_FRAME_HEADER_MAX bytes.  Returns the
- * length.
+ * Write the header of a frame whose content has this CRC and whose encoded
+ * bytes are these.  buf has WS_FRAME_HEADER_MAX bytes.  Returns the length.
  */
 extern size_t ws_frame_header_encode(const WsFrameHeader *header,
 									 uint64 frame_number,
@@ -161,29 +161,29 @@ extern size_t ws_frame_header_encode(const WsFrameHeader *header,
 									 uint8 *buf);
 
 /*
- * Parse the header of a frame, the content of a CopyData message.  On WS_OK,
- * *header_len is the offset of the encoded bytes, and the codec is one that
- * there is, or none.
+ * Parse the header of a frame, which is the content of a CopyData message.  On
+ * WS_OK, *header_len is the offset of the encoded bytes, and the codec exists
+ * or is none.
  */
 extern WsStatus ws_frame_header_decode(const uint8 *frame, size_t len,
 									   WsFrameHeader *header,
 									   size_t *header_len);
 
-/* Is the check value of a frame, parsed so, the right one? */
+/* Returns true if the check value of a parsed frame is right. */
 extern bool ws_frame_verify(const uint8 *frame, size_t len,
 							const WsFrameHeader *header, size_t header_len,
 							uint64 frame_number, pg_crc32c content_crc);
 
 /*
- * Write a batch's row up to its body, and move *base on.  buf has
+ * Write a batch's row up to its body, and update *base.  buf has
  * WS_ROW_HEADER_MAX bytes.  Returns the length.
  */
 extern size_t ws_frame_row_encode(WsRowBase *base, const WsStockHeader *header,
 								  uint32 body_len, uint8 *buf);
 
 /*
- * Parse a batch's row.  On WS_OK, *pos has moved to its body, *body_len bytes
- * which end at or before end, and *base has moved on.
+ * Parse a batch's row.  On WS_OK, *pos points to its body of *body_len bytes,
+ * which ends at or before end, and *base has been updated.
  */
 extern WsStatus ws_frame_row_decode(WsRowBase *base, const uint8 **pos,
 									const uint8 *end, WsStockHeader *header,

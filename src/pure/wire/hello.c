@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * hello.c
- *	  The hello message, as bytes: what a sender has chosen for the frames
- *	  that follow.
+ *	  Writes and parses the hello message, which announces the codec of the
+ *	  frames that follow.
  *
  * The layout is in accept.h.
  *
@@ -46,7 +46,9 @@ get_uint32(const uint8 *buf)
 void
 ws_hello_encode(const WsHello *hello, uint8 *buf)
 {
-	/* zstd has levels far below what the field holds; it is for people */
+	/*
+	 * zstd has levels below the field's range; the field is only informative
+	 */
 	int16		level = Max(PG_INT16_MIN, Min(PG_INT16_MAX, hello->level));
 
 	buf[0] = WS_HELLO_TYPE;
@@ -62,9 +64,9 @@ ws_hello_encode(const WsHello *hello, uint8 *buf)
 }
 
 /*
- * A version above ours is WS_E_UNEXPECTED: a sender must not choose what it
- * was not told that the receiver speaks.  So is a codec that the table does
- * not have.
+ * A version above ours is WS_E_UNEXPECTED, since a sender must not choose a
+ * version that the receiver did not announce.  So is a codec that is not in
+ * the table.
  */
 WsStatus
 ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * intake.c
- *	  What a receiver makes of the messages of a stream for which compression
- *	  was asked.
+ *	  Decodes the messages of a stream for which compression was asked, and
+ *	  decides what to report.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,7 +12,7 @@
 
 #include "pure/wire/intake.h"
 
-/* What can be said of a stream. */
+/* What has been logged of a stream. */
 typedef struct Saying
 {
 	bool		anything;
@@ -24,13 +24,13 @@ typedef struct Saying
 struct WsIntake
 {
 	WsDecoder  *decoder;
-	uint64		noted_bytes;	/* of those decoded */
+	uint64		noted_bytes;	/* decoded bytes noted as good */
 
 	/* of this COPY */
 	Saying		shown;
 	Saying		logged;
 
-	/* lines in the log, and since when they are counted; of all COPYs */
+	/* lines in the log, and since when they are counted, over all COPYs */
 	int			log_lines;
 	uint64		log_since_ns;
 };
@@ -68,7 +68,7 @@ ws_intake_begin(WsIntake *intake)
 	memset(&intake->logged, 0, sizeof(Saying));
 }
 
-/* What is to be said now; the peer is known after the first message. */
+/* Determine the news; the peer is known after the first message. */
 static Saying
 find_saying(const WsIntake *intake)
 {
@@ -94,7 +94,7 @@ same_saying(const Saying *a, const Saying *b)
 		a->reason == b->reason;
 }
 
-/* May one more line go to the log? */
+/* Returns true if one more line may go to the log. */
 static bool
 may_log(WsIntake *intake, uint64 now_ns)
 {
