@@ -125,9 +125,8 @@ same_names(
 #
 # What the server says, the runbook quotes, with "..." for what varies.
 #
-my $sources = join('',
-	map { read_document(s{^\Q$top\E/}{}r) }
-	  map { glob("$top/src/$_") } qw(*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c));
+my @sources = map { glob("$top/src/$_") } qw(*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c);
+my $sources = join('', map { read_document(s{^\Q$top\E/}{}r) } @sources);
 $sources =~ s/\\"/"/g;
 my $runbook = read_document('docs/operations.md');
 my @reasons = section($runbook, 'A stream is not compressed') =~ /^\|\ ([^-|]+?)\ \|/mgx;

@@ -93,8 +93,9 @@ is($relay->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 'f', 'its own cl
 set_and_see('walstream.relay_in_hot_standby', 'off');
 taken_for('replication', %as_primary);
 taken_for('SQL', %as_primary);
-is((ask('dbname=postgres replication=true', 'SHOW transaction_read_only'))[0], 'off', 'off: transaction_read_only');
-is((ask('dbname=postgres replication=true', 'SHOW in_hot_standby'))[0], 'on', 'off: who asks is told what it is');
+my $replication = 'dbname=postgres replication=true';
+is((ask($replication, 'SHOW transaction_read_only'))[0], 'off', 'off: transaction_read_only');
+is((ask($replication, 'SHOW in_hot_standby'))[0], 'on', 'off: who asks is told what it is');
 set_and_see('walstream.relay_in_hot_standby', 'on');
 
 # For applications that look for a primary to write to

@@ -510,10 +510,9 @@ sub refuse_client
 {
 	my ($side) = @_;
 
-	my $fields = join("\0",
-		'SFATAL', 'VFATAL', 'C08P01',
-		'Munsupported startup parameter: options', '')
-	  . "\0";
+	my @fields = qw(SFATAL VFATAL C08P01);
+	push @fields, 'Munsupported startup parameter: options';
+	my $fields = join('', map { "$_\0" } @fields, '');
 	$side->{out} .= pack('a N', 'E', 4 + length($fields)) . $fields;
 	$side->{in} = '';
 	$side->{close_when_written} = 1;
