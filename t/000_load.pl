@@ -48,7 +48,8 @@ like($node->safe_psql('postgres', 'SELECT walstream_version()'),
 # 18 has a function that shows what is loaded.
 SKIP:
 {
-	skip 'no pg_get_loaded_modules()', 1
+	skip 'no pg_get_loaded_modules()',
+	  1
 	  if $node->safe_psql('postgres',
 		"SELECT to_regproc('pg_get_loaded_modules') IS NULL") eq 't';
 	is( $node->safe_psql(
@@ -64,7 +65,8 @@ $node->append_conf('postgresql.conf',
 $node->restart;
 is($node->safe_psql('postgres', 'SELECT count(*) FROM walstream_senders'),
 	'0', 'loaded: no sender');
-is($node->safe_psql('postgres', 'SHOW walstream.compression'),
-	'walz zstd lz4', 'loaded: default of walstream.compression');
+is( $node->safe_psql('postgres', 'SHOW walstream.compression'),
+	'walz zstd lz4',
+	'loaded: default of walstream.compression');
 
 done_testing();

@@ -27,13 +27,9 @@ sub run_all
 
 		mkdir($outputdir) || die "could not create \"$outputdir\": $!";
 		my $same = is(
-			system(
-				$ENV{PG_REGRESS},
-				'--bindir=',
-				'--host=' . $node->host,
-				'--port=' . $node->port,
-				'--inputdir=.',
-				"--outputdir=$outputdir",
+			system($ENV{PG_REGRESS}, '--bindir=',
+				'--host=' . $node->host, '--port=' . $node->port,
+				'--inputdir=.', "--outputdir=$outputdir",
 				$test),
 			0,
 			"$test, $when");

@@ -46,7 +46,8 @@ sub first_cells
 	{
 		my ($cell) = $line =~ /^\|\s*(.*?)\s*\|/;
 
-		push @names, map { s/^[\s`]+|[\s`]+$//gr } split(/,\s*(?![^()]*\))/, $cell);
+		push @names,
+		  map { s/^[\s`]+|[\s`]+$//gr } split(/,\s*(?![^()]*\))/, $cell);
 	}
 	return @names;
 }
@@ -87,25 +88,31 @@ my $views = read_document('docs/views.md');
 my @documented_views = $views =~ /^\#+\ (walstream_\w+)$/mgx;
 same_names(
 	\@documented_views,
-	[ names(
-			q{SELECT viewname FROM pg_views WHERE viewname LIKE 'walstream%'}) ],
+	[
+		names(
+			q{SELECT viewname FROM pg_views WHERE viewname LIKE 'walstream%'})
+	],
 	'views');
 foreach my $view (@documented_views)
 {
 	same_names(
 		[ first_cells(section($views, $view)) ],
-		[ names(
+		[
+			names(
 				qq{SELECT attname FROM pg_attribute WHERE attrelid = '$view'::regclass AND attnum > 0}
-			) ],
+			)
+		],
 		"columns of $view");
 }
 my @functions =
   map { s/\(.*//sr } first_cells(section($views, 'Functions'));
 same_names(
 	\@functions,
-	[ names(
+	[
+		names(
 			q{SELECT DISTINCT proname FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.classid = 'pg_proc'::regclass AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid WHERE extname = 'walstream'}
-		) ],
+		)
+	],
 	'functions');
 
 #
@@ -115,30 +122,42 @@ my $source = read_document('src/relay/shared.c');
 my ($switch) = $source =~ /^ws_relay_state_name\(.*?^\}/msg ? $& : '';
 my @states = $switch =~ /case\ .*?return\ "([a-z ]+)"/gxs;
 cmp_ok(scalar(@states), '>', 5, 'the source has states');
-my ($row) = section($views, 'walstream_relay') =~ /^\|\ state\ \|.*$/mx ? $& : '';
+my ($row) =
+  section($views, 'walstream_relay') =~ /^\|\ state\ \|.*$/mx ? $& : '';
 same_names([ $row =~ /`([a-z ]+)`/g ], \@states, 'states in the view');
 same_names(
 	[ grep { $_ ne 'streaming' } @states ],
-	[ first_cells(section(read_document('docs/operations.md'), 'A relay is not `streaming`')) ],
+	[
+		first_cells(
+			section(
+				read_document('docs/operations.md'),
+				'A relay is not `streaming`'))
+	],
 	'states in the runbook');
 
 #
 # What the server says, the runbook quotes, with "..." for what varies.
 #
-my @sources = map { glob("$top/src/$_") } qw(*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c);
+my @sources = map { glob("$top/src/$_") }
+  qw(*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c);
 my $sources = join('', map { read_document(s{^\Q$top\E/}{}r) } @sources);
 $sources =~ s/\\"/"/g;
 my $runbook = read_document('docs/operations.md');
-my @reasons = section($runbook, 'A stream is not compressed') =~ /^\|\ ([^-|]+?)\ \|/mgx;
+my @reasons =
+  section($runbook, 'A stream is not compressed') =~ /^\|\ ([^-|]+?)\ \|/mgx;
 shift @reasons;
-my @messages = map { /`([^`]+)`/g }
-  section($runbook, 'Log messages that need a person') =~ /^\|\ ([^|]+?)\ \|/mgx;
+my @messages =
+  map { /`([^`]+)`/g }
+  section($runbook, 'Log messages that need a person') =~
+  /^\|\ ([^|]+?)\ \|/mgx;
 cmp_ok(scalar(@reasons), '>', 5, 'the runbook has reasons');
 cmp_ok(scalar(@messages), '>', 10, 'the runbook has messages');
+
 foreach my $text (@reasons, @messages)
 {
 	my @missing =
-	  grep { index($sources, $_) < 0 } grep { /\w/ } split(/\ ?\.\.\.\ ?/, $text);
+	  grep { index($sources, $_) < 0 }
+	  grep { /\w/ } split(/\ ?\.\.\.\ ?/, $text);
 
 	is(join(', ', @missing), '', "the server says: $text");
 }

@@ -32,7 +32,9 @@ sub check_compressed
 	is_column($row, 'level', $level, $what);
 	is_column($row, 'plain_reason', undef, $what);
 	cmp_ok($row->{ratio}, '>', 1.5, "$what: ratio");
-	cmp_ok($row->{wire_bytes}, '<', $row->{raw_bytes} / 1.5,
+	cmp_ok(
+		$row->{wire_bytes}, '<',
+		$row->{raw_bytes} / 1.5,
 		"$what: wire_bytes");
 	cmp_ok($row->{frames}, '>', 0, "$what: frames");
 	return;
@@ -61,12 +63,11 @@ $_->safe_psql('postgres', 'CREATE EXTENSION walstream')
 
 # What this one gets passes through a proxy that counts.
 my $proxy = WalstreamProxy->new($primary);
-my $ws_ws = walstream_standby(
-	$primary, 'ws_ws',
-	conninfo => $proxy->connstr);
+my $ws_ws = walstream_standby($primary, 'ws_ws', conninfo => $proxy->connstr);
 my $ws_plain = walstream_standby($primary, 'ws_plain', walstream => 0);
 my $plain_ws = walstream_standby($plain_primary, 'plain_ws');
-my $plain_plain = walstream_standby($plain_primary, 'plain_plain', walstream => 0);
+my $plain_plain =
+  walstream_standby($plain_primary, 'plain_plain', walstream => 0);
 
 load_wal($primary);
 load_wal($plain_primary);
@@ -81,11 +82,13 @@ foreach my $pair (
 	$upstream->wait_for_catchup($standby);
 }
 
-check_compressed(sender_row($primary, 'ws_ws'), 'walz', 1, 'sender, both have it');
+check_compressed(sender_row($primary, 'ws_ws'),
+	'walz', 1, 'sender, both have it');
 check_compressed(receiver_row($ws_ws), 'walz', 1, 'receiver, both have it');
 check_plain(sender_row($primary, 'ws_plain'),
 	$not_asked, 'sender, standby without');
-check_plain(receiver_row($plain_ws), $stock_peer, 'receiver, primary without');
+check_plain(receiver_row($plain_ws), $stock_peer,
+	'receiver, primary without');
 
 # The logs of both sides.
 my %logs =
@@ -95,7 +98,10 @@ foreach my $case (
 	[ 'primary', 'streaming WAL to "ws_ws" compressed with walz, level 1' ],
 	[ 'ws_ws', 'receiving WAL for "ws_ws" compressed with walz, level 1' ],
 	[ 'primary', "streaming WAL to \"ws_plain\" uncompressed: $not_asked" ],
-	[ 'plain_ws', "receiving WAL for \"plain_ws\" uncompressed: $stock_peer" ])
+	[
+		'plain_ws',
+		"receiving WAL for \"plain_ws\" uncompressed: $stock_peer"
+	])
 {
 	my ($node, $line) = @$case;
 	my $times = () = $logs{$node} =~ /LOG:  \Q$line\E\n/g;
@@ -104,7 +110,9 @@ foreach my $case (
 }
 foreach my $node (qw(plain_primary ws_plain plain_plain))
 {
-	unlike($logs{$node}, qr/streaming WAL to|receiving WAL for/,
+	unlike(
+		$logs{$node},
+		qr/streaming WAL to|receiving WAL for/,
 		"log of $node says nothing");
 }
 
@@ -147,8 +155,8 @@ foreach my $case (
 		"compressed with $codec, level $level",
 		"compressed with $codec, level $level");
 	$primary->wait_for_catchup($ws_ws);
-	check_compressed(sender_row($primary, 'ws_ws'), $codec, $level,
-		"sender, $what");
+	check_compressed(sender_row($primary, 'ws_ws'),
+		$codec, $level, "sender, $what");
 	check_compressed(receiver_row($ws_ws), $codec, $level, "receiver, $what");
 	$ratio{"$codec:$level"} = sender_row($primary, 'ws_ws')->{ratio};
 }
@@ -158,7 +166,8 @@ cmp_ok($ratio{'lz4:9'}, '>', $ratio{'lz4:0'}, "lz4's level has an effect");
 
 foreach my $case (
 	[
-		'off', 'zstd',
+		'off',
+		'zstd',
 		'compression is off on the sender',
 		'compression is off on the sender'
 	],
@@ -177,11 +186,11 @@ foreach my $case (
 
 	set_compression($primary, $sends);
 	set_compression($ws_ws, $receives);
-	reconnect(
-		"uncompressed: $sender_reason",
+	reconnect("uncompressed: $sender_reason",
 		"uncompressed: $receiver_reason");
 	$primary->wait_for_catchup($ws_ws);
-	check_plain(sender_row($primary, 'ws_ws'), $sender_reason, "sender, $what");
+	check_plain(sender_row($primary, 'ws_ws'),
+		$sender_reason, "sender, $what");
 	check_plain(receiver_row($ws_ws), $receiver_reason, "receiver, $what");
 }
 

@@ -91,7 +91,7 @@ sub check_segments
 # pg_receivewal
 #
 foreach my $case (
-	[ 'receivewal' ],
+	['receivewal'],
 	[ 'receivewal_slot', '--slot=for_receivewal' ],
 	[ 'receivewal_gzip', '--compress=gzip:1' ])
 {
@@ -103,8 +103,7 @@ foreach my $case (
 			'pg_receivewal', '-d', $primary->connstr, @options,
 			'--create-slot'
 		],
-		"$name: slot")
-	  if grep { /slot/ } @options;
+		"$name: slot") if grep { /slot/ } @options;
 
 	my $row = receive_wal($name, $dir, @options);
 	is($row->{codec}, undef, "$name: codec");
@@ -127,7 +126,8 @@ is($total_before, undef, 'nothing counted yet for pg_basebackup');
 
 my $log = -s $primary->logfile;
 my $backup_dir = PostgreSQL::Test::Utils::tempdir();
-my @backup = ('pg_basebackup', '--no-sync', '--checkpoint=fast', '-d',
+my @backup = (
+	'pg_basebackup', '--no-sync', '--checkpoint=fast', '-d',
 	$primary->connstr . ' application_name=pg_basebackup');
 command_ok([ @backup, '-D', "$backup_dir/stream", '-X', 'stream' ],
 	'pg_basebackup -X stream');
@@ -146,11 +146,13 @@ $log = -s $primary->logfile;
 command_ok([ @backup, '-D', "$backup_dir/fetch", '-X', 'fetch' ],
 	'pg_basebackup -X fetch');
 command_ok([ 'pg_verifybackup', "$backup_dir/fetch" ], 'it is good');
-unlike(slurp_file($primary->logfile, $log),
-	qr/streaming WAL to/, '-X fetch: nothing is streamed');
+unlike(
+	slurp_file($primary->logfile, $log),
+	qr/streaming WAL to/,
+	'-X fetch: nothing is streamed');
 is( fetch_row($primary,
-		"SELECT * FROM walstream_totals WHERE name = 'pg_basebackup'"
-	)->{streams},
+		"SELECT * FROM walstream_totals WHERE name = 'pg_basebackup'")
+	  ->{streams},
 	1,
 	'-X fetch: nothing more is counted');
 
@@ -191,14 +193,13 @@ my $replication = $primary->connstr('postgres') . ' user=repl replication=1';
 command_like(
 	[ 'psql', '-XAtd', $replication, '-c', 'SHOW walstream.protocol' ],
 	qr/^1$/, 'SHOW walstream.protocol over the replication protocol');
-command_like(
-	[ 'psql', '-XAtd', $replication, '-c', 'SHOW walstream.accept' ],
+command_like([ 'psql', '-XAtd', $replication, '-c', 'SHOW walstream.accept' ],
 	qr/^$/, 'SHOW walstream.accept when nothing was asked');
 command_like(
 	[
 		'psql', '-XAtd',
-		"$replication options='-c walstream.accept=7\\\\ new\\\\ zstd'", '-c',
-		'SHOW walstream.accept'
+		"$replication options='-c walstream.accept=7\\\\ new\\\\ zstd'",
+		'-c', 'SHOW walstream.accept'
 	],
 	qr/^7 new zstd$/,
 	'any value of walstream.accept is let in');
@@ -238,12 +239,12 @@ SKIP:
 	skip 'needs Unix-domain sockets', 2 unless $primary->raw_connect_works;
 	my $status = parameter_status($primary);
 	is($status->{server_encoding} ? 1 : 0, 1, 'settings are reported');
-	is($status->{'walstream.protocol'}, '1', 'walstream.protocol is reported');
+	is($status->{'walstream.protocol'}, '1',
+		'walstream.protocol is reported');
 }
 
 # Only what a client sends itself says what it can decode.
-$primary->append_conf('postgresql.conf',
-	"walstream.accept = '1 zstd'\n");
+$primary->append_conf('postgresql.conf', "walstream.accept = '1 zstd'\n");
 $primary->reload;
 $primary->poll_query_until('postgres',
 	"SELECT current_setting('walstream.accept') = '1 zstd'")

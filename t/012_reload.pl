@@ -107,7 +107,8 @@ foreach my $case (
 	next_segment();
 	is_choice($after, "\"$value\" in the next segment");
 	is( count_in_log(
-			$primary, $sender_log,
+			$primary,
+			$sender_log,
 			qr/\[$walsender\] standby LOG:  streaming WAL to "standby" \Q$said\E\n/
 		),
 		1,
@@ -138,7 +139,9 @@ foreach my $case (
 	else
 	{
 		cmp_ok($added{frames}, '>=', $added{messages}, "\"$value\": frames");
-		cmp_ok($added{wire_bytes}, '<', $added{raw_bytes} / 1.5,
+		cmp_ok(
+			$added{wire_bytes}, '<',
+			$added{raw_bytes} / 1.5,
 			"\"$value\": bytes");
 		is($added{bypassed_messages}, 0, "\"$value\": none bypassed");
 	}
@@ -174,8 +177,8 @@ foreach my $case (
 	$log = -s $standby->logfile;
 	$primary->safe_psql('postgres',
 		'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
-	$standby->wait_for_log(
-		qr/LOG:  receiving WAL for "standby" \Q$said\E\n/, $log);
+	$standby->wait_for_log(qr/LOG:  receiving WAL for "standby" \Q$said\E\n/,
+		$log);
 	load_wal($primary);
 	$primary->wait_for_catchup($standby);
 	pass("receiver connects with \"$value\": $said");
@@ -201,8 +204,14 @@ foreach my $case (
 	[ 'lz4:13', 'Invalid specification for codec "lz4": .*level.*12' ],
 	[ 'zstd:level=high', 'Invalid specification for codec "zstd": .*level' ],
 	[ 'zstd:', 'Invalid specification for codec "zstd": .*empty' ],
-	[ 'lz4 zstd:workers=2', 'Invalid specification for codec "zstd": only the option "level" applies' ],
-	[ 'lz4:workers=2', 'Invalid specification for codec "lz4": .*does not accept a worker' ],
+	[
+		'lz4 zstd:workers=2',
+		'Invalid specification for codec "zstd": only the option "level" applies'
+	],
+	[
+		'lz4:workers=2',
+		'Invalid specification for codec "lz4": .*does not accept a worker'
+	],
 	[ '', 'No codec is named.' ],
 	[ '  ', 'No codec is named.' ],
 	[ 'off zstd', '"off" cannot be combined with a codec.' ],
@@ -215,7 +224,8 @@ foreach my $case (
 	$detail = qr/DETAIL:  $detail/;
 
 	isnt($status, 0, "ALTER SYSTEM refuses \"$value\"");
-	like($stderr,
+	like(
+		$stderr,
 		qr/ERROR:  invalid value for parameter "walstream.compression": "\Q$value\E"\n$detail/,
 		"\"$value\": what is wrong with it");
 
@@ -237,15 +247,17 @@ next_segment();
 is_choice('zstd 4', 'after the bad values');
 
 # As with any module's setting, a server starts with the default instead.
-declare_expected_warning('invalid value for parameter "walstream.compression"');
+declare_expected_warning(
+	'invalid value for parameter "walstream.compression"');
 $log = -s $primary->logfile;
 $primary->restart;
 like(
 	slurp_file($primary->logfile, $log),
 	qr/WARNING:  invalid value for parameter "walstream.compression": "zstd lz4 zstd:5"\n.*DETAIL:  Codec "zstd" is named more than once\./,
 	'a server that starts with a bad value warns');
-is($primary->safe_psql('postgres', 'SHOW walstream.compression'),
-	'walz zstd lz4', 'and uses the default');
+is( $primary->safe_psql('postgres', 'SHOW walstream.compression'),
+	'walz zstd lz4',
+	'and uses the default');
 standby_matches($primary, $standby, 'in the end');
 
 done_testing();

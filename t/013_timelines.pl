@@ -15,8 +15,7 @@ my $one = walstream_primary('one');
 $one->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $two = walstream_standby($one, 'two',
 	conf => "wal_receiver_create_temp_slot = on\n");
-my $three = walstream_standby($two, 'three',
-	slot => 'for_three');
+my $three = walstream_standby($two, 'three', slot => 'for_three');
 
 # Is the stream to that standby compressed, and through which slot?
 sub check_sender
@@ -33,7 +32,8 @@ sub check_sender
 load_wal($one);
 wait_for_replay($one, $three);
 
-my $temporary = check_sender($one, 'two', qr/^pg_walreceiver_\d+$/, 'one to two');
+my $temporary =
+  check_sender($one, 'two', qr/^pg_walreceiver_\d+$/, 'one to two');
 is( $one->safe_psql(
 		'postgres',
 		"SELECT temporary, active_pid FROM pg_replication_slots WHERE slot_name = '$temporary->{slot_name}'"
@@ -44,7 +44,8 @@ my $before = check_sender($two, 'three', qr/^for_three$/, 'two to three');
 isnt($before->{restart_lsn}, undef, 'the slot holds WAL');
 standby_matches($one, $two, 'standby');
 standby_matches($one, $three, 'cascading standby');
-my $receiver = $three->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver');
+my $receiver =
+  $three->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver');
 
 # Two is promoted.  Three follows on the connection that it has.
 my $two_log = -s $two->logfile;
@@ -53,15 +54,22 @@ $two->promote;
 load_wal($two);
 $two->wait_for_catchup($three);
 
-my $after = check_sender($two, 'three', qr/^for_three$/, 'after the promotion');
+my $after =
+  check_sender($two, 'three', qr/^for_three$/, 'after the promotion');
 is($after->{pid}, $before->{pid}, 'the walsender is the same');
-is( $three->safe_psql('postgres',
-		'SELECT pid, received_tli FROM pg_stat_wal_receiver'),
+is( $three->safe_psql(
+		'postgres', 'SELECT pid, received_tli FROM pg_stat_wal_receiver'),
 	"$receiver|2",
 	'the walreceiver is the same, on timeline 2');
-cmp_ok($after->{raw_bytes}, '>', $before->{raw_bytes} + 500_000, 'counting goes on');
-cmp_ok($after->{wire_bytes}, '<',
-	$before->{wire_bytes} + ($after->{raw_bytes} - $before->{raw_bytes}) / 1.5,
+cmp_ok(
+	$after->{raw_bytes}, '>',
+	$before->{raw_bytes} + 500_000,
+	'counting goes on');
+cmp_ok(
+	$after->{wire_bytes},
+	'<',
+	$before->{wire_bytes} +
+	  ($after->{raw_bytes} - $before->{raw_bytes}) / 1.5,
 	'compressed on timeline 2');
 is(receiver_row($three)->{codec}, 'walz', 'the receiver says so');
 like(
@@ -94,7 +102,8 @@ $one->start;
 load_wal($two);
 $two->wait_for_catchup($one);
 check_sender($two, 'one', qr/^none$/, 'to the old primary');
-is(receiver_row($one)->{codec}, 'walz', 'the old primary receives compressed');
+is(receiver_row($one)->{codec}, 'walz',
+	'the old primary receives compressed');
 standby_matches($two, $one, 'the old primary');
 standby_matches($two, $three, 'the other standby');
 

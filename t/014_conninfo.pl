@@ -88,7 +88,8 @@ is($proxy->count('startup')->{application_name},
 # The user's own options, wherever they are
 #
 my $service_file = PostgreSQL::Test::Utils::tempdir() . '/service';
-append_to_file($service_file, qq{
+append_to_file(
+	$service_file, qq{
 [with_options]
 options=-c DateStyle=ISO,\\ YMD -c IntervalStyle=iso_8601
 [without_options]
@@ -96,7 +97,8 @@ application_name=by_service
 });
 
 my $uri = $connstr =~ s{host=(\S+) port=(\d+)}{postgresql://$1:$2/}r;
-my $in_uri = "$uri?options=-c%20DateStyle%3DISO,%5C%20DMY&application_name=by_uri";
+my $in_uri =
+  "$uri?options=-c%20DateStyle%3DISO,%5C%20DMY&application_name=by_uri";
 my $in_conninfo =
   "$connstr options='-c DateStyle=ISO,\\\\ DMY -c IntervalStyle=postgres_verbose'";
 my $pgoptions = '-c DateStyle=German -c IntervalStyle=sql_standard';
@@ -107,14 +109,10 @@ foreach my $case (
 		'-c DateStyle=ISO,\ DMY -c IntervalStyle=postgres_verbose',
 		'ISO, DMY', 'postgres_verbose'
 	],
+	[ 'URI', $in_uri, {}, '-c DateStyle=ISO,\ DMY', 'ISO, DMY', 'postgres' ],
 	[
-		'URI', $in_uri, {},
-		'-c DateStyle=ISO,\ DMY',
-		'ISO, DMY', 'postgres'
-	],
-	[
-		'PGOPTIONS', $connstr, { PGOPTIONS => $pgoptions },
-		$pgoptions,
+		'PGOPTIONS', $connstr,
+		{ PGOPTIONS => $pgoptions }, $pgoptions,
 		'German, DMY', 'sql_standard'
 	],
 	[
@@ -163,7 +161,8 @@ foreach my $case (
 	])
 {
 	my ($what, $conninfo, $environment, $options, $date_style,
-		$interval_style) = @$case;
+		$interval_style)
+	  = @$case;
 
 	connect_with($conninfo, %$environment);
 	my $sent = $proxy->count('startup')->{options};
@@ -210,7 +209,8 @@ $primary->safe_psql('postgres',
 	  . ("'" . $password =~ s/'/''/gr . "'"));
 my $hba = slurp_file($primary->data_dir . '/pg_hba.conf');
 unlink($primary->data_dir . '/pg_hba.conf');
-$primary->append_conf('pg_hba.conf', "local replication repl scram-sha-256\n$hba");
+$primary->append_conf('pg_hba.conf',
+	"local replication repl scram-sha-256\n$hba");
 $primary->reload;
 
 my $quoted = $password =~ s/([\\'])/\\$1/gr;
@@ -226,11 +226,14 @@ foreach my $case (
 	connect_with($conninfo);
 	is($proxy->count('startup')->{user}, 'repl', "password in $what: user");
 	my $shown =
-	  $standby->safe_psql('postgres', 'SELECT conninfo FROM pg_stat_wal_receiver');
+	  $standby->safe_psql('postgres',
+		'SELECT conninfo FROM pg_stat_wal_receiver');
 	like($shown, qr/user=repl\b/, "password in $what: conninfo is shown");
-	like($shown, qr/walstream\.accept=1/, "password in $what: with the request");
+	like($shown, qr/walstream\.accept=1/,
+		"password in $what: with the request");
 	like($shown, qr/password=\*+ /, "password in $what: and hidden password");
-	unlike(slurp_file($standby->logfile, $log),
+	unlike(
+		slurp_file($standby->logfile, $log),
 		qr/\Q$password\E|\Q$quoted\E|\Q$percent\E/,
 		"password in $what: it is not in the log");
 }
@@ -240,7 +243,8 @@ $log = -s $standby->logfile;
 $primary->safe_psql('postgres', "ALTER ROLE repl PASSWORD 'other'");
 $primary->safe_psql('postgres',
 	'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
-$standby->wait_for_log(qr/password authentication failed for user "repl"/, $log);
+$standby->wait_for_log(qr/password authentication failed for user "repl"/,
+	$log);
 $primary->safe_psql('postgres',
 	'ALTER ROLE repl PASSWORD ' . ("'" . $password =~ s/'/''/gr . "'"));
 wait_for_choice($log, $compressed);
@@ -251,7 +255,8 @@ is(count_warnings($log), 0, 'a wrong password: no warning');
 #
 $log = -s $standby->logfile;
 connect_with($connstr);
-declare_expected_warning('upstream refuses a connection that asks for compression');
+declare_expected_warning(
+	'upstream refuses a connection that asks for compression');
 $proxy->set_rules({ action => 'refuse_options' });
 reconnect($refused);
 is(count_warnings($log), 1, 'refused: one warning');
@@ -265,8 +270,9 @@ wait_for_replay($primary, $standby);
 my $row = receiver_row($standby);
 is($row->{codec}, undef, 'refused: not compressed');
 is("uncompressed: $row->{plain_reason}", $refused, 'refused: reason');
-is(sender_row($primary, 'standby')->{plain_reason},
-	'the receiver did not ask for compression', 'refused: sender');
+is( sender_row($primary, 'standby')->{plain_reason},
+	'the receiver did not ask for compression',
+	'refused: sender');
 
 my $times = $proxy->count('refuse_options');
 reconnect($refused);
@@ -320,7 +326,8 @@ $log = -s $standby->logfile;
 $proxy->set_rules({ action => 'refuse_options' });
 $primary->safe_psql('postgres',
 	'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
-$standby->wait_for_log(qr/FATAL: .*unsupported startup parameter: options/, $log);
+$standby->wait_for_log(qr/FATAL: .*unsupported startup parameter: options/,
+	$log);
 $proxy->set_rules;
 wait_for_choice($log, $compressed);
 is(count_warnings($log), 0, "the user's options are refused: no warning");
@@ -332,7 +339,8 @@ is(count_warnings($log), 0, "the user's options are refused: no warning");
 connect_with($primary->connstr);
 $log = -s $standby->logfile;
 $primary->stop;
-$standby->wait_for_log(qr/FATAL: .*could not connect to the primary server/, $log);
+$standby->wait_for_log(qr/FATAL: .*could not connect to the primary server/,
+	$log);
 $primary->start;
 wait_for_choice($log, $compressed);
 is(count_warnings($log), 0, 'the upstream was away: no warning');
@@ -345,7 +353,8 @@ my $stop = IPC::Run::start(
 $primary->wait_for_log(qr/received smart shutdown request/);
 $session->query_safe(
 	'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
-$standby->wait_for_log(qr/FATAL: .*the database system is shutting down/, $log);
+$standby->wait_for_log(qr/FATAL: .*the database system is shutting down/,
+	$log);
 $session->quit;
 $stop->finish;
 $primary->stop('fast', fail_ok => 1);

@@ -21,7 +21,8 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 # Keepalives, of which nobody counts how many there are, shall not come.
 $primary->append_conf('postgresql.conf', "wal_sender_timeout = 0\n");
 my $standby =
-  walstream_standby($primary, 'standby', conf => "wal_receiver_timeout = 0\n");
+  walstream_standby($primary, 'standby',
+	conf => "wal_receiver_timeout = 0\n");
 
 foreach my $case (
 	[ "$wrap, walstream", 'loaded before walstream' ],
@@ -44,7 +45,8 @@ foreach my $case (
 	# The stream ends, so that the module tells what it saw.
 	my $log = -s $primary->logfile;
 	$standby->stop;
-	$primary->wait_for_log(qr/\[$row->{pid}\] .*walstream_test_wrap saw/, $log);
+	$primary->wait_for_log(qr/\[$row->{pid}\] .*walstream_test_wrap saw/,
+		$log);
 	my ($seen, $frames) =
 	  slurp_file($primary->logfile, $log) =~
 	  /\[$row->{pid}\] .*walstream_test_wrap saw (\d+) messages, (\d+) frames/;

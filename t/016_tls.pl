@@ -38,7 +38,8 @@ my $hba_file = $primary->data_dir . '/pg_hba.conf';
 my $hba = slurp_file($hba_file);
 unlink($hba_file);
 $primary->append_conf('pg_hba.conf',
-	"hostssl replication all 127.0.0.1/32 trust\nhostnossl all all 127.0.0.1/32 reject\n$hba");
+	"hostssl replication all 127.0.0.1/32 trust\nhostnossl all all 127.0.0.1/32 reject\n$hba"
+);
 $primary->restart;
 
 my $proxy = WalstreamProxy->new($primary, host => '127.0.0.1');
@@ -59,7 +60,8 @@ is(receiver_row($standby)->{codec}, 'walz', 'the receiver says so too');
 
 # Not only are bytes counted, they are what is on the wire.
 my $wire = $proxy->count('bytes_tls');
-cmp_ok($wire, '>', $row->{wire_bytes}, 'bytes on the wire: not less than said');
+cmp_ok($wire, '>', $row->{wire_bytes},
+	'bytes on the wire: not less than said');
 cmp_ok($wire, '<', $row->{raw_bytes} / 1.5, 'bytes on the wire: compressed');
 standby_matches($primary, $standby, 'through TLS');
 

@@ -27,7 +27,9 @@ sub last_checkpoint
 	my ($lsn) = $stdout =~ m{^Latest checkpoint location:\s+(\S+)$}m
 	  or die "could not understand pg_controldata: $stdout\n";
 
-	like($stdout, qr/^Database cluster state:\s+shut down$/m,
+	like(
+		$stdout,
+		qr/^Database cluster state:\s+shut down$/m,
 		$node->name . ' was shut down');
 	return $lsn;
 }
@@ -62,9 +64,7 @@ sub start_psql
 	my ($sql) = @_;
 	my $output = '';
 	my $run = IPC::Run::start(
-		[
-			'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', $sql
-		],
+		[ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-c', $sql ],
 		'>&' => \$output,
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 
@@ -138,7 +138,8 @@ $primary->safe_psql('postgres',
 	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'"
 );
 $session->{run}->finish;
-standby_matches($primary, $standby, 'after a restart of the standby under load');
+standby_matches($primary, $standby,
+	'after a restart of the standby under load');
 
 # Commits wait for a synchronous standby.
 $primary->append_conf(

@@ -50,8 +50,11 @@ is( $new->safe_psql(
 	'the extension is there');
 is($new->safe_psql('postgres', 'SHOW walstream.compression'),
 	'lz4:3 zstd', 'its setting is in force');
-is($new->safe_psql('postgres', 'SELECT monitoring.walstream_version()'),
-	$new->safe_psql('postgres', "SELECT extversion FROM pg_extension WHERE extname = 'walstream'"), 'the library answers');
+is( $new->safe_psql('postgres', 'SELECT monitoring.walstream_version()'),
+	$new->safe_psql(
+		'postgres',
+		"SELECT extversion FROM pg_extension WHERE extname = 'walstream'"),
+	'the library answers');
 
 # And all of it works.
 my $standby = walstream_standby($new, 'standby');

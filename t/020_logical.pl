@@ -375,7 +375,8 @@ my $behind = patience(180);
 my $commits = join('',
 	map { "INSERT INTO wide VALUES ($_, 'confirmed', 4);\n" } (100 .. 199));
 my ($status, $stdout, $stderr) =
-  $pub->psql('postgres', "SET statement_timeout = '${hundred_commits}s';\n$commits");
+  $pub->psql('postgres',
+	"SET statement_timeout = '${hundred_commits}s';\n$commits");
 is("$status$stderr", '0', 'commits are confirmed without delay');
 is( $sub->safe_psql(
 		'postgres', 'SELECT count(*) FROM wide WHERE version = 4'),

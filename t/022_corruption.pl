@@ -316,7 +316,10 @@ $subscriber->wait_for_subscription_sync($primary, 'events');
 
 # A worker takes a keepalive for proof that it has all before it, also from a
 # stock publisher: what is late or lost then must not be followed by one.
-foreach my $what ('bit of a codec to come', 'bit in the middle', 'dropped', 'repeated', 'swapped')
+foreach my $what (
+	'bit of a codec to come', 'bit in the middle',
+	'dropped', 'repeated',
+	'swapped')
 {
 	forget_failures($subscriber);
 	$log = -s $subscriber->logfile;

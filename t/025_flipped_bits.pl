@@ -26,15 +26,19 @@ wal_retrieve_retry_interval = '100ms'
 my $primary = walstream_primary('primary', logical => 1);
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 $primary->safe_psql('postgres',
-	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events');
+	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events'
+);
 
 my %number = (zstd => 1, lz4 => 2, walz => 3);
 
 # Small commits, each of which is a message of its own.
 sub write_events
 {
-	$primary->safe_psql('postgres',
-		join('', map { "INSERT INTO events (note) VALUES (repeat('$_', 10));\n" } (1 .. 10)));
+	$primary->safe_psql(
+		'postgres',
+		join('',
+			map { "INSERT INTO events (note) VALUES (repeat('$_', 10));\n" }
+			  (1 .. 10)));
 	return;
 }
 
@@ -66,8 +70,10 @@ sub check_flips
 	$node->wait_for_log($said, $log);
 	my ($bits, $messages, $refused, $wrong) =
 	  slurp_file($node->logfile, $log) =~ $said;
-	cmp_ok($bits, '>', 1000, "$what, $codec: bits flipped, in $messages messages");
-	cmp_ok($refused, '>', $bits / 2, "$what, $codec: most of that is refused");
+	cmp_ok($bits, '>', 1000,
+		"$what, $codec: bits flipped, in $messages messages");
+	cmp_ok($refused, '>', $bits / 2,
+		"$what, $codec: most of that is refused");
 	is($wrong, 0, "$what, $codec: nothing wrong came out");
 	return;
 }
@@ -79,24 +85,34 @@ $standby->stop;
 
 my $subscriber = walstream_primary('subscriber', logical => 1, conf => $conf);
 $subscriber->safe_psql('postgres',
-	'CREATE EXTENSION walstream; CREATE TABLE events (id int PRIMARY KEY, note text)');
+	'CREATE EXTENSION walstream; CREATE TABLE events (id int PRIMARY KEY, note text)'
+);
 $subscriber->safe_psql('postgres',
-	"CREATE SUBSCRIPTION events CONNECTION '" . $primary->connstr . " dbname=postgres' PUBLICATION events");
+		"CREATE SUBSCRIPTION events CONNECTION '"
+	  . $primary->connstr
+	  . " dbname=postgres' PUBLICATION events");
 $subscriber->wait_for_subscription_sync($primary, 'events');
 check_flips($subscriber, 'events', $_, 'apply worker') foreach qw(zstd lz4);
 $primary->wait_for_catchup('events');
-my $rows = "SELECT count(*), md5(string_agg(e::text, ',' ORDER BY id)) FROM events AS e";
-is($subscriber->safe_psql('postgres', $rows),
-	$primary->safe_psql('postgres', $rows), 'subscriber in the end: same rows');
+my $rows =
+  "SELECT count(*), md5(string_agg(e::text, ',' ORDER BY id)) FROM events AS e";
+is( $subscriber->safe_psql('postgres', $rows),
+	$primary->safe_psql('postgres', $rows),
+	'subscriber in the end: same rows');
 $subscriber->stop;
 
-my $relay = walstream_relay($primary, 'relay', libraries => $libraries,
+my $relay = walstream_relay(
+	$primary, 'relay',
+	libraries => $libraries,
 	conf => "walstream_test_receive.flip = on\ncluster_name = 'relay'\n");
 wait_for_relay_state($relay, 'streaming');
 check_flips($relay, 'relay', $_, 'relay receiver') foreach qw(walz zstd lz4);
 my $end = wait_for_relay($primary, $relay);
-is(compare_store(store_dir($relay), 1, lsn_number(relay_row($relay)->{first_lsn}),
-		lsn_number($end), $primary->data_dir . '/pg_wal'),
-	undef, 'relay in the end: same WAL');
+is( compare_store(
+		store_dir($relay), 1,
+		lsn_number(relay_row($relay)->{first_lsn}), lsn_number($end),
+		$primary->data_dir . '/pg_wal'),
+	undef,
+	'relay in the end: same WAL');
 
 done_testing();

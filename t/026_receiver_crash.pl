@@ -17,7 +17,8 @@ use WalstreamTest;
 my $suspended = 'suspended after repeated decoding failures';
 # What crashes here does so on purpose: nothing for a sanitizer to report.
 $ENV{SANITIZER_OPTIONS} = 'handle_segv=0';
-declare_expected_warning('was terminated by signal (?:9: Killed|11: Segmentation fault)');
+declare_expected_warning(
+	'was terminated by signal (?:9: Killed|11: Segmentation fault)');
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
 declare_expected_warning("uncompressed: $suspended");
@@ -35,7 +36,8 @@ wal_retrieve_retry_interval = '100ms'
 my $primary = walstream_primary('primary', logical => 1);
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 $primary->safe_psql('postgres',
-	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events');
+	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events'
+);
 
 # Where the standby's file is, between its lives.
 sub failures_file
@@ -48,7 +50,8 @@ sub failures_file
 sub write_events
 {
 	$primary->safe_psql('postgres',
-		"INSERT INTO events (note) SELECT md5(i::text) FROM generate_series(1, 100) AS i");
+		"INSERT INTO events (note) SELECT md5(i::text) FROM generate_series(1, 100) AS i"
+	);
 	return;
 }
 
@@ -56,8 +59,7 @@ sub wait_for_stream
 {
 	my ($node, $name, $log, $pattern) = @_;
 
-	$node->wait_for_log(
-		qr/receiving [\w ]+ for "$name" $pattern/, $log);
+	$node->wait_for_log(qr/receiving [\w ]+ for "$name" $pattern/, $log);
 	return;
 }
 
@@ -65,7 +67,8 @@ sub wait_for_stream
 sub crashes
 {
 	my ($node, $log) = @_;
-	my $count = () = slurp_file($node->logfile, $log) =~ /was terminated by signal 11/g;
+	my $count = () =
+	  slurp_file($node->logfile, $log) =~ /was terminated by signal 11/g;
 
 	return $count;
 }
@@ -74,7 +77,8 @@ sub set_crash
 {
 	my ($node, $value) = @_;
 
-	$node->append_conf('postgresql.conf', "walstream_test_receive.crash = $value");
+	$node->append_conf('postgresql.conf',
+		"walstream_test_receive.crash = $value");
 	$node->reload;
 	return;
 }
@@ -98,13 +102,17 @@ sub check_crashes
 
 	set_crash($node, 'on');
 	$primary->safe_psql('postgres',
-		"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = '$name'");
+		"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = '$name'"
+	);
 	write_events();
 	wait_for_stream($node, $name, $log, "uncompressed: $suspended");
 	is(crashes($node, $log), 3, "$what: has crashed three times");
 	$node->wait_for_log(qr/database system is ready to accept/, $log);
 	is_deeply(
-		[ slurp_file($node->logfile, $log) =~ /receiver process \(PID \d+\) was busy .*\n.*(failure \d of \d)/g ],
+		[
+			slurp_file($node->logfile, $log) =~
+			  /receiver process \(PID \d+\) was busy .*\n.*(failure \d of \d)/g
+		],
 		[ map { "failure $_ of 3" } (1 .. 3) ],
 		"$what: which the log tells");
 	like(
@@ -115,9 +123,11 @@ sub check_crashes
 	$primary->wait_for_catchup($name) if $name ne 'relay';
 	is(crashes($node, $log), 3, "$what: it does not crash uncompressed");
 	$node->poll_query_until('postgres',
-		"SELECT plain_reason = '$suspended' FROM walstream_receiver") ;
-	is($node->safe_psql('postgres', 'SELECT plain_reason FROM walstream_receiver'),
-		$suspended, "$what: plain_reason");
+		"SELECT plain_reason = '$suspended' FROM walstream_receiver");
+	is( $node->safe_psql(
+			'postgres', 'SELECT plain_reason FROM walstream_receiver'),
+		$suspended,
+		"$what: plain_reason");
 	ok(!-e failures_file($node), "$what: no file while the server runs");
 
 	# another setting: asked again
@@ -125,7 +135,8 @@ sub check_crashes
 	$log = -s $node->logfile;
 	set_compression($node, 'zstd');
 	$primary->safe_psql('postgres',
-		"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = '$name'");
+		"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = '$name'"
+	);
 	wait_for_stream($node, $name, $log, 'compressed with zstd');
 	pass("$what: asked again with another setting");
 	return;
@@ -142,15 +153,23 @@ check_crashes($standby, 'standby', 'walreceiver');
 #
 my %ways = (
 	'walreceiver killed' => sub {
-		kill('KILL', $standby->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver'));
+		kill(
+			'KILL',
+			$standby->safe_psql(
+				'postgres', 'SELECT pid FROM pg_stat_wal_receiver'));
 	},
 	'backend killed' => sub {
 		my $log = -s $standby->logfile;
 		my $session = start_psql($standby, 'SELECT pg_sleep(1000)');
 		$standby->poll_query_until('postgres',
-			"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'") || die;
-		kill('KILL', $standby->safe_psql('postgres',
-			"SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"));
+			"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+		) || die;
+		kill(
+			'KILL',
+			$standby->safe_psql(
+				'postgres',
+				"SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
+			));
 		$standby->wait_for_log(qr/was terminated by signal 9/, $log);
 		eval { $session->{run}->finish };
 	},
@@ -183,7 +202,8 @@ foreach my $what (sort keys %ways)
 		$standby->poll_query_until('postgres',
 			"SELECT codec = 'zstd' FROM walstream_receiver");
 	}
-	is(receiver_row($standby)->{codec}, 'zstd', "$what, three times: still compressed");
+	is(receiver_row($standby)->{codec},
+		'zstd', "$what, three times: still compressed");
 }
 
 #
@@ -195,12 +215,16 @@ set_compression($standby, 'lz4');
 set_crash($standby, 'on');
 my $begin = -s $standby->logfile;
 $primary->safe_psql('postgres',
-	"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = 'standby'");
+	"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = 'standby'"
+);
 write_events();
+
 foreach my $n (1 .. 3)
 {
-	$standby->wait_for_log(qr/failure $n of 3.*database system is shut down/s, $begin);
-	like(slurp_file(failures_file($standby)),
+	$standby->wait_for_log(qr/failure $n of 3.*database system is shut down/s,
+		$begin);
+	like(
+		slurp_file(failures_file($standby)),
 		qr/\Awalstream failures 1\n[0-9a-f]{16} $n \d+ \d+ [0-9a-f]{8}\ncrc [0-9a-f]{8}\n\z/,
 		"crash $n: a file is left, and it counts");
 
@@ -222,8 +246,13 @@ pass('nor is it asked for after a restart');
 # A file that is not as it should be
 #
 set_crash($standby, 'off');
-foreach my $content ('', 'walstream failures 1', "\0" x 100_000, 'x' x 8192,
-	"walstream failures 1\n0000000000000001 3 0 9223372036854775807 00000000\ncrc 00000000\n")
+foreach my $content (
+	'',
+	'walstream failures 1',
+	"\0" x 100_000,
+	'x' x 8192,
+	"walstream failures 1\n0000000000000001 3 0 9223372036854775807 00000000\ncrc 00000000\n"
+  )
 {
 	$standby->stop;
 	open(my $fh, '>', failures_file($standby)) || die;
@@ -231,7 +260,8 @@ foreach my $content ('', 'walstream failures 1', "\0" x 100_000, 'x' x 8192,
 	close($fh);
 	$log = -s $standby->logfile;
 	$standby->start;
-	like(slurp_file($standby->logfile, $log),
+	like(
+		slurp_file($standby->logfile, $log),
 		qr/LOG:  ignoring invalid file "pg_stat_tmp\/walstream_failures"/,
 		'a file of ' . length($content) . ' bytes: ignored');
 	wait_for_stream($standby, 'standby', $log, 'compressed with lz4');
@@ -247,14 +277,19 @@ rmdir(failures_file($standby)) || die;
 #
 my $subscriber = walstream_primary('subscriber', logical => 1, conf => $conf);
 $subscriber->safe_psql('postgres',
-	'CREATE EXTENSION walstream; CREATE TABLE events (id int PRIMARY KEY, note text)');
+	'CREATE EXTENSION walstream; CREATE TABLE events (id int PRIMARY KEY, note text)'
+);
 $subscriber->safe_psql('postgres',
-	"CREATE SUBSCRIPTION events CONNECTION '" . $primary->connstr . " dbname=postgres' PUBLICATION events");
+		"CREATE SUBSCRIPTION events CONNECTION '"
+	  . $primary->connstr
+	  . " dbname=postgres' PUBLICATION events");
 $subscriber->wait_for_subscription_sync($primary, 'events');
 check_crashes($subscriber, 'events', 'apply worker');
 $subscriber->stop;
 
-my $relay = walstream_relay($primary, 'relay', libraries => $libraries,
+my $relay = walstream_relay(
+	$primary, 'relay',
+	libraries => $libraries,
 	conf => "restart_after_crash = on\ncluster_name = 'relay'\n");
 wait_for_relay($primary, $relay);
 check_crashes($relay, 'relay', 'relay receiver');

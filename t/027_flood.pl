@@ -13,7 +13,8 @@ use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('uncompressed: suspended after repeated decoding failures');
+declare_expected_warning(
+	'uncompressed: suspended after repeated decoding failures');
 
 # So much of it is tens of thousands of messages, which must be worth much less.
 my $enough = 1024 * 1024;
@@ -22,7 +23,8 @@ my $max_log = 100_000;
 my $primary = walstream_primary('primary', logical => 1);
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 $primary->safe_psql('postgres',
-	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events');
+	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events'
+);
 my $proxy = WalstreamProxy->new($primary);
 my $conf = "wal_retrieve_retry_interval = '100ms'\n";
 
@@ -37,8 +39,10 @@ my $keepalive = 'k' . "\0" x 16;
 my %floods = (
 	'one hello, then another' => { kind => 'H', vary => 5 },
 	'keepalives' => { kind => 'H', bytes => message("$keepalive\0") },
-	'keepalives that ask for a reply' => { kind => 'H', bytes => message("$keepalive\1") },
-	'messages without data' => { kind => 'H', bytes => message('w' . "\0" x 24) },
+	'keepalives that ask for a reply' =>
+	  { kind => 'H', bytes => message("$keepalive\1") },
+	'messages without data' =>
+	  { kind => 'H', bytes => message('w' . "\0" x 24) },
 	'empty messages' => { kind => 'H', bytes => message('') });
 
 # A setting that the receiver has not failed with.
@@ -80,12 +84,13 @@ sub check_floods
 			  || ($seen = slurp_file($node->logfile, $log) =~ $refused);
 			select(undef, undef, undef, 0.1);
 		}
-		ok($seen || $proxy->count('flooded') > $flooded + $enough,
+		ok( $seen || $proxy->count('flooded') > $flooded + $enough,
 			"$what, $flood: " . ($seen ? 'refused' : 'taken'));
 		my $begun = time();
 		ok($node->stop('fast', fail_ok => 1), "$what, $flood: stops");
 		cmp_ok(time() - $begun, '<', patience(30), "$what, $flood: and soon");
-		cmp_ok((-s $node->logfile) - $log, '<', $max_log, "$what, $flood: bytes of log");
+		cmp_ok((-s $node->logfile) - $log,
+			'<', $max_log, "$what, $flood: bytes of log");
 
 		$proxy->set_rules;
 		$log = -s $node->logfile;
@@ -96,7 +101,9 @@ sub check_floods
 	return;
 }
 
-my $standby = walstream_standby($primary, 'standby', conf => $conf,
+my $standby = walstream_standby(
+	$primary, 'standby',
+	conf => $conf,
 	conninfo => $proxy->connstr . ' application_name=standby');
 check_floods($standby, 'standby', 'walreceiver');
 wait_for_replay($primary, $standby);
@@ -105,15 +112,20 @@ $standby->stop;
 
 my $subscriber = walstream_primary('subscriber', logical => 1, conf => $conf);
 $subscriber->safe_psql('postgres',
-	'CREATE EXTENSION walstream; CREATE TABLE events (id int PRIMARY KEY, note text)');
+	'CREATE EXTENSION walstream; CREATE TABLE events (id int PRIMARY KEY, note text)'
+);
 $subscriber->safe_psql('postgres',
-	"CREATE SUBSCRIPTION events CONNECTION '" . $proxy->connstr . " dbname=postgres' PUBLICATION events");
+		"CREATE SUBSCRIPTION events CONNECTION '"
+	  . $proxy->connstr
+	  . " dbname=postgres' PUBLICATION events");
 $subscriber->wait_for_subscription_sync($primary, 'events');
 check_floods($subscriber, 'events', 'apply worker');
 $primary->wait_for_catchup('events');
 $subscriber->stop;
 
-my $relay = walstream_relay($primary, 'relay', conninfo => $proxy->connstr,
+my $relay = walstream_relay(
+	$primary, 'relay',
+	conninfo => $proxy->connstr,
 	conf => "cluster_name = 'relay'\n");
 wait_for_relay($primary, $relay);
 check_floods($relay, 'relay', 'relay receiver');
@@ -126,7 +138,9 @@ $relay->wait_for_log(
 	qr/could not decode replication stream at .*\n.*DETAIL:  Codec \w+: malformed header\./,
 	$log);
 wait_for_relay($primary, $relay);
-unlike(slurp_file($relay->logfile), qr/was terminated by signal/,
+unlike(
+	slurp_file($relay->logfile),
+	qr/was terminated by signal/,
 	'relay in the end: has all, and has not crashed');
 
 done_testing();

@@ -20,7 +20,8 @@ foreach my $compression ('walz zstd lz4', 'off')
 {
 	my $name = $compression eq 'off' ? 'plain' : 'compressed';
 	my $primary = walstream_primary("primary_$name");
-	my $standby = walstream_standby($primary, "standby_$name",
+	my $standby = walstream_standby(
+		$primary, "standby_$name",
 		conf => qq{
 shared_preload_libraries = '$module, walstream'
 walstream.compression = '$compression'
@@ -28,16 +29,19 @@ walstream.compression = '$compression'
 
 	$primary->safe_psql('postgres', 'CREATE TABLE t (id serial)');
 	wait_for_replay($primary, $standby);
-	$standby->append_conf('postgresql.conf', 'walstream_test_receive.hold = on');
+	$standby->append_conf('postgresql.conf',
+		'walstream_test_receive.hold = on');
 	$standby->reload;
-	$standby->poll_query_until('postgres', 'SHOW walstream_test_receive.hold', 'on')
+	$standby->poll_query_until('postgres',
+		'SHOW walstream_test_receive.hold', 'on')
 	  or die "the setting has not been loaded\n";
 
 	# Its walreceiver reads the setting when it is woken, and stops with the
 	# first WAL after that.
 	my $log = -s $standby->logfile;
 	my $rows = 0;
-	until (slurp_file($standby->logfile, $log) =~ /walstream_test_receive holds/)
+	until (
+		slurp_file($standby->logfile, $log) =~ /walstream_test_receive holds/)
 	{
 		die "the walreceiver does not stop\n" if ++$rows > 10_000;
 		$primary->safe_psql('postgres', 'INSERT INTO t DEFAULT VALUES');

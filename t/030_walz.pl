@@ -19,7 +19,8 @@ wal_retrieve_retry_interval = '100ms'
 my $primary = walstream_primary('primary', logical => 1, conf => $conf);
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $proxy = WalstreamProxy->new($primary);
-my $standby = walstream_standby($primary, 'standby',
+my $standby = walstream_standby(
+	$primary, 'standby',
 	conninfo => $proxy->connstr . ' application_name=standby',
 	conf => $conf);
 my $zstd_standby = walstream_standby($primary, 'zstd_standby',
@@ -104,14 +105,17 @@ wait_for_stream($standby, 'standby', 'walz, level 1', 0, 0);
 wait_for_stream($zstd_standby, 'zstd_standby', 'zstd, level 1', 0, 0);
 pgbench('--initialize', '--quiet');
 is_choice($standby, 'standby', 'walz 1', 'both have walz');
-is_choice($zstd_standby, 'zstd_standby', 'zstd 1', 'the sender alone has walz');
+is_choice($zstd_standby, 'zstd_standby', 'zstd 1',
+	'the sender alone has walz');
 
 #
 # Single commits without page images.
 #
 $primary->safe_psql('postgres',
 	'ALTER SYSTEM SET full_page_writes = off; SELECT pg_reload_conf()');
-wait_until($primary, 'SELECT NOT setting::bool FROM pg_settings WHERE name = \'full_page_writes\'',
+wait_until(
+	$primary,
+	'SELECT NOT setting::bool FROM pg_settings WHERE name = \'full_page_writes\'',
 	'full_page_writes is off');
 $primary->safe_psql('postgres', 'CHECKPOINT; SELECT pg_switch_wal()');
 catch_up();
@@ -119,16 +123,25 @@ my %before =
   map { $_ => sender_row($primary, $_) } qw(standby zstd_standby);
 pgbench('--no-vacuum', '--transactions=4000');
 my %added = map { $_ => added($_, $before{$_}) } keys %before;
+
 foreach my $name (sort keys %added)
 {
-	note(sprintf('%s: %d bytes in %d messages, ratio %.2f',
+	note(
+		sprintf(
+			'%s: %d bytes in %d messages, ratio %.2f',
 			$name, $added{$name}{raw_bytes},
 			$added{$name}{messages}, $added{$name}{ratio}));
 }
-cmp_ok($added{standby}{raw_bytes}, '>', 1024 * 1024,
+cmp_ok(
+	$added{standby}{raw_bytes},
+	'>',
+	1024 * 1024,
 	'single commits: more than a segment');
 cmp_ok($added{standby}{ratio}, '>', 5, 'single commits: ratio');
-cmp_ok($added{standby}{ratio}, '>', 2 * $added{zstd_standby}{ratio},
+cmp_ok(
+	$added{standby}{ratio},
+	'>',
+	2 * $added{zstd_standby}{ratio},
 	'single commits: far above that of zstd');
 standby_matches($primary, $standby, 'single commits, walz');
 standby_matches($primary, $zstd_standby, 'single commits, zstd');
@@ -165,8 +178,7 @@ DELETE FROM documents WHERE id % 3 = 0;
 	$primary->safe_psql('postgres', 'VACUUM documents');
 	load_wal($primary);
 	catch_up();
-	cmp_ok(added('standby', $before)->{ratio}, '>', 1.5,
-		"$settings: ratio");
+	cmp_ok(added('standby', $before)->{ratio}, '>', 1.5, "$settings: ratio");
 	reconnect('walz, level 1');
 	standby_matches($primary, $standby, $settings);
 }
@@ -176,9 +188,11 @@ DELETE FROM documents WHERE id % 3 = 0;
 #
 my $subscriber = walstream_primary('subscriber', logical => 1, conf => $conf);
 $subscriber->safe_psql('postgres', 'CREATE EXTENSION walstream');
-$_->safe_psql('postgres', 'CREATE TABLE events (id int PRIMARY KEY, note text)')
+$_->safe_psql('postgres',
+	'CREATE TABLE events (id int PRIMARY KEY, note text)')
   foreach ($primary, $subscriber);
-$primary->safe_psql('postgres', 'CREATE PUBLICATION logical FOR TABLE events');
+$primary->safe_psql('postgres',
+	'CREATE PUBLICATION logical FOR TABLE events');
 my $connstr = $primary->connstr . ' dbname=postgres';
 $subscriber->safe_psql('postgres',
 	"CREATE SUBSCRIPTION logical CONNECTION '$connstr' PUBLICATION logical");
@@ -207,10 +221,13 @@ ok( $primary->wait_for_log(
 		qr/LOG:  streaming logical changes to "logical" uncompressed: sender and receiver have no codec in common\n/,
 		$log),
 	'logical: walz alone is none');
-$primary->safe_psql('postgres', "INSERT INTO events VALUES (0, 'uncompressed')");
+$primary->safe_psql('postgres',
+	"INSERT INTO events VALUES (0, 'uncompressed')");
 $primary->wait_for_catchup('logical');
-is($subscriber->safe_psql('postgres', 'SELECT note FROM events WHERE id = 0'),
-	'uncompressed', 'logical: and goes on');
+is( $subscriber->safe_psql(
+		'postgres', 'SELECT note FROM events WHERE id = 0'),
+	'uncompressed',
+	'logical: and goes on');
 $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION logical');
 $subscriber->stop;
 
@@ -298,7 +315,10 @@ standby_matches($primary, $standby, 'bad frames');
 foreach my $case (
 	[ 'walz:23', 'Invalid specification for codec "walz": .*level.*22' ],
 	[ 'walz:level=high', 'Invalid specification for codec "walz": .*level' ],
-	[ 'walz:workers=2', 'Invalid specification for codec "walz": only the option "level" applies' ],
+	[
+		'walz:workers=2',
+		'Invalid specification for codec "walz": only the option "level" applies'
+	],
 	[ 'walz zstd walz:3', 'Codec "walz" is named more than once.' ],
 	[ 'walls', 'Unrecognized codec: "walls".\nHINT:  .*"walz"' ])
 {
@@ -315,8 +335,10 @@ foreach my $case (
 #
 $primary->stop;
 my $pg_wal = $primary->data_dir . '/pg_wal';
-command_like([ 'src/cli/build/walz', '--quiet', 'verify', $pg_wal ],
-	qr/^\d+ files verified/m, 'walz verify');
+command_like(
+	[ 'src/cli/build/walz', '--quiet', 'verify', $pg_wal ],
+	qr/^\d+ files verified/m,
+	'walz verify');
 command_like([ 'src/cli/build/walz', '--quiet', '--json', 'report', $pg_wal ],
 	qr/"resource_managers"/, 'walz report');
 

@@ -25,8 +25,8 @@ if ($pub->pg_version->major < 19)
 }
 my $sub = walstream_primary('sub', %options);
 $_->safe_psql('postgres',
-	'CREATE EXTENSION walstream; CREATE TABLE t (id int PRIMARY KEY, value text)')
-  foreach ($pub, $sub);
+	'CREATE EXTENSION walstream; CREATE TABLE t (id int PRIMARY KEY, value text)'
+) foreach ($pub, $sub);
 
 $pub->safe_psql('postgres', 'CREATE PUBLICATION p FOR TABLE t');
 my $connstr = $pub->connstr . ' dbname=postgres';
@@ -39,7 +39,7 @@ $sub->wait_for_subscription_sync($pub, 's');
 # told its status and the subscriber has come to it.
 my $xmin =
   q{SELECT xmin FROM pg_replication_slots WHERE slot_name = 'pg_conflict_detection'};
-ok( $sub->poll_query_until('postgres', "SELECT ($xmin) IS NOT NULL"),
+ok($sub->poll_query_until('postgres', "SELECT ($xmin) IS NOT NULL"),
 	'dead tuples are retained');
 for my $round (1 .. 3)
 {
@@ -52,11 +52,12 @@ for my $round (1 .. 3)
 
 	# a transaction of the subscriber's own, beside the applied one
 	$sub->safe_psql('postgres', 'SELECT pg_current_xact_id()');
-	ok( $sub->poll_query_until('postgres',
-			"SELECT ($xmin)::text::int > $before"),
+	ok( $sub->poll_query_until(
+			'postgres', "SELECT ($xmin)::text::int > $before"),
 		"round $round: no longer than needed");
 }
-is( $pub->safe_psql('postgres',
+is( $pub->safe_psql(
+		'postgres',
 		q{SELECT codec, codec_failures, ratio > 2 FROM walstream_senders WHERE application_name = 's'}
 	),
 	'zstd|0|t',

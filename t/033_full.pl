@@ -15,7 +15,8 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-my $no_entry = 'walstream has no free entry for this stream, which is not counted until there is one';
+my $no_entry =
+  'walstream has no free entry for this stream, which is not counted until there is one';
 declare_expected_warning($no_entry);
 
 # Built where the source is, and loaded from there.
@@ -62,16 +63,25 @@ sub write_wal
 }
 
 wait_for_relay_state($relay, 'streaming');
-is( $relay->safe_psql('postgres', 'SELECT name, count(*) FROM walstream_receiver GROUP BY name'),
-	'fill|5', 'the array is full');
+is( $relay->safe_psql(
+		'postgres',
+		'SELECT name, count(*) FROM walstream_receiver GROUP BY name'),
+	'fill|5',
+	'the array is full');
 is_deeply(without_entry(), ['WARNING'], 'the receiver warns');
 my $begin = lsn_number(wait_for_relay($primary, $relay));
 
 %clients = (
-	coded => WalstreamClient->new($relay, application_name => 'coded', options => '-c walstream.accept=1\\ lz4'),
+	coded => WalstreamClient->new(
+		$relay,
+		application_name => 'coded',
+		options => '-c walstream.accept=1\\ lz4'),
 	plain => WalstreamClient->new($relay, application_name => 'plain'));
 $_->start('START_REPLICATION ' . format_lsn($begin)) foreach values %clients;
-is_deeply(without_entry(), [ 'LOG', 'LOG', 'WARNING' ], 'a sender says it to the log only');
+is_deeply(
+	without_entry(),
+	[ 'LOG', 'LOG', 'WARNING' ],
+	'a sender says it to the log only');
 
 # They ask again each second, and say nothing of it.
 my $until = time() + 3;
@@ -80,22 +90,33 @@ while (time() < $until)
 	write_wal();
 	select(undef, undef, undef, 0.1);
 }
-is_deeply(without_entry(), [ 'LOG', 'LOG', 'WARNING' ], 'each has said it once');
+is_deeply(
+	without_entry(),
+	[ 'LOG', 'LOG', 'WARNING' ],
+	'each has said it once');
 wait_until(
 	$relay, "
 	SELECT count(*) = 2 AND bool_and(codec IS NULL AND streaming_since IS NULL AND raw_bytes IS NULL AND
 		sent_lsn = (SELECT flushed_lsn FROM walstream_relay))
-	FROM walstream_senders", 'streams without an entry go on, and their rows have no counters');
-is($relay->safe_psql('postgres', "SELECT count(*) FROM walstream_receiver WHERE name <> 'fill'"),
-	0, 'nor has the receiver a row');
+	FROM walstream_senders",
+	'streams without an entry go on, and their rows have no counters');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM walstream_receiver WHERE name <> 'fill'"),
+	0,
+	'nor has the receiver a row');
 my $before = $primary->safe_psql('postgres', 'SELECT clock_timestamp()');
 
-$relay->safe_psql('postgres', 'ALTER SYSTEM SET walstream_test_receive.fill = off');
+$relay->safe_psql('postgres',
+	'ALTER SYSTEM SET walstream_test_receive.fill = off');
 $relay->reload;
 my %bytes;
 foreach my $view ('walstream_receiver', 'walstream_senders')
 {
-	my $names = $view eq 'walstream_receiver' ? "name = 'relay'" : "application_name IN ('coded', 'plain')";
+	my $names =
+	  $view eq 'walstream_receiver'
+	  ? "name = 'relay'"
+	  : "application_name IN ('coded', 'plain')";
 	my $count = $view eq 'walstream_receiver' ? 1 : 2;
 	my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 	my $counted = '';
@@ -104,7 +125,8 @@ foreach my $view ('walstream_receiver', 'walstream_senders')
 	{
 		write_wal();
 		$counted = $relay->safe_psql('postgres',
-			"SELECT count(*) = $count FROM $view WHERE $names AND raw_bytes > 0");
+			"SELECT count(*) = $count FROM $view WHERE $names AND raw_bytes > 0"
+		);
 		select(undef, undef, undef, 0.1);
 	}
 	is($counted, 't', "$view: all are counted once there is an entry");
@@ -115,18 +137,30 @@ write_wal();
 my $all = lsn_number(wait_for_relay($primary, $relay)) - $begin;
 foreach my $name (sort keys %clients)
 {
-	wait_until($relay, "SELECT raw_bytes >= $all AND messages > 0 FROM walstream_senders WHERE application_name = '$name'",
+	wait_until(
+		$relay,
+		"SELECT raw_bytes >= $all AND messages > 0 FROM walstream_senders WHERE application_name = '$name'",
 		"sender, $name: from the stream's beginning");
 }
-wait_until($relay, "SELECT raw_bytes >= $all AND messages > 0 FROM walstream_receiver WHERE name = 'relay'",
+wait_until(
+	$relay,
+	"SELECT raw_bytes >= $all AND messages > 0 FROM walstream_receiver WHERE name = 'relay'",
 	"receiver: from the stream's beginning");
-is( $relay->safe_psql('postgres',
-		"SELECT string_agg(concat_ws(' ', application_name, codec, plain_reason), ', ' ORDER BY application_name), bool_and(streaming_since < '$before') FROM walstream_senders"),
-	'coded lz4, plain the receiver did not ask for compression|t', 'the rows say how they stream, and since when');
-is( $relay->safe_psql('postgres',
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT string_agg(concat_ws(' ', application_name, codec, plain_reason), ', ' ORDER BY application_name), bool_and(streaming_since < '$before') FROM walstream_senders"
+	),
+	'coded lz4, plain the receiver did not ask for compression|t',
+	'the rows say how they stream, and since when');
+is( $relay->safe_psql(
+		'postgres',
 		"SELECT codec, streaming_since < '$before' FROM walstream_receiver"),
-	'walz|t', 'so does the receiver\'s');
-is_deeply(without_entry(), [ 'LOG', 'LOG', 'WARNING' ], 'nothing more is said of it');
+	'walz|t',
+	'so does the receiver\'s');
+is_deeply(
+	without_entry(),
+	[ 'LOG', 'LOG', 'WARNING' ],
+	'nothing more is said of it');
 close($_->{socket}) foreach values %clients;
 
 done_testing();

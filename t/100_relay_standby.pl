@@ -26,10 +26,14 @@ my $ours = walstream_standby($primary, 'ours', conninfo => $relay->connstr);
 
 # Commits wait for the relay alone.
 load_wal($primary, 20_000);
-$primary->safe_psql('postgres', "SET synchronous_commit = remote_write; INSERT INTO load (filler) VALUES ('remote_write')");
+$primary->safe_psql('postgres',
+	"SET synchronous_commit = remote_write; INSERT INTO load (filler) VALUES ('remote_write')"
+);
 wait_for_replay($primary, $_) foreach $stock, $ours;
 is( $primary->safe_psql(
-		'postgres', 'SELECT string_agg(application_name, $$ $$) FROM pg_stat_replication'),
+		'postgres',
+		'SELECT string_agg(application_name, $$ $$) FROM pg_stat_replication'
+	),
 	'relay',
 	'one stream leaves the primary');
 is(sender_row($primary, 'relay')->{codec}, 'walz', 'it is compressed');
@@ -37,8 +41,8 @@ is(sender_row($primary, 'relay')->{codec}, 'walz', 'it is compressed');
 my $row = relay_row($relay);
 is($row->{state}, 'streaming', 'state');
 is( $row->{system_identifier},
-	$primary->safe_psql('postgres',
-		'SELECT system_identifier FROM pg_control_system()'),
+	$primary->safe_psql(
+		'postgres', 'SELECT system_identifier FROM pg_control_system()'),
 	'system identifier');
 is($row->{timeline}, 1, 'timeline');
 is($row->{last_error}, undef, 'no error');
@@ -128,6 +132,7 @@ is(relay_row($relay)->{upstream_host}, undef, 'no upstream');
 isnt(relay_row($relay)->{last_error}, undef, 'the reason is told');
 $stock->start;
 my $flushed = relay_row($relay)->{flushed_lsn};
+
 foreach my $standby ($stock, $ours)
 {
 	$standby->poll_query_until('postgres',
@@ -136,8 +141,11 @@ foreach my $standby ($stock, $ours)
 	$standby->poll_query_until('postgres',
 		"SELECT pg_last_wal_replay_lsn() >= '$flushed'")
 	  or die "standby does not replay\n";
-	is_deeply([ missing_ids($standby, @acked) ],
-		[], 'a relay without upstream serves all confirmed commits to ' . $standby->name);
+	is_deeply(
+		[ missing_ids($standby, @acked) ],
+		[],
+		'a relay without upstream serves all confirmed commits to '
+		  . $standby->name);
 }
 
 # The primary comes back.

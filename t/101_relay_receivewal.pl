@@ -13,7 +13,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 my $primary = walstream_primary('primary');
-my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress = lz4\n");
+my $relay = walstream_relay($primary, 'relay',
+	conf => "walstream.relay_compress = lz4\n");
 my $pg_wal = $primary->data_dir . '/pg_wal';
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 20_000);
@@ -29,8 +30,7 @@ sub compare_received
 
 	cmp_ok(scalar(@files), '>=', 2, "$what: segments");
 	is( compare_store(
-			$dir, 1, $begin,
-			lsn_number($primary->lsn('flush')) & ~0xfffff,
+			$dir, 1, $begin, lsn_number($primary->lsn('flush')) & ~0xfffff,
 			$pg_wal),
 		undef,
 		"$what: bytes");
@@ -53,7 +53,8 @@ sub receive
 		'SELECT pg_walfile_name(pg_switch_wal() - 1)');
 	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 	select(undef, undef, undef, 0.01)
-	  while $attempts-- > 0 && !grep { -e "$dir/$last$_" } ('', '.gz', '.lz4');
+	  while $attempts-- > 0 && !grep { -e "$dir/$last$_" }
+	  ('', '.gz', '.lz4');
 	ok(stop_receivewal($program), "$what: ends well")
 	  || diag(${ $program->{output} });
 	compare_received($dir, $what) unless "@options" =~ /gzip/;
@@ -62,7 +63,7 @@ sub receive
 
 my $base = PostgreSQL::Test::Utils::tempdir();
 foreach my $case (
-	[ 'plain' ],
+	['plain'],
 	[ 'slot', '--slot=receivewal' ],
 	[ 'synchronous', '--slot=receivewal', '--synchronous' ],
 	[ 'lz4', '--compress=lz4' ])
@@ -72,8 +73,9 @@ foreach my $case (
 	mkdir("$base/$what");
 	command_ok(
 		[
-			'pg_receivewal', '-d', $relay->connstr,
-			'--slot=receivewal', '--create-slot', '--if-not-exists'
+			'pg_receivewal', '-d',
+			$relay->connstr, '--slot=receivewal',
+			'--create-slot', '--if-not-exists'
 		],
 		'--create-slot') if $what eq 'slot';
 	receive($relay, "$base/$what", $what, @options);
@@ -84,21 +86,24 @@ is(relay_slot_row($relay, 'receivewal')->{active_pid},
 	undef, 'nobody uses it now');
 command_fails_like(
 	[
-		'pg_receivewal', '-d', $relay->connstr, '--slot=receivewal',
+		'pg_receivewal', '-d',
+		$relay->connstr, '--slot=receivewal',
 		'--create-slot'
 	],
 	qr/slot "receivewal" already exists/,
 	'a slot exists once');
 command_ok(
 	[
-		'pg_receivewal', '-d', $relay->connstr, '--slot=receivewal',
+		'pg_receivewal', '-d',
+		$relay->connstr, '--slot=receivewal',
 		'--drop-slot'
 	],
 	'--drop-slot');
 is(relay_slot_row($relay, 'receivewal'), undef, 'it is gone');
 command_fails_like(
 	[
-		'pg_receivewal', '-d', $relay->connstr, '--slot=receivewal',
+		'pg_receivewal', '-d',
+		$relay->connstr, '--slot=receivewal',
 		'--drop-slot'
 	],
 	qr/slot "receivewal" does not exist/,
@@ -140,10 +145,13 @@ foreach my $form (qw(lz4 off))
 	copy(store_dir($relay) . "/$_", "$dir/$_")
 	  foreach store_files(store_dir($relay));
 	my @before = store_files($dir);
-	receive($primary, $dir, "a relay's directory, $form",
+	receive(
+		$primary, $dir,
+		"a relay's directory, $form",
 		$form eq 'lz4' ? '--compress=lz4' : ());
 	my %after = map { $_ => 1 } store_files($dir);
-	ok(!(grep { !/partial/ && !$after{$_} } @before), "$form: all is still there");
+	ok(!(grep { !/partial/ && !$after{$_} } @before),
+		"$form: all is still there");
 }
 
 done_testing();

@@ -58,8 +58,8 @@ sub switch_over
 	foreach my $node ($standby, $far)
 	{
 		standby_matches($new, $node, $node->name . " on timeline $timeline");
-		is( $node->safe_psql('postgres',
-				'SELECT received_tli FROM pg_stat_wal_receiver'),
+		is( $node->safe_psql(
+				'postgres', 'SELECT received_tli FROM pg_stat_wal_receiver'),
 			$timeline,
 			$node->name . " receives timeline $timeline");
 	}
@@ -71,11 +71,11 @@ my $walreceiver =
 my $three_conninfo = $two->connstr =~ s/'/''/gr;
 wait_for_replay($one, $_) foreach $two, $three;
 switch_over($one, $two, 2);
-is( $standby->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver'),
-	$walreceiver,
-	'a standby keeps its connection over the switch');
+is($standby->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver'),
+	$walreceiver, 'a standby keeps its connection over the switch');
 $three->append_conf('postgresql.conf',
-	"primary_conninfo = '$three_conninfo'\nrecovery_target_timeline = latest\n");
+	"primary_conninfo = '$three_conninfo'\nrecovery_target_timeline = latest\n"
+);
 $three->restart;
 wait_for_replay($two, $three);
 switch_over($two, $three, 3);
@@ -86,13 +86,15 @@ foreach my $node ($relay, $second)
 	my @files = store_files(store_dir($node));
 	my $history = slurp_file(store_dir($node) . '/00000003.history');
 
-	is($history, slurp_file($three->data_dir . '/pg_wal/00000003.history'),
+	is( $history,
+		slurp_file($three->data_dir . '/pg_wal/00000003.history'),
 		$node->name . ': history file');
 	my @switch = map { lsn_number($_) } $history =~ m{^\d+\s+(\S+)}mg;
 	is(scalar(@switch), 2, 'two switches');
 	my $first = lsn_number(relay_row($node)->{first_lsn});
 	my $end = lsn_number(relay_row($node)->{flushed_lsn});
 	my @begin = ($first, map { $_ & ~0xfffff } @switch);
+
 	foreach my $case (
 		[ 1, $begin[0], $switch[0], $one ],
 		[ 2, $begin[1], $switch[1], $two ],
@@ -101,13 +103,16 @@ foreach my $node ($relay, $second)
 		my ($tli, $from, $to, $source) = @$case;
 
 		is( compare_store(
-				store_dir($node), $tli, $from, $to,
+				store_dir($node), $tli,
+				$from, $to,
 				$source->data_dir . '/pg_wal'),
 			undef,
 			$node->name . ": all bytes of timeline $tli");
 	}
-	is( $node->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-		't', $node->name . ': verified');
+	is( $node->safe_psql(
+			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't',
+		$node->name . ': verified');
 }
 
 # A standby that was away on both switches, and a client that sees how a
@@ -166,9 +171,22 @@ my $to_switch = lsn_number($switch) - lsn_number($first);
 $client->command('CREATE_REPLICATION_SLOT ended PHYSICAL RESERVE_WAL');
 foreach my $case (
 	[ 'the oldest segment', $first, $to_switch, 'W c T D C C Z' ],
-	[ 'the oldest segment, with a slot', $first, $to_switch, 'W c T D C C Z', 'SLOT ended' ],
-	[ 'within the timeline', lsn_behind($switch, -1000), 1000, 'W c T D C C Z' ],
-	[ 'the byte before the switch point', lsn_behind($switch, -1), 1, 'W c T D C C Z' ],
+	[
+		'the oldest segment, with a slot',
+		$first, $to_switch, 'W c T D C C Z',
+		'SLOT ended'
+	],
+	[
+		'within the timeline',
+		lsn_behind($switch, -1000),
+		1000,
+		'W c T D C C Z'
+	],
+	[
+		'the byte before the switch point',
+		lsn_behind($switch, -1),
+		1, 'W c T D C C Z'
+	],
 	[ 'the switch point', $switch, 0, 'T D C C Z' ])
 {
 	my ($what, $lsn, $bytes, $types, $slot) = @$case;
@@ -189,9 +207,12 @@ is_deeply(
 # complete, is sent on, and not one byte of the other timeline.
 foreach my $bytes (1, 1000, 1024 * 1024)
 {
-	my $answer = stream_to_the_end($client, lsn_behind($switch, $bytes), 1, '');
+	my $answer =
+	  stream_to_the_end($client, lsn_behind($switch, $bytes), 1, '');
 
-	is($answer->{types}, 'W c T D C C Z', "$bytes bytes behind the switch point: what comes");
+	is( $answer->{types},
+		'W c T D C C Z',
+		"$bytes bytes behind the switch point: what comes");
 	is($answer->{wal}, '', 'no WAL');
 	is($answer->{contents}[1], $row, 'the next timeline and where it begins');
 }

@@ -37,16 +37,19 @@ my $row = relay_slot_row($relay, 'in_sql');
 is($row->{active_pid}, undef, 'a new slot: nobody uses it');
 is($row->{temporary}, JSON::PP::false, 'it is not temporary');
 like(
-	($relay->psql('postgres', "SELECT walstream_create_relay_slot('in_sql')"))[2],
+	(   $relay->psql(
+			'postgres', "SELECT walstream_create_relay_slot('in_sql')"))[2],
 	qr/slot "in_sql" already exists/,
 	'it exists once');
 like(
-	($relay->psql('postgres', "SELECT walstream_create_relay_slot('In SQL')"))[2],
+	(   $relay->psql(
+			'postgres', "SELECT walstream_create_relay_slot('In SQL')"))[2],
 	qr/replication slot name "In SQL" contains invalid character/,
 	'a name that is none');
 
 # Over the protocol
 my $client = WalstreamClient->new($relay, application_name => 'client');
+
 sub command_row
 {
 	my ($command) = @_;
@@ -68,21 +71,28 @@ sub command_row
 	return @values;
 }
 
-my @created = command_row('CREATE_REPLICATION_SLOT over PHYSICAL RESERVE_WAL');
+my @created =
+  command_row('CREATE_REPLICATION_SLOT over PHYSICAL RESERVE_WAL');
 is($created[0], 'over', 'CREATE_REPLICATION_SLOT: name');
-isnt(relay_slot_row($relay, 'over')->{restart_lsn}, undef, 'RESERVE_WAL: position');
+isnt(relay_slot_row($relay, 'over')->{restart_lsn},
+	undef, 'RESERVE_WAL: position');
 my @read = command_row('READ_REPLICATION_SLOT over');
 is($read[0], 'physical', 'READ_REPLICATION_SLOT: type');
 is($read[1], relay_slot_row($relay, 'over')->{restart_lsn}, 'and position');
 is($read[2], 1, 'and timeline');
-is_deeply([ command_row('READ_REPLICATION_SLOT none') ],
-	[ undef, undef, undef ], 'no such slot');
+is_deeply(
+	[ command_row('READ_REPLICATION_SLOT none') ],
+	[ undef, undef, undef ],
+	'no such slot');
 
 # Temporary, the last that there is room for
 command_row('CREATE_REPLICATION_SLOT shortly TEMPORARY PHYSICAL RESERVE_WAL');
-is(relay_slot_row($relay, 'shortly')->{temporary}, JSON::PP::true, 'a temporary slot');
-like(command_error($client, 'CREATE_REPLICATION_SLOT one_more PHYSICAL'),
-	qr/all relay slots are in use/, 'there are no more');
+is(relay_slot_row($relay, 'shortly')->{temporary},
+	JSON::PP::true, 'a temporary slot');
+like(
+	command_error($client, 'CREATE_REPLICATION_SLOT one_more PHYSICAL'),
+	qr/all relay slots are in use/,
+	'there are no more');
 $client->close;
 wait_until(
 	$relay,
@@ -101,13 +111,19 @@ wait_until(
 	FROM walstream_relay_slots s, walstream_senders w
 	WHERE s.slot_name = 'in_sql' AND w.application_name = 'standby'},
 	'the standby uses its slot');
-is(sender_row($relay, 'standby')->{slot_name}, 'in_sql', 'its sender says so');
+is(sender_row($relay, 'standby')->{slot_name}, 'in_sql',
+	'its sender says so');
 $client = WalstreamClient->new($relay, application_name => 'client');
 my $pid = relay_slot_row($relay, 'in_sql')->{active_pid};
-like(command_error($client, 'START_REPLICATION SLOT in_sql ' . $primary->lsn('flush')),
-	qr/slot "in_sql" is active for PID $pid/, 'nobody else can');
-like(command_error($client, 'DROP_REPLICATION_SLOT in_sql'),
-	qr/slot "in_sql" is active for PID $pid/, 'nor drop it');
+like(
+	command_error(
+		$client, 'START_REPLICATION SLOT in_sql ' . $primary->lsn('flush')),
+	qr/slot "in_sql" is active for PID $pid/,
+	'nobody else can');
+like(
+	command_error($client, 'DROP_REPLICATION_SLOT in_sql'),
+	qr/slot "in_sql" is active for PID $pid/,
+	'nor drop it');
 $client->close;
 
 load_wal($primary, 20_000);
@@ -130,9 +146,14 @@ foreach my $mode (qw(fast immediate))
 	$relay->stop($mode);
 	$relay->start;
 	wait_for_relay_state($relay, 'streaming');
-	is(relay_slot_row($relay, 'over')->{restart_lsn}, $over, "$mode stop: a slot is where it was");
-	is($relay->safe_psql('postgres', "SELECT restart_lsn <= '$before' AND restart_lsn >= '$end' FROM walstream_relay_slots WHERE slot_name = 'in_sql'"),
-		't', "$mode stop: so is the other");
+	is(relay_slot_row($relay, 'over')->{restart_lsn},
+		$over, "$mode stop: a slot is where it was");
+	is( $relay->safe_psql(
+			'postgres',
+			"SELECT restart_lsn <= '$before' AND restart_lsn >= '$end' FROM walstream_relay_slots WHERE slot_name = 'in_sql'"
+		),
+		't',
+		"$mode stop: so is the other");
 }
 $standby->start;
 standby_matches($primary, $standby, 'the standby');
@@ -141,20 +162,27 @@ standby_matches($primary, $standby, 'the standby');
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('over')");
 is(relay_slot_row($relay, 'over'), undef, 'dropped in SQL');
 $client = WalstreamClient->new($relay, application_name => 'client');
-like(command_error($client, 'DROP_REPLICATION_SLOT over'),
-	qr/slot "over" does not exist/, 'it is gone');
+like(
+	command_error($client, 'DROP_REPLICATION_SLOT over'),
+	qr/slot "over" does not exist/,
+	'it is gone');
 $standby->stop;
 $client->command('DROP_REPLICATION_SLOT in_sql WAIT');
 $client->close;
-is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_relay_slots'),
-	0, 'dropped over the protocol');
+is( $relay->safe_psql(
+		'postgres', 'SELECT count(*) FROM walstream_relay_slots'),
+	0,
+	'dropped over the protocol');
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
-is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_relay_slots'),
-	0, 'and they do not come back');
+is( $relay->safe_psql(
+		'postgres', 'SELECT count(*) FROM walstream_relay_slots'),
+	0,
+	'and they do not come back');
 
 # A damaged slot file is refused by name.
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('damaged')");
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('damaged')");
 $relay->stop;
 my ($file) = glob(store_dir($relay) . '/slots/damaged*');
 open(my $fh, '+<:raw', $file) or die "$file: $!\n";

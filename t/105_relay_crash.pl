@@ -13,9 +13,12 @@ use WalstreamRelay;
 use WalstreamTest;
 
 declare_expected_warning('was terminated by signal 9: Killed');
-declare_expected_warning('terminating connection because of crash of another server process');
+declare_expected_warning(
+	'terminating connection because of crash of another server process');
 
-declare_expected_warning('canceling the wait for synchronous replication and terminating connection');
+declare_expected_warning(
+	'canceling the wait for synchronous replication and terminating connection'
+);
 
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 srand($seed);
@@ -23,7 +26,8 @@ diag("WALSTREAM_TEST_SEED=$seed") if $ENV{WALSTREAM_TEST_SEED};
 note("seed $seed");
 
 my $primary = walstream_primary('primary');
-my $relay = walstream_relay($primary, 'relay', conf => "restart_after_crash = on\n");
+my $relay =
+  walstream_relay($primary, 'relay', conf => "restart_after_crash = on\n");
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
 my $standby = walstream_standby(
@@ -50,7 +54,8 @@ $$});
 sub acknowledged
 {
 	my $lsn = $primary->safe_psql('postgres',
-		"SELECT max(flush_lsn) FROM pg_stat_replication WHERE application_name = 'relay'");
+		"SELECT max(flush_lsn) FROM pg_stat_replication WHERE application_name = 'relay'"
+	);
 
 	return $lsn eq '' ? '0/0' : $lsn;
 }
@@ -59,7 +64,8 @@ sub acknowledged
 sub wait_for_commits
 {
 	my ($count) = @_;
-	my $before = $primary->safe_psql('postgres', 'SELECT count(*) FROM acked');
+	my $before =
+	  $primary->safe_psql('postgres', 'SELECT count(*) FROM acked');
 
 	$primary->poll_query_until('postgres',
 		"SELECT count(*) > $before + $count FROM acked")
@@ -69,14 +75,18 @@ sub wait_for_commits
 
 my $compared = lsn_number(relay_row($relay)->{first_lsn});
 my @victims = (
-	[ 'receiver', "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walstream relay receiver'" ],
+	[
+		'receiver',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'walstream relay receiver'"
+	],
 	[ 'keeper', "SELECT keeper_pid FROM walstream_relay" ],
-	[ 'sender', "SELECT pid FROM walstream_senders WHERE application_name = 'standby'" ],
+	[
+		'sender',
+		"SELECT pid FROM walstream_senders WHERE application_name = 'standby'"
+	],
 	[ 'receiver', "SELECT receiver_pid FROM walstream_relay" ],
-	[ 'postmaster' ]);
-foreach my $case (
-	@victims,
-	[ 'immediate stop' ],
+	['postmaster']);
+foreach my $case (@victims, ['immediate stop'],
 	map { $victims[ int(rand(@victims)) ] } 1 .. 6)
 {
 	my ($what, $query) = @$case;
@@ -86,8 +96,10 @@ foreach my $case (
 	my $acknowledged = acknowledged();
 	if ($what eq 'postmaster')
 	{
-		my @pids = split /\n/, $relay->safe_psql('postgres',
-			"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() UNION SELECT pid FROM walstream_senders");
+		my @pids = split /\n/,
+		  $relay->safe_psql('postgres',
+			"SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() UNION SELECT pid FROM walstream_senders"
+		  );
 
 		$relay->kill9;
 		# the lock on the store lasts until the last of them is gone
@@ -108,16 +120,17 @@ foreach my $case (
 
 		like($pid, qr/^\d+$/, "$what: there is one");
 		is(kill('KILL', $pid), 1, "$what: killed");
-		$relay->wait_for_log(qr/\(PID $pid\) was terminated by signal 9/, $log);
+		$relay->wait_for_log(qr/\(PID $pid\) was terminated by signal 9/,
+			$log);
 		$relay->wait_for_log(qr/database system is ready to accept/, $log);
 	}
 	# what it found on disk, before anything came again
-	my $found = qr{LOG:  relay has WAL from \S+ on timeline 1 up to (\S+) on timeline 1$}m;
+	my $found =
+	  qr{LOG:  relay has WAL from \S+ on timeline 1 up to (\S+) on timeline 1$}m;
 	$relay->wait_for_log($found, $log);
 	my ($recovered) = slurp_file($relay->logfile, $log) =~ $found;
 	ok( holds_records(
-			$recovered, $acknowledged,
-			1, $primary->data_dir . '/pg_wal'),
+			$recovered, $acknowledged, 1, $primary->data_dir . '/pg_wal'),
 		"$what: what was confirmed, $acknowledged, is there");
 	wait_for_relay_state($relay, 'streaming');
 	wait_for_commits(10);
@@ -131,13 +144,15 @@ foreach my $case (
 }
 
 $primary->safe_psql('postgres',
-	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'");
+	"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'"
+);
 $load->{run}->finish;
 stop_commits($client);
 standby_matches($primary, $standby, 'the standby');
-is_deeply([ missing_ids($standby, acked_ids($client)) ], [],
-	'every confirmed commit has passed the relay');
+is_deeply([ missing_ids($standby, acked_ids($client)) ],
+	[], 'every confirmed commit has passed the relay');
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'all that is stored is verified');
+	't',
+	'all that is stored is verified');
 
 done_testing();

@@ -92,7 +92,8 @@ $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
 command_ok(
 	[
-		'psql', '-XAtq', '-d', $relay->connstr . ' replication=true',
+		'psql', '-XAtq',
+		'-d', $relay->connstr . ' replication=true',
 		'-c', 'CREATE_REPLICATION_SLOT early PHYSICAL'
 	],
 	'a slot before there is WAL');
@@ -100,12 +101,14 @@ add_mark($log, 'slot early');
 is(relay_row($relay)->{flushed_lsn}, undef, 'there is no WAL yet');
 $one->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
 $one->reload;
-my $standby = walstream_standby($one, 'standby',
+my $standby = walstream_standby(
+	$one, 'standby',
 	walstream => 0,
 	conninfo => $relay->connstr,
 	conf => "primary_slot_name = standby\n",
 	start => 0);
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('standby')");
 add_mark($log, 'slot standby');
 $standby->start;
 
@@ -155,7 +158,8 @@ wait_until(
 	'segments were compressed');
 $relay->stop('immediate');
 $standby->stop;
-my %pg_wal = map { $_->[0] => $_->[1]->data_dir . '/pg_wal' } [ 1, $one ], [ 2, $two ];
+my %pg_wal = map { $_->[0] => $_->[1]->data_dir . '/pg_wal' }[ 1, $one ],
+  [ 2, $two ];
 
 my ($switch) = map { lsn_number($_) }
   slurp_file("$pg_wal{2}/00000002.history") =~ m{^1\s+(\S+)}m;
@@ -166,17 +170,22 @@ note($record->count . ' records');
 #
 # What is wrong with the files of a power cut; undef if nothing is.
 #
-my %segments;				# of the primaries
-my %right;					# versions of segments that were found right
+my %segments;    # of the primaries
+my %right;       # versions of segments that were found right
 
 # Number of the first segment of a timeline that has not been removed.
 sub first_kept
 {
 	my ($replay, $tli) = @_;
-	my ($name) = sort grep { /^[0-9A-F]{24}/ && substr($_, 0, 8) eq sprintf('%08X', $tli) }
+	my ($name) =
+	  sort
+	  grep { /^[0-9A-F]{24}/ && substr($_, 0, 8) eq sprintf('%08X', $tli) }
 	  keys %{ $replay->{top}{names}{store}{names} };
 
-	return defined $name ? hex(substr($name, 8, 8)) * 4096 + hex(substr($name, 16, 8)) : 0;
+	return
+	  defined $name
+	  ? hex(substr($name, 8, 8)) * 4096 + hex(substr($name, 16, 8))
+	  : 0;
 }
 
 # Are the first bytes of a segment stored?
@@ -193,7 +202,8 @@ sub segment_fault
 	my $stored = $files->{"store/$name$form"};
 	if ($form eq '.zst')
 	{
-		open(my $fh, '>:raw', "$base/packed.zst") or die "$base/packed.zst: $!\n";
+		open(my $fh, '>:raw', "$base/packed.zst")
+		  or die "$base/packed.zst: $!\n";
 		print $fh $stored;
 		close($fh);
 		$stored = eval { store_content("$base/packed.zst") } // '';
@@ -215,7 +225,8 @@ sub find_fault
 	foreach my $tli (keys %{ $replay->{begun} })
 	{
 		return "timeline $tli was asked for before its history was durable"
-		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
+		  if $tli > 1
+		  && !exists $files->{ sprintf('store/%08X.history', $tli) };
 	}
 	foreach my $mark (sort keys %{ $replay->{marks} })
 	{
@@ -239,11 +250,13 @@ sub find_fault
 		my $kept = first_kept($replay, $tli);
 
 		next if $need{$tli} <= $replay->{begun}{$tli};
-		for (my $segno = $kept > $first ? $kept : $first;
+		for (
+			my $segno = $kept > $first ? $kept : $first;
 			$segno * $segment_bytes < $need{$tli};
 			$segno++)
 		{
-			my $name = sprintf('%08X%08X%08X', $tli, int($segno / 4096), $segno % 4096);
+			my $name = sprintf('%08X%08X%08X', $tli, int($segno / 4096),
+				$segno % 4096);
 			my $bytes = $need{$tli} - $segno * $segment_bytes;
 
 			$bytes = $segment_bytes if $bytes > $segment_bytes;
@@ -284,11 +297,13 @@ sub find_fault_at_moments
 		foreach my $try (1 .. $options{torn_names} // 0)
 		{
 			$fault //=
-			  names_fault($replay->files($seed + 1000 * $try + $moment, names => 1));
+			  names_fault(
+				$replay->files($seed + 1000 * $try + $moment, names => 1));
 		}
 		foreach my $try (1 .. $options{torn} // 0)
 		{
-			$fault //= find_fault($replay, $replay->files($seed + 1000 * $try + $moment));
+			$fault //= find_fault($replay,
+				$replay->files($seed + 1000 * $try + $moment));
 		}
 		return "record $moment: $fault" if defined $fault;
 	}
@@ -302,20 +317,22 @@ is( find_fault_at_moments(
 		at_end => sub {
 			my ($replay) = @_;
 
-			is(join(' ', sort keys %{ $replay->{acked} }), '1 2',
-				'both timelines were acknowledged');
+			is(join(' ', sort keys %{ $replay->{acked} }),
+				'1 2', 'both timelines were acknowledged');
 			cmp_ok($replay->{served}, '>', 0, 'WAL was served');
 		}),
 	undef,
 	'all that was acknowledged, served or promised is there at '
-	  . @moments . ' moments');
+	  . @moments
+	  . ' moments');
 
 # Whatever is wrong, these are those that there are.
 my $whole = $record->replay(unneeded => $unneeded);
 $whole->advance($moments[-1]);
 my %kinds = $whole->kinds;
 note("$_: $kinds{$_}") foreach sort keys %kinds;
-is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
+is(kinds_fault(\%kinds, @kinds),
+	undef, 'all kinds of sync occur that are known, and no other');
 
 # Each sync is needed; but what is lost without that of walstream.xids is no WAL: a
 # relay starts without it, and learns it again.
@@ -346,16 +363,21 @@ foreach my $try (1 .. 4)
 	$relay->start;
 	wait_for_relay_state($relay, 'waiting for upstream');
 	my $row = relay_row($relay);
-	note("power cut at record $moment, acknowledged $acked on $timeline; the relay has $row->{flushed_lsn} on $row->{timeline}");
-	ok( $row->{timeline} > $timeline
-		  || holds_records($row->{flushed_lsn}, $acked, $timeline, $pg_wal{$timeline}),
+	note(
+		"power cut at record $moment, acknowledged $acked on $timeline; the relay has $row->{flushed_lsn} on $row->{timeline}"
+	);
+	ok( $row->{timeline} > $timeline || holds_records(
+			$row->{flushed_lsn}, $acked, $timeline, $pg_wal{$timeline}),
 		"power cut $try: the relay has what it had acknowledged");
-	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't',
+	is( $relay->safe_psql(
+			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't',
 		"power cut $try: all is verified");
 	# one that was being made or dropped may be there or not
 	my @slots = grep { !$replay->{marks}{"dropping $_"} }
 	  map { /^slot (\w+)/ ? $1 : () } sort keys %{ $replay->{marks} };
-	is( $relay->safe_psql('postgres',
+	is( $relay->safe_psql(
+			'postgres',
 			"SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM walstream_relay_slots WHERE NOT lost AND slot_name = ANY ('{"
 			  . join(',', @slots) . "}')"),
 		join(' ', @slots),

@@ -15,18 +15,23 @@ use WalstreamRelay;
 use WalstreamTest;
 
 # what PostgreSQL says when it replays DROP DATABASE after an immediate stop
-declare_expected_warning('could not open directory "base/\\d+": No such file or directory');
-declare_expected_warning('some useless files may be left behind in old database directory');
+declare_expected_warning(
+	'could not open directory "base/\\d+": No such file or directory');
+declare_expected_warning(
+	'some useless files may be left behind in old database directory');
 
 $ENV{PGCTLTIMEOUT} = patience(120);
 my $primary = walstream_primary('primary');
-my $relay = walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '3s'\n");
+my $relay =
+  walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '3s'\n");
 wait_for_relay_state($relay, 'streaming');
 my $begin = relay_row($relay)->{first_lsn};
 my $standby = walstream_standby(
 	$primary, 'standby',
 	conninfo => $relay->connstr,
-	conf => "wal_retrieve_retry_interval = '100ms'\nwal_receiver_status_interval = 1\n");
+	conf =>
+	  "wal_retrieve_retry_interval = '100ms'\nwal_receiver_status_interval = 1\n"
+);
 load_wal($primary, 30_000);
 wait_for_replay($primary, $standby);
 
@@ -34,17 +39,18 @@ wait_for_replay($primary, $standby);
 # have done so while they stream.
 sub connect_clients
 {
-	my %clients = map {
-		$_ => WalstreamClient->new($relay, application_name => $_)
-	} qw(idle half stalled unread silent);
+	my %clients =
+	  map { $_ => WalstreamClient->new($relay, application_name => $_) }
+	  qw(idle half stalled unread silent);
 
 	$clients{half}->_write("Q\0\0\0\x20IDENT");
-	$clients{$_}->start("START_REPLICATION $begin") foreach qw(stalled unread);
+	$clients{$_}->start("START_REPLICATION $begin")
+	  foreach qw(stalled unread);
 	$clients{stalled}->_write("d\0\0\0\x40r\0\0");
 	$clients{silent}->start('START_REPLICATION ' . $primary->lsn('flush'));
 	$relay->poll_query_until('postgres',
-		"SELECT count(*) = 6 AND count(*) FILTER (WHERE sent_lsn > '$begin') >= 3 FROM walstream_senders")
-	  or die "not all are connected\n";
+		"SELECT count(*) = 6 AND count(*) FILTER (WHERE sent_lsn > '$begin') >= 3 FROM walstream_senders"
+	) or die "not all are connected\n";
 	return values %clients;
 }
 
@@ -55,7 +61,8 @@ sub drop_database
 
 	$relay->safe_psql('postgres', 'CREATE DATABASE dropped');
 	$relay->safe_psql('postgres', 'DROP DATABASE dropped');
-	cmp_ok(time() - $began, '<', patience(60), "$what: DROP DATABASE is not held up");
+	cmp_ok(time() - $began,
+		'<', patience(60), "$what: DROP DATABASE is not held up");
 	return;
 }
 
@@ -75,7 +82,10 @@ foreach my $mode (qw(fast smart immediate))
 	drop_database($mode);
 	$began = time();
 	$relay->stop($mode);
-	cmp_ok(time() - $began, '<', patience($mode eq 'immediate' ? 30 : 60),
+	cmp_ok(
+		time() - $began,
+		'<',
+		patience($mode eq 'immediate' ? 30 : 60),
 		"$mode stop with clients of all kinds");
 	undef @clients;
 	$relay->start;
@@ -87,7 +97,8 @@ foreach my $mode (qw(fast smart immediate))
 # What was received is sent and confirmed before a fast stop ends.
 foreach my $mode (qw(fast smart))
 {
-	my $client = start_commits($primary, first => $mode eq 'fast' ? 1 : 1_000_000);
+	my $client =
+	  start_commits($primary, first => $mode eq 'fast' ? 1 : 1_000_000);
 	my $before = $primary->lsn('insert');
 
 	wait_for_relay($primary, $relay);
@@ -96,14 +107,16 @@ foreach my $mode (qw(fast smart))
 	  or die "nothing is received\n";
 	$relay->stop($mode);
 	$standby->poll_query_until('postgres',
-		'SELECT count(*) = 0 FROM pg_stat_wal_receiver') or die;
+		'SELECT count(*) = 0 FROM pg_stat_wal_receiver')
+	  or die;
 	my $received =
 	  $standby->safe_psql('postgres', 'SELECT pg_last_wal_receive_lsn()');
 	stop_commits($client);
 	$primary->stop('immediate');
 	$relay->start;
 	wait_for_relay_state($relay, 'waiting for upstream');
-	is( $relay->safe_psql('postgres',
+	is( $relay->safe_psql(
+			'postgres',
 			"SELECT flushed_lsn <= '$received' FROM walstream_relay"),
 		't',
 		"$mode stop under load: all that the relay had was sent");

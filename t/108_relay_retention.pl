@@ -14,14 +14,17 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('replication slot "(lost|idle)" on the upstream had to be made anew');
+declare_expected_warning(
+	'replication slot "(lost|idle)" on the upstream had to be made anew');
 
 my $mb = 1024 * 1024;
-my $primary = walstream_primary('primary',
+my $primary = walstream_primary(
+	'primary',
 	# there is no slot upstream: what is in flight must outlast a checkpoint
-	conf => "wal_keep_size = 16MB\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\nwal_recycle = off\n");
-my $relay = walstream_relay(
-	$primary, 'relay',
+	conf =>
+	  "wal_keep_size = 16MB\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\nwal_recycle = off\n"
+);
+my $relay = walstream_relay($primary, 'relay',
 	conf => "walstream.relay_keep_size = '4MB'\n");
 wait_for_relay_state($relay, 'streaming');
 my $begin = relay_row($relay)->{first_lsn};
@@ -33,11 +36,14 @@ wait_until(
 	"SELECT flushed_lsn - first_lsn BETWEEN 4 * $mb AND 6 * $mb FROM walstream_relay",
 	'relay_keep_size is kept, and little more');
 isnt(relay_row($relay)->{first_lsn}, $begin, 'the first position has moved');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'what is there is whole');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'what is there is whole');
 
 my $client = WalstreamClient->new($relay, application_name => 'client');
-like(command_error($client, "START_REPLICATION $begin"), qr/requested WAL segment \w+ has already been removed/,
+like(
+	command_error($client, "START_REPLICATION $begin"),
+	qr/requested WAL segment \w+ has already been removed/,
 	'what was removed cannot be had');
 $client->close;
 
@@ -53,14 +59,14 @@ wait_until(
 	'until it is no longer set');
 
 # A slot holds more.
-$relay->safe_psql('postgres',
-	"SELECT walstream_create_relay_slot('holds')");
+$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('holds')");
 my $restart = relay_slot_row($relay, 'holds')->{restart_lsn};
 isnt($restart, undef, 'a slot with a position');
 write_segments($primary, $relay, 10);
-is( $relay->safe_psql('postgres',
-		"SELECT first_lsn <= '$restart' FROM walstream_relay"),
-	't', 'a slot holds WAL');
+is( $relay->safe_psql(
+		'postgres', "SELECT first_lsn <= '$restart' FROM walstream_relay"),
+	't',
+	'a slot holds WAL');
 $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION SLOT holds $restart");
 my $user = sender_row($relay, 'client')->{pid};
@@ -74,7 +80,8 @@ while ($received < $held)
 	my ($kind, $lsn) = unpack('a q>', $content);
 
 	next if $kind ne 'w';
-	is($lsn, $received, 'and it can be had') if $received == lsn_number($restart);
+	is($lsn, $received, 'and it can be had')
+	  if $received == lsn_number($restart);
 	$received = $lsn + length($content) - 25;
 }
 
@@ -89,22 +96,25 @@ wait_until(
 	$relay,
 	"SELECT flushed_lsn - first_lsn <= 10 * $mb FROM walstream_relay",
 	'and holds nothing any more');
-is($client->receive_error, 'terminating connection due to administrator command',
+is( $client->receive_error,
+	'terminating connection due to administrator command',
 	'its user is told');
 ok( $relay->wait_for_log(
 		qr/LOG:  terminating process $user to release relay slot "holds"\n(?:.*\n)*.*LOG:  relay slot "holds" is lost\n.*DETAIL:  It needs WAL from \Q$restart\E on/,
 		$log),
 	'the log says why');
 $client = WalstreamClient->new($relay, application_name => 'client');
-is(command_error($client, "START_REPLICATION SLOT holds $restart"),
-	'relay slot "holds" is lost', 'a lost slot is refused');
+is( command_error($client, "START_REPLICATION SLOT holds $restart"),
+	'relay slot "holds" is lost',
+	'a lost slot is refused');
 $client->close;
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
 is(relay_slot_row($relay, 'holds')->{lost}, JSON::PP::true, 'it stays lost');
 
 # A slot that moves with its standby holds nothing for long.
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('standby')");
 my $standby = walstream_standby(
 	$primary, 'standby',
 	conninfo => $relay->connstr,
@@ -130,7 +140,9 @@ foreach (1 .. 20)
 $relay->start;
 wait_for_relay_state($relay, 'gap');
 my $row = relay_row($relay);
-like($row->{reason}, qr{no longer the WAL from (\S+) on timeline 1 on; stored is WAL up to \Q$row->{flushed_lsn}\E, and the upstream is at \S+$},
+like(
+	$row->{reason},
+	qr{no longer the WAL from (\S+) on timeline 1 on; stored is WAL up to \Q$row->{flushed_lsn}\E, and the upstream is at \S+$},
 	'the reason has both positions');
 $log = -s $relay->logfile;
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
@@ -154,17 +166,22 @@ is(relay_row($relay)->{flushed_lsn}, $end, 'nothing changes by itself');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($relay, 'streaming');
 write_segments($primary, $relay, 1);
-is($relay->safe_psql('postgres',
-		"SELECT first_lsn > '$end' FROM walstream_relay"),
-	't', 'a new range begins behind the gap');
+is( $relay->safe_psql(
+		'postgres', "SELECT first_lsn > '$end' FROM walstream_relay"),
+	't',
+	'a new range begins behind the gap');
 my ($aside) = glob(store_dir($relay) . '/before-gap.*');
 my @aside = defined $aside ? store_files($aside) : ();
 cmp_ok(scalar(@aside), '>', 0, 'the old one is set aside');
-is(relay_slot_row($relay, 'standby')->{lost}, JSON::PP::true, 'slots are lost');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'the new range is whole');
+is(relay_slot_row($relay, 'standby')->{lost},
+	JSON::PP::true, 'slots are lost');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'the new range is whole');
 $client = WalstreamClient->new($relay, application_name => 'client');
-like(command_error($client, "START_REPLICATION $first"), qr/requested WAL segment \w+ has already been removed/,
+like(
+	command_error($client, "START_REPLICATION $first"),
+	qr/requested WAL segment \w+ has already been removed/,
 	'the old range is not served');
 $client->close;
 $relay->restart;
@@ -175,14 +192,16 @@ pass('a standby of the new range');
 
 # A slot upstream that is lost is a gap, too, and one that comes too late.
 $relay->stop;
-$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('late')");
+$primary->safe_psql('postgres',
+	"SELECT pg_create_physical_replication_slot('late')");
 foreach (1 .. 20)
 {
 	load_wal($primary, 1000);
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
 }
 $primary->safe_psql('postgres',
-	"SELECT pg_drop_replication_slot('late'); SELECT pg_create_physical_replication_slot('late', true)");
+	"SELECT pg_drop_replication_slot('late'); SELECT pg_create_physical_replication_slot('late', true)"
+);
 $relay->append_conf('postgresql.conf', "walstream.relay_slot = 'late'\n");
 $relay->start;
 wait_for_relay_state($relay, 'gap');
@@ -196,8 +215,11 @@ $lost->stop;
 $primary->append_conf('postgresql.conf', "max_slot_wal_keep_size = 1MB\n");
 $primary->reload;
 my $attempts = 100;
-while ($attempts-- > 0 && $primary->safe_psql('postgres',
-		"SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'lost'") ne 't')
+while (
+	$attempts-- > 0
+	&& $primary->safe_psql('postgres',
+		"SELECT wal_status = 'lost' FROM pg_replication_slots WHERE slot_name = 'lost'"
+	) ne 't')
 {
 	load_wal($primary, 1000);
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal(); CHECKPOINT');
@@ -206,9 +228,12 @@ $primary->append_conf('postgresql.conf', "max_slot_wal_keep_size = -1\n");
 $primary->reload;
 $lost->start;
 wait_for_relay_state($lost, 'gap');
-is( $primary->safe_psql('postgres',
-		"SELECT restart_lsn IS NOT NULL AND wal_status <> 'lost' FROM pg_replication_slots WHERE slot_name = 'lost'"),
-	't', 'a slot that the primary has lost is made anew');
+is( $primary->safe_psql(
+		'postgres',
+		"SELECT restart_lsn IS NOT NULL AND wal_status <> 'lost' FROM pg_replication_slots WHERE slot_name = 'lost'"
+	),
+	't',
+	'a slot that the primary has lost is made anew');
 $lost->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($lost, 'streaming');
 $lost->stop;
@@ -221,17 +246,26 @@ if ($primary->pg_version >= 18)
 
 	wait_for_relay_state($idle, 'streaming');
 	$idle->stop;
-	$primary->append_conf('postgresql.conf', "idle_replication_slot_timeout = 1s\n");
+	$primary->append_conf('postgresql.conf',
+		"idle_replication_slot_timeout = 1s\n");
 	$primary->reload;
 	$attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 	select(undef, undef, undef, 0.1)
-	  while $attempts-- > 0 && $primary->safe_psql('postgres',
-		"CHECKPOINT; SELECT invalidation_reason IS NULL FROM pg_replication_slots WHERE slot_name = 'idle'") eq 't';
-	is( $primary->safe_psql('postgres',
-			"SELECT invalidation_reason || ' ' || (restart_lsn IS NOT NULL) FROM pg_replication_slots WHERE slot_name = 'idle'"),
-		'idle_timeout true', 'a slot that was idle is invalidated');
+	  while $attempts-- > 0 && $primary->safe_psql(
+		'postgres',
+		"CHECKPOINT; SELECT invalidation_reason IS NULL FROM pg_replication_slots WHERE slot_name = 'idle'"
+	  ) eq 't';
+	is( $primary->safe_psql(
+			'postgres',
+			"SELECT invalidation_reason || ' ' || (restart_lsn IS NOT NULL) FROM pg_replication_slots WHERE slot_name = 'idle'"
+		),
+		'idle_timeout true',
+		'a slot that was idle is invalidated');
 	$idle->start;
-	wait_until($idle, "SELECT state = 'streaming' FROM walstream_relay", 'it is replaced');
+	wait_until(
+		$idle,
+		"SELECT state = 'streaming' FROM walstream_relay",
+		'it is replaced');
 }
 
 done_testing();

@@ -24,7 +24,8 @@ sub make_three
 		'host=' . join(',', map { $_->host } $one, $two),
 		'port=' . join(',', map { $_->port } $one, $two),
 		'target_session_attrs=read-write');
-	my $relay = walstream_relay($one, "relay$n", conninfo => $hosts, %options);
+	my $relay =
+	  walstream_relay($one, "relay$n", conninfo => $hosts, %options);
 
 	return ($one, $two, $relay);
 }
@@ -35,7 +36,8 @@ sub make_three
 #
 my $base = PostgreSQL::Test::Utils::tempdir();
 mkdir("$base/watched");
-my ($one, $two, $relay) = make_three(1,
+my ($one, $two, $relay) = make_three(
+	1,
 	directory => "$base/watched/store",
 	start => 0,
 	conf => "fsync = on\nwal_retrieve_retry_interval = 100ms\n");
@@ -45,7 +47,10 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($one, 1000);
 wait_for_relay($one, $relay);
 wait_for_replay($one, $two);
-my $follower = walstream_standby($one, 'follower', walstream => 0, conninfo => $relay->connstr);
+my $follower = walstream_standby(
+	$one, 'follower',
+	walstream => 0,
+	conninfo => $relay->connstr);
 $one->safe_psql('postgres', 'CHECKPOINT');
 wait_for_replay($one, $_) foreach $two, $follower;
 my $first = relay_row($relay)->{first_lsn};
@@ -61,8 +66,10 @@ foreach (1 .. 5)
 	$session->quit if defined $session;
 	$session = $one->background_psql('postgres');
 	$end = $session->query_safe(
-		"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))");
-	$_->poll_query_until('postgres', $_ == $relay
+		"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))"
+	);
+	$_->poll_query_until('postgres',
+		$_ == $relay
 		? "SELECT flushed_lsn > '$end'::pg_lsn - 20000 FROM walstream_relay"
 		: "SELECT pg_last_wal_receive_lsn() > '$end'::pg_lsn - 20000")
 	  || die "no part of the record arrives\n"
@@ -70,7 +77,8 @@ foreach (1 .. 5)
 	$held = relay_row($relay)->{flushed_lsn};
 	last if lsn_number($held) < lsn_number($end);
 }
-is($relay->safe_psql('postgres', "SELECT '$held'::pg_lsn < '$end'"), 't', 'the relay holds a part of a record');
+is($relay->safe_psql('postgres', "SELECT '$held'::pg_lsn < '$end'"),
+	't', 'the relay holds a part of a record');
 my $streamed = '';
 while (lsn_number($first) + length($streamed) < lsn_number($held))
 {
@@ -83,24 +91,32 @@ eval { $session->quit };
 wait_for_relay_state($relay, 'waiting for upstream');
 $held = relay_row($relay)->{flushed_lsn};
 $two->promote;
-$two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay1'\n");
+$two->append_conf('postgresql.conf',
+	"synchronous_standby_names = 'relay1'\n");
 $two->reload;
 wait_until(
 	$relay,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
 	'a part of a record does not keep it from following');
 load_wal($two, 100);
-my ($switch) = slurp_file("$base/watched/store/00000002.history") =~ m{^1\s+(\S+)}m;
-is($relay->safe_psql('postgres', "SELECT '$switch'::pg_lsn < '$held'"), 't',
-	'it was behind the switch point');
+my ($switch) =
+  slurp_file("$base/watched/store/00000002.history") =~ m{^1\s+(\S+)}m;
+is($relay->safe_psql('postgres', "SELECT '$switch'::pg_lsn < '$held'"),
+	't', 'it was behind the switch point');
 
 # Downstreams that have a part of the record too follow, and are sent nothing
 # more of the old timeline; those that have not get nothing behind the switch
 # point, and all are told where the new timeline begins.
 is( $follower->safe_psql(
-		'postgres', "SELECT '$switch'::pg_lsn < '$held'::pg_lsn AND pg_last_wal_receive_lsn() > '$switch'"),
-	't', 'a standby of the relay has a part of the record as well');
-wait_until($follower, 'SELECT received_tli = 2 FROM pg_stat_wal_receiver', 'it follows to the new timeline');
+		'postgres',
+		"SELECT '$switch'::pg_lsn < '$held'::pg_lsn AND pg_last_wal_receive_lsn() > '$switch'"
+	),
+	't',
+	'a standby of the relay has a part of the record as well');
+wait_until(
+	$follower,
+	'SELECT received_tli = 2 FROM pg_stat_wal_receiver',
+	'it follows to the new timeline');
 my $row2 = pack('n N a1 N a*', 2, 1, '2', length($switch), $switch);
 
 # All WAL that comes up to the CopyDone; the row that follows is checked.
@@ -116,7 +132,8 @@ sub stream_to_the_end
 		die $content if $type eq 'E';
 		$wal .= substr($content, 25) if $type eq 'd' && $content =~ /^w/;
 		$client->_send('c', '') if $type eq 'c';
-		is($content, $row2, "$what: is told of the new timeline") if $type eq 'D';
+		is($content, $row2, "$what: is told of the new timeline")
+		  if $type eq 'D';
 		return $wal if $type eq 'Z';
 	}
 }
@@ -125,9 +142,13 @@ sub old_wal
 {
 	my ($bytes) = @_;
 	my $begin = lsn_number($first);
-	my $wal = join('',
-		map { slurp_file($one->data_dir . '/pg_wal/' . sprintf('00000001%08X%08X', $_ >> 12, $_ & 0xfff)) }
-		  $begin >> 20 .. ($begin + $bytes - 1) >> 20);
+	my $wal = join(
+		'',
+		map {
+			slurp_file($one->data_dir
+				  . '/pg_wal/'
+				  . sprintf('00000001%08X%08X', $_ >> 12, $_ & 0xfff))
+		} $begin >> 20 .. ($begin + $bytes - 1) >> 20);
 
 	return substr($wal, 0, $bytes);
 }
@@ -135,12 +156,17 @@ sub old_wal
 $streamed .= stream_to_the_end('a client that has streamed');
 my $behind = lsn_number($first) + length($streamed);
 cmp_ok($behind, '>', lsn_number($switch), 'it has a part of the record');
-cmp_ok($behind, '<=', lsn_number($held), 'and not more than the relay had when the upstream went');
-ok($streamed eq old_wal(length($streamed)), 'all of it is of the old primary');
+cmp_ok($behind, '<=', lsn_number($held),
+	'and not more than the relay had when the upstream went');
+ok($streamed eq old_wal(length($streamed)),
+	'all of it is of the old primary');
 $client->start("START_REPLICATION $first TIMELINE 1");
 $streamed = stream_to_the_end('one that asks now');
-is(length($streamed), lsn_number($switch) - lsn_number($first), 'it gets WAL up to the switch point');
-ok($streamed eq old_wal(length($streamed)), 'all of it is of the old primary too');
+is( length($streamed),
+	lsn_number($switch) - lsn_number($first),
+	'it gets WAL up to the switch point');
+ok( $streamed eq old_wal(length($streamed)),
+	'all of it is of the old primary too');
 $client->close;
 $relay->stop;
 
@@ -160,23 +186,29 @@ foreach my $ack ($record->find('ack'))
 	{
 		my $lsn = hex($told{$what});
 		next if $lsn <= lsn_number($switch);
-		my $segment = sprintf('00000002%08X%08X', $lsn >> 32, ($lsn & 0xffffffff) >> 20);
+		my $segment =
+		  sprintf('00000002%08X%08X', $lsn >> 32, ($lsn & 0xffffffff) >> 20);
 		my $file = "store/$segment.partial";
 		my $bytes = $lsn & 0xfffff;
 
 		# what is written need not be synced
 		my $object = $replay->look_up($file);
-		my $stored = $what eq 'flushed' ? $replay->files->{$file}
-		  : defined $object ? $object->{content} : undef;
+		my $stored =
+			$what eq 'flushed' ? $replay->files->{$file}
+		  : defined $object    ? $object->{content}
+		  :                      undef;
 		push @wrong, "$what $told{$what}"
-		  if substr($stored // '', 0, $bytes) ne substr(
-			slurp_file($two->data_dir . "/pg_wal/$segment"), 0, $bytes);
+		  if substr($stored // '', 0, $bytes) ne
+		  substr(slurp_file($two->data_dir . "/pg_wal/$segment"), 0, $bytes);
 		$right{$what}++;
 	}
 }
-cmp_ok($right{$_} // 0, '>', 0, "positions of the new timeline were acknowledged as $_")
+cmp_ok($right{$_} // 0,
+	'>', 0, "positions of the new timeline were acknowledged as $_")
   foreach qw(written flushed);
-is_deeply(\@wrong, [], 'no position of the new timeline is acknowledged before its bytes are held');
+is_deeply(\@wrong, [],
+	'no position of the new timeline is acknowledged before its bytes are held'
+);
 $relay->start;
 load_wal($two, 100);
 standby_matches($two, $follower, 'the standby that had a part of the record');
@@ -203,21 +235,28 @@ wait_for_relay_state($relay, 'diverged');
 my $row = relay_row($relay);
 note("diverged: $row->{reason}");
 is($row->{timeline}, 1, 'it does not follow');
-like($row->{reason}, qr{; stored are \d+ bytes more, .*, the last commit up to \Q$commit\E$},
+like(
+	$row->{reason},
+	qr{; stored are \d+ bytes more, .*, the last commit up to \Q$commit\E$},
 	'the position of the last commit is told');
-is($standby->poll_query_until('postgres', 'SELECT count(*) = 1 FROM acked'), 1,
+is( $standby->poll_query_until('postgres', 'SELECT count(*) = 1 FROM acked'),
+	1,
 	'the old timeline is served');
-$two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay2'\n");
+$two->append_conf('postgresql.conf',
+	"synchronous_standby_names = 'relay2'\n");
 $two->reload;
-$two->poll_query_until('postgres', "SHOW synchronous_standby_names", 'relay2') or die;
+$two->poll_query_until('postgres', "SHOW synchronous_standby_names", 'relay2')
+  or die;
 $session = start_psql($two, 'CREATE TABLE waits (id int)');
 $two->poll_query_until('postgres',
 	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
   or die "a commit does not wait\n";
 is( $two->safe_psql(
 		'postgres',
-		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$commit'"),
-	0, 'nothing is confirmed to the new primary');
+		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$commit'"
+	),
+	0,
+	'nothing is confirmed to the new primary');
 $relay->restart;
 wait_for_relay_state($relay, 'diverged');
 is(relay_row($relay)->{timeline}, 1, 'not after a restart either');
@@ -255,12 +294,15 @@ load_wal($copy, 200);
 set_relay_upstream($relay, $copy->connstr);
 wait_for_relay_state($relay, 'diverged');
 note('diverged: ' . relay_row($relay)->{reason});
-is(relay_row($relay)->{flushed_lsn}, $flushed, 'nothing that was acknowledged is given up');
+is(relay_row($relay)->{flushed_lsn},
+	$flushed, 'nothing that was acknowledged is given up');
 wait_for_relay($one, $relay, $flushed);
 is( compare_store(
-		store_dir($relay), 1, lsn_number(relay_row($relay)->{first_lsn}),
-		lsn_number($flushed), $one->data_dir . '/pg_wal'),
-	undef, 'or overwritten');
+		store_dir($relay), 1,
+		lsn_number(relay_row($relay)->{first_lsn}), lsn_number($flushed),
+		$one->data_dir . '/pg_wal'),
+	undef,
+	'or overwritten');
 
 # Another cluster altogether
 my $stranger = walstream_primary('stranger');

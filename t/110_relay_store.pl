@@ -26,7 +26,10 @@ start_preloaded($relay, 'power_fault', $dir, $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
-my $standby = walstream_standby($primary, 'standby', walstream => 0, conninfo => $relay->connstr);
+my $standby = walstream_standby(
+	$primary, 'standby',
+	walstream => 0,
+	conninfo => $relay->connstr);
 load_wal($primary, 10_000);
 wait_for_replay($primary, $standby);
 
@@ -37,15 +40,22 @@ wait_for_replay($primary, $standby);
 my $log = -s $relay->logfile;
 my $flushed = relay_row($relay)->{flushed_lsn};
 set_faults($faults, 'fdatasync *.partial EIO', 'fsync *.partial EIO');
-my $session = start_psql($primary, "INSERT INTO load (filler) VALUES ('fsync fails')");
+my $session =
+  start_psql($primary, "INSERT INTO load (filler) VALUES ('fsync fails')");
 wait_for_fault($faults, qr/EIO/);
-$relay->wait_for_log(qr/(?:ERROR|FATAL):  could not (?:fsync|fdatasync) file "[^"]*\.partial"/, $log);
-is( $primary->safe_psql('postgres',
-		"SELECT count(*) FROM load WHERE filler = 'fsync fails'"),
-	0, 'a commit that could not be synced is not confirmed');
+$relay->wait_for_log(
+	qr/(?:ERROR|FATAL):  could not (?:fsync|fdatasync) file "[^"]*\.partial"/,
+	$log);
+is( $primary->safe_psql(
+		'postgres', "SELECT count(*) FROM load WHERE filler = 'fsync fails'"),
+	0,
+	'a commit that could not be synced is not confirmed');
 my $recorded = relay_row($relay);
 is($recorded->{flushed_lsn}, $flushed, 'nor is its position');
-like($recorded->{last_error}, qr/could not f(?:data)?sync/, 'the error is shown');
+like(
+	$recorded->{last_error},
+	qr/could not f(?:data)?sync/,
+	'the error is shown');
 set_faults($faults);
 ok($session->{run}->finish, 'it is when it has been received again');
 wait_for_relay_state($relay, 'streaming');
@@ -54,9 +64,11 @@ standby_matches($primary, $standby, 'after a failed fsync');
 wait_for_relay($primary, $relay);
 my $begin = lsn_number(relay_row($relay)->{first_lsn});
 is( compare_store(
-		$dir, 1, $begin, lsn_number(relay_row($relay)->{flushed_lsn}),
+		$dir, 1, $begin,
+		lsn_number(relay_row($relay)->{flushed_lsn}),
 		$primary->data_dir . '/pg_wal'),
-	undef, 'all bytes are there');
+	undef,
+	'all bytes are there');
 
 #
 # Damage while the relay is stopped
@@ -88,12 +100,16 @@ sub refused
 	$relay->start;
 	$relay->wait_for_log($pattern, $from);
 	wait_for_relay_state($relay, 'failed');
-	like(relay_row($relay)->{last_error}, $pattern =~ s/ERROR:  //r, "$what is refused by name");
+	like(
+		relay_row($relay)->{last_error},
+		$pattern =~ s/ERROR:  //r,
+		"$what is refused by name");
 	$relay->stop;
 	$repair->();
 	$relay->start;
 	$relay->poll_query_until('postgres',
-		"SELECT flushed_lsn IS NOT NULL FROM walstream_relay") or die;
+		"SELECT flushed_lsn IS NOT NULL FROM walstream_relay")
+	  or die;
 	wait_for_relay_state($relay, 'streaming');
 	$relay->stop;
 	pass("$what: repaired");
@@ -106,23 +122,39 @@ my $partial;
 my $middle = $closed[ @closed / 2 ];
 
 rename("$dir/$middle", "$base/$middle");
-refused(qr/$middle/, 'a missing segment', sub { rename("$base/$middle", "$dir/$middle") });
+refused(
+	qr/$middle/,
+	'a missing segment',
+	sub { rename("$base/$middle", "$dir/$middle") });
 append_to_file("$dir/foreign", 'x');
 refused(qr/foreign/, 'a foreign file', sub { unlink("$dir/foreign") });
 truncate("$dir/$middle", 500_000);
-refused(qr/$middle/, 'a segment that is too short', sub {
-	unlink("$dir/$middle");
-	system_or_bail('cp', $primary->data_dir . "/pg_wal/$middle", "$dir/$middle");
-});
+refused(
+	qr/$middle/,
+	'a segment that is too short',
+	sub {
+		unlink("$dir/$middle");
+		system_or_bail('cp', $primary->data_dir . "/pg_wal/$middle",
+			"$dir/$middle");
+	});
 system_or_bail('cp', '-p', "$dir/walstream.identity", "$base/identity");
-change_byte("$dir/walstream.identity", -s "$dir/walstream.identity" > 20 ? 18 : 5);
-refused(qr/walstream\.identity/, 'a damaged identity', sub {
-	system_or_bail('cp', '-p', "$base/identity", "$dir/walstream.identity");
-});
+change_byte("$dir/walstream.identity",
+	-s "$dir/walstream.identity" > 20 ? 18 : 5);
+refused(
+	qr/walstream\.identity/,
+	'a damaged identity',
+	sub {
+		system_or_bail('cp', '-p', "$base/identity",
+			"$dir/walstream.identity");
+	});
 unlink("$dir/walstream.identity");
-refused(qr/identity/, 'WAL without identity', sub {
-	system_or_bail('cp', '-p', "$base/identity", "$dir/walstream.identity");
-});
+refused(
+	qr/identity/,
+	'WAL without identity',
+	sub {
+		system_or_bail('cp', '-p', "$base/identity",
+			"$dir/walstream.identity");
+	});
 
 # A last page that is torn: what is behind the last record is not believed.
 $relay->start;
@@ -143,7 +175,8 @@ print $fh "\x30\0\0\0" . ("\xa5" x 8000);
 close($fh);
 $relay->start;
 wait_for_relay_state($relay, 'waiting for upstream');
-is(relay_row($relay)->{flushed_lsn}, $end, 'a torn last page: the end is that of the last record');
+is(relay_row($relay)->{flushed_lsn},
+	$end, 'a torn last page: the end is that of the last record');
 my ($name) = $partial =~ /^(\w+)/;
 $primary->start;
 load_wal($primary, 5_000);
@@ -159,12 +192,14 @@ $primary->stop('immediate');
 change_byte("$dir/$partial", 8192 + 100);
 $relay->start;
 wait_for_relay_state($relay, 'waiting for upstream');
-cmp_ok(lsn_number(relay_row($relay)->{flushed_lsn}) % (1024 * 1024), '<=', 8192 + 100,
+cmp_ok(lsn_number(relay_row($relay)->{flushed_lsn}) % (1024 * 1024),
+	'<=', 8192 + 100,
 	'a damaged page in the open segment: the end is before it');
 $primary->start;
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 500);
-standby_matches($primary, $standby, 'a damaged page in the open segment is received again');
+standby_matches($primary, $standby,
+	'a damaged page in the open segment is received again');
 
 # What a client gets that begins with a segment: all WAL until there is an error,
 # and that.
@@ -189,46 +224,59 @@ sub stream_from
 # A bit that flips in a closed segment, plain or compressed, is found by
 # verifying.  Compressed ones have checksums: what is wrong is never sent.
 wait_for_relay($primary, $relay);
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'all is well');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is well');
 foreach my $form ('off', 'zstd', 'lz4')
 {
 	my %suffix = (off => '', zstd => '.zst', lz4 => '.lz4');
 	my %state = (off => 'raw', zstd => 'zstd', lz4 => 'lz4');
 
-	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.relay_compress = '$form'");
+	$relay->safe_psql('postgres',
+		"ALTER SYSTEM SET walstream.relay_compress = '$form'");
 	$relay->reload;
 	load_wal($primary, 10_000);
 	wait_for_relay($primary, $relay);
 	if ($form ne 'off')
 	{
 		$relay->poll_query_until('postgres',
-			"SELECT count(*) > 0 FROM walstream_relay_segments WHERE state = '$state{$form}'")
-		  or die "nothing is compressed\n";
+			"SELECT count(*) > 0 FROM walstream_relay_segments WHERE state = '$state{$form}'"
+		) or die "nothing is compressed\n";
 	}
-	my ($file) = reverse grep { /^[0-9A-F]{24}\Q$suffix{$form}\E$/ } store_files($dir);
+	my ($file) =
+	  reverse grep { /^[0-9A-F]{24}\Q$suffix{$form}\E$/ } store_files($dir);
 	my $where = int((-s "$dir/$file") / 2);
 	change_byte("$dir/$file", $where);
 	my ($segment) = $file =~ /^(\w+)/;
 	my $begin_lsn = $relay->safe_psql('postgres',
-		"SELECT start_lsn FROM walstream_relay_segments WHERE segment = '$file'");
+		"SELECT start_lsn FROM walstream_relay_segments WHERE segment = '$file'"
+	);
 	my $row = fetch_row($relay, 'SELECT * FROM walstream_relay_verify()');
 	ok(!$row->{ok}, "$form: a flipped bit is found");
-	is($relay->safe_psql('postgres',
-			"SELECT '$row->{lsn}'::pg_lsn - '$begin_lsn'::pg_lsn BETWEEN -10000 AND 1024 * 1024"),
-		't', "$form: and the record in which it is");
+	is( $relay->safe_psql(
+			'postgres',
+			"SELECT '$row->{lsn}'::pg_lsn - '$begin_lsn'::pg_lsn BETWEEN -10000 AND 1024 * 1024"
+		),
+		't',
+		"$form: and the record in which it is");
 	like($row->{reason}, qr/\S/, "$form: $row->{reason}");
+
 	if ($form ne 'off')
 	{
 		my ($wal, $error) = stream_from($begin_lsn);
 
-		like($error, qr/\Q$file\E/, "$form: a client gets an error that names the file");
+		like($error, qr/\Q$file\E/,
+			"$form: a client gets an error that names the file");
 		is( $wal,
-			substr(slurp_file($primary->data_dir . "/pg_wal/$segment"), 0, length($wal)),
+			substr(
+				slurp_file($primary->data_dir . "/pg_wal/$segment"), 0,
+				length($wal)),
 			"$form: and no byte that is wrong");
 	}
 	change_byte("$dir/$file", $where);
-	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't',
+	is( $relay->safe_psql(
+			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't',
 		"$form: repaired");
 }
 

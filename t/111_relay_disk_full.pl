@@ -15,7 +15,8 @@ use WalstreamTest;
 my $mb = 1024 * 1024;
 my $base = PostgreSQL::Test::Utils::tempdir();
 my $faults = "$base/faults";
-my $primary = walstream_primary('primary', conf => "wal_sender_timeout = '4s'\n");
+my $primary =
+  walstream_primary('primary', conf => "wal_sender_timeout = '4s'\n");
 my $relay = walstream_relay(
 	$primary, 'relay',
 	start => 0,
@@ -27,8 +28,10 @@ $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
 load_wal($primary, 10_000);
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
-my $standby = walstream_standby($primary, 'standby',
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('standby')");
+my $standby = walstream_standby(
+	$primary, 'standby',
 	conninfo => $relay->connstr,
 	conf => "primary_slot_name = standby\n");
 wait_for_replay($primary, $standby);
@@ -56,23 +59,31 @@ $$});
 wait_for_relay_state($relay, 'disk full');
 wait_for_fault($faults, qr/ENOSPC/);
 my $row = relay_row($relay);
-like($row->{reason}, qr/No space left|full|room/i, "the reason is told: $row->{reason}");
-like(slurp_file($relay->logfile, $log), qr/no space left/i, 'the log says so');
+like(
+	$row->{reason},
+	qr/No space left|full|room/i,
+	"the reason is told: $row->{reason}");
+like(slurp_file($relay->logfile, $log), qr/no space left/i,
+	'the log says so');
 my $flushed = $row->{flushed_lsn};
 
 # It keeps answering, for longer than the primary would wait for a silent one.
-my $sender = fetch_row($primary, "SELECT pid, reply_time FROM pg_stat_replication WHERE application_name = 'relay'");
+my $sender = fetch_row($primary,
+	"SELECT pid, reply_time FROM pg_stat_replication WHERE application_name = 'relay'"
+);
 wait_until(
 	$primary,
 	"SELECT reply_time > timestamptz '$sender->{reply_time}' + interval '6 s' FROM pg_stat_replication WHERE pid = $sender->{pid}",
 	'the connection stays, and replies go on');
-is(relay_row($relay)->{flushed_lsn}, $flushed, 'nothing more is acknowledged');
+is(relay_row($relay)->{flushed_lsn}, $flushed,
+	'nothing more is acknowledged');
 is(relay_row($relay)->{state}, 'disk full', 'the disk is still full');
 
 # What it has is served.
 $standby->restart;
 $standby->poll_query_until('postgres',
-	"SELECT pg_last_wal_receive_lsn() >= '$flushed'") or die "not served\n";
+	"SELECT pg_last_wal_receive_lsn() >= '$flushed'")
+  or die "not served\n";
 pass('what is there is served');
 
 # There is room again.
@@ -80,21 +91,27 @@ set_faults($faults);
 wait_for_relay_state($relay, 'streaming');
 ok($load->{run}->finish, 'the load goes on') || diag(${ $load->{output} });
 stop_commits($client);
-is( $primary->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_replication WHERE application_name = 'relay'"),
+is( $primary->safe_psql(
+		'postgres',
+		"SELECT pid FROM pg_stat_replication WHERE application_name = 'relay'"
+	),
 	$sender->{pid},
 	'it was the same connection all the time');
 standby_matches($primary, $standby, 'nothing was lost');
-is_deeply([ missing_ids($standby, acked_ids($client)) ], [], 'no commit either');
+is_deeply([ missing_ids($standby, acked_ids($client)) ],
+	[], 'no commit either');
 
 # Retention makes room, while the disk is full; and a quota is no other thing.
 set_faults($faults, 'quota ' . (used_bytes() + $mb));
 my $keeper = relay_row($relay)->{keeper_pid};
 $load = start_psql($primary,
-	"INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 50000) g");
+	"INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 50000) g"
+);
 wait_for_relay_state($relay, 'disk full');
-is(relay_row($relay)->{keeper_pid}, $keeper, 'the keeper goes on without room for a spare segment');
-$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.relay_keep_size = '3MB'");
+is(relay_row($relay)->{keeper_pid},
+	$keeper, 'the keeper goes on without room for a spare segment');
+$relay->safe_psql('postgres',
+	"ALTER SYSTEM SET walstream.relay_keep_size = '3MB'");
 $relay->reload;
 ok($load->{run}->finish, 'the keeper removes what retention allows');
 wait_for_relay_state($relay, 'streaming');
@@ -108,7 +125,8 @@ $relay->stop;
 set_faults($faults, 'space ' . (used_bytes() - $mb));
 start_preloaded($relay, 'power_fault', $dir, $faults);
 $load = start_psql($primary,
-	"INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 50000) g");
+	"INSERT INTO load (filler) SELECT md5(g::text) || repeat('x', 60) FROM generate_series(1, 50000) g"
+);
 wait_for_relay_state($relay, 'disk full');
 set_faults($faults);
 ok($load->{run}->finish, 'it goes on when there is room');
@@ -121,7 +139,8 @@ start_preloaded($relay, 'power_fault', $dir, $faults);
 wait_for_relay_state($relay, 'streaming');
 wait_for_fault($faults, qr/^create .*\.partial\.tmp/m);
 pass('it starts where no file can be made');
-$primary->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('in the end')");
+$primary->safe_psql('postgres',
+	"INSERT INTO load (filler) VALUES ('in the end')");
 wait_for_relay_state($relay, 'streaming');
 standby_matches($primary, $standby, 'in the end');
 

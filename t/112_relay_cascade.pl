@@ -12,7 +12,8 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('replication slot "far" on the upstream had to be made anew');
+declare_expected_warning(
+	'replication slot "far" on the upstream had to be made anew');
 
 my $primary = walstream_primary('primary');
 my $near = walstream_relay($primary, 'near', slot => 'near');
@@ -30,14 +31,19 @@ my $standby = walstream_standby(
 load_wal($primary, 20_000);
 standby_matches($primary, $standby, 'behind two relays');
 
-is(relay_row($far)->{system_identifier}, relay_row($near)->{system_identifier}, 'one cluster');
-isnt(relay_slot_row($near, 'far')->{active_pid}, undef, 'the second has made its slot on the first');
-is(sender_row($near, 'far')->{codec}, 'walz', 'compressed from relay to relay');
+is( relay_row($far)->{system_identifier},
+	relay_row($near)->{system_identifier},
+	'one cluster');
+isnt(relay_slot_row($near, 'far')->{active_pid},
+	undef, 'the second has made its slot on the first');
+is(sender_row($near, 'far')->{codec},
+	'walz', 'compressed from relay to relay');
 is(sender_row($far, 'standby')->{codec}, 'walz', 'and to the standby');
 wait_until(
 	$far,
 	"SELECT count(*) > 1 FROM walstream_relay_segments WHERE state = 'lz4'",
 	'the second stores in its own way');
+
 foreach my $relay ($near, $far)
 {
 	wait_for_relay($primary, $relay);
@@ -61,7 +67,8 @@ $near->stop;
 wait_for_relay_state($far, 'waiting for upstream');
 $standby->restart;
 $near->start;
-my $session = start_psql($primary, "INSERT INTO load (filler) VALUES ('after')");
+my $session =
+  start_psql($primary, "INSERT INTO load (filler) VALUES ('after')");
 ok($session->{run}->finish, 'a commit');
 wait_for_relay_state($far, 'streaming');
 standby_matches($primary, $standby, 'after the first was away');
@@ -71,22 +78,31 @@ $near->stop('immediate');
 $near->start;
 wait_for_relay_state($far, 'streaming');
 pass('a relay streams from one that has no upstream');
-is(relay_row($far)->{flushed_lsn}, relay_row($near)->{flushed_lsn}, 'and has all of it');
+is( relay_row($far)->{flushed_lsn},
+	relay_row($near)->{flushed_lsn},
+	'and has all of it');
 cmp_ok(relay_row($far)->{reconnects}, '>=', 2, 'reconnects are counted');
 
 # A relay is no primary.
 my ($stdout, $stderr) = run_command(
 	[
-		'psql', '-XAtd',
-		$near->connstr . ' dbname=postgres replication=true target_session_attrs=read-write',
-		'-c', 'IDENTIFY_SYSTEM'
+		'psql',
+		'-XAtd',
+		$near->connstr
+		  . ' dbname=postgres replication=true target_session_attrs=read-write',
+		'-c',
+		'IDENTIFY_SYSTEM'
 	]);
-is($stdout, '', 'target_session_attrs=read-write does not take a relay for a primary');
+is($stdout, '',
+	'target_session_attrs=read-write does not take a relay for a primary');
 ($stdout, $stderr) = run_command(
 	[
-		'psql', '-XAtd',
-		$near->connstr . ' dbname=postgres replication=true target_session_attrs=standby',
-		'-c', 'IDENTIFY_SYSTEM'
+		'psql',
+		'-XAtd',
+		$near->connstr
+		  . ' dbname=postgres replication=true target_session_attrs=standby',
+		'-c',
+		'IDENTIFY_SYSTEM'
 	]);
 isnt($stdout, '', 'but for a standby');
 
@@ -101,8 +117,11 @@ wait_until(
 	$primary,
 	"SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name = 'far'",
 	'a relay finds the primary in its host list');
-wait_until($far,
-	"SELECT upstream_port = " . $primary->port . " AND state = 'streaming' FROM walstream_relay",
+wait_until(
+	$far,
+	"SELECT upstream_port = "
+	  . $primary->port
+	  . " AND state = 'streaming' FROM walstream_relay",
 	'and shows it');
 
 
@@ -113,8 +132,13 @@ $far->stop;
 set_setting($near, 'relay_keep_size', '1MB');
 set_setting($near, 'relay_max_slot_keep_size', '2MB');
 write_segments($primary, $near, 6);
-wait_until($near, "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'far'", 'its slot is lost');
-is_deeply([ WalstreamClient->new($near)->row('READ_REPLICATION_SLOT far') ], [ 'physical', undef, undef ],
+wait_until(
+	$near,
+	"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'far'",
+	'its slot is lost');
+is_deeply(
+	[ WalstreamClient->new($near)->row('READ_REPLICATION_SLOT far') ],
+	[ 'physical', undef, undef ],
 	'which has no position then, as on a primary');
 $far->start;
 wait_for_relay_state($far, 'gap');

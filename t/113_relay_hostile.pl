@@ -17,7 +17,8 @@ my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay');
 wait_for_relay_state($relay, 'streaming');
 my $begin = relay_row($relay)->{first_lsn};
-my $standby = walstream_standby($primary, 'standby', conninfo => $relay->connstr);
+my $standby =
+  walstream_standby($primary, 'standby', conninfo => $relay->connstr);
 load_wal($primary, 5000);
 wait_for_replay($primary, $standby);
 my $sender = sender_row($relay, 'standby')->{pid};
@@ -52,30 +53,79 @@ foreach my $case (
 	[ 'a command without end', message('Q', 'IDENTIFY_SYSTEM'), 'error' ],
 	[ 'an empty command', message('Q', "\0"), 'error' ],
 	[ 'a command that is none', message('Q', "FROBNICATE\0"), 'error' ],
-	[ 'a command that is too long', message('Q', 'x' x 200_000 . "\0"), 'any' ],
+	[
+		'a command that is too long',
+		message('Q', 'x' x 200_000 . "\0"),
+		'any'
+	],
 	[ 'a command of quotes', message('Q', ('"' x 1000) . "\0"), 'error' ],
-	[ 'a command of bytes', message('Q', garbage(2000) =~ tr/\0//dr . "\0"), 'error' ],
+	[
+		'a command of bytes',
+		message('Q', garbage(2000) =~ tr/\0//dr . "\0"), 'error'
+	],
 	[ 'Parse', message('P', "\0SELECT 1\0\0\0"), 'any' ],
 	[ 'Sync', message('S', ''), 'any' ],
 	[ 'a function call', message('F', "\0\0\0\1\0\0\0\0\0\0"), 'any' ],
 	[ 'CopyData without a stream', message('d', 'r' . "\0" x 33), 'hang' ],
 	[ 'CopyDone without a stream', message('c', ''), 'hang' ],
 	[ 'START_REPLICATION far ahead', message('Q', $far), 'error' ],
-	[ 'START_REPLICATION of another timeline', message('Q', "START_REPLICATION $begin TIMELINE 7\0"), 'error' ],
-	[ 'START_REPLICATION at 0/0', message('Q', "START_REPLICATION 0/0\0"), 'error' ],
-	[ 'TIMELINE_HISTORY of none', message('Q', "TIMELINE_HISTORY 4000000000\0"), 'error' ],
+	[
+		'START_REPLICATION of another timeline',
+		message('Q', "START_REPLICATION $begin TIMELINE 7\0"),
+		'error'
+	],
+	[
+		'START_REPLICATION at 0/0',
+		message('Q', "START_REPLICATION 0/0\0"),
+		'error'
+	],
+	[
+		'TIMELINE_HISTORY of none',
+		message('Q', "TIMELINE_HISTORY 4000000000\0"),
+		'error'
+	],
 	[ 'TIMELINE_HISTORY 1', message('Q', "TIMELINE_HISTORY 1\0"), 'error' ],
-	[ 'a slot with a bad name', message('Q', "CREATE_REPLICATION_SLOT \"../../x\" PHYSICAL\0"), 'error' ],
-	[ 'a reply of a wrong size', message('Q', $start) . message('d', 'r123'), 'error' ],
-	[ 'a feedback of a wrong size', message('Q', $start) . message('d', 'h123'), 'error' ],
-	[ 'an unknown reply', message('Q', $start) . message('d', 'x' . "\0" x 33), 'end' ],
+	[
+		'a slot with a bad name',
+		message('Q', "CREATE_REPLICATION_SLOT \"../../x\" PHYSICAL\0"),
+		'error'
+	],
+	[
+		'a reply of a wrong size',
+		message('Q', $start) . message('d', 'r123'),
+		'error'
+	],
+	[
+		'a feedback of a wrong size',
+		message('Q', $start) . message('d', 'h123'),
+		'error'
+	],
+	[
+		'an unknown reply',
+		message('Q', $start) . message('d', 'x' . "\0" x 33), 'end'
+	],
 	[ 'an empty reply', message('Q', $start) . message('d', ''), 'error' ],
-	[ 'a huge reply', message('Q', $start) . "d\x3f\xff\xff\xff" . 'x' x 1000, 'end' ],
-	[ 'a reply of positions beyond all', message('Q', $start) . message('d', 'r' . "\xff" x 32 . "\1"), 'any' ],
-	[ 'a command in a stream', message('Q', $start) . message('Q', "IDENTIFY_SYSTEM\0"), 'end' ],
+	[
+		'a huge reply',
+		message('Q', $start) . "d\x3f\xff\xff\xff" . 'x' x 1000, 'end'
+	],
+	[
+		'a reply of positions beyond all',
+		message('Q', $start) . message('d', 'r' . "\xff" x 32 . "\1"), 'any'
+	],
+	[
+		'a command in a stream',
+		message('Q', $start) . message('Q', "IDENTIFY_SYSTEM\0"), 'end'
+	],
 	[ 'garbage in a stream', message('Q', $start) . garbage(3000), 'any' ],
-	[ 'CopyFail in a stream', message('Q', $start) . message('f', "no\0"), 'any' ],
-	[ 'CopyDone twice', message('Q', $start) . message('c', '') . message('c', ''), 'any' ],
+	[
+		'CopyFail in a stream',
+		message('Q', $start) . message('f', "no\0"), 'any'
+	],
+	[
+		'CopyDone twice',
+		message('Q', $start) . message('c', '') . message('c', ''), 'any'
+	],
 	[ 'a connection that is cut in a stream', message('Q', $start), 'cut' ])
 {
 	my ($what, $bytes, $expected) = @$case;
@@ -105,7 +155,10 @@ foreach my $case (
 	}
 	if ($expected eq 'end')
 	{
-		like($ended, qr/closed|could not read/, "$what: the connection is ended");
+		like(
+			$ended,
+			qr/closed|could not read/,
+			"$what: the connection is ended");
 		isnt($error, '', "$what: $error");
 	}
 	elsif ($expected eq 'error')
@@ -130,7 +183,10 @@ foreach my $n (1 .. 40)
 	$client->_send('Q', $start) if $n % 2;
 	foreach (1 .. 5)
 	{
-		eval { $client->_write(message($types[ int(rand(@types)) ], garbage(int(rand(60))))) };
+		eval {
+			$client->_write(
+				message($types[ int(rand(@types)) ], garbage(int(rand(60)))));
+		};
 	}
 	close($client->{socket});
 }
@@ -140,8 +196,12 @@ wait_until(
 	$relay,
 	"SELECT count(*) = 1 FROM walstream_senders",
 	'no sender is left behind');
-is(sender_row($relay, 'standby')->{pid}, $sender, 'the standby\'s is the same');
-is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_relay_slots'), 0, 'no slot either');
+is(sender_row($relay, 'standby')->{pid},
+	$sender, 'the standby\'s is the same');
+is( $relay->safe_psql(
+		'postgres', 'SELECT count(*) FROM walstream_relay_slots'),
+	0,
+	'no slot either');
 load_wal($primary, 1000);
 standby_matches($primary, $standby, 'the standby');
 
@@ -150,14 +210,18 @@ my @clients;
 eval {
 	foreach (1 .. 9)
 	{
-		push @clients, WalstreamClient->new($relay, application_name => "client $_");
+		push @clients,
+		  WalstreamClient->new($relay, application_name => "client $_");
 	}
 };
 is($@, '', 'as many as there can be');
 eval { WalstreamClient->new($relay, application_name => 'one more') };
 like($@, qr/exceeds "?max_wal_senders"? \(currently 10\)/, 'and no more');
 $_->close foreach @clients;
-wait_until($relay, "SELECT count(*) = 1 FROM walstream_senders", 'all are free again');
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM walstream_senders",
+	'all are free again');
 my $again = WalstreamClient->new($relay, application_name => 'again');
 $again->command('IDENTIFY_SYSTEM');
 $again->close;
@@ -183,10 +247,17 @@ foreach my $claimed ('FFFFFFFF/0', 'FFFFFFFF/FFFFFFFF')
 		"SELECT restart_lsn >= '$flushed' FROM walstream_relay_slots WHERE slot_name = 'greedy'",
 		"$claimed confirmed: the slot has gone on");
 	my $restart = relay_slot_row($relay, 'greedy')->{restart_lsn};
-	is( $relay->safe_psql('postgres', "SELECT '$restart' <= flushed_lsn FROM walstream_relay"),
-		't', 'but not past what the relay has');
-	is($relay->safe_psql('postgres', "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'greedy'"),
-		'f', 'and is not lost');
+	is( $relay->safe_psql(
+			'postgres',
+			"SELECT '$restart' <= flushed_lsn FROM walstream_relay"),
+		't',
+		'but not past what the relay has');
+	is( $relay->safe_psql(
+			'postgres',
+			"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'greedy'"
+		),
+		'f',
+		'and is not lost');
 }
 $greedy->close;
 wait_until(
@@ -196,6 +267,7 @@ wait_until(
 	'nor when it is given back');
 my $kept = relay_slot_row($relay, 'greedy')->{restart_lsn};
 $relay->restart;
-is(relay_slot_row($relay, 'greedy')->{restart_lsn}, $kept, 'that is what its file says');
+is(relay_slot_row($relay, 'greedy')->{restart_lsn},
+	$kept, 'that is what its file says');
 
 done_testing();

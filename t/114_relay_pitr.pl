@@ -13,7 +13,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 my $primary = walstream_primary('primary',
-	conf => "wal_keep_size = 0\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\n");
+	conf =>
+	  "wal_keep_size = 0\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\n");
 my $relay = walstream_relay($primary, 'relay', slot => 'relay');
 wait_for_relay_state($relay, 'streaming');
 $primary->safe_psql('postgres', 'CREATE TABLE steps (step int)');
@@ -26,7 +27,8 @@ foreach my $step (1 .. 4)
 	$primary->safe_psql('postgres', "INSERT INTO steps VALUES ($step)");
 	$target{lsn}[$step] = $primary->lsn('insert');
 	$target{name}[$step] = "after $step";
-	$primary->safe_psql('postgres', "SELECT pg_create_restore_point('after $step')");
+	$primary->safe_psql('postgres',
+		"SELECT pg_create_restore_point('after $step')");
 	$target{time}[$step] =
 	  $primary->safe_psql('postgres', 'SELECT clock_timestamp()');
 	load_wal($primary, 5000);
@@ -53,7 +55,8 @@ foreach my $case (
 	my $conninfo = $relay->connstr =~ s/'/''/gr;
 
 	$node->init_from_backup($primary, 'backup');
-	$node->append_conf('postgresql.conf', qq(
+	$node->append_conf(
+		'postgresql.conf', qq(
 shared_preload_libraries = ''
 primary_conninfo = '$conninfo'
 restore_command = ''
@@ -65,8 +68,8 @@ recovery_target_action = pause
 	$node->poll_query_until('postgres',
 		"SELECT pg_get_wal_replay_pause_state() = 'paused'")
 	  or die "the target is not reached\n";
-	is($node->safe_psql('postgres', 'SELECT max(step) FROM steps'), $step,
-		"$setting: as it was then");
+	is($node->safe_psql('postgres', 'SELECT max(step) FROM steps'),
+		$step, "$setting: as it was then");
 	$node->stop;
 }
 
@@ -83,13 +86,15 @@ $node->poll_query_until('postgres',
 	"SELECT pg_last_wal_replay_lsn() >= '$flushed'")
   or die "the end is not reached\n";
 $node->promote;
-is(table_checksums($node), $checksums, 'to the end: all that the primary had');
+is(table_checksums($node), $checksums,
+	'to the end: all that the primary had');
 
 # The store is an archive, too.
 my $restored = PostgreSQL::Test::Cluster->new('restored');
 my $dir = store_dir($relay);
 $restored->init_from_backup($primary, 'backup');
-$restored->append_conf('postgresql.conf', qq(
+$restored->append_conf(
+	'postgresql.conf', qq(
 restore_command = 'test -f "$dir/%f.zst" && zstd -dcq "$dir/%f.zst" > "%p"'
 recovery_target_lsn = '$target{lsn}[3]'
 recovery_target_action = pause
@@ -99,7 +104,7 @@ $restored->start;
 $restored->poll_query_until('postgres',
 	"SELECT pg_get_wal_replay_pause_state() = 'paused'")
   or die "the target is not reached\n";
-is($restored->safe_psql('postgres', 'SELECT max(step) FROM steps'), 3,
-	'zstd -dc is a restore_command');
+is($restored->safe_psql('postgres', 'SELECT max(step) FROM steps'),
+	3, 'zstd -dc is a restore_command');
 
 done_testing();

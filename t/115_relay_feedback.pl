@@ -17,19 +17,26 @@ use WalstreamTest;
 
 my $primary = walstream_primary('primary');
 my $proxy = WalstreamProxy->new($primary);
-my $relay = walstream_relay($primary, 'relay', slot => 'relay',
+my $relay = walstream_relay(
+	$primary, 'relay',
+	slot => 'relay',
 	conninfo => $proxy->connstr,
 	conf => "wal_receiver_status_interval = 1\n");
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
-my $conf = "wal_receiver_status_interval = 1\nwal_retrieve_retry_interval = '100ms'\nmax_standby_streaming_delay = -1\n";
+my $conf =
+  "wal_receiver_status_interval = 1\nwal_retrieve_retry_interval = '100ms'\nmax_standby_streaming_delay = -1\n";
 my $with = walstream_standby(
 	$primary, 'with_slot',
 	conninfo => $relay->connstr,
 	conf => "$conf primary_slot_name = with_slot\n",
 	start => 0);
-my $without = walstream_standby($primary, 'without', conninfo => $relay->connstr, conf => $conf);
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('with_slot')");
+my $without = walstream_standby(
+	$primary, 'without',
+	conninfo => $relay->connstr,
+	conf => $conf);
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('with_slot')");
 $with->start;
 wait_for_replay($primary, $_) foreach $with, $without;
 
@@ -37,15 +44,18 @@ sub primary_has
 {
 	my ($condition, $what) = @_;
 
-	return wait_until($primary,
-		"SELECT $condition FROM pg_replication_slots WHERE slot_name = 'relay'", $what);
+	return wait_until(
+		$primary,
+		"SELECT $condition FROM pg_replication_slots WHERE slot_name = 'relay'",
+		$what);
 }
 
 sub feedback
 {
 	my ($node, $value) = @_;
 
-	$node->safe_psql('postgres', "ALTER SYSTEM SET hot_standby_feedback = $value");
+	$node->safe_psql('postgres',
+		"ALTER SYSTEM SET hot_standby_feedback = $value");
 	$node->reload;
 	return;
 }
@@ -53,7 +63,8 @@ sub feedback
 # Transactions whose numbers go up.
 sub use_xids
 {
-	$primary->safe_psql('postgres', 'SELECT pg_current_xact_id()') foreach 1 .. 5;
+	$primary->safe_psql('postgres', 'SELECT pg_current_xact_id()')
+	  foreach 1 .. 5;
 	load_wal($primary, 10);
 	wait_for_replay($primary, $_) foreach grep { $_->{_pid} } $with, $without;
 	return;
@@ -77,7 +88,8 @@ sub restart_relay
 
 	$relay->stop($mode);
 	use_xids() unless $with->{_pid};
-	primary_has("concat_ws(' ', coalesce(xmin::text, '0'), coalesce(catalog_xmin::text, '0')) = '$xmins'",
+	primary_has(
+		"concat_ws(' ', coalesce(xmin::text, '0'), coalesce(catalog_xmin::text, '0')) = '$xmins'",
 		"$what, $mode stop of the relay: held");
 	$relay->start;
 	wait_for_relay_state($relay, 'streaming');
@@ -89,9 +101,10 @@ sub restart_relay
 	select(undef, undef, undef, 0.01)
 	  while (told() < $needed && $attempts-- > 0);
 	my @told = told();
-	cmp_ok(scalar(@told), '>=', $needed, "$what, $mode stop: the primary is told");
-	is_deeply([ grep { $_ ne $xmins } @told[ $before .. $#told ] ], [],
-		"$what, $mode stop: and never of anything else");
+	cmp_ok(scalar(@told), '>=', $needed,
+		"$what, $mode stop: the primary is told");
+	is_deeply([ grep { $_ ne $xmins } @told[ $before .. $#told ] ],
+		[], "$what, $mode stop: and never of anything else");
 	return;
 }
 
@@ -102,7 +115,8 @@ feedback($without, 'on');
 primary_has('xmin IS NOT NULL', 'feedback arrives');
 my $session = $without->background_psql('postgres');
 $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
-my $old = $session->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
+my $old =
+  $session->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
 use_xids();
 primary_has("xmin = '$old'", 'the oldest snapshot holds');
 $session->query_safe('COMMIT');
@@ -113,7 +127,8 @@ $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $old = $session->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
 use_xids();
 feedback($with, 'on');
-wait_until($relay,
+wait_until(
+	$relay,
 	"SELECT xmin::text::bigint > $old FROM walstream_relay_slots WHERE slot_name = 'with_slot'",
 	'the slot has what its standby needs');
 primary_has("xmin = '$old'", 'the older of both goes to the primary');
@@ -123,12 +138,14 @@ primary_has("xmin::text::bigint > $old", 'until it is gone');
 
 # A standby without slot takes its feedback along.
 feedback($with, 'off');
-wait_until($relay,
+wait_until(
+	$relay,
 	"SELECT xmin IS NULL FROM walstream_relay_slots WHERE slot_name = 'with_slot'",
 	'a slot is told that nothing is needed');
 primary_has('xmin IS NOT NULL', 'the other still holds');
 $without->stop;
-primary_has('xmin IS NULL', 'a standby without slot takes its feedback along');
+primary_has('xmin IS NULL',
+	'a standby without slot takes its feedback along');
 
 # One with a slot leaves it there, and a restart of the relay changes nothing.
 feedback($with, 'on');
@@ -142,10 +159,15 @@ restart_relay($_, "$old 0", 'standby connected') foreach qw(fast immediate);
 $held->quit;
 $with->stop('immediate');
 use_xids();
-is($relay->safe_psql('postgres', "SELECT xmin::text FROM walstream_relay_slots WHERE slot_name = 'with_slot'"),
-	$old, 'the slot holds it while its standby is away');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT xmin::text FROM walstream_relay_slots WHERE slot_name = 'with_slot'"
+	),
+	$old,
+	'the slot holds it while its standby is away');
 restart_relay($_, "$old 0", 'standby away') foreach qw(fast immediate);
-$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('with_slot')");
+$relay->safe_psql('postgres',
+	"SELECT walstream_drop_relay_slot('with_slot')");
 primary_has('xmin IS NULL', 'until the slot is dropped');
 
 # No downstream and no slot: an explicit "nothing", also when the primary's slot
@@ -162,12 +184,14 @@ $relay->start;
 primary_has('xmin IS NULL', 'the relay says that it needs nothing');
 
 # catalog_xmin has a place of its own.
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('catalog')");
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('catalog')");
 $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION SLOT catalog $lsn");
 $next = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()');
 $client->_send('d', 'h' . pack('q> N N N N', 0, 0, 0, $next, 0));
-wait_until($relay,
+wait_until(
+	$relay,
 	"SELECT catalog_xmin = '$next' AND xmin IS NULL FROM walstream_relay_slots WHERE slot_name = 'catalog'",
 	'catalog_xmin of a slot');
 primary_has("catalog_xmin = '$next' AND xmin IS NULL", 'and on the primary');

@@ -14,8 +14,10 @@ use WalstreamRelay;
 use WalstreamTest;
 
 my $primary = walstream_primary('primary');
-$primary->safe_psql('postgres', "CREATE ROLE repl LOGIN REPLICATION PASSWORD 'geheim'");
-my $relay = walstream_relay($primary, 'relay',
+$primary->safe_psql('postgres',
+	"CREATE ROLE repl LOGIN REPLICATION PASSWORD 'geheim'");
+my $relay = walstream_relay(
+	$primary, 'relay',
 	conninfo => $primary->connstr . ' user=repl password=geheim',
 	start => 0);
 my $conf = $relay->data_dir . '/postgresql.conf';
@@ -23,19 +25,29 @@ my $kept = slurp_file($conf);
 
 # Impossible configurations
 foreach my $case (
-	[ "wal_level = minimal\nmax_wal_senders = 0\n",
-		'a relay cannot run with wal_level "minimal"', 'Set wal_level to "replica"' ],
-	[ "max_wal_senders = 0\n",
-		'a relay cannot serve anybody with max_wal_senders 0', 'Set max_wal_senders on this instance' ],
-	[ "max_worker_processes = 1\n",
-		'max_worker_processes is too small for a relay', 'Increase max_worker_processes' ])
+	[
+		"wal_level = minimal\nmax_wal_senders = 0\n",
+		'a relay cannot run with wal_level "minimal"',
+		'Set wal_level to "replica"'
+	],
+	[
+		"max_wal_senders = 0\n",
+		'a relay cannot serve anybody with max_wal_senders 0',
+		'Set max_wal_senders on this instance'
+	],
+	[
+		"max_worker_processes = 1\n",
+		'max_worker_processes is too small for a relay',
+		'Increase max_worker_processes'
+	])
 {
 	my ($lines, $message, $hint) = @$case;
 	my $log = -e $relay->logfile ? -s $relay->logfile : 0;
 
 	append_to_file($conf, $lines);
 	is($relay->start(fail_ok => 1), 0, "$message: it does not start");
-	like(slurp_file($relay->logfile, $log),
+	like(
+		slurp_file($relay->logfile, $log),
 		qr/FATAL:  \Q$message\E\n(?:.*DETAIL: .*\n)?.*HINT:  \Q$hint\E/,
 		"$message: with a hint");
 	unlink($conf);
@@ -47,7 +59,8 @@ foreach my $file (qw(standby.signal recovery.signal))
 	append_to_file($relay->data_dir . "/$file", '');
 	$log = -s $relay->logfile;
 	is($relay->start(fail_ok => 1), 0, "$file: it does not start");
-	like(slurp_file($relay->logfile, $log),
+	like(
+		slurp_file($relay->logfile, $log),
 		qr/FATAL:  a standby cannot be a relay\n.*DETAIL:  There is a file "\Q$file\E".*\n.*HINT:  Make the relay of a new cluster/,
 		"$file: with a hint");
 	unlink($relay->data_dir . "/$file");
@@ -64,82 +77,113 @@ pass('a relay without upstream starts');
 my ($status, $stdout, $stderr) = $relay->psql('postgres',
 	"ALTER SYSTEM SET walstream.relay_upstream = 'host=x nonsense=1'");
 isnt($status, 0, 'a conninfo that is none is refused');
-like($stderr, qr/invalid value for parameter "walstream.relay_upstream"/, 'and named');
+like($stderr, qr/invalid value for parameter "walstream.relay_upstream"/,
+	'and named');
 like($stderr, qr/nonsense/, 'with what is wrong');
 
 # Changed by a reload
 my $conninfo = $primary->connstr . ' user=repl password=geheim';
 set_relay_upstream($relay, $conninfo);
 wait_for_relay_state($relay, 'streaming');
-is($primary->safe_psql('postgres',
-		"SELECT usename FROM pg_stat_replication WHERE application_name = 'relay'"),
-	'repl', 'it connects as the role that it was told');
-is(relay_row($relay)->{upstream_port}, $primary->port, 'port of the upstream');
-is($relay->safe_psql('postgres',
-		"SELECT kind FROM walstream_receiver"),
-	'relay receiver', 'walstream_receiver shows it');
+is( $primary->safe_psql(
+		'postgres',
+		"SELECT usename FROM pg_stat_replication WHERE application_name = 'relay'"
+	),
+	'repl',
+	'it connects as the role that it was told');
+is(relay_row($relay)->{upstream_port}, $primary->port,
+	'port of the upstream');
+is( $relay->safe_psql('postgres', "SELECT kind FROM walstream_receiver"),
+	'relay receiver',
+	'walstream_receiver shows it');
 
 # Secrets
-$relay->safe_psql('postgres', "CREATE ROLE reader LOGIN; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor");
+$relay->safe_psql('postgres',
+	"CREATE ROLE reader LOGIN; CREATE ROLE monitor LOGIN; GRANT pg_monitor TO monitor"
+);
 foreach my $role (qw(reader monitor))
 {
 	my $as = "SET ROLE $role;";
 
-	like(($relay->psql('postgres', "$as SHOW walstream.relay_upstream"))[2],
+	like(
+		($relay->psql('postgres', "$as SHOW walstream.relay_upstream"))[2],
 		$role eq 'reader' ? qr/permission denied|must be superuser/ : qr/^$/,
 		"$role: conninfo");
-	foreach my $function (qw(walstream_relay_pause() walstream_relay_resume() walstream_relay_follow()
-		walstream_relay_restart_after_gap() walstream_create_relay_slot('x') walstream_drop_relay_slot('x')))
+	foreach my $function (
+		qw(walstream_relay_pause() walstream_relay_resume() walstream_relay_follow()
+		walstream_relay_restart_after_gap() walstream_create_relay_slot('x') walstream_drop_relay_slot('x'))
+	  )
 	{
-		like(($relay->psql('postgres', "$as SELECT $function"))[2],
-			qr/permission denied for function/, "$role: $function");
+		like(
+			($relay->psql('postgres', "$as SELECT $function"))[2],
+			qr/permission denied for function/,
+			"$role: $function");
 	}
 }
-foreach my $view (qw(walstream_relay walstream_relay_slots walstream_relay_segments walstream_senders))
+foreach my $view (
+	qw(walstream_relay walstream_relay_slots walstream_relay_segments walstream_senders)
+  )
 {
-	is(($relay->psql('postgres', "SET ROLE monitor; SELECT count(*) FROM $view"))[0], 0,
+	is( (   $relay->psql(
+				'postgres', "SET ROLE monitor; SELECT count(*) FROM $view")
+		)[0],
+		0,
 		"monitor: $view");
-	like(($relay->psql('postgres', "SET ROLE reader; SELECT * FROM $view"))[2],
-		qr/permission denied/, "reader: $view");
-	unlike($relay->safe_psql('postgres', "SELECT v::text FROM $view v"), qr/geheim/,
-		"no secret in $view");
+	like(
+		($relay->psql('postgres', "SET ROLE reader; SELECT * FROM $view"))[2],
+		qr/permission denied/,
+		"reader: $view");
+	unlike($relay->safe_psql('postgres', "SELECT v::text FROM $view v"),
+		qr/geheim/, "no secret in $view");
 }
 load_wal($primary, 1000);
 wait_for_relay($primary, $relay);
-unlike($relay->safe_psql('postgres', 'SELECT * FROM pg_stat_activity'), qr/geheim/,
-	'nor in pg_stat_activity');
+unlike($relay->safe_psql('postgres', 'SELECT * FROM pg_stat_activity'),
+	qr/geheim/, 'nor in pg_stat_activity');
 
 # Pause and resume
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
-wait_until($primary, 'SELECT count(*) = 0 FROM pg_stat_replication', 'paused: no connection');
+wait_until(
+	$primary,
+	'SELECT count(*) = 0 FROM pg_stat_replication',
+	'paused: no connection');
 my $flushed = relay_row($relay)->{flushed_lsn};
 load_wal($primary, 1000);
 is(relay_row($relay)->{flushed_lsn}, $flushed, 'and nothing is received');
-my $standby = walstream_standby($primary, 'standby', conninfo => $relay->connstr);
+my $standby =
+  walstream_standby($primary, 'standby', conninfo => $relay->connstr);
 $standby->stop;
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'streaming');
 wait_for_relay($primary, $relay);
 pass('resumed');
+
 foreach my $function (qw(follow restart_after_gap))
 {
-	like(($relay->psql('postgres', "SELECT walstream_relay_$function()"))[2],
-		qr/ERROR:  .*\n.*DETAIL:/s, "$function: not now");
+	like(
+		($relay->psql('postgres', "SELECT walstream_relay_$function()"))[2],
+		qr/ERROR:  .*\n.*DETAIL:/s,
+		"$function: not now");
 }
 
 # One store, one relay
-my $other = walstream_relay($primary, 'other',
-	directory => store_dir($relay), start => 0);
-my $in_use = qr/FATAL:  relay directory "\Q${\ store_dir($relay)}\E" is in use\n/;
+my $other = walstream_relay(
+	$primary, 'other',
+	directory => store_dir($relay),
+	start => 0);
+my $in_use =
+  qr/FATAL:  relay directory "\Q${\ store_dir($relay)}\E" is in use\n/;
 is($other->start(fail_ok => 1), 0, 'another instance does not get the store');
 like(slurp_file($other->logfile), $in_use, 'and says so');
 
 # Nor does it while a process is left of the one that has died.
 my $client = WalstreamClient->new($relay, application_name => 'left');
 $client->start('START_REPLICATION ' . relay_row($relay)->{flushed_lsn});
-my ($left, @pids) = split /\n/, $relay->safe_psql('postgres',
-	"SELECT pid FROM (SELECT pid, 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() UNION SELECT pid, 0 FROM walstream_senders WHERE application_name = 'left') AS p (pid, rank) GROUP BY pid ORDER BY min(rank)");
+my ($left, @pids) = split /\n/,
+  $relay->safe_psql('postgres',
+	"SELECT pid FROM (SELECT pid, 1 FROM pg_stat_activity WHERE pid <> pg_backend_pid() UNION SELECT pid, 0 FROM walstream_senders WHERE application_name = 'left') AS p (pid, rank) GROUP BY pid ORDER BY min(rank)"
+  );
 
 sub wait_until_gone
 {
@@ -147,7 +191,8 @@ sub wait_until_gone
 	{
 		my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 
-		select(undef, undef, undef, 0.01) while (kill(0, $pid) && $attempts-- > 0);
+		select(undef, undef, undef, 0.01)
+		  while (kill(0, $pid) && $attempts-- > 0);
 		die "process $pid is still there\n" if $attempts < 0;
 	}
 	return;
@@ -157,7 +202,8 @@ kill('STOP', $left);
 $relay->kill9;
 wait_until_gone(@pids);
 $log = -s $other->logfile;
-is($other->start(fail_ok => 1), 0, 'nor while a sender is left of a dead one');
+is($other->start(fail_ok => 1), 0,
+	'nor while a sender is left of a dead one');
 like(slurp_file($other->logfile, $log), $in_use, 'and says so');
 is($relay->start(fail_ok => 1), 0, 'nor does the instance itself start');
 kill('CONT', $left);
@@ -171,11 +217,16 @@ pass('once that is gone, it goes on');
 
 # A worker that fails is started again, after a while, and tells why.
 $log = -s $relay->logfile;
-my $pid = $relay->safe_psql('postgres', 'SELECT receiver_pid FROM walstream_relay');
+my $pid =
+  $relay->safe_psql('postgres', 'SELECT receiver_pid FROM walstream_relay');
 $relay->safe_psql('postgres', "SELECT pg_terminate_backend($pid)");
-wait_until($relay, "SELECT receiver_pid <> $pid AND state = 'streaming' FROM walstream_relay",
+wait_until(
+	$relay,
+	"SELECT receiver_pid <> $pid AND state = 'streaming' FROM walstream_relay",
 	'a receiver that was ended is started again');
-is($relay->safe_psql('postgres', 'SELECT count(*) FROM walstream_get_receivers()'), 1,
+is( $relay->safe_psql(
+		'postgres', 'SELECT count(*) FROM walstream_get_receivers()'),
+	1,
 	'its entry was given back');
 
 # Settings that are refused
@@ -188,28 +239,41 @@ foreach my $case (
 {
 	my ($name, $value) = @$case;
 
-	isnt(($relay->psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'"))[0], 0,
+	isnt(
+		(   $relay->psql(
+				'postgres', "ALTER SYSTEM SET walstream.$name = '$value'")
+		)[0],
+		0,
 		"$name = $value is refused");
 }
 
 # No relay
-is($primary->safe_psql('postgres',
+is( $primary->safe_psql(
+		'postgres',
 		'CREATE EXTENSION walstream; SELECT count(*) FROM walstream_relay'),
-	0, 'another server has no rows');
-like(($primary->psql('postgres', 'SELECT walstream_relay_pause()'))[2],
-	qr/this server is not a relay/, 'and no functions');
+	0,
+	'another server has no rows');
+like(
+	($primary->psql('postgres', 'SELECT walstream_relay_pause()'))[2],
+	qr/this server is not a relay/,
+	'and no functions');
 
 # No secret in the log, neither of a value that is taken nor of one that is not
 $log = -s $relay->logfile;
 set_relay_upstream($relay, "$conninfo nonsense=geheim");
-$relay->wait_for_log(qr/invalid value for parameter "walstream.relay_upstream"\n.*DETAIL:  It is not a valid connection string\.\n/, $log);
+$relay->wait_for_log(
+	qr/invalid value for parameter "walstream.relay_upstream"\n.*DETAIL:  It is not a valid connection string\.\n/,
+	$log);
 set_relay_upstream($relay, "$conninfo connect_timeout=7");
 wait_until(
 	$relay,
 	"SELECT current_setting('walstream.relay_upstream') LIKE '%connect_timeout=7'",
 	'a superuser sees what is set');
 set_relay_upstream($relay, '');
-wait_until($relay, "SELECT current_setting('walstream.relay_upstream') = ''", 'or that it is no more');
+wait_until(
+	$relay,
+	"SELECT current_setting('walstream.relay_upstream') = ''",
+	'or that it is no more');
 unlike(slurp_file($relay->logfile), qr/geheim/, 'no secret in the log');
 set_relay_upstream($relay, $conninfo);
 wait_for_relay_state($relay, 'streaming');
@@ -218,7 +282,8 @@ like(
 		'postgres', q{
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
 SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off;
-EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM pg_class}),
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT count(*) FROM pg_class}
+	),
 	qr/Workers Launched: [1-9]/,
 	'parallel workers start all the same');
 

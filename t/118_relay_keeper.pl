@@ -17,8 +17,7 @@ use WalstreamTest;
 my $primary = walstream_primary('primary');
 $primary->append_conf('postgresql.conf', "wal_keep_size = 1GB\n");
 $primary->reload;
-my $relay = walstream_relay(
-	$primary, 'relay',
+my $relay = walstream_relay($primary, 'relay',
 	conf => "walstream.relay_compress = off\n");
 my $store = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
@@ -49,18 +48,23 @@ sub exchange_bytes
 #
 write_segments($primary, $relay, 6);
 my @raw = $relay->safe_psql('postgres',
-	"SELECT segment FROM walstream_relay_segments WHERE state = 'raw' ORDER BY start_lsn");
+	"SELECT segment FROM walstream_relay_segments WHERE state = 'raw' ORDER BY start_lsn"
+);
 @raw = split(/\n/, $raw[0]);
 cmp_ok(scalar(@raw), '>=', 6, 'off: closed segments stay raw');
-is( $relay->safe_psql('postgres', "SELECT ok AND reason IS NULL FROM walstream_relay_verify()"),
-	't', 'all is well');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT ok AND reason IS NULL FROM walstream_relay_verify()"),
+	't',
+	'all is well');
 
 my $damaged = $raw[2];
 my $before = exchange_bytes("$store/$damaged", 0, "\0" x 16);
 is( $relay->safe_psql(
 		'postgres',
 		"SELECT v.ok, v.timeline, v.lsn = s.start_lsn, v.reason IS NOT NULL
-		FROM walstream_relay_verify() v, walstream_relay_segments s WHERE s.segment = '$damaged'"),
+		FROM walstream_relay_verify() v, walstream_relay_segments s WHERE s.segment = '$damaged'"
+	),
 	'f|1|t|t',
 	'the first byte that is wrong is named');
 
@@ -75,9 +79,12 @@ wait_until(
 	$relay,
 	"SELECT array_agg(segment) = '{$damaged}' FROM walstream_relay_segments WHERE state = 'raw'",
 	'and the next ones');
-my $told = () = slurp_file($relay->logfile, $log) =~ /could not compress WAL segment "$damaged"/g;
+my $told = () = slurp_file($relay->logfile, $log) =~
+  /could not compress WAL segment "$damaged"/g;
 is($told, 1, 'this is told once');
-like(relay_row($relay)->{last_error}, qr/could not compress WAL segment "$damaged": /,
+like(
+	relay_row($relay)->{last_error},
+	qr/could not compress WAL segment "$damaged": /,
 	'and in SQL');
 
 exchange_bytes("$store/$damaged", 0, $before);
@@ -86,8 +93,9 @@ wait_until(
 	$relay,
 	"SELECT count(*) = 1 FROM walstream_relay_segments WHERE segment = '$damaged.lz4' AND state = 'lz4' AND ratio > 1",
 	'mended and reloaded, it is compressed too');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'all is well again');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is well again');
 is( $relay->safe_psql(
 		'postgres',
 		"SELECT r.raw_bytes = s.raw_bytes AND r.stored_bytes = s.stored_bytes AND r.ratio > 1
@@ -100,11 +108,13 @@ is( $relay->safe_psql(
 # A slot whose file cannot be written holds what it held, and its standby
 # streams on.
 #
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('standby')");
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('standby')");
 my $standby = walstream_standby(
 	$primary, 'standby',
 	conninfo => $relay->connstr,
-	conf => "primary_slot_name = standby\nwal_receiver_status_interval = 1s\n");
+	conf => "primary_slot_name = standby\nwal_receiver_status_interval = 1s\n"
+);
 wait_for_replay($primary, $standby);
 my $pid = relay_slot_row($relay, 'standby')->{active_pid};
 my $held = relay_row($relay)->{flushed_lsn};
@@ -113,20 +123,31 @@ chmod(0500, "$store/slots") or die "could not chmod \"$store/slots\": $!\n";
 set_setting($relay, 'relay_keep_size', '0');
 write_segments($primary, $relay, 4);
 wait_for_replay($primary, $standby);
-$relay->wait_for_log(qr/LOG:  could not create file ".*slots\/standby\.tmp"/, $log);
-like(error_of("SELECT walstream_create_relay_slot('more')"),
-	qr/could not create file ".*slots\/more\.tmp"/, 'a new slot cannot be made');
-is($relay->safe_psql('postgres', "SELECT count(*) FROM walstream_relay_slots WHERE slot_name = 'more'"),
-	0, 'and is not there');
-is(relay_slot_row($relay, 'standby')->{active_pid}, $pid, 'the standby streams on');
-is($relay->safe_psql('postgres', "SELECT first_lsn <= '$held' FROM walstream_relay"),
-	't', 'WAL is held for it');
+$relay->wait_for_log(qr/LOG:  could not create file ".*slots\/standby\.tmp"/,
+	$log);
+like(
+	error_of("SELECT walstream_create_relay_slot('more')"),
+	qr/could not create file ".*slots\/more\.tmp"/,
+	'a new slot cannot be made');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM walstream_relay_slots WHERE slot_name = 'more'"
+	),
+	0,
+	'and is not there');
+is(relay_slot_row($relay, 'standby')->{active_pid},
+	$pid, 'the standby streams on');
+is( $relay->safe_psql(
+		'postgres', "SELECT first_lsn <= '$held' FROM walstream_relay"),
+	't',
+	'WAL is held for it');
 chmod(0700, "$store/slots") or die "could not chmod \"$store/slots\": $!\n";
 wait_until(
 	$relay,
 	"SELECT first_lsn > '$held' FROM walstream_relay",
 	'until its file can be written');
-is(relay_slot_row($relay, 'standby')->{active_pid}, $pid, 'by the same walsender');
+is(relay_slot_row($relay, 'standby')->{active_pid},
+	$pid, 'by the same walsender');
 $standby->stop;
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('standby')");
 
@@ -136,27 +157,39 @@ $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('standby')");
 set_setting($relay, 'relay_keep_age', '1h');
 write_segments($primary, $relay, 4);
 my $first = relay_row($relay)->{first_lsn};
-is($relay->safe_psql('postgres', "SELECT flushed_lsn - first_lsn > 4 * 1048576 FROM walstream_relay"),
-	't', 'what is young is kept');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT flushed_lsn - first_lsn > 4 * 1048576 FROM walstream_relay"),
+	't',
+	'what is young is kept');
 set_setting($relay, 'relay_keep_age', '3s');
 wait_until(
 	$relay,
 	"SELECT first_lsn > '$first' AND flushed_lsn - first_lsn < 2 * 1048576 FROM walstream_relay",
 	'until it is old');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'what is left is whole');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'what is left is whole');
 
 #
 # The wrong thing
 #
-like(error_of('SELECT walstream_relay_follow()'),
-	qr/the relay has not diverged.*Its state is "streaming"/s, 'nothing to follow');
-like(error_of('SELECT walstream_relay_restart_after_gap()'),
-	qr/neither a gap nor diverged.*Its state is "streaming"/s, 'no gap');
-like(error_of("SELECT walstream_drop_relay_slot('none')"),
-	qr/relay slot "none" does not exist/, 'no such slot');
-like(error_of("SELECT walstream_create_relay_slot('Wrong')"),
-	qr/contains invalid character/, 'no such name');
+like(
+	error_of('SELECT walstream_relay_follow()'),
+	qr/the relay has not diverged.*Its state is "streaming"/s,
+	'nothing to follow');
+like(
+	error_of('SELECT walstream_relay_restart_after_gap()'),
+	qr/neither a gap nor diverged.*Its state is "streaming"/s,
+	'no gap');
+like(
+	error_of("SELECT walstream_drop_relay_slot('none')"),
+	qr/relay slot "none" does not exist/,
+	'no such slot');
+like(
+	error_of("SELECT walstream_create_relay_slot('Wrong')"),
+	qr/contains invalid character/,
+	'no such name');
 is( $relay->safe_psql(
 		'postgres',
 		"SELECT walstream_create_relay_slot('temp', true);
@@ -165,8 +198,12 @@ is( $relay->safe_psql(
 		SELECT count(*) FROM walstream_relay_slots") =~ s/^\S+\n//r,
 	"t|t|f\n\n0",
 	'a temporary slot is its session\'s');
-$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('temp', true)");
-wait_until($relay, 'SELECT count(*) = 0 FROM walstream_relay_slots', 'and goes with it');
+$relay->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('temp', true)");
+wait_until(
+	$relay,
+	'SELECT count(*) = 0 FROM walstream_relay_slots',
+	'and goes with it');
 
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
@@ -181,7 +218,9 @@ is( $relay->safe_psql(
 	),
 	'1|t|0|t',
 	'pg_monitor sees it');
-like(error_of('SET ROLE watcher; SELECT walstream_relay_pause()'),
-	qr/permission denied/, 'and changes nothing');
+like(
+	error_of('SET ROLE watcher; SELECT walstream_relay_pause()'),
+	qr/permission denied/,
+	'and changes nothing');
 
 done_testing();

@@ -33,8 +33,11 @@ sub forget_segments
 # last segment is closed, and the upstream keeps nothing before it.
 #
 my $primary = walstream_primary('primary',
-	conf => "wal_keep_size = 0\nmin_wal_size = 2MB\nmax_wal_size = 4MB\nwal_writer_flush_after = 0\nwal_writer_delay = 10ms\n");
-my $relay = walstream_relay($primary, 'relay',
+	conf =>
+	  "wal_keep_size = 0\nmin_wal_size = 2MB\nmax_wal_size = 4MB\nwal_writer_flush_after = 0\nwal_writer_delay = 10ms\n"
+);
+my $relay = walstream_relay(
+	$primary, 'relay',
 	slot => 'relay',
 	conf => "walstream.relay_compress = off\n");
 wait_for_relay_state($relay, 'streaming');
@@ -43,7 +46,8 @@ $primary->safe_psql('postgres', 'CHECKPOINT');
 wait_for_relay($primary, $relay);
 my $session = $primary->background_psql('postgres');
 my $end = $session->query_safe(
-	"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 3000000))");
+	"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 3000000))"
+);
 $relay->poll_query_until('postgres',
 	"SELECT flushed_lsn > '$end'::pg_lsn - 20000 FROM walstream_relay")
   or die "no part of the record arrives\n";
@@ -55,7 +59,8 @@ my ($partial) = grep { /\.partial$/ } store_files($store);
 open(my $fh, '+<:raw', "$store/$partial") or die "$partial: $!\n";
 print $fh "\0" x (1024 * 1024);
 close($fh) or die "$partial: $!\n";
-my $closed = format_lsn((hex(substr($partial, 8, 8)) << 32) + (hex(substr($partial, 16, 8)) << 20));
+my $closed = format_lsn((hex(substr($partial, 8, 8)) << 32) +
+	  (hex(substr($partial, 16, 8)) << 20));
 
 $session->query_safe('COMMIT');
 $session->quit;
@@ -65,13 +70,16 @@ my $log = -s $relay->logfile;
 $relay->start;
 $relay->poll_query_until('postgres',
 	"SELECT state IN ('gap', 'streaming') FROM walstream_relay");
-is(relay_row($relay)->{state}, 'streaming',
-	'a record that goes on behind what is closed is no gap');
-like(slurp_file($relay->logfile, $log), qr/relay has WAL from .* up to \Q$closed\E on/,
+is(relay_row($relay)->{state},
+	'streaming', 'a record that goes on behind what is closed is no gap');
+like(
+	slurp_file($relay->logfile, $log),
+	qr/relay has WAL from .* up to \Q$closed\E on/,
 	'all that was acknowledged is there');
 wait_for_relay($primary, $relay);
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'and it is whole');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'and it is whole');
 
 #
 # A stream without slot does not live on over a gap.
@@ -99,7 +107,9 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 1);
 wait_for_relay($primary, $relay);
 ok(!$program->{run}->finish, 'a stream of what was set aside ends');
-like(${ $program->{output} }, qr/set aside the WAL of which \Q$held\E on timeline 1 was sent last.*begins anew/s,
+like(
+	${ $program->{output} },
+	qr/set aside the WAL of which \Q$held\E on timeline 1 was sent last.*begins anew/s,
 	'with an error, before anything else is sent');
 
 #
@@ -116,7 +126,8 @@ $primary->stop('immediate');
 my $boundary = relay_row($relay)->{flushed_lsn};
 SKIP:
 {
-	skip 'the primary has written more', 2 if $boundary !~ m{/[0-9A-F]+00000$};
+	skip 'the primary has written more', 2
+	  if $boundary !~ m{/[0-9A-F]+00000$};
 	wait_for_relay($relay, $far, $boundary);
 	$far->restart;
 	wait_until(
@@ -136,9 +147,15 @@ my $listener = IO::Socket::INET->new(
 	Listen => 5,
 	LocalAddr => '127.0.0.1',
 	Proto => 'tcp') or die "no socket: $!\n";
-cmp_ok($relay->safe_psql('postgres', "SELECT count(*) FROM walstream_relay_segments WHERE state = 'raw'"),
-	'>', 0, 'there are raw segments');
-$relay->adjust_conf('postgresql.conf', 'walstream.relay_upstream',
+cmp_ok(
+	$relay->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM walstream_relay_segments WHERE state = 'raw'"),
+	'>', 0,
+	'there are raw segments');
+$relay->adjust_conf(
+	'postgresql.conf',
+	'walstream.relay_upstream',
 	"'host=127.0.0.1 port=" . $listener->sockport . "'");
 $relay->adjust_conf('postgresql.conf', 'walstream.relay_compress', 'zstd');
 $relay->restart;
@@ -146,7 +163,8 @@ wait_until(
 	$relay,
 	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state = 'raw'",
 	'the keeper works while the receiver waits for an answer');
-is(relay_row($relay)->{state}, 'waiting for upstream', 'which the state says');
+is(relay_row($relay)->{state}, 'waiting for upstream',
+	'which the state says');
 $relay->stop('immediate');
 $listener->close;
 
@@ -155,9 +173,12 @@ $listener->close;
 # a second full disk is reported as the first was.
 #
 my $one = walstream_primary('one');
-$relay = walstream_relay($one, 'slow',
+$relay = walstream_relay(
+	$one, 'slow',
 	start => 0,
-	conf => "fsync = on\nwal_receiver_timeout = 1s\nwalstream.relay_compress = off\n");
+	conf =>
+	  "fsync = on\nwal_receiver_timeout = 1s\nwalstream.relay_compress = off\n"
+);
 my $faults = "$base/faults";
 $store = store_dir($relay);
 mkdir($store, 0700);
@@ -192,11 +213,13 @@ $relay->poll_query_until('postgres',
 set_faults($faults);
 wait_for_relay($one, $relay);
 is(relay_row($relay)->{receiver_pid}, $receiver, 'the receiver lives on');
-unlike(slurp_file($relay->logfile, $log), qr/silent/, 'and complains of nobody');
+unlike(slurp_file($relay->logfile, $log),
+	qr/silent/, 'and complains of nobody');
 
 my $spare = qr/could not make a spare WAL segment/;
-$relay->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_ls_dir('$store') name WHERE name = 'walstream.spare'")
-  or die "there is no spare segment\n";
+$relay->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_ls_dir('$store') name WHERE name = 'walstream.spare'"
+) or die "there is no spare segment\n";
 foreach my $time ('a full disk', 'the next one')
 {
 	my $used = 0;
@@ -208,8 +231,9 @@ foreach my $time ('a full disk', 'the next one')
 	ok($relay->wait_for_log($spare, $log), "$time is reported");
 	set_faults($faults);
 	forget_segments($one, 1);
-	$relay->poll_query_until('postgres', "SELECT count(*) = 1 FROM pg_ls_dir('$store') name WHERE name = 'walstream.spare'")
-	  or die "no spare segment is made again\n";
+	$relay->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_ls_dir('$store') name WHERE name = 'walstream.spare'"
+	) or die "no spare segment is made again\n";
 }
 $relay->stop('immediate');
 
@@ -219,7 +243,8 @@ $relay->stop('immediate');
 #
 my $two = walstream_standby($one, 'two');
 my $three = walstream_standby($one, 'three');
-$relay = walstream_relay($one, 'twice', conf => "walstream.relay_keep_size = '1MB'\n");
+$relay = walstream_relay($one, 'twice',
+	conf => "walstream.relay_keep_size = '1MB'\n");
 wait_for_relay_state($relay, 'streaming');
 load_wal($one, 10);
 wait_for_replay($one, $three);
@@ -241,7 +266,9 @@ $three->promote;
 load_wal($three, 10);
 set_relay_upstream($relay, $three->connstr);
 wait_for_relay_state($relay, 'diverged');
-like(relay_row($relay)->{reason}, qr/history of the upstream's timeline 2 is not the stored one/,
+like(
+	relay_row($relay)->{reason},
+	qr/history of the upstream's timeline 2 is not the stored one/,
 	'the other server is not followed');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_until(
@@ -252,7 +279,9 @@ load_wal($three, 10);
 wait_for_relay($three, $relay);
 $store = store_dir($relay);
 my ($aside) = glob("$store/before-gap.*");
-foreach ([ $aside, $two, 'the old history is set aside' ],
+
+foreach (
+	[ $aside, $two, 'the old history is set aside' ],
 	[ $store, $three, 'the new one is stored' ])
 {
 	my ($dir, $node, $name) = @$_;
@@ -260,9 +289,13 @@ foreach ([ $aside, $two, 'the old history is set aside' ],
 	is(slurp_file("$dir/00000002.history"),
 		slurp_file($node->data_dir . '/pg_wal/00000002.history'), $name);
 }
-isnt($relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('below')"),
-	'', 'a slot below what was kept before');
-my $standby = walstream_standby($three, 'standby',
+isnt(
+	$relay->safe_psql(
+		'postgres', "SELECT walstream_create_relay_slot('below')"),
+	'',
+	'a slot below what was kept before');
+my $standby = walstream_standby(
+	$three, 'standby',
 	conninfo => $relay->connstr,
 	conf => "primary_slot_name = below\n");
 standby_matches($three, $standby, 'a standby of the new range');

@@ -46,7 +46,10 @@ sub primary_wal
 
 	for (my $segno = $from >> 20; $segno << 20 < $to; $segno++)
 	{
-		$wal .= slurp_file($primary->data_dir . '/pg_wal/' . sprintf('00000001%08X%08X', $segno >> 12, $segno & 0xfff));
+		$wal .=
+		  slurp_file($primary->data_dir
+			  . '/pg_wal/'
+			  . sprintf('00000001%08X%08X', $segno >> 12, $segno & 0xfff));
 	}
 	return substr($wal, $from & 0xfffff, $to - $from);
 }
@@ -84,39 +87,55 @@ is( $relay->safe_psql(
 
 # WAL comes as from PostgreSQL: in pieces of 16 pages that end with a page, but
 # for the last one, which ends with what there is.
-my $oldest = $relay->safe_psql('postgres', 'SELECT min(start_lsn) FROM walstream_relay_segments');
+my $oldest = $relay->safe_psql('postgres',
+	'SELECT min(start_lsn) FROM walstream_relay_segments');
 my $first = lsn_number($oldest) + 100;
 $client = start_client(format_lsn($first));
 my ($sent, $wal, @pieces) = ($first, '');
 while ($sent < lsn_number($end))
 {
-	my ($type, $start_lsn, $limit_lsn) = unpack('a Q> Q>', my $message = $client->receive);
+	my ($type, $start_lsn, $limit_lsn) =
+	  unpack('a Q> Q>', my $message = $client->receive);
 
 	next if $type ne 'w';
 	my $bytes = length($message) - 25;
 	my $after = $start_lsn + $bytes;
 	my $most = 16 * 8192 - $start_lsn % 8192;
 	push @pieces, sprintf('%X to %X of %X', $start_lsn, $after, $limit_lsn)
-	  if $start_lsn != $sent || $bytes == 0
+	  if $start_lsn != $sent
+	  || $bytes == 0
 	  || ($after == $limit_lsn ? $bytes > 16 * 8192 : $bytes != $most);
 	$wal .= substr($message, 25);
 	$sent = $after;
 }
-is_deeply(\@pieces, [], 'each piece has 16 pages, or ends with what there is');
-cmp_ok(length($wal), '>', 1024 * 1024, 'there were many, over the end of a segment');
-is($wal, primary_wal($first, $sent), 'together they are the WAL of the primary');
+is_deeply(\@pieces, [],
+	'each piece has 16 pages, or ends with what there is');
+cmp_ok(
+	length($wal), '>',
+	1024 * 1024,
+	'there were many, over the end of a segment');
+is( $wal,
+	primary_wal($first, $sent),
+	'together they are the WAL of the primary');
 
 # Titles are as PostgreSQL's.
-foreach my $case ([ $relay, sender_row($relay, 'client')->{pid} ],
-	[ $primary, $primary->safe_psql('postgres', 'SELECT pid FROM pg_stat_replication') ])
+foreach my $case (
+	[ $relay, sender_row($relay, 'client')->{pid} ],
+	[
+		$primary,
+		$primary->safe_psql(
+			'postgres', 'SELECT pid FROM pg_stat_replication')
+	])
 {
 	my ($node, $pid) = @$case;
-	my $title = qr{^postgres: (?:\w+: )?walsender \S+ \[local\] streaming [0-9A-F]{1,8}/[0-9A-F]{1,8}\s*$};
+	my $title =
+	  qr{^postgres: (?:\w+: )?walsender \S+ \[local\] streaming [0-9A-F]{1,8}/[0-9A-F]{1,8}\s*$};
 
 	like(process_title($pid), $title, $node->name . ': title of a walsender');
 }
 my $position = format_lsn($sent);
-wait_for_title(sender_row($relay, 'client')->{pid}, qr{ streaming \Q$position\E\s*$});
+wait_for_title(sender_row($relay, 'client')->{pid},
+	qr{ streaming \Q$position\E\s*$});
 $client->end;
 wait_for_title(sender_row($relay, 'client')->{pid}, qr{ \[local\] idle\s*$});
 $client->close;
@@ -141,12 +160,14 @@ sub private_bytes
 	my $bytes = 0;
 
 	$bytes += $_ * 1024
-	  foreach slurp_file("/proc/$pid/smaps_rollup") =~ /^Private_\w+:\s+(\d+) kB/mg;
+	  foreach slurp_file("/proc/$pid/smaps_rollup") =~
+	  /^Private_\w+:\s+(\d+) kB/mg;
 	return $bytes;
 }
 
 my $commits = PostgreSQL::Test::Utils::tempdir() . '/commits';
-append_to_file($commits, "INSERT INTO load (filler) VALUES ('news');\n" x 500);
+append_to_file($commits,
+	"INSERT INTO load (filler) VALUES ('news');\n" x 500);
 $client = start_client($oldest);
 my $pid = sender_row($relay, 'client')->{pid};
 wait_until(
@@ -154,17 +175,25 @@ wait_until(
 	"SELECT wait_event = 'WalSenderMain' FROM pg_stat_activity WHERE pid = $pid",
 	'the sender of a client that does not read waits');
 my $memory = private_bytes($pid);
-cmp_ok(lsn_number($end) - lsn_number(sender_row($relay, 'client')->{sent_lsn}),
-	'>', 2 * 1024 * 1024, 'there is much to send');
-command_ok([ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-f', $commits ], 'news');
+cmp_ok(
+	lsn_number($end) - lsn_number(sender_row($relay, 'client')->{sent_lsn}),
+	'>',
+	2 * 1024 * 1024,
+	'there is much to send');
+command_ok(
+	[ 'psql', '-XAtq', '-d', $primary->connstr('postgres'), '-f', $commits ],
+	'news');
 $end = wait_for_relay($primary, $relay);
-cmp_ok(private_bytes($pid) - $memory, '<', 512 * 1024, 'it takes no more memory for it');
+cmp_ok(private_bytes($pid) - $memory,
+	'<', 512 * 1024, 'it takes no more memory for it');
 
 # Nor if it asks for answers without end.
-my $request = 'd' . pack('N', 4 + 34) . 'r' . pack('Q> Q> Q> q> C', 0, 0, 0, 0, 1);
+my $request =
+  'd' . pack('N', 4 + 34) . 'r' . pack('Q> Q> Q> q> C', 0, 0, 0, 0, 1);
 $memory = private_bytes($pid);
 $client->_write($request x 10_000) foreach 1 .. 100;
-cmp_ok(private_bytes($pid) - $memory, '<', 512 * 1024, 'nor for answers that it wants');
+cmp_ok(private_bytes($pid) - $memory,
+	'<', 512 * 1024, 'nor for answers that it wants');
 $wal = '';
 my $answers = 0;
 while (length($wal) < 1024 * 1024)
@@ -174,7 +203,9 @@ while (length($wal) < 1024 * 1024)
 	$answers++ if $message =~ /^k/;
 	$wal .= substr($message, 25) if $message =~ /^w/;
 }
-is($wal, primary_wal(lsn_number($oldest), lsn_number($oldest) + length($wal)), 'it can have its WAL then');
+is( $wal,
+	primary_wal(lsn_number($oldest), lsn_number($oldest) + length($wal)),
+	'it can have its WAL then');
 cmp_ok($answers, '>', 0, 'and an answer');
 $client->close;
 
@@ -202,7 +233,8 @@ wait_until(
 	'the sound feedback reaches the primary');
 $relay->wait_for_log(qr/since a transaction that is too long ago/, $offset);
 my @told =
-  slurp_file($relay->logfile, $offset) =~ /wants rows kept since a transaction that is too long ago/g;
+  slurp_file($relay->logfile, $offset) =~
+  /wants rows kept since a transaction that is too long ago/g;
 is(scalar(@told), 1, 'the other one is told of once');
 $_->close foreach @clients;
 
@@ -216,7 +248,8 @@ sub stop_in_time
 	return 0;
 }
 $end = wait_for_relay($primary, $relay);
-$client = start_client($relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay'));
+$client = start_client(
+	$relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay'));
 ok(stop_in_time(), 'stop with a client that was sent nothing');
 like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
 
@@ -224,7 +257,8 @@ like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
 # when it confirms, the stop ends.
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
-$end = $relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay');
+$end =
+  $relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay');
 $client = start_client(
 	$relay->safe_psql(
 		'postgres', 'SELECT min(start_lsn) FROM walstream_relay_segments'));
@@ -260,7 +294,8 @@ $relay->_update_pid(0);
 
 # Nothing of the relay is there in single-user mode.
 my ($stdout, $stderr) = ('', '');
-my $input = "SELECT * FROM walstream_relay;\nSELECT * FROM walstream_senders;\n";
+my $input =
+  "SELECT * FROM walstream_relay;\nSELECT * FROM walstream_senders;\n";
 ok( IPC::Run::run(
 		[ 'postgres', '--single', '-D', $relay->data_dir, 'postgres' ],
 		'<', \$input, '>', \$stdout, '2>', \$stderr),
@@ -289,10 +324,14 @@ set_faults($faults, 'fsync slots/held.tmp hold');
 load_wal($primary, 50_000);
 wait_for_fault($faults, qr{slots/held});
 my $keeper = relay_row($faulty)->{keeper_pid};
-is(relay_slot_row($faulty, 'held')->{active_pid}, $keeper, 'the keeper owns the slot');
+is(relay_slot_row($faulty, 'held')->{active_pid},
+	$keeper, 'the keeper owns the slot');
 kill('TERM', $keeper);
 set_faults($faults);
-wait_until($faulty, "SELECT keeper_pid <> $keeper FROM walstream_relay", 'another keeper');
+wait_until(
+	$faulty,
+	"SELECT keeper_pid <> $keeper FROM walstream_relay",
+	'another keeper');
 wait_until(
 	$faulty,
 	"SELECT lost AND active_pid IS NULL FROM walstream_relay_slots WHERE slot_name = 'held'",
@@ -301,18 +340,26 @@ $faulty->safe_psql('postgres', "SELECT walstream_drop_relay_slot('held')");
 
 # The directory of slots cannot be fsynced: an error of that command only.
 set_faults($faults, 'fsync slots EIO');
-my (undef, undef, $error) = $faulty->psql('postgres', "SELECT walstream_create_relay_slot('unsynced')");
-like($error, qr/could not fsync/, 'a slot is not made if that cannot be fsynced');
+my (undef, undef, $error) =
+  $faulty->psql('postgres', "SELECT walstream_create_relay_slot('unsynced')");
+like(
+	$error,
+	qr/could not fsync/,
+	'a slot is not made if that cannot be fsynced');
 set_faults($faults);
 $faulty->stop('immediate');
 start_preloaded($faulty, 'power_fault', store_dir($faulty), $faults);
-is(relay_slot_row($faulty, 'unsynced'), undef, 'nor is it there after a restart');
-$faulty->safe_psql('postgres', "SELECT walstream_create_relay_slot('unsynced')");
+is(relay_slot_row($faulty, 'unsynced'),
+	undef, 'nor is it there after a restart');
+$faulty->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('unsynced')");
 set_faults($faults, 'fsync slots EIO');
-(undef, undef, $error) = $faulty->psql('postgres', "SELECT walstream_drop_relay_slot('unsynced')");
+(undef, undef, $error) =
+  $faulty->psql('postgres', "SELECT walstream_drop_relay_slot('unsynced')");
 like($error, qr/could not fsync/, 'nor dropped');
 set_faults($faults);
-$faulty->safe_psql('postgres', "SELECT walstream_drop_relay_slot('unsynced')");
+$faulty->safe_psql('postgres',
+	"SELECT walstream_drop_relay_slot('unsynced')");
 is(relay_slot_row($faulty, 'unsynced'), undef, 'it is when that works again');
 unlike(slurp_file($faulty->logfile), qr/PANIC/, 'no panic');
 

@@ -23,7 +23,8 @@ $one->stop;
 $one->backup_fs_cold('cold');
 my $copy = PostgreSQL::Test::Cluster->new('copy');
 $copy->init_from_backup($one, 'cold');
-$copy->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
+$copy->append_conf('postgresql.conf',
+	"synchronous_standby_names = 'relay'\n");
 $_->start foreach $one, $copy, $relay;
 wait_for_relay_state($relay, 'streaming');
 
@@ -47,11 +48,13 @@ my $waiting = sub {
 $copy->poll_query_until('postgres',
 	"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
   or die "the commit does not wait\n";
-while ($copy->safe_psql('postgres',
+while (
+	$copy->safe_psql('postgres',
 		"SELECT pg_current_wal_flush_lsn() <= '$flushed'::pg_lsn") eq 't')
 {
 	$copy->safe_psql('postgres',
-		"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat(md5(random()::text), 1000))");
+		"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat(md5(random()::text), 1000))"
+	);
 }
 
 # Only sometimes is the walsender quick enough to believe what it is told.

@@ -46,20 +46,27 @@ $_->start foreach $primary, $copy;
 wait_for_relay_state($relay, 'streaming');
 my $boundary = stop_at_boundary();
 
-while ($copy->safe_psql('postgres', "SELECT pg_current_wal_flush_lsn() <= '$boundary'") eq 't')
+while (
+	$copy->safe_psql('postgres',
+		"SELECT pg_current_wal_flush_lsn() <= '$boundary'") eq 't')
 {
 	load_wal($copy, 100);
 }
 my $log = -s $relay->logfile;
 $relay->append_conf('postgresql.conf',
-	"walstream.relay_upstream = '" . WalstreamRelay::quote($copy->connstr) . "'\n");
+		"walstream.relay_upstream = '"
+	  . WalstreamRelay::quote($copy->connstr)
+	  . "'\n");
 $relay->start;
 wait_for_relay_state($relay, 'diverged');
 note('diverged: ' . relay_row($relay)->{reason});
 is(relay_row($relay)->{flushed_lsn}, $boundary, 'nothing of it is stored');
-is( $copy->safe_psql('postgres',
-		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$boundary'"),
-	0, 'nor acknowledged');
+is( $copy->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$boundary'"
+	),
+	0,
+	'nor acknowledged');
 
 #
 # Back to its own upstream, with the same segment compared.
@@ -70,7 +77,9 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
 wait_for_relay($primary, $relay);
 my $earlier = format_lsn(lsn_number($boundary) - SEGMENT);
-like(slurp_file($relay->logfile, $log), qr{receives WAL from \Q$earlier\E on},
+like(
+	slurp_file($relay->logfile, $log),
+	qr{receives WAL from \Q$earlier\E on},
 	'it begins one segment earlier');
 
 #
@@ -82,8 +91,11 @@ $boundary = stop_at_boundary();
 my $restart_lsn = $primary->safe_psql('postgres',
 	'SELECT restart_lsn FROM pg_replication_slots');
 is($restart_lsn, $boundary, 'the slot is at the boundary');
-my $last = $primary->data_dir . '/pg_wal/'
-  . WalstreamRelay::segment_name(1, lsn_number($boundary) / SEGMENT - 1, SEGMENT);
+my $last =
+	$primary->data_dir
+  . '/pg_wal/'
+  . WalstreamRelay::segment_name(1, lsn_number($boundary) / SEGMENT - 1,
+	SEGMENT);
 for (my $i = 0; -e $last && $i < 10; $i++)
 {
 	load_wal($primary, 100);
@@ -96,12 +108,18 @@ $relay->start;
 wait_for_relay_state($relay, 'streaming');
 wait_for_relay($primary, $relay);
 my $said = slurp_file($relay->logfile, $log);
-like($said, qr{receives WAL from \Q$boundary\E on}, 'it begins at the boundary');
+like(
+	$said,
+	qr{receives WAL from \Q$boundary\E on},
+	'it begins at the boundary');
 unlike($said, qr/stops receiving/, 'and is in no gap');
-is( $primary->safe_psql('postgres',
+is( $primary->safe_psql(
+		'postgres',
 		"SELECT restart_lsn >= '$boundary' FROM pg_replication_slots"),
-	't', 'the slot has not gone back');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'all that is stored is one');
+	't',
+	'the slot has not gone back');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all that is stored is one');
 
 done_testing();

@@ -21,20 +21,25 @@ my @kinds = (
 	'fsync of the directory store/ after making store/before-gap',
 	'fsync store/before-gap/TIMELINE.history',
 	'fsync of the directory store/before-gap/ after renaming store/before-gap/TIMELINE.history to store/before-gap/TIMELINE.history',
-	(map {
-		(   "fsync of the directory store/before-gap/ after renaming store/SEGMENT$_ to store/before-gap/SEGMENT$_",
-			"fsync of the directory store/ after moving store/SEGMENT$_ away")
-	} '.zst', '', '.partial'),
+	(   map {
+			(   "fsync of the directory store/before-gap/ after renaming store/SEGMENT$_ to store/before-gap/SEGMENT$_",
+				"fsync of the directory store/ after moving store/SEGMENT$_ away"
+			)
+		} '.zst',
+		'',
+		'.partial'),
 	'fsync of the directory store/ after making store/new-range',
 	'fsync store/new-range.tmp/TIMELINE.history',
 	'fsync store/new-range.tmp/SEGMENT.partial',
 	'fsync of the directory store/new-range/ after renaming store/new-range.tmp/SEGMENT.partial to store/new-range.tmp/SEGMENT.partial',
 	'fdatasync store/new-range.tmp/SEGMENT.partial, again',
 	'fsync of the directory store/ after renaming store/new-range.tmp/TIMELINE.history to store/TIMELINE.history',
-	'fsync of the directory store/ after renaming store/new-range.tmp/SEGMENT.partial to store/SEGMENT.partial');
+	'fsync of the directory store/ after renaming store/new-range.tmp/SEGMENT.partial to store/SEGMENT.partial'
+);
 
 # That of its first segment makes it durable, too.
-my $unneeded = qr{^renaming store/new-range\.tmp/TIMELINE\.history to store/new-range};
+my $unneeded =
+  qr{^renaming store/new-range\.tmp/TIMELINE\.history to store/new-range};
 
 my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
 note("seed $seed");
@@ -91,8 +96,10 @@ $relay->stop;
 my $record = WalstreamPower->new($log);
 my ($gap) = $record->find('mark');
 my ($last_move) = reverse grep { $_ > $gap } $record->find('rename');
-my ($ack) = grep { $_ > $gap && hex(($record->fields($_))[3]) > $begin } $record->find('ack');
-cmp_ok($ack, '>', $last_move, 'the new range is acknowledged when it is in its place');
+my ($ack) = grep { $_ > $gap && hex(($record->fields($_))[3]) > $begin }
+  $record->find('ack');
+cmp_ok($ack, '>', $last_move,
+	'the new range is acknowledged when it is in its place');
 
 # A file's content that is certain to be there; undef if the file is not.
 sub durable_content
@@ -112,20 +119,26 @@ sub durable_content
 sub find_fault_of_new_range
 {
 	my ($replay, $files) = @_;
-	my $acked = $replay->{acked}{2} > $begin ? $replay->{acked}{2} - $begin : 0;
+	my $acked =
+	  $replay->{acked}{2} > $begin ? $replay->{acked}{2} - $begin : 0;
 	my @places = $acked > 0 ? 'store' : qw(store store/new-range.tmp);
 
 	return undef
-	  if $acked == 0 && !grep { m{^store/before-gap\.[^/]+/[0-9A-F]{24}} } keys %$files;
-	my ($file) = grep { exists $files->{$_} } map { ("$_/$new", "$_/$new.partial") } @places;
+	  if $acked == 0 && !grep { m{^store/before-gap\.[^/]+/[0-9A-F]{24}} }
+	  keys %$files;
+	my ($file) = grep { exists $files->{$_} }
+	  map { ("$_/$new", "$_/$new.partial") } @places;
 	return 'the new range is not there' unless defined $file;
 	my $bytes = $acked > 40 ? $acked : 40;
 	return 'the new range has lost bytes'
-	  if substr(durable_content($replay, $file) // $new_wal, 0, $bytes) ne substr($new_wal, 0, $bytes);
+	  if substr(durable_content($replay, $file) // $new_wal, 0, $bytes) ne
+	  substr($new_wal, 0, $bytes);
 
 	# The old range's is in the store until all of that is set aside.
 	my $history = $file =~ s{[^/]*$}{00000002.history}r;
-	return 'the new range has no history' unless exists $files->{$history} || exists $files->{'store/00000002.history'};
+	return 'the new range has no history'
+	  unless exists $files->{$history}
+	  || exists $files->{'store/00000002.history'};
 	return 'the history of the new range is not complete'
 	  if length(durable_content($replay, $history) // ' ') == 0;
 	return undef;
@@ -140,13 +153,15 @@ sub find_fault
 	foreach my $file (keys %$files)
 	{
 		$there{$2} = 1
-		  if $file =~ m{^store/(before-gap\.[^/]+/)?([0-9A-F]{24}|[0-9A-F]{8}\.history)};
+		  if $file =~
+		  m{^store/(before-gap\.[^/]+/)?([0-9A-F]{24}|[0-9A-F]{8}\.history)};
 	}
 	foreach my $name (sort keys %held, '00000002.history')
 	{
 		return "$name is nowhere" unless $there{$name};
 	}
-	my @incomplete = $replay->incomplete_files(qr{^store/before-gap[^/]+/[^/]*history$});
+	my @incomplete =
+	  $replay->incomplete_files(qr{^store/before-gap[^/]+/[^/]*history$});
 	return "incomplete: @incomplete" if @incomplete;
 	my $new_fault = find_fault_of_new_range($replay, $files);
 	return $new_fault if defined $new_fault;
@@ -157,7 +172,8 @@ sub find_fault
 sub find_fault_at_moments
 {
 	my ($leave_out, $tries) = @_;
-	my $replay = $record->replay(leave_out => $leave_out, unneeded => $unneeded);
+	my $replay =
+	  $record->replay(leave_out => $leave_out, unneeded => $unneeded);
 
 	foreach my $moment ($gap .. $ack + 1)
 	{
@@ -173,7 +189,8 @@ sub find_fault_at_moments
 	return undef;
 }
 
-is(find_fault_at_moments('', 8), undef, 'nothing is lost while WAL is set aside');
+is(find_fault_at_moments('', 8),
+	undef, 'nothing is lost while WAL is set aside');
 
 my ($before, $after) = map { $record->replay(unneeded => $unneeded) } 1 .. 2;
 $before->advance($gap);
@@ -181,8 +198,11 @@ $after->advance($ack + 1);
 my %before = $before->kinds;
 my %after = $after->kinds;
 my %kinds = map { $_ => 1 }
-  grep { /before-gap|away|new-range/ && $after{$_} > ($before{$_} // 0) } keys %after;
-is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
+  grep { /before-gap|away|new-range/ && $after{$_} > ($before{$_} // 0) }
+  keys %after;
+is(kinds_fault(\%kinds, @kinds),
+	undef, 'all kinds of sync occur that are known, and no other');
+
 foreach my $kind (sort keys %kinds)
 {
 	my $fault = find_fault_at_moments($kind, 32);

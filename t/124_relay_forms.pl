@@ -16,7 +16,8 @@ use WalstreamTest;
 my $segment_bytes = 1024 * 1024;
 my $base = PostgreSQL::Test::Utils::tempdir();
 my $primary = walstream_primary('primary');
-my $relay = walstream_relay($primary, 'relay', conf => "wal_retrieve_retry_interval = 100ms\n");
+my $relay = walstream_relay($primary, 'relay',
+	conf => "wal_retrieve_retry_interval = 100ms\n");
 my $dir = store_dir($relay);
 my $pg_wal = $primary->data_dir . '/pg_wal';
 wait_for_relay_state($relay, 'streaming');
@@ -94,9 +95,12 @@ sub refused
 	like($row->{last_error}, $pattern, "$what: by name");
 	is($row->{flushed_lsn}, undef, "$what: nothing is reported as held");
 	$relay->stop('immediate');
-	is(-e $path ? slurp_file($path) : undef, $damaged, "$what: the file is left as it is");
+	is(-e $path ? slurp_file($path) : undef,
+		$damaged, "$what: the file is left as it is");
 	system_or_bail('cp', '-p', "$base/$file", $path);
-	is("@{[ store_files($dir) ]}", "@before", "$what: and all the others are there");
+	is( "@{[ store_files($dir) ]}",
+		"@before",
+		"$what: and all the others are there");
 	return;
 }
 
@@ -122,15 +126,20 @@ foreach my $compress (qw(zstd lz4 off))
 	$relay->stop;
 
 	refused($file, "$compress: missing", qr/$name/, sub { unlink($_[0]) });
-	refused($file, "$compress: cut off", qr/\Q$file\E/, sub { truncate($_[0], $size - 1) });
-	refused($file, "$compress: empty", qr/\Q$file\E/, sub { truncate($_[0], 0) });
-	refused($file, "$compress: flipped at the begin", qr/\Q$file\E/,
-		sub { change_byte($_[0], 10) });
-	refused($file, "$compress: flipped in the middle", qr/$name/,
-		sub { change_byte($_[0], int($size / 2)) });
-	refused($file, "$compress: flipped at the end", qr/\Q$file\E/,
-		sub { change_byte($_[0], $size - 1) })
-	  if $compress ne 'off';
+	refused($file, "$compress: cut off",
+		qr/\Q$file\E/, sub { truncate($_[0], $size - 1) });
+	refused($file, "$compress: empty",
+		qr/\Q$file\E/, sub { truncate($_[0], 0) });
+	refused(
+		$file, "$compress: flipped at the begin",
+		qr/\Q$file\E/, sub { change_byte($_[0], 10) });
+	refused(
+		$file, "$compress: flipped in the middle",
+		qr/$name/, sub { change_byte($_[0], int($size / 2)) });
+	refused(
+		$file, "$compress: flipped at the end",
+		qr/\Q$file\E/, sub { change_byte($_[0], $size - 1) }
+	) if $compress ne 'off';
 
 	# of a plain one's last record only the upstream can say that it is wrong
 	if ($compress eq 'off')
@@ -139,28 +148,41 @@ foreach my $compress (qw(zstd lz4 off))
 		$relay->start;
 		wait_for_relay_state($relay, 'diverged');
 		my $end = $primary->safe_psql('postgres',
-			"SELECT '$held'::pg_lsn - ('$held'::pg_lsn - '0/0') % $segment_bytes - 1");
-		like(relay_row($relay)->{reason}, qr/\Q$end\E/, 'off: flipped at the end: told where');
+			"SELECT '$held'::pg_lsn - ('$held'::pg_lsn - '0/0') % $segment_bytes - 1"
+		);
+		like(relay_row($relay)->{reason},
+			qr/\Q$end\E/, 'off: flipped at the end: told where');
 		$relay->stop;
 		change_byte("$dir/$file", $size - 1);
 	}
 
 	# an empty directory is easily lost in a copy
-	rmdir("$dir/slots") or die "could not remove directory \"$dir/slots\": $!\n";
+	rmdir("$dir/slots")
+	  or die "could not remove directory \"$dir/slots\": $!\n";
 	$relay->start;
 	wait_for_relay_state($relay, 'streaming');
-	is($relay->safe_psql('postgres', "SELECT flushed_lsn >= '$held' FROM walstream_relay"),
-		't', "$compress: repaired");
-	$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('again')");
-	ok(-e "$dir/slots/again", "$compress: a slot's file has its directory again");
-	$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('again')");
+	is( $relay->safe_psql(
+			'postgres', "SELECT flushed_lsn >= '$held' FROM walstream_relay"),
+		't',
+		"$compress: repaired");
+	$relay->safe_psql('postgres',
+		"SELECT walstream_create_relay_slot('again')");
+	ok(-e "$dir/slots/again",
+		"$compress: a slot's file has its directory again");
+	$relay->safe_psql('postgres',
+		"SELECT walstream_drop_relay_slot('again')");
 }
 
-is( $relay->safe_psql('postgres',
-		"SELECT string_agg(DISTINCT state, ' ' ORDER BY state) FROM walstream_relay_segments"),
-	'lz4 partial raw zstd', 'there are segments in every form');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT string_agg(DISTINCT state, ' ' ORDER BY state) FROM walstream_relay_segments"
+	),
+	'lz4 partial raw zstd',
+	'there are segments in every form');
 check_stream(wait_for_relay($primary, $relay), 'one stream over all of them');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'all is well');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is well');
 
 # An open file beside the closed one, as another program leaves it that closes
 # the segment under a name of its own, does not count.

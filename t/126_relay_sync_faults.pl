@@ -15,7 +15,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 declare_expected_warning('was terminated by signal 9: Killed');
-declare_expected_warning('terminating connection because of crash of another server process');
+declare_expected_warning(
+	'terminating connection because of crash of another server process');
 
 my $segment_glob = '[0-9A-F]' x 24;
 
@@ -64,8 +65,10 @@ sub is_told
 {
 	my ($pattern, $log, $what) = @_;
 
-	like(relay_row($relay)->{last_error}, $pattern, "$what: it is told in SQL");
-	like(slurp_file($relay->logfile, $log), $pattern, "$what: and in the log");
+	like(relay_row($relay)->{last_error},
+		$pattern, "$what: it is told in SQL");
+	like(slurp_file($relay->logfile, $log), $pattern,
+		"$what: and in the log");
 	return;
 }
 
@@ -93,7 +96,8 @@ sub check_receiver
 	$log = -s $relay->logfile;
 	my $receiver = pid_of('receiver');
 	my $end = $primary->safe_psql('postgres',
-		"SELECT '0/0'::pg_lsn + (floor((pg_current_wal_flush_lsn() - '0/0') / 1048576) + 1) * 1048576");
+		"SELECT '0/0'::pg_lsn + (floor((pg_current_wal_flush_lsn() - '0/0') / 1048576) + 1) * 1048576"
+	);
 
 	break_disk(@faults);
 	my $commit = start_commit($what);
@@ -104,7 +108,8 @@ sub check_receiver
 	cmp_ok(lsn_number($durable), '<=', lsn_number($end), "$what: nor served");
 	is_told($pattern, $log, $what);
 	set_faults($faults);
-	ok($commit->{run}->finish, "$what: the commit returns when the disk is well");
+	ok($commit->{run}->finish,
+		"$what: the commit returns when the disk is well");
 	wait_for_relay_state($relay, 'streaming');
 	isnt(pid_of('receiver'), $receiver, "$what: in another process");
 	return;
@@ -119,9 +124,15 @@ break_disk('fsync walstream.identity.tmp EIO');
 start_preloaded($relay, 'power_fault', $store, $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 foreach my $fault (
-	[ 'identity', qr/could not write file ".*walstream\.identity": Input\/output error/ ],
-	[ 'identity\'s name', qr/could not fsync file ".*store": Input\/output error/,
-		'fsync . EIO walstream.identity' ])
+	[
+		'identity',
+		qr/could not write file ".*walstream\.identity": Input\/output error/
+	],
+	[
+		'identity\'s name',
+		qr/could not fsync file ".*store": Input\/output error/,
+		'fsync . EIO walstream.identity'
+	])
 {
 	my ($what, $pattern, $line) = @$fault;
 
@@ -129,24 +140,34 @@ foreach my $fault (
 	wait_for_fault($faults, qr/EIO/);
 	$relay->wait_for_log($pattern, $log);
 	is_told($pattern, $log, $what);
-	is_deeply([ store_files($store) ], [], "$what: without it there is no WAL");
+	is_deeply([ store_files($store) ],
+		[], "$what: without it there is no WAL");
 	ok(!-e "$store/walstream.identity.tmp", "$what: nothing is left of it");
 	$log = -s $relay->logfile;
 }
 set_faults($faults);
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($one, $relay);
-my $standby = walstream_standby($one, 'standby', walstream => 0, conninfo => $relay->connstr);
+my $standby = walstream_standby(
+	$one, 'standby',
+	walstream => 0,
+	conninfo => $relay->connstr);
 $one->safe_psql('postgres', "INSERT INTO commits VALUES ('first')");
 
 #
 # The receiver: the open segment's new file, its last sync, the names of both
 #
-check_receiver('closing', qr/could not fsync file ".*\.partial": Input\/output error/,
+check_receiver(
+	'closing',
+	qr/could not fsync file ".*\.partial": Input\/output error/,
 	'fsync *.partial EIO');
-check_receiver('closed name', qr/could not fsync file ".*store": Input\/output error/,
+check_receiver(
+	'closed name',
+	qr/could not fsync file ".*store": Input\/output error/,
 	"fsync . EIO $segment_glob");
-check_receiver('open name', qr/could not fsync file ".*store": Input\/output error/,
+check_receiver(
+	'open name',
+	qr/could not fsync file ".*store": Input\/output error/,
 	'fsync . EIO *.partial');
 
 #
@@ -157,7 +178,8 @@ $log = -s $relay->logfile;
 break_disk('fsync walstream.spare.tmp EIO');
 write_segments($one, $relay, 2);
 wait_for_fault($faults, qr/spare/);
-my $pattern = qr/could not create file ".*walstream\.spare": Input\/output error/;
+my $pattern =
+  qr/could not create file ".*walstream\.spare": Input\/output error/;
 $relay->wait_for_log($pattern, $log);
 write_segments($one, $relay, 2);
 is(pid_of('receiver'), $receiver, 'spare: the receiver goes on without');
@@ -177,8 +199,10 @@ sub raw_segments
 {
 	return split(
 		/\n/,
-		$relay->safe_psql('postgres',
-			"SELECT segment FROM walstream_relay_segments WHERE state = 'raw' ORDER BY start_lsn"));
+		$relay->safe_psql(
+			'postgres',
+			"SELECT segment FROM walstream_relay_segments WHERE state = 'raw' ORDER BY start_lsn"
+		));
 }
 
 sub is_served
@@ -186,12 +210,15 @@ sub is_served
 	my ($what) = @_;
 	my $dir = "$base/received $what" =~ tr/ '/__/r;
 	my $end = $relay->safe_psql('postgres',
-		"SELECT max(start_lsn) FROM walstream_relay_segments WHERE state = 'partial'");
+		"SELECT max(start_lsn) FROM walstream_relay_segments WHERE state = 'partial'"
+	);
 
 	mkdir($dir);
 	command_ok(
 		[
-			'pg_receivewal', '--no-loop', '-D', $dir, '-d', $relay->connstr,
+			'pg_receivewal', '--no-loop',
+			'-D', $dir,
+			'-d', $relay->connstr,
 			'--endpos', $end
 		],
 		"$what: WAL is served");
@@ -206,13 +233,22 @@ sub wait_for_compressed
 		$relay,
 		"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state NOT IN ('zstd', 'partial')",
 		"$what: all is compressed later");
-	is_deeply([ grep { /\.tmp$/ } slurp_dir($store) ], [], "$what: nothing temporary is left");
+	is_deeply([ grep { /\.tmp$/ } slurp_dir($store) ],
+		[], "$what: nothing temporary is left");
 	return;
 }
 
 foreach my $fault (
-	[ 'compressing', 'fsync *.zst.tmp EIO', qr/could not write file ".*\.zst\.tmp": Input\/output error/, 0 ],
-	[ 'compressed name', 'fsync . EIO *.zst', qr/could not fsync file ".*store": Input\/output error/, 1 ])
+	[
+		'compressing',
+		'fsync *.zst.tmp EIO',
+		qr/could not write file ".*\.zst\.tmp": Input\/output error/, 0
+	],
+	[
+		'compressed name',
+		'fsync . EIO *.zst',
+		qr/could not fsync file ".*store": Input\/output error/, 1
+	])
 {
 	my ($what, $line, $reason, $both) = @$fault;
 
@@ -223,11 +259,15 @@ foreach my $fault (
 	$keeper = pid_of('keeper');
 	break_disk($line);
 	set_setting($relay, 'relay_compress', 'zstd');
-	$relay->wait_for_log(qr/could not compress WAL segment "$_".*$reason/s, $log) foreach @raw;
+	$relay->wait_for_log(qr/could not compress WAL segment "$_".*$reason/s,
+		$log)
+	  foreach @raw;
 	is_told(qr/could not compress WAL segment "$raw[-1]"/, $log, $what);
 	is_deeply([ raw_segments() ], \@raw, "$what: the raw segments stay");
-	is(scalar(grep { -e "$store/$_" } @raw), scalar(@raw), "$what: each of them");
-	is(scalar(grep { -e "$store/$_.zst" } @raw), $both ? scalar(@raw) : 0,
+	is(scalar(grep { -e "$store/$_" } @raw),
+		scalar(@raw), "$what: each of them");
+	is( scalar(grep { -e "$store/$_.zst" } @raw),
+		$both ? scalar(@raw) : 0,
 		"$what: what is compressed is there only with its name");
 	is(pid_of('keeper'), $keeper, "$what: the keeper goes on");
 	is_served($what);
@@ -252,15 +292,21 @@ foreach my $hold (
 	set_setting($relay, 'relay_compress', 'zstd');
 	wait_for_fault($faults, qr/hold/);
 	my @raw = raw_segments();
-	ok(-e "$store/$raw[0]" && -e "$store/$raw[0]$suffix", "$what: both forms are there");
-	$relay->safe_psql('postgres', 'ALTER SYSTEM SET walstream.relay_compress = off');
+	ok(-e "$store/$raw[0]" && -e "$store/$raw[0]$suffix",
+		"$what: both forms are there");
+	$relay->safe_psql('postgres',
+		'ALTER SYSTEM SET walstream.relay_compress = off');
 	kill_and_wait($relay, pid_of('keeper'));
 	set_faults($faults);
 	start_relay();
-	is_deeply([ raw_segments() ], \@raw, "$what: the raw segment counts afterwards");
-	is_deeply([ grep { /\.zst\.tmp$/ } slurp_dir($store) ], [], "$what: nothing temporary is left");
-	is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-		't', "$what: all is verified");
+	is_deeply([ raw_segments() ],
+		\@raw, "$what: the raw segment counts afterwards");
+	is_deeply([ grep { /\.zst\.tmp$/ } slurp_dir($store) ],
+		[], "$what: nothing temporary is left");
+	is( $relay->safe_psql(
+			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't',
+		"$what: all is verified");
 	set_setting($relay, 'relay_compress', 'zstd');
 	wait_for_compressed($what);
 	set_setting($relay, 'relay_compress', 'off');
@@ -272,8 +318,10 @@ foreach my $hold (
 wait_for_replay($one, $two);
 my $begin = lsn_number(relay_row($relay)->{first_lsn});
 my $switched = relay_row($relay)->{flushed_lsn};
-is(compare_store($store, 1, $begin, lsn_number($switched), $one->data_dir . '/pg_wal'),
-	undef, 'all of the first timeline is stored');
+is( compare_store(
+		$store, 1, $begin, lsn_number($switched), $one->data_dir . '/pg_wal'),
+	undef,
+	'all of the first timeline is stored');
 $one->stop;
 $log = -s $relay->logfile;
 break_disk('fsync 00000002.history.tmp EIO');
@@ -282,10 +330,17 @@ $two->reload;
 $two->promote;
 $primary = $two;
 my $commit = start_commit('history');
+
 foreach my $fault (
-	[ 'history', qr/could not write file ".*00000002\.history": Input\/output error/ ],
-	[ 'history\'s name', qr/could not fsync file ".*store": Input\/output error/,
-		'fsync . EIO 00000002.history' ])
+	[
+		'history',
+		qr/could not write file ".*00000002\.history": Input\/output error/
+	],
+	[
+		'history\'s name',
+		qr/could not fsync file ".*store": Input\/output error/,
+		'fsync . EIO 00000002.history'
+	])
 {
 	my ($what, $pattern, $line) = @$fault;
 
@@ -294,22 +349,27 @@ foreach my $fault (
 	$relay->wait_for_log($pattern, $log);
 	is_told($pattern, $log, $what);
 	is(relay_row($relay)->{timeline}, 1, "$what: it is not followed");
-	ok(waits_for_standby($primary, 'history'), "$what: nothing is acknowledged");
-	is(scalar(grep { /^00000002.{16}/ } store_files($store)), 0, "$what: nothing is stored");
+	ok( waits_for_standby($primary, 'history'),
+		"$what: nothing is acknowledged");
+	is(scalar(grep { /^00000002.{16}/ } store_files($store)),
+		0, "$what: nothing is stored");
 	ok(!-e "$store/00000002.history.tmp", "$what: nothing is left of it");
 	$log = -s $relay->logfile;
 }
 set_faults($faults);
-ok($commit->{run}->finish, 'history: the commit returns when the disk is well');
+ok($commit->{run}->finish,
+	'history: the commit returns when the disk is well');
 wait_for_relay($two, $relay);
 is(relay_row($relay)->{timeline}, 2, 'history: it is followed');
 
 # Nothing was lost by any of it.
 wait_for_replay($two, $standby);
-is( $standby->safe_psql('postgres', 'SELECT string_agg(name, $$, $$) FROM commits'),
+is( $standby->safe_psql(
+		'postgres', 'SELECT string_agg(name, $$, $$) FROM commits'),
 	'first, closing, closed name, open name, history',
 	'the standby has all commits');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
-	't', 'all is verified');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is verified');
 
 done_testing();

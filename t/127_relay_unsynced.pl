@@ -16,7 +16,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 declare_expected_warning('was terminated by signal 9: Killed');
-declare_expected_warning('terminating connection because of crash of another server process');
+declare_expected_warning(
+	'terminating connection because of crash of another server process');
 
 my $base = PostgreSQL::Test::Utils::tempdir();
 my $watched = "$base/watched";
@@ -36,7 +37,8 @@ $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 
 sub start_watched
 {
-	start_preloaded($relay, 'power_fault', $watched, $faults, 'power_record', $log);
+	start_preloaded($relay, 'power_fault', $watched, $faults, 'power_record',
+		$log);
 	return;
 }
 
@@ -65,8 +67,8 @@ sub start_command
 
 	return IPC::Run::start(
 		[
-			'psql', '-XAtq',
-			'-d', $relay->connstr . ' replication=true application_name=commands',
+			'psql', '-XAtq', '-d',
+			$relay->connstr . ' replication=true application_name=commands',
 			'-c', $command
 		],
 		'>&' => \$output,
@@ -77,7 +79,8 @@ sub start_command
 sub command_pid
 {
 	return $relay->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity WHERE application_name = 'commands'");
+		"SELECT pid FROM pg_stat_activity WHERE application_name = 'commands'"
+	);
 }
 
 # Is the file there after a power cut at that mark?
@@ -107,11 +110,13 @@ add_mark($log, 'identity killed');
 $primary->stop;
 start_watched();
 wait_for_relay_state($relay, 'waiting for upstream');
-ok(start_command('CREATE_REPLICATION_SLOT kept PHYSICAL')->finish, 'a slot is promised');
+ok(start_command('CREATE_REPLICATION_SLOT kept PHYSICAL')->finish,
+	'a slot is promised');
 add_mark($log, 'kept promised');
 
 # Slots: one that was being made, one that was being dropped.
-ok(start_command('CREATE_REPLICATION_SLOT dropped PHYSICAL')->finish, 'another one');
+ok(start_command('CREATE_REPLICATION_SLOT dropped PHYSICAL')->finish,
+	'another one');
 add_mark($log, 'dropped promised');
 set_faults($faults, 'fsync store/slots hold store/slots/made');
 my $command = start_command('CREATE_REPLICATION_SLOT made PHYSICAL');
@@ -121,19 +126,23 @@ ok(-e "$watched/store/slots/made", 'a slot that was being made has its name');
 add_mark($log, 'made killed');
 start_watched();
 wait_for_relay_state($relay, 'waiting for upstream');
-is(relay_slot_row($relay, 'made')->{slot_name}, 'made', 'it is there afterwards');
+is(relay_slot_row($relay, 'made')->{slot_name},
+	'made', 'it is there afterwards');
 add_mark($log, 'made shown');
 
 set_faults($faults, 'fsync store/slots hold');
 $command = start_command('DROP_REPLICATION_SLOT dropped');
 kill_held(\&command_pid);
 $command->finish;
-ok(!-e "$watched/store/slots/dropped", 'a slot that was being dropped has none any more');
+ok(!-e "$watched/store/slots/dropped",
+	'a slot that was being dropped has none any more');
 add_mark($log, 'dropped killed');
 start_watched();
 wait_for_relay_state($relay, 'waiting for upstream');
-is( $relay->safe_psql('postgres',
-		'SELECT string_agg(slot_name, $$ $$ ORDER BY slot_name) FROM walstream_relay_slots'),
+is( $relay->safe_psql(
+		'postgres',
+		'SELECT string_agg(slot_name, $$ $$ ORDER BY slot_name) FROM walstream_relay_slots'
+	),
 	'kept made',
 	'it is gone afterwards');
 add_mark($log, 'dropped shown');
@@ -141,14 +150,26 @@ $relay->stop;
 
 my $record = WalstreamPower->new($log);
 foreach my $case (
-	[ 'identity killed', 'walstream.identity', 0, 'the identity was not durable' ],
-	[ 'kept promised', 'walstream.identity', 1, 'it is, once something is promised' ],
+	[
+		'identity killed', 'walstream.identity',
+		0, 'the identity was not durable'
+	],
+	[
+		'kept promised', 'walstream.identity',
+		1, 'it is, once something is promised'
+	],
 	[ 'kept promised', 'slots/kept', 1, 'so the slot is there' ],
 	[ 'dropped promised', 'slots/dropped', 1, 'and the next one' ],
 	[ 'made killed', 'slots/made', 0, 'a new slot was not durable' ],
 	[ 'made shown', 'slots/made', 1, 'it is, once it is shown' ],
-	[ 'dropped killed', 'slots/dropped', 1, 'the removal of a slot was not durable' ],
-	[ 'dropped shown', 'slots/dropped', 0, 'it is, once the slot is not shown' ])
+	[
+		'dropped killed', 'slots/dropped',
+		1, 'the removal of a slot was not durable'
+	],
+	[
+		'dropped shown', 'slots/dropped',
+		0, 'it is, once the slot is not shown'
+	])
 {
 	my ($mark, $file, $expected, $what) = @$case;
 

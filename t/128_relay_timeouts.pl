@@ -73,7 +73,8 @@ my %clients =
 my %pids = map { $_ => sender_row($relay, $_)->{pid} } keys %clients;
 my $log = -s $relay->logfile;
 my $began = time();
-$clients{$_}->start("START_REPLICATION $end") foreach qw(silent stalled answers);
+$clients{$_}->start("START_REPLICATION $end")
+  foreach qw(silent stalled answers);
 $clients{$_}->start("START_REPLICATION $begin") foreach qw(unread blocked);
 $clients{stalled}->_write("d\0\0\0\x26r\0\0");
 
@@ -125,9 +126,12 @@ while (my $row = sender_row($relay, 'unread'))
 	  if time() - $began > $PostgreSQL::Test::Utils::timeout_default;
 	$states{ $row->{state} } = 1;
 }
-cmp_ok(time() - $began, '>=', 6, 'unread: it is there for wal_sender_timeout');
-is( $relay->safe_psql('postgres',
-		"SELECT pid FROM walstream_senders WHERE application_name = 'answers'"),
+cmp_ok(time() - $began, '>=', 6,
+	'unread: it is there for wal_sender_timeout');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT pid FROM walstream_senders WHERE application_name = 'answers'"
+	),
 	$pids{answers},
 	'one that has answered stays longer');
 is_deeply([ keys %states ], ['catchup'], 'unread: it is behind');
@@ -147,7 +151,8 @@ foreach my $name (qw(silent stalled))
 	}
 	is($@, "server closed the connection\n", "$name: given up");
 	is(scalar(@asked), 1, "$name: asked for a reply once");
-	cmp_ok($asked[0], '>=', 3, "$name: not before half of wal_sender_timeout");
+	cmp_ok($asked[0], '>=', 3,
+		"$name: not before half of wal_sender_timeout");
 }
 foreach my $name (qw(silent stalled unread))
 {
@@ -156,22 +161,25 @@ foreach my $name (qw(silent stalled unread))
 			$log),
 		"$name: the log says why");
 }
-cmp_ok(wait_for_request($clients{answers}) - $answered, '>=', 3,
-	'after an answer the time begins anew');
+cmp_ok(wait_for_request($clients{answers}) - $answered,
+	'>=', 3, 'after an answer the time begins anew');
 close($_->{socket}) foreach values %clients;
 
 #
 # An upstream that is silent for wal_receiver_timeout
 #
 my $before = relay_row($relay);
-is($before->{receiver_pid}, $receiver,
+is($before->{receiver_pid},
+	$receiver,
 	'an upstream that has nothing to send, but answers, is not silent');
 is($before->{last_error}, undef, 'there was no error');
 is($before->{last_error_time}, undef, 'at no time');
 my $since = $relay->safe_psql('postgres', 'SELECT clock_timestamp()');
 my $walsender = stop_process(
-	$primary->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_replication WHERE application_name = 'relay'"));
+	$primary->safe_psql(
+		'postgres',
+		"SELECT pid FROM pg_stat_replication WHERE application_name = 'relay'"
+	));
 load_wal($primary, 1000);
 wait_until(
 	$relay,
@@ -179,17 +187,25 @@ wait_until(
 	'a silent upstream: the relay connects anew');
 my $row = relay_row($relay);
 is($row->{receiver_pid}, $receiver, 'in the same process');
-is($row->{last_error}, 'upstream has been silent for longer than wal_receiver_timeout',
+is( $row->{last_error},
+	'upstream has been silent for longer than wal_receiver_timeout',
 	'last_error says why');
-is( $relay->safe_psql('postgres',
-		"SELECT last_error_time BETWEEN '$since' AND clock_timestamp() FROM walstream_relay"),
-	't', 'last_error_time says when');
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT last_error_time BETWEEN '$since' AND clock_timestamp() FROM walstream_relay"
+	),
+	't',
+	'last_error_time says when');
 is($row->{reconnects}, $before->{reconnects} + 1, 'once');
 wait_for_relay($primary, $relay);
-is($primary->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE pid = $walsender"),
-	1, 'while the first walsender is still there');
+is( $primary->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE pid = $walsender"),
+	1,
+	'while the first walsender is still there');
 continue_process($walsender);
-wait_until($primary,
+wait_until(
+	$primary,
 	"SELECT count(*) = 0 FROM pg_stat_replication WHERE pid = $walsender",
 	'which ends once it can');
 
@@ -215,7 +231,9 @@ wait_until(
 	"SELECT state = 'streaming' AND reconnects = $before->{reconnects} + 1 FROM walstream_relay",
 	'it connects anew once it can');
 $end = wait_for_relay($primary, $relay);
-like(relay_row($relay)->{last_error}, qr/could not receive data from WAL stream/,
+like(
+	relay_row($relay)->{last_error},
+	qr/could not receive data from WAL stream/,
 	'last_error says what it saw');
 is( compare_store(
 		store_dir($relay), 1,

@@ -17,7 +17,8 @@ use WalstreamTest;
 
 my $primary = walstream_primary('primary');
 my $proxy = WalstreamProxy->new($primary);
-my $relay = walstream_relay($primary, 'relay',
+my $relay = walstream_relay(
+	$primary, 'relay',
 	conninfo => $proxy->connstr,
 	conf => "wal_retrieve_retry_interval = '2500ms'\n");
 wait_for_relay_state($relay, 'streaming');
@@ -38,7 +39,9 @@ sub pauses
 		@times = @{ $proxy->count('connection_times') };
 	} while (@times < $before + $count && $attempts-- > 0);
 	@times >= $before + $count or die "no attempt to connect\n";
-	return map { $times[ $before + $_ ] - $times[ $before + $_ - 1 ] } 1 .. $count - 1;
+	return
+	  map { $times[ $before + $_ ] - $times[ $before + $_ - 1 ] }
+	  1 .. $count - 1;
 }
 
 my @pauses = pauses(6);
@@ -50,7 +53,8 @@ cmp_ok($pauses[3], '>=', 2.5, 'up to wal_retrieve_retry_interval');
 
 # which would be 8 seconds without that
 cmp_ok($pauses[4], '<', 8, 'but no farther');
-is(relay_row($relay)->{state}, 'waiting for upstream', 'which the state says');
+is(relay_row($relay)->{state}, 'waiting for upstream',
+	'which the state says');
 
 $primary->start;
 wait_for_relay_state($relay, 'streaming');
@@ -59,7 +63,8 @@ note("pauses: @pauses");
 cmp_ok($pauses[0], '>=', 0.5, 'after a success there is a pause too');
 
 # those before were all of 2.5 seconds; a busy machine makes one longer, but not both
-cmp_ok((sort { $a <=> $b } @pauses[ 0, 1 ])[0], '<', 2.5, 'and it begins anew with the short ones');
+cmp_ok((sort { $a <=> $b } @pauses[ 0, 1 ])[0],
+	'<', 2.5, 'and it begins anew with the short ones');
 
 $primary->start;
 wait_for_relay_state($relay, 'streaming');
@@ -87,7 +92,8 @@ $_ += 86400 foreach grep { $_ < 0 } @pauses;
 note("pauses: @pauses");
 
 # the log has whole milliseconds
-cmp_ok($pauses[0], '>=', 0.999, 'a receiver that fails starts again after a second');
+cmp_ok($pauses[0], '>=', 0.999,
+	'a receiver that fails starts again after a second');
 cmp_ok($pauses[1], '>=', 1.999, 'then after two');
 is(relay_row($relay)->{state}, 'failed', 'which the state says');
 unlink($foreign);

@@ -14,7 +14,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 my $one = walstream_primary('one');
-my $relay = walstream_relay($one, 'relay', conf => "walstream.relay_compress = off\n");
+my $relay =
+  walstream_relay($one, 'relay', conf => "walstream.relay_compress = off\n");
 my $dir = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
 write_segments($one, $relay, 2);
@@ -30,8 +31,10 @@ sub streams_on
 {
 	my ($timeline, $what) = @_;
 
-	return wait_until($relay,
-		"SELECT state = 'streaming' AND timeline = $timeline FROM walstream_relay", $what);
+	return wait_until(
+		$relay,
+		"SELECT state = 'streaming' AND timeline = $timeline FROM walstream_relay",
+		$what);
 }
 
 #
@@ -48,21 +51,27 @@ wait_for_relay_state($relay, 'streaming');
 $one->safe_psql('postgres', "INSERT INTO load (filler) VALUES ('one')");
 my $end = lsn_number(wait_for_relay($one, $relay));
 my $begin = lsn_number(relay_row($relay)->{first_lsn});
+
 foreach my $upstream ($clone, $one)
 {
 	# each beyond what the relay has of the other
 	load_wal($upstream, $upstream == $one ? 600 : 200);
 	set_relay_upstream($relay, $upstream->connstr);
 	wait_for_relay_state($relay, 'diverged');
-	$relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+	$relay->safe_psql('postgres',
+		'SELECT walstream_relay_restart_after_gap()');
 	streams_on(1, 'begun anew with ' . $upstream->name);
 	wait_for_relay($upstream, $relay);
 }
 my @aside = set_aside();
 is(scalar(@aside), 2, 'set aside twice');
-is(join(' ', map { s/\.\d+$//r } @aside), "$aside[0] $aside[0]", 'at the same place in WAL');
-is( compare_store("$dir/$aside[0]", 1, $begin, $end, $one->data_dir . '/pg_wal'),
-	undef, 'the first time\'s is what was acknowledged');
+is( join(' ', map { s/\.\d+$//r } @aside),
+	"$aside[0] $aside[0]",
+	'at the same place in WAL');
+is( compare_store(
+		"$dir/$aside[0]", 1, $begin, $end, $one->data_dir . '/pg_wal'),
+	undef,
+	'the first time\'s is what was acknowledged');
 $clone->stop;
 
 #
@@ -77,7 +86,8 @@ $wrong->promote;
 write_segments($one, $relay, 2);
 set_relay_upstream($relay, $wrong->connstr);
 wait_for_relay_state($relay, 'diverged');
-ok(!-e "$dir/00000002.history", 'the history of a server that is not followed is not stored');
+ok(!-e "$dir/00000002.history",
+	'the history of a server that is not followed is not stored');
 
 # What was allowed for one upstream does not hold for another.
 my $first = relay_row($relay)->{first_lsn};
@@ -104,8 +114,10 @@ wait_for_relay($two, $relay);
 #
 $two->stop;
 $one->start;
-my ($error) = ($relay->psql('postgres', 'SELECT walstream_relay_restart_after_gap()'))[2];
-like($error, qr/neither a gap nor diverged .* nor is the upstream behind it/, 'not before');
+my ($error) =
+  ($relay->psql('postgres', 'SELECT walstream_relay_restart_after_gap()'))[2];
+like($error, qr/neither a gap nor diverged .* nor is the upstream behind it/,
+	'not before');
 set_relay_upstream($relay, $one->connstr);
 wait_for_relay_state($relay, 'behind');
 like(

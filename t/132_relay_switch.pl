@@ -24,19 +24,27 @@ my $two = walstream_standby($one, 'two', walstream => 0);
 my $proxy = WalstreamProxy->new($two);
 my @relays = map {
 	walstream_relay($one, $_->[0],
-		conf => "walstream.relay_compress = $_->[2]\nwalstream.relay_keep_size = '$_->[1]'\nwal_receiver_status_interval = 1\n")
-} [ 'follows', '1MB', 'zstd' ], [ 'leaves', '1GB', 'off' ];
+		conf =>
+		  "walstream.relay_compress = $_->[2]\nwalstream.relay_keep_size = '$_->[1]'\nwal_receiver_status_interval = 1\n"
+	)
+}[ 'follows', '1MB', 'zstd' ], [ 'leaves', '1GB', 'off' ];
 my ($follows, $leaves) = @relays;
 wait_for_relay_state($_, 'streaming') foreach @relays;
 write_segments($one, $follows, 1);
-$follows->safe_psql('postgres', "SELECT walstream_create_relay_slot('early')");
+$follows->safe_psql('postgres',
+	"SELECT walstream_create_relay_slot('early')");
 write_segments($one, $follows, 3);
-$one->safe_psql('postgres', "SELECT pg_logical_emit_message(true, '', repeat('x', 500000))");
+$one->safe_psql('postgres',
+	"SELECT pg_logical_emit_message(true, '', repeat('x', 500000))");
 wait_for_replay($one, $two);
 $two->promote;
-my ($switch) = slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
+my ($switch) =
+  slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
 my $begin = lsn_number($switch) & ~0xfffff;
-cmp_ok(lsn_number($switch), '>', $begin + 400_000, 'timeline 2 begins in the middle of a segment');
+cmp_ok(
+	lsn_number($switch), '>',
+	$begin + 400_000,
+	'timeline 2 begins in the middle of a segment');
 write_segments($one, $follows, 6);
 
 # Let only one message of WAL pass in each connection.
@@ -59,7 +67,8 @@ sub go_on
 #
 stall();
 my $new = walstream_relay($two, 'new', conninfo => $proxy->connstr);
-wait_until($new,
+wait_until(
+	$new,
 	"SELECT timeline = 2 AND flushed_lsn > first_lsn AND flushed_lsn < '$switch' FROM walstream_relay",
 	'the relay has a part of what comes before the switch point');
 my $row = relay_row($new);
@@ -85,17 +94,22 @@ sub receive_up_to
 sub first_segment
 {
 	my ($bytes) = @_;
-	my $name = sprintf('00000001%08X%08X', $begin >> 32, ($begin & 0xffffffff) >> 20);
+	my $name =
+	  sprintf('00000001%08X%08X', $begin >> 32, ($begin & 0xffffffff) >> 20);
 
 	return substr(slurp_file($one->data_dir . "/pg_wal/$name"), 0, $bytes);
 }
 receive_up_to(lsn_number($row->{flushed_lsn}));
-is(format_lsn($begin + length($wal)), $row->{flushed_lsn}, 'a downstream on timeline 1 gets what is there, and no more');
+is(format_lsn($begin + length($wal)),
+	$row->{flushed_lsn},
+	'a downstream on timeline 1 gets what is there, and no more');
 ok($wal eq first_segment(length($wal)), 'that is what the primary wrote');
 go_on($new);
 receive_up_to(lsn_number($switch));
-is(format_lsn($begin + length($wal)), $switch, 'then it gets all up to the switch point');
-ok($wal eq first_segment(length($wal)), 'and that too is what the primary wrote');
+is(format_lsn($begin + length($wal)),
+	$switch, 'then it gets all up to the switch point');
+ok( $wal eq first_segment(length($wal)),
+	'and that too is what the primary wrote');
 $client->_read_until('c');
 $client->end;
 $client->close;
@@ -109,13 +123,15 @@ foreach my $relay (@relays)
 {
 	my $flushed = wait_for_relay($one, $relay);
 
-	$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('away', false)");
+	$relay->safe_psql('postgres',
+		"SELECT walstream_create_relay_slot('away', false)");
 	$client = WalstreamClient->new($relay);
 	$client->start("START_REPLICATION SLOT away $flushed TIMELINE 1");
 	$client->confirm($flushed);
 	$client->end;
 	$client->close;
-	is(relay_slot_row($relay, 'away')->{restart_lsn}, $flushed, $relay->name . ': a slot behind the switch point');
+	is(relay_slot_row($relay, 'away')->{restart_lsn},
+		$flushed, $relay->name . ': a slot behind the switch point');
 }
 my $away = relay_slot_row($follows, 'away')->{restart_lsn};
 
@@ -126,18 +142,34 @@ my $log = -s $follows->logfile;
 $follows->safe_psql('postgres', 'SELECT walstream_relay_follow()');
 $follows->wait_for_log(qr/relay receives WAL from \S+ on timeline 2/, $log);
 is(relay_row($follows)->{timeline}, 1, 'timeline 1 is served still');
-my $partial = sprintf('%s/00000002%08X%08X.partial', store_dir($follows), $begin >> 32, ($begin & 0xffffffff) >> 20);
+my $partial = sprintf(
+	'%s/00000002%08X%08X.partial',
+	store_dir($follows),
+	$begin >> 32,
+	($begin & 0xffffffff) >> 20);
 my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 select(undef, undef, undef, 0.1) while !-e $partial && $attempts-- > 0;
 set_setting($follows, 'relay_max_slot_keep_size', '2MB');
-wait_until($follows, "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'early'", 'a slot that needs too much is lost');
-wait_until($follows, "SELECT first_lsn >= '" . format_lsn($begin) . "' FROM walstream_relay",
+wait_until(
+	$follows,
+	"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'early'",
+	'a slot that needs too much is lost');
+wait_until(
+	$follows,
+	"SELECT first_lsn >= '" . format_lsn($begin) . "' FROM walstream_relay",
 	'what only the slot held is removed');
-is(lsn_number(relay_row($follows)->{first_lsn}), $begin, 'but not from the switch point on');
+is(lsn_number(relay_row($follows)->{first_lsn}),
+	$begin, 'but not from the switch point on');
 ok(-e $partial, 'nor what is being written');
 go_on($follows);
-wait_until($follows, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'it follows');
-isnt($follows->safe_psql('postgres', "SELECT walstream_create_relay_slot('now')"), '', 'slots can be made there');
+wait_until($follows,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'it follows');
+isnt(
+	$follows->safe_psql(
+		'postgres', "SELECT walstream_create_relay_slot('now')"),
+	'',
+	'slots can be made there');
 $follows->safe_psql('postgres', "SELECT walstream_drop_relay_slot('now')");
 set_setting($follows, 'relay_max_slot_keep_size', '-1');
 
@@ -146,42 +178,72 @@ set_setting($follows, 'relay_max_slot_keep_size', '-1');
 # behind the end, where the new range begins.
 #
 # What is behind the switch point counts, also if it cannot be read.
-my $damaged = sprintf('%s/00000001%08X%08X', store_dir($leaves), $begin >> 32, ($begin & 0xffffffff) >> 20);
+my $damaged = sprintf(
+	'%s/00000001%08X%08X',
+	store_dir($leaves),
+	$begin >> 32,
+	($begin & 0xffffffff) >> 20);
 open(my $fh, '+<', $damaged) or die "could not open \"$damaged\": $!\n";
 seek($fh, lsn_number($switch) & 0xfffff, 0);
 print $fh 'x' x 16384;
 close($fh);
 set_relay_upstream($leaves, $two->connstr);
 wait_for_relay_state($leaves, 'diverged');
-like(relay_row($leaves)->{reason}, qr/with complete records up to \S+ and no commit$/, 'so it is not given up');
+like(
+	relay_row($leaves)->{reason},
+	qr/with complete records up to \S+ and no commit$/,
+	'so it is not given up');
 $leaves->safe_psql('postgres', 'SELECT walstream_relay_follow()');
-wait_until($leaves, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'it follows');
-is(relay_slot_row($leaves, 'away')->{lost}, JSON::PP::false, 'its slot is not lost');
+wait_until($leaves,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'it follows');
+is(relay_slot_row($leaves, 'away')->{lost},
+	JSON::PP::false, 'its slot is not lost');
 set_relay_upstream($leaves, $one->connstr);
 wait_for_relay_state($leaves, 'behind');
 $leaves->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
-wait_until($leaves, "SELECT state = 'streaming' AND timeline = 1 FROM walstream_relay", 'it begins anew');
-cmp_ok(lsn_number(relay_row($leaves)->{first_lsn}), '<=', lsn_number($away), 'before the position of its slot');
-is(relay_slot_row($leaves, 'away')->{lost}, JSON::PP::true, 'which is lost all the same');
+wait_until(
+	$leaves,
+	"SELECT state = 'streaming' AND timeline = 1 FROM walstream_relay",
+	'it begins anew');
+cmp_ok(lsn_number(relay_row($leaves)->{first_lsn}),
+	'<=', lsn_number($away), 'before the position of its slot');
+is(relay_slot_row($leaves, 'away')->{lost},
+	JSON::PP::true, 'which is lost all the same');
 
 #
 # The slot's downstream will come back for timeline 2 from the switch point on.
 #
 write_segments($two, $follows, 10);
-cmp_ok(lsn_number(relay_row($follows)->{flushed_lsn}), '>', lsn_number($away) + 3 * 1024 * 1024,
+cmp_ok(
+	lsn_number(relay_row($follows)->{flushed_lsn}),
+	'>',
+	lsn_number($away) + 3 * 1024 * 1024,
 	'timeline 2 is far beyond the slot');
-wait_until($follows,
+wait_until(
+	$follows,
 	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state = 'raw'",
 	'the keeper has nothing left to do');
-is(lsn_number(relay_row($follows)->{first_lsn}), $begin, 'the slot holds WAL from the switch point on');
-is(relay_slot_row($follows, 'away')->{lost}, JSON::PP::false, 'it is not lost');
-is($follows->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'all is whole');
+is(lsn_number(relay_row($follows)->{first_lsn}),
+	$begin, 'the slot holds WAL from the switch point on');
+is(relay_slot_row($follows, 'away')->{lost},
+	JSON::PP::false, 'it is not lost');
+is( $follows->safe_psql(
+		'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is whole');
 $follows->restart;
-is(lsn_number(relay_row($follows)->{first_lsn}), $begin, 'after a restart too');
+is(lsn_number(relay_row($follows)->{first_lsn}),
+	$begin, 'after a restart too');
 wait_for_relay_state($follows, 'streaming');
 set_setting($follows, 'relay_max_slot_keep_size', '2MB');
-wait_until($follows, "SELECT lost FROM walstream_relay_slots WHERE slot_name = 'away'",
+wait_until(
+	$follows,
+	"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'away'",
 	'it is lost if slots may hold less than that');
-wait_until($follows, "SELECT first_lsn > '$away' FROM walstream_relay", 'and holds nothing then');
+wait_until(
+	$follows,
+	"SELECT first_lsn > '$away' FROM walstream_relay",
+	'and holds nothing then');
 
 done_testing();

@@ -15,7 +15,9 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('could not create directory ".*before-gap[^"]*": No space left on device');
+declare_expected_warning(
+	'could not create directory ".*before-gap[^"]*": No space left on device'
+);
 
 # Left goes to timeline 2, and right to another one; from that timeline 3 begins.
 my $one = walstream_primary('one');
@@ -25,7 +27,8 @@ my $base = PostgreSQL::Test::Utils::tempdir();
 my $dir = "$base/store";
 my $faults = "$base/faults";
 mkdir($dir, 0700);
-my $relay = walstream_relay($one, 'relay',
+my $relay = walstream_relay(
+	$one, 'relay',
 	directory => $dir,
 	start => 0,
 	conf => "fsync = on\nwalstream.relay_compress = off\n");
@@ -33,8 +36,8 @@ start_preloaded($relay, 'power_fault', $dir, $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $late = walstream_relay($one, 'late');
 wait_for_relay_state($_, 'streaming') foreach $relay, $late;
-write_segments($one, $_, 2) foreach $relay, $late;
-wait_for_replay($one, $_) foreach $left, $right;
+write_segments($one, $_, 2)           foreach $relay, $late;
+wait_for_replay($one, $_)             foreach $left, $right;
 $late->stop;
 $left->promote;
 load_wal($one, 10);
@@ -46,10 +49,15 @@ $three->promote;
 load_wal($three, 10);
 
 set_relay_upstream($relay, $left->connstr);
-wait_until($relay, "SELECT state = 'diverged' OR timeline = 2 FROM walstream_relay", 'it sees left');
+wait_until($relay,
+	"SELECT state = 'diverged' OR timeline = 2 FROM walstream_relay",
+	'it sees left');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_follow()')
   if relay_row($relay)->{state} eq 'diverged';
-wait_until($relay, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'the relay has followed left');
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'the relay has followed left');
 write_segments($left, $relay, 4);
 
 #
@@ -64,11 +72,17 @@ my $client = WalstreamClient->new($relay);
 $client->command('CREATE_REPLICATION_SLOT reserved PHYSICAL RESERVE_WAL');
 $client->close;
 set_faults($faults);
-wait_until($relay, "SELECT first_lsn > '$switch' FROM walstream_relay", 'WAL is removed beyond the switch point');
+wait_until(
+	$relay,
+	"SELECT first_lsn > '$switch' FROM walstream_relay",
+	'WAL is removed beyond the switch point');
 write_segments($left, $relay, 3);
 my $row = relay_slot_row($relay, 'reserved');
-is($row->{lost}, JSON::PP::false, 'a slot that was reserved meanwhile is not lost');
-is($row->{restart_lsn}, relay_row($relay)->{first_lsn}, 'and WAL is kept for it');
+is($row->{lost}, JSON::PP::false,
+	'a slot that was reserved meanwhile is not lost');
+is( $row->{restart_lsn},
+	relay_row($relay)->{first_lsn},
+	'and WAL is kept for it');
 
 #
 # Right's timeline 2 is not left's.
@@ -78,7 +92,9 @@ sub is_refused
 	my ($what) = @_;
 
 	wait_for_relay_state($relay, 'diverged');
-	return is(relay_row($relay)->{reason}, "The history of the upstream's timeline 2 is not the stored one", $what);
+	return is(relay_row($relay)->{reason},
+		"The history of the upstream's timeline 2 is not the stored one",
+		$what);
 }
 
 sub set_aside
@@ -96,7 +112,11 @@ is_refused('which cannot be followed');
 # written, is anything given up.
 my $end = relay_row($relay)->{flushed_lsn};
 foreach my $case (
-	[ 'create slots/reserved.tmp ENOSPC', 'the slots of the old range', JSON::PP::false ],
+	[
+		'create slots/reserved.tmp ENOSPC',
+		'the slots of the old range',
+		JSON::PP::false
+	],
 	[ 'create before-gap* ENOSPC', 'the directory', JSON::PP::true ])
 {
 	my ($fault, $what, $lost) = @$case;
@@ -104,35 +124,51 @@ foreach my $case (
 
 	unlink("$faults.raised");
 	set_faults($faults, $fault);
-	$relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+	$relay->safe_psql('postgres',
+		'SELECT walstream_relay_restart_after_gap()');
 	wait_for_fault($faults, qr/^create \Q@{[ $file =~ s{\*}{}r ]}\E/m);
 	is_refused("$what cannot be written: it is as it was");
 	set_faults($faults);
 	is(set_aside(), 0, 'nothing is set aside');
-	is(relay_row($relay)->{flushed_lsn}, $end, 'what is stored is still served');
+	is(relay_row($relay)->{flushed_lsn},
+		$end, 'what is stored is still served');
 
 	# in memory as in its file, or the next attempt would not write it
-	is(relay_slot_row($relay, 'reserved')->{lost}, $lost, 'the slot is lost when that was written');
+	is(relay_slot_row($relay, 'reserved')->{lost},
+		$lost, 'the slot is lost when that was written');
 }
 my $first = relay_row($relay)->{first_lsn};
-is($relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('new')"), $end, 'others can be made');
+is( $relay->safe_psql(
+		'postgres', "SELECT walstream_create_relay_slot('new')"),
+	$end,
+	'others can be made');
 $client = WalstreamClient->new($relay);
 $client->command('CREATE_REPLICATION_SLOT anew PHYSICAL RESERVE_WAL');
 is(relay_slot_row($relay, 'anew')->{restart_lsn}, $first, 'and reserved');
 $client->close;
 
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
-wait_until($relay, "SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay", 'begun anew on timeline 3');
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay",
+	'begun anew on timeline 3');
 is(set_aside(), 1, 'what was stored is set aside');
-is(relay_slot_row($relay, $_)->{lost}, JSON::PP::true, "slot $_ is lost") foreach qw(new anew);
+is(relay_slot_row($relay, $_)->{lost}, JSON::PP::true, "slot $_ is lost")
+  foreach qw(new anew);
 load_wal($three, 100);
 $end = wait_for_relay($three, $relay);
-is( compare_store($dir, 3, lsn_number(relay_row($relay)->{first_lsn}), lsn_number($end), $three->data_dir . '/pg_wal'),
-	undef, 'all of timeline 3 is stored');
+is( compare_store(
+		$dir, 3,
+		lsn_number(relay_row($relay)->{first_lsn}), lsn_number($end),
+		$three->data_dir . '/pg_wal'),
+	undef,
+	'all of timeline 3 is stored');
 
 # Timelines 2 and 3 begin in the segment in which this range does.
 my %left = slurp_file("$dir/00000003.history") =~ /^(\d)\s+(\S+)/mg;
-is(lsn_number($left{1}) >> 20, lsn_number($left{2}) >> 20, 'two timelines were left in one segment');
+is( lsn_number($left{1}) >> 20,
+	lsn_number($left{2}) >> 20,
+	'two timelines were left in one segment');
 $client = WalstreamClient->new($relay);
 foreach my $tli (1, 2)
 {
@@ -148,13 +184,20 @@ foreach my $tli (1, 2)
 		die $content if $type eq 'E';
 		$wal .= substr($content, 25) if $type eq 'd' && $content =~ /^w/;
 		$client->_send('c', '') if $type eq 'c';
-		is($content, pack('n N a1 N a*', 2, 1, $next, length($left{$tli}), $left{$tli}), "timeline $tli: the next one")
-		  if $type eq 'D';
+		is( $content,
+			pack(
+				'n N a1 N a*', 2, 1, $next, length($left{$tli}), $left{$tli}),
+			"timeline $tli: the next one") if $type eq 'D';
 		last if $type eq 'Z';
 	}
-	is(lsn_number($begin) + length($wal), lsn_number($left{$tli}), "timeline $tli: all up to its end");
+	is( lsn_number($begin) + length($wal),
+		lsn_number($left{$tli}),
+		"timeline $tli: all up to its end");
 	my $name = sprintf('00000003%08X%08X', 0, lsn_number($begin) >> 20);
-	ok($wal eq substr(slurp_file($three->data_dir . "/pg_wal/$name"), 0, length($wal)), "timeline $tli: the right bytes");
+	ok( $wal eq substr(
+			slurp_file($three->data_dir . "/pg_wal/$name"), 0,
+			length($wal)),
+		"timeline $tli: the right bytes");
 }
 $client->close;
 
@@ -162,15 +205,20 @@ $client->close;
 # A relay that has only the history of left's timeline, of when it was about to
 # follow: that does not stay in the way.
 #
-system_or_bail('cp', $left->data_dir . '/pg_wal/00000002.history', store_dir($late));
+system_or_bail('cp', $left->data_dir . '/pg_wal/00000002.history',
+	store_dir($late));
 $late->start;
 set_relay_upstream($late, $three->connstr);
-wait_until($late, "SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay", 'another relay follows');
+wait_until(
+	$late,
+	"SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay",
+	'another relay follows');
 is( slurp_file(store_dir($late) . '/00000002.history'),
 	slurp_file($three->data_dir . '/pg_wal/00000002.history'),
 	'with the history of the right timeline 2');
 $late->restart;
 wait_for_relay_state($late, 'streaming');
-is($late->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'all is whole');
+is($late->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'all is whole');
 
 done_testing();

@@ -23,8 +23,10 @@ my $relay;
 		conninfo => $upstream->connstr,
 		conf => "wal_retrieve_retry_interval = '100ms'\n");
 }
-is($relay->safe_psql('postgres', 'SHOW server_encoding'), 'UTF8', 'the relay\'s own database');
-$relay->safe_psql('postgres', "CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
+is($relay->safe_psql('postgres', 'SHOW server_encoding'),
+	'UTF8', 'the relay\'s own database');
+$relay->safe_psql('postgres',
+	"CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
 $relay->safe_psql('latin', 'CREATE EXTENSION walstream');
 
 # The view as clients of several encodings get it, which must be the same.
@@ -43,7 +45,8 @@ sub read_view
 		{
 			local $ENV{PGCLIENTENCODING} = $encoding;
 			my ($status, $stdout, $stderr) = $relay->psql($database,
-				'SELECT last_error, reason, upstream_host FROM walstream_relay');
+				'SELECT last_error, reason, upstream_host FROM walstream_relay'
+			);
 
 			$first //= $stdout;
 			push @failed, "$database, $encoding: $stderr"
@@ -64,8 +67,8 @@ sub answer
 
 	# a reload ends the pause after a failure
 	$relay->poll_query_until('postgres',
-		"SELECT pg_reload_conf() AND EXISTS (SELECT FROM walstream_relay WHERE last_error LIKE '%$marker%')")
-	  or die "no error with \"$marker\"\n";
+		"SELECT pg_reload_conf() AND EXISTS (SELECT FROM walstream_relay WHERE last_error LIKE '%$marker%')"
+	) or die "no error with \"$marker\"\n";
 	return read_view($marker);
 }
 
@@ -76,23 +79,34 @@ my $control_shown = 'a\\x01b\\x1b[31mc\\x7f %s%n%d next';
 my $euro = "\xe2\x82\xac";
 
 # Before it has let the relay in
-like(answer('case 1', login => { error => "case 1 $bad", code => '28000' }),
-	qr/FATAL: case 1 \Q$shown\E/, 'bytes that are no text');
-like(answer('case 2', login => { error => "case 2 $control" }),
-	qr/case 2 \Q$control_shown\E/, 'control characters');
-like(answer('case 3', login => { error => "case 3 $euro" }),
-	qr/case 3 \\xe2\\x82\\xac/, 'a character that others lack');
+like(
+	answer('case 1', login => { error => "case 1 $bad", code => '28000' }),
+	qr/FATAL: case 1 \Q$shown\E/,
+	'bytes that are no text');
+like(
+	answer('case 2', login => { error => "case 2 $control" }),
+	qr/case 2 \Q$control_shown\E/,
+	'control characters');
+like(
+	answer('case 3', login => { error => "case 3 $euro" }),
+	qr/case 3 \\xe2\\x82\\xac/,
+	'a character that others lack');
 my $log = -s $relay->logfile;
 my $cut = answer('case 4', login => { error => 'case 4 ' . $euro x 5000 });
-like($cut, qr/case 4 (?:\\xe2\\x82\\xac)+(?:\\xe2(?:\\x82)?)?\.\.\.\|/, 'a long one is cut, and not within an escape');
+like(
+	$cut,
+	qr/case 4 (?:\\xe2\\x82\\xac)+(?:\\xe2(?:\\x82)?)?\.\.\.\|/,
+	'a long one is cut, and not within an escape');
 cmp_ok(length((split /\|/, $cut)[0]), '<', 512, 'to what there is room for');
 
 # Answers to commands.  In between, to see the next error come, nobody gets
 # anywhere, not even who is within a connection.
 my %closed = map { $_ => { error => 'closed' } } 'IDENTIFY_SYSTEM',
   map { "SHOW $_" } qw(wal_block_size wal_segment_size integer_datetimes);
-like(answer('case 5', IDENTIFY_SYSTEM => { error => "case 5 $bad $control" }),
-	qr/case 5 \Q$shown $control_shown\E/, 'an error of a command');
+like(
+	answer('case 5', IDENTIFY_SYSTEM => { error => "case 5 $bad $control" }),
+	qr/case 5 \Q$shown $control_shown\E/,
+	'an error of a command');
 foreach my $case (
 	[ 'a system identifier', $bad, '1', '0/1' ],
 	[ 'a system identifier', '', '1', '0/1' ],
@@ -107,7 +121,8 @@ foreach my $case (
 	my ($expected, @values) = @$case;
 
 	answer('case 6', %closed, login => { error => 'case 6' });
-	answer("where $expected is expected", IDENTIFY_SYSTEM => { row => [ @values, undef ] });
+	answer("where $expected is expected",
+		IDENTIFY_SYSTEM => { row => [ @values, undef ] });
 }
 foreach my $setting (qw(wal_block_size wal_segment_size integer_datetimes))
 {
@@ -115,26 +130,43 @@ foreach my $setting (qw(wal_block_size wal_segment_size integer_datetimes))
 	like(answer('upstream has', "SHOW $setting" => { row => [$bad] }),
 		qr/\Q$shown\E/, "the value of $setting");
 }
-is(relay_row($relay)->{system_identifier}, undef, 'none of these has become the upstream');
-like(answer('instead of', IDENTIFY_SYSTEM => { row => [ '7000000000000000001', '2', '0/3000000', undef ] },
+is(relay_row($relay)->{system_identifier},
+	undef, 'none of these has become the upstream');
+like(
+	answer(
+		'instead of',
+		IDENTIFY_SYSTEM =>
+		  { row => [ '7000000000000000001', '2', '0/3000000', undef ] },
 		TIMELINE_HISTORY => { row => [ "../../$bad", "1\t0/1000000\tx\n" ] }),
-	qr{history file "\.\./\.\./\Q$shown\E" instead of}, 'the name of a history file');
+	qr{history file "\.\./\.\./\Q$shown\E" instead of},
+	'the name of a history file');
 
 # What we have written into the log: one line each, with characters that are
 # valid.
 my $written = slurp_file($relay->logfile);
-unlike($written, qr/[\x00-\x08\x0b-\x1f\x7f]/, 'no control characters in the log');
-like($written, qr/LOG:  relay could not connect to its upstream: .*case 1 caf\\xe9 \\xff\\xfe \\xf0$/m,
+unlike($written, qr/[\x00-\x08\x0b-\x1f\x7f]/,
+	'no control characters in the log');
+like(
+	$written,
+	qr/LOG:  relay could not connect to its upstream: .*case 1 caf\\xe9 \\xff\\xfe \\xf0$/m,
 	'what is no text');
-like($written, qr/LOG:  relay could not connect to its upstream: .*case 3 $euro$/m, 'text is kept');
+like($written,
+	qr/LOG:  relay could not connect to its upstream: .*case 3 $euro$/m,
+	'text is kept');
 my ($long) = slurp_file($relay->logfile, $log) =~ /(.*case 4 .*)/;
 cmp_ok(length($long), '<', 3000, 'a line is not endless');
 
 # Within a stream
-like(answer('case 8', START_REPLICATION => { error => "case 8 $bad" }),
-	qr/case 8 \Q$shown\E/, 'an error in the place of a stream');
-like(answer('case 9', START_REPLICATION => { copy => [], error => "case 9 $bad" }),
-	qr/case 9 \Q$shown\E/, 'an error within a stream');
+like(
+	answer('case 8', START_REPLICATION => { error => "case 8 $bad" }),
+	qr/case 8 \Q$shown\E/,
+	'an error in the place of a stream');
+like(
+	answer(
+		'case 9', START_REPLICATION => { copy => [], error => "case 9 $bad" }
+	),
+	qr/case 9 \Q$shown\E/,
+	'an error within a stream');
 
 $relay->stop;
 $upstream->stop;

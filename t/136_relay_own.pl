@@ -17,9 +17,11 @@ my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay');
 wait_for_relay_state($relay, 'streaming');
 wait_for_relay($primary, $relay);
-$relay->safe_psql('postgres', 'CREATE ROLE repl LOGIN REPLICATION; CREATE ROLE nobody NOLOGIN');
+$relay->safe_psql('postgres',
+	'CREATE ROLE repl LOGIN REPLICATION; CREATE ROLE nobody NOLOGIN');
 my $system_identifier = relay_row($relay)->{system_identifier};
-my $own = $relay->safe_psql('postgres', 'SELECT system_identifier FROM pg_control_system()');
+my $own = $relay->safe_psql('postgres',
+	'SELECT system_identifier FROM pg_control_system()');
 my %command = (
 	replication => 'IDENTIFY_SYSTEM',
 	SQL => 'SELECT system_identifier FROM pg_control_system()');
@@ -29,7 +31,8 @@ sub ask
 {
 	my ($conninfo, $command) = @_;
 
-	return run_command([ 'psql', '-XAtd', $relay->connstr . " $conninfo", '-c', $command ]);
+	return run_command(
+		[ 'psql', '-XAtd', $relay->connstr . " $conninfo", '-c', $command ]);
 }
 
 #
@@ -43,11 +46,14 @@ sub taken_for
 	foreach my $attribute (sort keys %wanted)
 	{
 		my ($stdout, $stderr) =
-		  ask("dbname=postgres $replication target_session_attrs=$attribute", $command{$kind});
+		  ask("dbname=postgres $replication target_session_attrs=$attribute",
+			$command{$kind});
 
-		is($stdout eq '' ? 'refused' : 'taken', $wanted{$attribute},
-			"$kind, target_session_attrs=$attribute");
-		like($stderr, qr/session is (?:not )?(?:read-only|in hot standby)|server is (?:not )?in hot standby/,
+		is($stdout eq '' ? 'refused' : 'taken',
+			$wanted{$attribute}, "$kind, target_session_attrs=$attribute");
+		like(
+			$stderr,
+			qr/session is (?:not )?(?:read-only|in hot standby)|server is (?:not )?in hot standby/,
 			'by libpq') if $stdout eq '';
 	}
 	return;
@@ -60,7 +66,8 @@ sub set_and_see
 
 	$relay->safe_psql('postgres', "ALTER SYSTEM SET $setting = $value");
 	$relay->reload;
-	$relay->poll_query_until('postgres', "SELECT current_setting('$setting') = '$value'")
+	$relay->poll_query_until('postgres',
+		"SELECT current_setting('$setting') = '$value'")
 	  or die "$setting does not become $value\n";
 	return;
 }
@@ -84,30 +91,43 @@ taken_for('replication', %as_standby);
 taken_for('SQL', %as_primary);
 foreach my $setting (qw(in_hot_standby transaction_read_only))
 {
-	is((ask('dbname=postgres replication=true', "SHOW $setting"))[0], 'on', "replication, SHOW $setting");
-	is((ask('dbname=postgres', "SHOW $setting"))[0], 'off', "SQL, SHOW $setting");
+	is((ask('dbname=postgres replication=true', "SHOW $setting"))[0],
+		'on', "replication, SHOW $setting");
+	is((ask('dbname=postgres', "SHOW $setting"))[0],
+		'off', "SQL, SHOW $setting");
 }
-is($relay->safe_psql('postgres', 'SELECT pg_is_in_recovery()'), 'f', 'its own cluster is not in recovery');
+is($relay->safe_psql('postgres', 'SELECT pg_is_in_recovery()'),
+	'f', 'its own cluster is not in recovery');
 
 # For managers that look for a primary where the relay is
 set_and_see('walstream.relay_in_hot_standby', 'off');
 taken_for('replication', %as_primary);
 taken_for('SQL', %as_primary);
 my $replication = 'dbname=postgres replication=true';
-is((ask($replication, 'SHOW transaction_read_only'))[0], 'off', 'off: transaction_read_only');
-is((ask($replication, 'SHOW in_hot_standby'))[0], 'on', 'off: who asks is told what it is');
+is((ask($replication, 'SHOW transaction_read_only'))[0],
+	'off', 'off: transaction_read_only');
+is((ask($replication, 'SHOW in_hot_standby'))[0],
+	'on', 'off: who asks is told what it is');
 set_and_see('walstream.relay_in_hot_standby', 'on');
 
 # For applications that look for a primary to write to
 set_and_see('default_transaction_read_only', 'on');
 taken_for('replication', %as_standby);
-taken_for('SQL', %as_primary, 'read-write' => 'refused', 'read-only' => 'taken');
+taken_for(
+	'SQL', %as_primary,
+	'read-write' => 'refused',
+	'read-only' => 'taken');
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
 wait_for_relay($primary, $relay);
-like($relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('a'), walstream_drop_relay_slot('a')"),
-	qr{^[0-9A-F]+/[0-9A-F]+\|$}, 'a relay works read-only');
+like(
+	$relay->safe_psql(
+		'postgres',
+		"SELECT walstream_create_relay_slot('a'), walstream_drop_relay_slot('a')"
+	),
+	qr{^[0-9A-F]+/[0-9A-F]+\|$},
+	'a relay works read-only');
 set_and_see('default_transaction_read_only', 'off');
 
 #
@@ -116,28 +136,46 @@ set_and_see('default_transaction_read_only', 'off');
 my $accept = "options='-c walstream.accept=own'";
 foreach my $replication (qw(true database))
 {
-	my ($stdout, $stderr) = ask("dbname=postgres replication=$replication user=repl $accept", 'IDENTIFY_SYSTEM');
+	my ($stdout, $stderr) =
+	  ask("dbname=postgres replication=$replication user=repl $accept",
+		'IDENTIFY_SYSTEM');
 
-	is($stdout, '', "own, replication=$replication: not for a role with REPLICATION");
-	like($stderr, qr/FATAL:  permission denied to replicate the relay's own cluster\nDETAIL:  Only superusers may/,
+	is($stdout, '',
+		"own, replication=$replication: not for a role with REPLICATION");
+	like(
+		$stderr,
+		qr/FATAL:  permission denied to replicate the relay's own cluster\nDETAIL:  Only superusers may/,
 		'which it is told');
-	($stdout) = ask("dbname=postgres replication=$replication $accept", 'IDENTIFY_SYSTEM');
-	like($stdout, qr/^$own\|/, "own, replication=$replication: a superuser gets it");
-	($stdout, $stderr) = ask("dbname=postgres replication=$replication user=missing $accept", 'IDENTIFY_SYSTEM');
-	like($stderr, qr/FATAL:  role "missing" does not exist/, 'a role that does not exist');
+	($stdout) = ask("dbname=postgres replication=$replication $accept",
+		'IDENTIFY_SYSTEM');
+	like($stdout, qr/^$own\|/,
+		"own, replication=$replication: a superuser gets it");
+	($stdout, $stderr) =
+	  ask("dbname=postgres replication=$replication user=missing $accept",
+		'IDENTIFY_SYSTEM');
+	like(
+		$stderr,
+		qr/FATAL:  role "missing" does not exist/,
+		'a role that does not exist');
 }
 foreach my $user ('', 'user=repl')
 {
-	my ($stdout, $stderr) = ask("dbname=postgres replication=database $user", 'IDENTIFY_SYSTEM');
+	my ($stdout, $stderr) =
+	  ask("dbname=postgres replication=database $user", 'IDENTIFY_SYSTEM');
 
 	is($stdout, '', "replication=database $user gets nothing");
-	like($stderr,
+	like(
+		$stderr,
 		qr/FATAL:  a relay does not serve connections with "replication=database"\nDETAIL: .*\nHINT:  Connect to the primary/,
 		'and is told where to go');
 	unlike($stderr, qr/wal_level|own'/, 'but not to this cluster');
 }
-my ($stdout, $stderr) = ask('dbname=postgres replication=true', 'BASE_BACKUP');
-like($stderr, qr/ERROR:  a relay does not serve BASE_BACKUP\n.*HINT:  Connect to the primary/s, 'BASE_BACKUP');
+my ($stdout, $stderr) =
+  ask('dbname=postgres replication=true', 'BASE_BACKUP');
+like(
+	$stderr,
+	qr/ERROR:  a relay does not serve BASE_BACKUP\n.*HINT:  Connect to the primary/s,
+	'BASE_BACKUP');
 unlike($stderr, qr/walstream\.accept/, 'no hint to copy the relay');
 
 #
@@ -149,14 +187,20 @@ foreach my $case (
 	[ 'x' x 64, 'is too long' ])
 {
 	my ($name, $what) = @$case;
-	my ($status, undef, $said) = $relay->psql('postgres', "ALTER SYSTEM SET walstream.relay_slot = '$name'");
+	my ($status, undef, $said) = $relay->psql('postgres',
+		"ALTER SYSTEM SET walstream.relay_slot = '$name'");
 
 	isnt($status, 0, "a slot's name that $what");
-	like($said, qr/ERROR:  invalid value for parameter "walstream.relay_slot": .*\n(?:.*\n)?.*DETAIL:  The name of a replication slot /,
+	like(
+		$said,
+		qr/ERROR:  invalid value for parameter "walstream.relay_slot": .*\n(?:.*\n)?.*DETAIL:  The name of a replication slot /,
 		'with what it may be');
 	unlike($said, qr/WARNING/, 'in one message');
 }
-is(($relay->psql('postgres', "ALTER SYSTEM SET walstream.relay_slot = '" . 'x' x 63 . "'"))[0], 0,
+is( (   $relay->psql(
+			'postgres',
+			"ALTER SYSTEM SET walstream.relay_slot = '" . 'x' x 63 . "'"))[0],
+	0,
 	'the longest name');
 $relay->safe_psql('postgres', 'ALTER SYSTEM RESET walstream.relay_slot');
 
@@ -165,20 +209,36 @@ $relay->safe_psql('postgres', 'ALTER SYSTEM RESET walstream.relay_slot');
 sub same_name
 {
 	my ($what) = @_;
-	my $shown = $primary->safe_psql('postgres', 'SELECT application_name FROM pg_stat_replication');
+	my $shown = $primary->safe_psql('postgres',
+		'SELECT application_name FROM pg_stat_replication');
 
-	is($relay->safe_psql('postgres', 'SELECT name FROM walstream_receiver'), $shown, "$what: $shown");
-	like(slurp_file($relay->logfile), qr/receiving WAL for "\Q$shown\E" /, 'and in the log');
+	is( $relay->safe_psql('postgres', 'SELECT name FROM walstream_receiver'),
+		$shown,
+		"$what: $shown");
+	like(
+		slurp_file($relay->logfile),
+		qr/receiving WAL for "\Q$shown\E" /,
+		'and in the log');
 	return;
 }
 $relay->append_conf('postgresql.conf', "cluster_name = 'Rel\xc3\xa9 1'\n");
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
-wait_until($primary, 'SELECT count(*) = 1 FROM pg_stat_replication', 'one relay');
+wait_until($primary, 'SELECT count(*) = 1 FROM pg_stat_replication',
+	'one relay');
 same_name('cluster_name');
-set_relay_upstream($relay, $primary->connstr . " application_name='Rel\xc3\xa9 2 " . "\xc3\xa9" x 40 . q{'});
-wait_until($primary, q{SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name LIKE '% 2 %'}, 'by another name');
-wait_until($relay, q{SELECT count(*) = 1 FROM walstream_receiver WHERE name LIKE '% 2 %'}, 'it receives');
+set_relay_upstream($relay,
+		$primary->connstr
+	  . " application_name='Rel\xc3\xa9 2 "
+	  . "\xc3\xa9" x 40
+	  . q{'});
+wait_until(
+	$primary,
+	q{SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name LIKE '% 2 %'},
+	'by another name');
+wait_until($relay,
+	q{SELECT count(*) = 1 FROM walstream_receiver WHERE name LIKE '% 2 %'},
+	'it receives');
 same_name('application_name');
 
 done_testing();

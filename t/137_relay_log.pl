@@ -34,7 +34,10 @@ sub connect_client
 	my (%parameters) = @_;
 
 	$number++;
-	return WalstreamClient->new($relay, application_name => "client $number", %parameters);
+	return WalstreamClient->new(
+		$relay,
+		application_name => "client $number",
+		%parameters);
 }
 
 # What was logged of the client that came last, as one report with all its
@@ -44,10 +47,13 @@ sub logged
 	my ($log, $message, $what, $detail) = @_;
 
 	$relay->wait_for_log($message, $log);
-	my @reports = split /^(?=\d{4}-.* (?:LOG|ERROR|FATAL|WARNING):  )/m, slurp_file($relay->logfile, $log);
+	my @reports = split /^(?=\d{4}-.* (?:LOG|ERROR|FATAL|WARNING):  )/m,
+	  slurp_file($relay->logfile, $log);
 	my ($report) = grep { $_ =~ $message } @reports;
 
-	like($report, qr/CONTEXT:  relay sender for "client $number", user "$user", host \[local\]/,
+	like(
+		$report,
+		qr/CONTEXT:  relay sender for "client $number", user "$user", host \[local\]/,
 		"$what: who it was");
 	like($report, $detail, "$what: what it sent") if defined $detail;
 	return;
@@ -56,18 +62,62 @@ sub logged
 # In a stream, or before one
 my $streamed = qr/STATEMENT:  START_REPLICATION \Q$begin\E$/m;
 foreach my $case (
-	[ 'an unknown message', '', '#' . pack('N', 4), qr/FATAL:  invalid frontend message type 35/, qr/\A(?!.*STATEMENT:)/s ],
-	[ 'a length', '', 'Q' . pack('N', 3), qr/FATAL:  invalid message length/, qr/DETAIL:  A message of type 81 is said to have 3 bytes/ ],
-	[ 'a long command', '', 'Q' . pack('N', 4 + 20001) . 'x' x 20000 . "\0",
-		qr/ERROR:  replication command is too long/, qr/DETAIL:  It has 20001 bytes/ ],
-	[ 'a command', '', 'Q' . pack('N', 4 + 9) . "NONSENSE\0", qr/ERROR:  cannot execute SQL/, qr/^.*STATEMENT:  NONSENSE$/m ],
-	[ 'a slot', '', 'Q' . pack('N', 4 + 35) . 'START_REPLICATION SLOT missing 0/0' . "\0",
-		qr/ERROR:  relay slot "missing" does not exist/, qr{STATEMENT:  START_REPLICATION SLOT missing 0/0$}m ],
-	[ 'a message in a stream', $begin, 'Q' . pack('N', 4), qr/FATAL:  invalid standby message type 81/, $streamed ],
-	[ 'a reply', $begin, 'd' . pack('N', 5) . '#', qr/FATAL:  unexpected standby message type 35/, $streamed ],
-	[ 'a length in a stream', $begin, 'd' . pack('N', 0x3fffffff),
-		qr/FATAL:  invalid message length/, qr/said to have 1073741823 bytes/ ],
-	[ 'the end', $begin, '', qr/LOG:  unexpected EOF on standby connection/, $streamed ])
+	[
+		'an unknown message',
+		'',
+		'#' . pack('N', 4),
+		qr/FATAL:  invalid frontend message type 35/,
+		qr/\A(?!.*STATEMENT:)/s
+	],
+	[
+		'a length', '',
+		'Q' . pack('N', 3),
+		qr/FATAL:  invalid message length/,
+		qr/DETAIL:  A message of type 81 is said to have 3 bytes/
+	],
+	[
+		'a long command',
+		'',
+		'Q' . pack('N', 4 + 20001) . 'x' x 20000 . "\0",
+		qr/ERROR:  replication command is too long/,
+		qr/DETAIL:  It has 20001 bytes/
+	],
+	[
+		'a command',
+		'',
+		'Q' . pack('N', 4 + 9) . "NONSENSE\0",
+		qr/ERROR:  cannot execute SQL/,
+		qr/^.*STATEMENT:  NONSENSE$/m
+	],
+	[
+		'a slot',
+		'',
+		'Q' . pack('N', 4 + 35) . 'START_REPLICATION SLOT missing 0/0' . "\0",
+		qr/ERROR:  relay slot "missing" does not exist/,
+		qr{STATEMENT:  START_REPLICATION SLOT missing 0/0$}m
+	],
+	[
+		'a message in a stream',
+		$begin,
+		'Q' . pack('N', 4),
+		qr/FATAL:  invalid standby message type 81/, $streamed
+	],
+	[
+		'a reply', $begin,
+		'd' . pack('N', 5) . '#',
+		qr/FATAL:  unexpected standby message type 35/, $streamed
+	],
+	[
+		'a length in a stream',
+		$begin,
+		'd' . pack('N', 0x3fffffff),
+		qr/FATAL:  invalid message length/,
+		qr/said to have 1073741823 bytes/
+	],
+	[
+		'the end', $begin, '',
+		qr/LOG:  unexpected EOF on standby connection/, $streamed
+	])
 {
 	my ($what, $start, $bytes, $message, $detail) = @$case;
 	my $log = -s $relay->logfile;
@@ -79,7 +129,9 @@ foreach my $case (
 	# not closed: then it could be a send that fails first
 	shutdown($client->{socket}, 1) if $bytes eq '';
 	logged($log, $message, $what, $detail);
-	logged($log, qr/LOG:  received replication command: START_REPLICATION/, 'its command') if $start ne '';
+	logged($log, qr/LOG:  received replication command: START_REPLICATION/,
+		'its command')
+	  if $start ne '';
 	eval { $client->close } if $bytes ne '';
 	logged($log, qr/LOG:  disconnection: /, 'its end') if $start ne '';
 }
@@ -87,29 +139,53 @@ foreach my $case (
 # A command stays one line, and is text, whatever is in it.
 my $log = -s $relay->logfile;
 my $forger = connect_client();
-my $shown = 'START_REPLICATION SLOT "a 2026-01-01 00:00:00 UTC [1] PANIC: forged\\x1b[31m%s" 0/0';
+my $shown =
+  'START_REPLICATION SLOT "a 2026-01-01 00:00:00 UTC [1] PANIC: forged\\x1b[31m%s" 0/0';
 
 # the log has bytes that the encoding allows
 my $logged = sprintf($shown, "\xff");
-like(command_error($forger, qq{START_REPLICATION\nSLOT "a\n2026-01-01 00:00:00 UTC [1] PANIC:  forged\x1b[31m\xff" 0/0}),
-	qr/does not exist/, 'a command with other lines in it');
-logged($log, qr/LOG:  received replication command: \Q$logged\E$/m, 'that command');
-logged($log, qr/ERROR:  relay slot "a 2026-01-01 .*" does not exist/, 'its error', qr/STATEMENT:  \Q$logged\E$/m);
-is( $relay->safe_psql('postgres', "SELECT query FROM pg_stat_activity WHERE application_name = 'client $number'"),
-	sprintf($shown, '\\xff'), 'that command in pg_stat_activity');
-like(command_error($forger, qq{CREATE_REPLICATION_SLOT a PHYSICAL ("b\nc")}),
-	qr/unrecognized option for a physical replication slot: "b c"/, 'an option with a line break');
-unlike(slurp_file($relay->logfile, $log), qr/^2026-01-01|[\x00-\x08\x0b-\x1f\x7f]/m, 'nothing else is in the log');
+like(
+	command_error(
+		$forger,
+		qq{START_REPLICATION\nSLOT "a\n2026-01-01 00:00:00 UTC [1] PANIC:  forged\x1b[31m\xff" 0/0}
+	),
+	qr/does not exist/,
+	'a command with other lines in it');
+logged($log, qr/LOG:  received replication command: \Q$logged\E$/m,
+	'that command');
+logged($log, qr/ERROR:  relay slot "a 2026-01-01 .*" does not exist/,
+	'its error', qr/STATEMENT:  \Q$logged\E$/m);
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT query FROM pg_stat_activity WHERE application_name = 'client $number'"
+	),
+	sprintf($shown, '\\xff'),
+	'that command in pg_stat_activity');
+like(
+	command_error($forger, qq{CREATE_REPLICATION_SLOT a PHYSICAL ("b\nc")}),
+	qr/unrecognized option for a physical replication slot: "b c"/,
+	'an option with a line break');
+unlike(
+	slurp_file($relay->logfile, $log),
+	qr/^2026-01-01|[\x00-\x08\x0b-\x1f\x7f]/m,
+	'nothing else is in the log');
 $forger->close;
 
 $log = -s $relay->logfile;
 my $silent = connect_client(options => '-c wal_sender_timeout=200ms');
 $silent->start("START_REPLICATION $begin");
-logged($log, qr/LOG:  terminating walsender process due to replication timeout/, 'silence',
-	qr{DETAIL:  The client was sent WAL up to [0-9A-F]+/[0-9A-F]+ and has confirmed to have flushed it up to 0/0+\.});
+logged(
+	$log,
+	qr/LOG:  terminating walsender process due to replication timeout/,
+	'silence',
+	qr{DETAIL:  The client was sent WAL up to [0-9A-F]+/[0-9A-F]+ and has confirmed to have flushed it up to 0/0+\.}
+);
 eval { $silent->close };
 $log = -s $relay->logfile;
 eval { connect_client(replication => 'database') };
-logged($log, qr/FATAL:  a relay does not serve connections with "replication=database"/, 'a database');
+logged(
+	$log,
+	qr/FATAL:  a relay does not serve connections with "replication=database"/,
+	'a database');
 
 done_testing();

@@ -17,7 +17,9 @@ use WalstreamTest;
 my $archive = PostgreSQL::Test::Utils::tempdir();
 my $primary = walstream_primary('primary',
 	conf => "archive_mode = on\narchive_command = 'cp %p $archive/%f'\n");
-my $relay = walstream_relay($primary, 'relay', slot => 'relay',
+my $relay = walstream_relay(
+	$primary, 'relay',
+	slot => 'relay',
 	conf => "log_replication_commands = on\n");
 wait_for_relay_state($relay, 'streaming');
 $primary->backup('backup');
@@ -29,18 +31,23 @@ wait_for_relay($primary, $relay);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
 load_wal($primary, 100);
-my $segment = $primary->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_lsn())');
+my $segment = $primary->safe_psql('postgres',
+	'SELECT pg_walfile_name(pg_current_wal_lsn())');
 my $flushed = relay_row($relay)->{flushed_lsn};
-is($primary->safe_psql('postgres', "SELECT pg_walfile_name('$flushed')"), $segment,
-	'the relay is within a segment');
+is($primary->safe_psql('postgres', "SELECT pg_walfile_name('$flushed')"),
+	$segment, 'the relay is within a segment');
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
-wait_until($primary, "SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver", 'the whole of it is archived');
+wait_until(
+	$primary,
+	"SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver",
+	'the whole of it is archived');
 load_wal($primary, 10);
 
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($primary, 'backup');
 my $conninfo = $relay->connstr =~ s/'/''/gr;
-$standby->append_conf('postgresql.conf', qq(
+$standby->append_conf(
+	'postgresql.conf', qq(
 shared_preload_libraries = 'walstream'
 archive_mode = off
 primary_conninfo = '$conninfo'
@@ -56,12 +63,17 @@ my $log = '';
 while ($attempts-- > 0)
 {
 	$log = slurp_file($relay->logfile);
-	last if (() = $log =~ /standby LOG:  received replication command: IDENTIFY_SYSTEM/g) >= 3;
+	last
+	  if (() = $log =~
+		/standby LOG:  received replication command: IDENTIFY_SYSTEM/g) >= 3;
 	select(undef, undef, undef, 0.01);
 }
-cmp_ok($attempts, '>', 0, 'the standby asks where the relay is, again and again');
+cmp_ok($attempts, '>', 0,
+	'the standby asks where the relay is, again and again');
 is(relay_row($relay)->{flushed_lsn}, $flushed, 'which has still a part only');
-is($standby->safe_psql('postgres', "SELECT pg_last_wal_replay_lsn() > '$flushed'"), 't',
+is( $standby->safe_psql(
+		'postgres', "SELECT pg_last_wal_replay_lsn() > '$flushed'"),
+	't',
 	'the standby has replayed more');
 my $version = $standby->safe_psql('postgres', 'SHOW server_version_num');
 SKIP:
@@ -71,8 +83,14 @@ SKIP:
 	  || $version >= 160000 && $version < 160015
 	  || $version >= 170000 && $version < 170011
 	  || $version >= 180000 && $version < 180006;
-	like(slurp_file($standby->logfile), qr/is ahead of the upstream server's flush position/, 'it waits');
-	unlike($log, qr/requested starting point/, 'and does not ask for what is not there');
+	like(
+		slurp_file($standby->logfile),
+		qr/is ahead of the upstream server's flush position/,
+		'it waits');
+	unlike(
+		$log,
+		qr/requested starting point/,
+		'and does not ask for what is not there');
 }
 
 # Once the relay goes on, so does the standby.
@@ -80,7 +98,10 @@ $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
 wait_for_replay($primary, $standby);
-wait_until($standby, "SELECT status = 'streaming' FROM pg_stat_wal_receiver", 'it streams from the relay');
+wait_until(
+	$standby,
+	"SELECT status = 'streaming' FROM pg_stat_wal_receiver",
+	'it streams from the relay');
 is(sender_row($relay, 'standby')->{state}, 'streaming', 'which says so too');
 standby_matches($primary, $standby);
 
@@ -89,14 +110,17 @@ standby_matches($primary, $standby);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
 $standby->adjust_conf('postgresql.conf', 'restore_command', "''");
-$standby->adjust_conf('postgresql.conf', 'primary_conninfo', "'" . ($primary->connstr =~ s/'/''/gr) . "'");
+$standby->adjust_conf('postgresql.conf', 'primary_conninfo',
+	"'" . ($primary->connstr =~ s/'/''/gr) . "'");
 $standby->reload;
 load_wal($primary, 20);
 wait_for_replay($primary, $standby);
 $standby->stop;
 $standby->adjust_conf('postgresql.conf', 'primary_conninfo', "'$conninfo'");
 $standby->start;
-wait_until($relay, "SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'standby' AND state <> 'startup'",
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'standby' AND state <> 'startup'",
 	'a standby that is ahead within a segment is served');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 load_wal($primary, 20);

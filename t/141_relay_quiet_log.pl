@@ -61,7 +61,8 @@ foreach my $level (qw(error fatal panic))
 			"SELECT ${worker}_pid <> $pid AND state = 'streaming' FROM walstream_relay",
 			"$level: the $worker is started again");
 	}
-	is(relay_row($relay)->{last_error_time}, $row->{last_error_time},
+	is( relay_row($relay)->{last_error_time},
+		$row->{last_error_time},
 		"$level: an orderly stop is no error");
 }
 
@@ -73,8 +74,10 @@ $relay->safe_psql('template1', 'ALTER DATABASE postgres RENAME TO other');
 $relay->stop;
 $relay->adjust_conf('postgresql.conf', 'walstream.relay', 'on');
 $relay->start;
-ok( $relay->poll_query_until('other',
-		q{SELECT state = 'failed' AND last_error LIKE '%database "postgres" does not exist%' FROM walstream_relay}),
+ok( $relay->poll_query_until(
+		'other',
+		q{SELECT state = 'failed' AND last_error LIKE '%database "postgres" does not exist%' FROM walstream_relay}
+	),
 	'panic: a fatal error is told');
 $relay->stop;
 

@@ -13,7 +13,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 my $primary = walstream_primary('primary');
-my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress = off\n");
+my $relay = walstream_relay($primary, 'relay',
+	conf => "walstream.relay_compress = off\n");
 my $dir = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
 write_segments($primary, $relay, 5);
@@ -25,8 +26,13 @@ unlink("$dir/$oldest") or die "could not remove \"$dir/$oldest\": $!\n";
 mkdir("$dir/$oldest");
 my $log = -s $relay->logfile;
 set_setting($relay, 'relay_keep_size', '0');
-$relay->wait_for_log(qr/could not remove old WAL segments\n.*DETAIL:  could not remove file "[^"]*$oldest"/, $log);
-like(relay_row($relay)->{last_error}, qr/could not remove old WAL segments: /, 'what cannot be removed is told');
+$relay->wait_for_log(
+	qr/could not remove old WAL segments\n.*DETAIL:  could not remove file "[^"]*$oldest"/,
+	$log);
+like(
+	relay_row($relay)->{last_error},
+	qr/could not remove old WAL segments: /,
+	'what cannot be removed is told');
 set_setting($relay, 'relay_compress', 'zstd');
 wait_until(
 	$relay,
@@ -36,7 +42,10 @@ is(relay_row($relay)->{keeper_pid}, $keeper, 'by the same process');
 
 rmdir("$dir/$oldest") or die "could not remove \"$dir/$oldest\": $!\n";
 $relay->reload;
-wait_until($relay, 'SELECT count(*) <= 3 FROM walstream_relay_segments', 'and removed later');
+wait_until(
+	$relay,
+	'SELECT count(*) <= 3 FROM walstream_relay_segments',
+	'and removed later');
 is(relay_row($relay)->{keeper_pid}, $keeper, 'still by the same process');
 
 done_testing();

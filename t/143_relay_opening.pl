@@ -35,7 +35,8 @@ start_preloaded($relay, 'power_fault', $dir, $faults);
 wait_for_fault($faults, qr/hold/);
 my $opening = relay_row($relay);
 is($opening->{state}, 'opening', 'the relay is being opened');
-is($opening->{$_}, undef, "$_ is not known") foreach qw(flushed_lsn received_lsn timeline);
+is($opening->{$_}, undef, "$_ is not known")
+  foreach qw(flushed_lsn received_lsn timeline);
 
 # All CopyData with WAL until so much has come
 sub receive_wal
@@ -51,26 +52,38 @@ sub receive_wal
 	return $wal;
 }
 
-my ($status, $stdout, $stderr) = $relay->psql('postgres', '\set VERBOSITY sqlstate
+my ($status, $stdout, $stderr) = $relay->psql(
+	'postgres', '\set VERBOSITY sqlstate
 IDENTIFY_SYSTEM', replication => 'true');
 like($stderr, qr/ERROR:  57P03/, 'nor is it for IDENTIFY_SYSTEM');
 my $early = WalstreamClient->new($relay);
 $early->start('START_REPLICATION ' . format_lsn($closed + 8192));
-like($early->receive_error, qr/does not know yet where its WAL ends/, 'nor is a position behind what is closed refused for good');
+like(
+	$early->receive_error,
+	qr/does not know yet where its WAL ends/,
+	'nor is a position behind what is closed refused for good');
 
 my $client = WalstreamClient->new($relay);
 $client->start('START_REPLICATION ' . format_lsn($begin));
 my $wal = receive_wal($client, $closed - $begin);
 is(length($wal), $closed - $begin, 'what is closed is served, and no more');
-my ($segment) = sort grep { /^[0-9A-F]{24}$/ && $_ ge sprintf('00000001%08X%08X', 0, $begin / $mb) }
-  slurp_dir($primary->data_dir . '/pg_wal');
-ok(substr($wal, 0, $mb) eq slurp_file($primary->data_dir . "/pg_wal/$segment"), 'as it is on the primary');
+my ($segment) = sort grep {
+	/^[0-9A-F]{24}$/ && $_ ge sprintf('00000001%08X%08X', 0, $begin / $mb)
+} slurp_dir($primary->data_dir . '/pg_wal');
+ok( substr($wal, 0, $mb) eq
+	  slurp_file($primary->data_dir . "/pg_wal/$segment"),
+	'as it is on the primary');
 
 # ... and then what is behind it, in the same stream.
 set_faults($faults);
 wait_for_relay_state($relay, 'streaming');
-ok(length(receive_wal($client, 1)) > 0, 'the stream goes on when the end is known');
+ok( length(receive_wal($client, 1)) > 0,
+	'the stream goes on when the end is known');
 $client->close;
-cmp_ok(lsn_number(relay_row($relay)->{flushed_lsn}), '>=', lsn_number($row->{flushed_lsn}), 'nothing was lost');
+cmp_ok(
+	lsn_number(relay_row($relay)->{flushed_lsn}),
+	'>=',
+	lsn_number($row->{flushed_lsn}),
+	'nothing was lost');
 
 done_testing();

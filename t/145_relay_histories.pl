@@ -13,7 +13,8 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('replication slot "(relay|old)" on the upstream had to be made anew');
+declare_expected_warning(
+	'replication slot "(relay|old)" on the upstream had to be made anew');
 
 # Each is made from the one before, when that has been promoted.
 my @nodes = walstream_primary('one');
@@ -21,7 +22,8 @@ foreach my $name (qw(two three four))
 {
 	my $node = walstream_standby($nodes[-1], $name);
 
-	$node->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('old', true)")
+	$node->safe_psql('postgres',
+		"SELECT pg_create_physical_replication_slot('old', true)")
 	  if $name eq 'four';
 	$nodes[-1]->stop;
 	$node->promote;
@@ -29,22 +31,28 @@ foreach my $name (qw(two three four))
 }
 my $four = $nodes[-1];
 my $pg_wal = $four->data_dir . '/pg_wal';
-is_deeply([ sort grep { /history$/ } slurp_dir($pg_wal) ],
-	[qw(00000003.history 00000004.history)], 'the upstream has no history of timeline 2');
+is_deeply(
+	[ sort grep { /history$/ } slurp_dir($pg_wal) ],
+	[qw(00000003.history 00000004.history)],
+	'the upstream has no history of timeline 2');
 
 sub histories
 {
 	my ($relay) = @_;
 
-	return join(' ', map { /0+(\d)\.history$/ } sort { $a cmp $b } slurp_dir(store_dir($relay)));
+	return join(' ',
+		map { /0+(\d)\.history$/ }
+		sort { $a cmp $b } slurp_dir(store_dir($relay)));
 }
 
 sub streams
 {
 	my ($relay, $timeline, $what) = @_;
 
-	return wait_until($relay,
-		"SELECT state = 'streaming' AND timeline = $timeline FROM walstream_relay", $what);
+	return wait_until(
+		$relay,
+		"SELECT state = 'streaming' AND timeline = $timeline FROM walstream_relay",
+		$what);
 }
 
 # What a client of the node is told that asks for a history file.
@@ -59,7 +67,8 @@ sub history_error
 	{
 		my ($type, $content) = $client->_read;
 
-		($error, $state) = ($content =~ /\0M([^\0]*)/, $content =~ /\0C([^\0]*)/)
+		($error, $state) =
+		  ($content =~ /\0M([^\0]*)/, $content =~ /\0C([^\0]*)/)
 		  if $type eq 'E';
 		last if $type eq 'Z';
 	}
@@ -76,21 +85,30 @@ my $second = walstream_relay($relay, 'second');
 streams($second, 4, 'and one behind it');
 foreach my $node ($relay, $second)
 {
-	is(histories($node), '3 4', $node->name . ' has the history files that there are');
-	like(history_error($node, 2), qr{^58P01: could not open file ".*00000002.history": No such file},
+	is(histories($node), '3 4',
+		$node->name . ' has the history files that there are');
+	like(
+		history_error($node, 2),
+		qr{^58P01: could not open file ".*00000002.history": No such file},
 		$node->name . ' says of the other what PostgreSQL does');
 }
-like(history_error($four, 2), qr{^58P01: could not open file ".*00000002.history": No such file},
+like(
+	history_error($four, 2),
+	qr{^58P01: could not open file ".*00000002.history": No such file},
 	'which is this');
 
-my $standby = walstream_standby($four, 'standby', walstream => 0, conninfo => $second->connstr);
+my $standby = walstream_standby(
+	$four, 'standby',
+	walstream => 0,
+	conninfo => $second->connstr);
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my $receivewal = start_receivewal($relay, $dir);
 write_segments($four, $relay, 2);
 standby_matches($four, $standby, 'a standby behind both');
 $relay->restart;
 streams($relay, 4, 'after a restart');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'verified');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'verified');
 
 #
 # The next promotion is followed.
@@ -98,7 +116,8 @@ is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't'
 my $five = walstream_standby($four, 'five', conninfo => $relay->connstr);
 wait_for_replay($four, $five);
 wait_for_relay($four, $_) foreach $relay, $second;
-ok(-s "$dir/00000004.history", 'pg_receivewal has the history of its timeline');
+ok(-s "$dir/00000004.history",
+	'pg_receivewal has the history of its timeline');
 like(join(' ', slurp_dir($dir)), qr/\b00000004[0-9A-F]{16}\b/, 'and WAL');
 stop_receivewal($receivewal);
 
@@ -111,14 +130,19 @@ my $early = walstream_relay($four, 'early', slot => 'old');
 streams($early, 4, 'a relay begins on the timeline before');
 is(relay_row($early)->{first_timeline}, 3, 'it does');
 is(histories($early), '3 4', 'it has the history that it needs');
-my ($derived, $true) = map { join(' ', slurp_file(store_dir($_) . '/00000003.history') =~ /^(\d+\s+\S+)/mg) }
-  $early, $relay;
+my ($derived, $true) = map {
+	join(' ',
+		slurp_file(store_dir($_) . '/00000003.history') =~ /^(\d+\s+\S+)/mg)
+} $early, $relay;
 is($derived, $true, 'which is right');
 $early->restart;
 streams($early, 4, 'after a restart too');
-is($early->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'verified too');
+is( $early->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'verified too');
 my $client = WalstreamClient->new($early);
-$client->start('START_REPLICATION ' . relay_row($early)->{first_lsn} . ' TIMELINE 3');
+$client->start(
+	'START_REPLICATION ' . relay_row($early)->{first_lsn} . ' TIMELINE 3');
 like($client->receive, qr/^w/, 'it serves that timeline');
 $client->close;
 
@@ -126,10 +150,11 @@ $client->close;
 $four->stop;
 $five->promote;
 set_relay_upstream($_, $five->connstr) foreach $relay, $early;
-streams($_, 5, $_->name . ' follows') foreach $relay, $second, $early;
+streams($_, 5, $_->name . ' follows')  foreach $relay, $second, $early;
 standby_matches($five, $standby, 'the standby follows too');
 is(histories($second), '3 4 5', 'with the history');
-is($_->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', $_->name . ' is verified')
+is($_->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', $_->name . ' is verified')
   foreach $relay, $second, $early;
 
 done_testing();

@@ -12,8 +12,10 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('replication slot "relay" on the upstream had to be made anew');
-declare_expected_warning('specified neither "?primary_conninfo"? nor "?restore_command"?');
+declare_expected_warning(
+	'replication slot "relay" on the upstream had to be made anew');
+declare_expected_warning(
+	'specified neither "?primary_conninfo"? nor "?restore_command"?');
 
 my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay', slot => 'relay');
@@ -30,7 +32,9 @@ sub warnings_since
 #
 # The slot
 #
-like(slurp_file($relay->logfile), qr/LOG:  created replication slot "relay" on the upstream\n/,
+like(
+	slurp_file($relay->logfile),
+	qr/LOG:  created replication slot "relay" on the upstream\n/,
 	'the first slot is no surprise');
 load_wal($primary, 100);
 my $end = wait_for_relay($primary, $relay);
@@ -41,8 +45,11 @@ my $log = -s $relay->logfile;
 $relay->start;
 wait_for_relay($primary, $relay);
 my @warning = warnings_since($log);
-is($warning[0], 'replication slot "relay" on the upstream had to be made anew', 'one that was dropped is');
-like($warning[1],
+is( $warning[0],
+	'replication slot "relay" on the upstream had to be made anew',
+	'one that was dropped is');
+like(
+	$warning[1],
 	qr{The relay has WAL up to \Q$end\E on timeline 1; the new slot keeps the upstream's from [0-9A-F]+/[0-9A-F]+ on\.},
 	'with both positions');
 $log = -s $relay->logfile;
@@ -54,11 +61,13 @@ is(scalar(@none), 0, 'and then it is there');
 # One that was made without a position holds nothing either.
 $relay->stop;
 $primary->safe_psql('postgres',
-	"SELECT pg_drop_replication_slot('relay'); SELECT pg_create_physical_replication_slot('relay')");
+	"SELECT pg_drop_replication_slot('relay'); SELECT pg_create_physical_replication_slot('relay')"
+);
 $log = -s $relay->logfile;
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
-is((warnings_since($log))[0], 'replication slot "relay" on the upstream had to be made anew: it held no WAL',
+is( (warnings_since($log))[0],
+	'replication slot "relay" on the upstream had to be made anew: it held no WAL',
 	'one without position is replaced');
 
 #
@@ -82,12 +91,14 @@ $_->start foreach $primary, $relay;
 load_wal($primary, 500);
 $end = wait_for_relay($primary, $relay);
 my %earlier;
+
 foreach my $name (qw(standby copy))
 {
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init_from_backup($primary, 'cold');
-	append_to_file($node->data_dir . '/standby.signal', '') if $name eq 'standby';
+	append_to_file($node->data_dir . '/standby.signal', '')
+	  if $name eq 'standby';
 	$node->append_conf('postgresql.conf', "primary_conninfo = ''\n");
 	$node->start;
 	$earlier{$name} = $node;
@@ -100,28 +111,44 @@ is(relay_row($relay)->{reason}, undef, 'a standby with less is waited for');
 
 my $copy = $earlier{copy};
 my $at = $copy->lsn('flush');
-is(lsn_number($at) >> 20, lsn_number($end) >> 20, 'a primary with less, in the same segment');
+is( lsn_number($at) >> 20,
+	lsn_number($end) >> 20,
+	'a primary with less, in the same segment');
 cmp_ok(lsn_number($at), '<', lsn_number($end), 'but before the end');
-$copy->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
+$copy->append_conf('postgresql.conf',
+	"synchronous_standby_names = 'relay'\n");
 $copy->reload;
-$copy->poll_query_until('postgres', 'SHOW synchronous_standby_names', 'relay') or die;
+$copy->poll_query_until('postgres', 'SHOW synchronous_standby_names', 'relay')
+  or die;
 set_relay_upstream($relay, $copy->connstr);
 wait_for_relay_state($relay, 'behind');
-like(relay_row($relay)->{reason},
+like(
+	relay_row($relay)->{reason},
 	qr{^the upstream is a primary at [0-9A-F]+/[0-9A-F]+ on timeline 1, and WAL is stored up to \Q$end\E: it was put back to an earlier state$},
 	'the state says why');
-like(slurp_file($relay->logfile, $log), qr/LOG:  relay waits until its upstream has what is stored\n.*DETAIL:  .*put back to an earlier state\.\n.*HINT:  .*walstream_relay_restart_after_gap\(\)/,
+like(
+	slurp_file($relay->logfile, $log),
+	qr/LOG:  relay waits until its upstream has what is stored\n.*DETAIL:  .*put back to an earlier state\.\n.*HINT:  .*walstream_relay_restart_after_gap\(\)/,
 	'and the log the way out');
 my $waiting = start_psql($copy, 'CREATE TABLE waiting (id int)');
 ok(waits_for_standby($copy, 'CREATE TABLE waiting'), 'a commit waits');
 
 # It passes what is stored, with other bytes.
-$copy->safe_psql('postgres', 'SET synchronous_commit = local; CREATE TABLE filler AS SELECT g FROM generate_series(1, 20000) g');
+$copy->safe_psql('postgres',
+	'SET synchronous_commit = local; CREATE TABLE filler AS SELECT g FROM generate_series(1, 20000) g'
+);
 wait_for_relay_state($relay, 'diverged');
-like(relay_row($relay)->{reason}, qr/other bytes than the stored ones/, 'diverged when it has passed that');
-is($copy->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$end'"),
-	0, 'nothing was confirmed');
-ok(waits_for_standby($copy, 'CREATE TABLE waiting'), 'the commit still waits');
+like(
+	relay_row($relay)->{reason},
+	qr/other bytes than the stored ones/,
+	'diverged when it has passed that');
+is( $copy->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn >= '$end'"),
+	0,
+	'nothing was confirmed');
+ok(waits_for_standby($copy, 'CREATE TABLE waiting'),
+	'the commit still waits');
 is(relay_row($relay)->{flushed_lsn}, $end, 'what is stored is as it was');
 
 # The way out

@@ -14,9 +14,11 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('replication slot "relay" on the upstream had to be made anew');
+declare_expected_warning(
+	'replication slot "relay" on the upstream had to be made anew');
 declare_expected_warning('was terminated by signal 9: Killed');
-declare_expected_warning('terminating connection because of crash of another server process');
+declare_expected_warning(
+	'terminating connection because of crash of another server process');
 
 my $primary = walstream_primary('primary', conf => "wal_keep_size = 0\n");
 my $pg_wal = $primary->data_dir . '/pg_wal';
@@ -24,7 +26,8 @@ my $base = PostgreSQL::Test::Utils::tempdir();
 my $dir = "$base/store";
 my $faults = "$base/faults";
 mkdir($dir, 0700);
-my $relay = walstream_relay($primary, 'relay',
+my $relay = walstream_relay(
+	$primary, 'relay',
 	directory => $dir,
 	slot => 'relay',
 	start => 0,
@@ -44,7 +47,8 @@ sub set_aside
 
 sub restart_after_gap
 {
-	return $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+	return $relay->safe_psql('postgres',
+		'SELECT walstream_relay_restart_after_gap()');
 }
 
 # All that the relay had is there, and only an operator can go on.
@@ -55,9 +59,12 @@ sub is_as_before
 
 	wait_for_relay_state($relay, 'gap');
 	my $row = relay_row($relay);
-	is("$row->{first_lsn} $row->{flushed_lsn}", "$first $end", "$what: what is stored is as it was");
+	is( "$row->{first_lsn} $row->{flushed_lsn}",
+		"$first $end",
+		"$what: what is stored is as it was");
 	is(set_aside(), 0, "$what: nothing is set aside");
-	return is(relay_slot_row($relay, 'slot')->{lost}, JSON::PP::false, "$what: no slot is lost");
+	return is(relay_slot_row($relay, 'slot')->{lost},
+		JSON::PP::false, "$what: no slot is lost");
 }
 
 # Somebody removes what the slot holds.
@@ -69,11 +76,14 @@ foreach (1 .. 5)
 }
 $primary->safe_psql('postgres', 'CHECKPOINT');
 my $segno = lsn_number($end) >> 20;
-unlink(map { "$pg_wal/" . WalstreamRelay::segment_name(1, $_, 1024 * 1024) } $segno - 1 .. $segno + 2);
+unlink(map { "$pg_wal/" . WalstreamRelay::segment_name(1, $_, 1024 * 1024) }
+	  $segno - 1 .. $segno + 2);
 start_preloaded($relay, 'power_fault', $dir, $faults);
 is_as_before('a gap');
-my ($slot_lsn) = $primary->safe_psql('postgres', 'SELECT restart_lsn FROM pg_replication_slots');
-like(relay_row($relay)->{reason},
+my ($slot_lsn) = $primary->safe_psql('postgres',
+	'SELECT restart_lsn FROM pg_replication_slots');
+like(
+	relay_row($relay)->{reason},
 	qr{no longer the WAL from \S+ on timeline 1 on; stored is WAL up to \Q$end\E, and the upstream is at \S+, although its slot "relay" should keep it from \Q$slot_lsn\E on$},
 	'what the slot promises is not told as true');
 
@@ -83,20 +93,36 @@ like(relay_row($relay)->{reason},
 my $log = -s $relay->logfile;
 set_faults($faults, 'create new-range.tmp* ENOSPC');
 restart_after_gap();
-$relay->wait_for_log(qr/ERROR:  could not create directory ".*new-range.tmp": No space left/, $log);
+$relay->wait_for_log(
+	qr/ERROR:  could not create directory ".*new-range.tmp": No space left/,
+	$log);
 set_faults($faults);
 is_as_before('no room');
 
 # The upstream's own segment has gone, too.
-my $current = "$pg_wal/" . $primary->safe_psql('postgres', 'SELECT pg_walfile_name(pg_current_wal_lsn())');
-my ($redo) = map { "$pg_wal/$_" } $primary->safe_psql('postgres', 'SELECT redo_wal_file FROM pg_control_checkpoint()');
-my @hidden = do { my %s; grep { !$s{$_}++ } $current, $redo };
+my $current = "$pg_wal/"
+  . $primary->safe_psql('postgres',
+	'SELECT pg_walfile_name(pg_current_wal_lsn())');
+my ($redo) =
+  map { "$pg_wal/$_" }
+  $primary->safe_psql('postgres',
+	'SELECT redo_wal_file FROM pg_control_checkpoint()');
+my @hidden = do
+{
+	my %s;
+	grep { !$s{$_}++ } $current, $redo;
+};
 rename($_, "$_.hidden") || die "$_: $!\n" foreach @hidden;
 restart_after_gap();
-wait_until($relay, "SELECT state = 'gap' AND reason LIKE '%has not even the WAL%' FROM walstream_relay",
+wait_until(
+	$relay,
+	"SELECT state = 'gap' AND reason LIKE '%has not even the WAL%' FROM walstream_relay",
 	'an upstream without WAL');
 is_as_before('no WAL');
-like(relay_row($relay)->{reason}, qr/; what is stored is as it was$/, 'the state says so');
+like(
+	relay_row($relay)->{reason},
+	qr/; what is stored is as it was$/,
+	'the state says so');
 rename("$_.hidden", $_) || die "$_: $!\n" foreach @hidden;
 
 # A crash when all but the end has been done
@@ -104,8 +130,11 @@ set_faults($faults, 'fdatasync new-range.tmp/* hold');
 restart_after_gap();
 wait_for_fault($faults, qr{^fdatasync new-range\.tmp/}m);
 load_wal($primary, 10);
-is($primary->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '0/0'"),
-	0, 'nothing is acknowledged before');
+is( $primary->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '0/0'"),
+	0,
+	'nothing is acknowledged before');
 is(relay_row($relay)->{flushed_lsn}, $end, 'nor published');
 kill_and_wait($relay, relay_row($relay)->{receiver_pid});
 set_faults($faults);
@@ -122,13 +151,17 @@ wait_for_relay_state($relay, 'streaming');
 is(set_aside(), 1, 'what was stored is set aside');
 ok(!-e "$dir/new-range.tmp", 'the new range is in its place');
 is(relay_slot_row($relay, 'slot')->{lost}, JSON::PP::true, 'slots are lost');
+
 sub is_right
 {
 	my ($what) = @_;
 
 	load_wal($primary, 100);
 	my $upto = wait_for_relay($primary, $relay);
-	return is( compare_store($dir, 1, lsn_number(relay_row($relay)->{first_lsn}), lsn_number($upto), $pg_wal),
+	return is(
+		compare_store(
+			$dir, 1, lsn_number(relay_row($relay)->{first_lsn}),
+			lsn_number($upto), $pg_wal),
 		undef, $what);
 }
 is_right('all is there');
@@ -139,8 +172,10 @@ is_right('also after a restart');
 #
 # A relay that has nothing begins with what there is, whatever its slot promises.
 #
-$primary->safe_psql('postgres', "SELECT pg_create_physical_replication_slot('old', true)");
-$slot_lsn = $primary->safe_psql('postgres', "SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'old'");
+$primary->safe_psql('postgres',
+	"SELECT pg_create_physical_replication_slot('old', true)");
+$slot_lsn = $primary->safe_psql('postgres',
+	"SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'old'");
 foreach (1 .. 3)
 {
 	load_wal($primary, 100);
@@ -152,7 +187,8 @@ $segno = lsn_number($slot_lsn) >> 20;
 unlink("$pg_wal/" . WalstreamRelay::segment_name(1, $segno, 1024 * 1024));
 my $fresh = walstream_relay($primary, 'fresh', slot => 'old');
 wait_for_relay_state($fresh, 'streaming');
-like(slurp_file($fresh->logfile),
+like(
+	slurp_file($fresh->logfile),
 	qr{LOG:  created replication slot "old" on the upstream: it was at \Q$slot_lsn\E, where the upstream has no WAL},
 	'a slot whose WAL is not there is made anew');
 $fresh->stop;
@@ -171,9 +207,15 @@ $relay->stop;
 $primary->stop;
 my $earlier = PostgreSQL::Test::Cluster->new('earlier');
 $earlier->init_from_backup($primary, 'cold');
-system_or_bail('cp', $primary->data_dir . '/pg_replslot/relay/state', $earlier->data_dir . '/pg_replslot/relay/state');
+system_or_bail(
+	'cp',
+	$primary->data_dir . '/pg_replslot/relay/state',
+	$earlier->data_dir . '/pg_replslot/relay/state');
 $earlier->start;
-$relay->append_conf('postgresql.conf', "walstream.relay_upstream = '" . WalstreamRelay::quote($earlier->connstr) . "'\n");
+$relay->append_conf('postgresql.conf',
+		"walstream.relay_upstream = '"
+	  . WalstreamRelay::quote($earlier->connstr)
+	  . "'\n");
 $relay->start;
 wait_for_relay_state($relay, 'behind');
 restart_after_gap();
@@ -181,7 +223,11 @@ wait_for_relay_state($relay, 'streaming');
 is(set_aside(), 2, 'behind: begun anew');
 load_wal($earlier, 100);
 $end = wait_for_relay($earlier, $relay);
-is($earlier->safe_psql('postgres', "SELECT restart_lsn <= '$end' FROM pg_replication_slots"), 't', 'the slot too');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'verified');
+is( $earlier->safe_psql(
+		'postgres', "SELECT restart_lsn <= '$end' FROM pg_replication_slots"),
+	't',
+	'the slot too');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't', 'verified');
 
 done_testing();

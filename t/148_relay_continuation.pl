@@ -16,11 +16,14 @@ use WalstreamTest;
 use constant SEGMENT => 1024 * 1024;
 
 # that is what three receivers that are killed while they store a message look like
-declare_expected_warning('uncompressed: suspended after repeated decoding failures');
+declare_expected_warning(
+	'uncompressed: suspended after repeated decoding failures');
 
-my $primary = walstream_primary('primary', conf => "checkpoint_timeout = 1h\nmax_wal_size = 1GB\n");
+my $primary = walstream_primary('primary',
+	conf => "checkpoint_timeout = 1h\nmax_wal_size = 1GB\n");
 my $pg_wal = $primary->data_dir . '/pg_wal';
-my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress = off\n");
+my $relay = walstream_relay($primary, 'relay',
+	conf => "walstream.relay_compress = off\n");
 my $dir = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
 
@@ -29,7 +32,11 @@ sub write_record
 {
 	my ($bytes) = @_;
 
-	return lsn_number($primary->safe_psql('postgres', "SELECT pg_logical_emit_message(false, '', repeat('x', $bytes))"));
+	return lsn_number(
+		$primary->safe_psql(
+			'postgres',
+			"SELECT pg_logical_emit_message(false, '', repeat('x', $bytes))")
+	);
 }
 
 # The relay, stopped, holds WAL up to a segment's end.
@@ -61,13 +68,22 @@ sub goes_on
 	load_wal($primary, 10);
 	wait_for_relay($primary, $relay);
 	my $begin = format_lsn($boundary);
-	like(slurp_file($relay->logfile, $log), qr{receives WAL from \Q$begin\E on}, "$what: begins at the boundary");
-	return is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', "$what: goes on");
+	like(
+		slurp_file($relay->logfile, $log),
+		qr{receives WAL from \Q$begin\E on},
+		"$what: begins at the boundary");
+	return is(
+		$relay->safe_psql(
+			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't',
+		"$what: goes on");
 }
 
 sub next_boundary
 {
-	my $at = lsn_number($primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()'));
+	my $at = lsn_number(
+		$primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()')
+	);
 
 	return ($at - $at % SEGMENT) + SEGMENT;
 }
@@ -98,11 +114,14 @@ for (;;)
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 	$boundary = next_boundary();
 	my $begin = write_record(100);
-	my $bytes = $boundary - $begin - (($boundary - $begin) >> 13) * 24 - $overhead;
+	my $bytes =
+	  $boundary - $begin - (($boundary - $begin) >> 13) * 24 - $overhead;
 	my $end = write_record($bytes);
 	last if $end == $boundary;
-	$overhead += $end > $boundary ? $end - $boundary - 40 : -($boundary - $end);
-	die "no record ends with a segment\n" if $overhead > 1000 || $overhead < -1000;
+	$overhead +=
+	  $end > $boundary ? $end - $boundary - 40 : -($boundary - $end);
+	die "no record ends with a segment\n"
+	  if $overhead > 1000 || $overhead < -1000;
 }
 load_wal($primary, 10);
 wait_for_relay($primary, $relay);
@@ -126,14 +145,20 @@ wait_for_relay($primary, $relay, format_lsn($boundary));
 $relay->stop;
 $primary->stop('immediate');
 my $segno = $boundary / SEGMENT;
+
 foreach my $file (grep { /^[0-9A-F]{24}$/ } slurp_dir($pg_wal))
 {
-	unlink("$pg_wal/$file") if $file ge WalstreamRelay::segment_name(1, $segno, SEGMENT);
+	unlink("$pg_wal/$file")
+	  if $file ge WalstreamRelay::segment_name(1, $segno, SEGMENT);
 }
 $primary->start;
 load_wal($primary, 10);
 goes_on($boundary, 'a record that was overwritten');
-my ($stdout) = run_command([ 'pg_waldump', '--path', $pg_wal, '--start', format_lsn($boundary), '--limit', 1 ]);
+my ($stdout) = run_command(
+	[
+		'pg_waldump', '--path', $pg_wal, '--start',
+		format_lsn($boundary), '--limit', 1
+	]);
 like($stdout, qr/OVERWRITE_CONTRECORD/, 'which it was');
 
 #
@@ -152,17 +177,25 @@ sub start_and_kill
 	my $end = format_lsn($boundary);
 
 	unlink("$faults.raised");
-	set_faults($faults, "fsync $name.partial hold", "fdatasync $name.partial hold");
+	set_faults(
+		$faults,
+		"fsync $name.partial hold",
+		"fdatasync $name.partial hold");
 	start_preloaded($relay, 'power_fault', $dir, $faults);
 	wait_for_fault($faults, qr/hold/);
-	is(relay_row($relay)->{flushed_lsn}, $end, "$what, killed: nothing of it counts");
-	is($primary->safe_psql('postgres',
-			"SELECT count(*) FROM pg_stat_replication WHERE write_lsn > '$end' OR flush_lsn > '$end'"),
-		0, "$what, killed: nor was acknowledged");
+	is(relay_row($relay)->{flushed_lsn},
+		$end, "$what, killed: nothing of it counts");
+	is( $primary->safe_psql(
+			'postgres',
+			"SELECT count(*) FROM pg_stat_replication WHERE write_lsn > '$end' OR flush_lsn > '$end'"
+		),
+		0,
+		"$what, killed: nor was acknowledged");
 	my $pid = relay_row($relay)->{receiver_pid};
 	declare_expected_warning("\\(PID $pid\\) was terminated by signal 9");
 	kill_and_wait($relay, $pid);
-	like(slurp_file("$dir/$name.partial"), qr/[^\0]/, "$what, killed: some of it was written");
+	like(slurp_file("$dir/$name.partial"),
+		qr/[^\0]/, "$what, killed: some of it was written");
 	set_faults($faults);
 	$relay->start;
 	return;
@@ -172,7 +205,8 @@ sub start_and_kill
 sub flip
 {
 	my ($tli, $lsn, $dir) = @_;
-	my $name = "$dir/" . WalstreamRelay::segment_name($tli, int($lsn / SEGMENT), SEGMENT);
+	my $name = "$dir/"
+	  . WalstreamRelay::segment_name($tli, int($lsn / SEGMENT), SEGMENT);
 
 	open(my $fh, '+<:raw', $name) or die "$name: $!\n";
 	seek($fh, $lsn % SEGMENT, 0);
@@ -201,14 +235,19 @@ flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
 $primary->start;
 start_and_kill($boundary, 'a record with another byte');
 wait_for_relay_state($relay, 'diverged');
-like(relay_row($relay)->{reason}, qr/does not continue what is stored: .* incorrect resource manager data checksum/,
+like(
+	relay_row($relay)->{reason},
+	qr/does not continue what is stored: .* incorrect resource manager data checksum/,
 	'a record with another byte, when it is complete');
-is(relay_row($relay)->{flushed_lsn}, format_lsn($boundary), 'nothing of it counts then either');
+is(relay_row($relay)->{flushed_lsn},
+	format_lsn($boundary), 'nothing of it counts then either');
 flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'streaming');
 wait_for_relay($primary, $relay);
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'a good one is taken');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'a good one is taken');
 
 #
 # No continuation: the primary begins anew with the next segment.
@@ -236,31 +275,42 @@ foreach my $shape ('a switch', 'a record')
 	$primary->stop('immediate');
 	unlink(map { "$pg_wal/$_" } grep { /^[0-9A-F]{24}$/ } slurp_dir($pg_wal));
 	my $name = WalstreamRelay::segment_name(1, $boundary / SEGMENT, SEGMENT);
-	system_or_bail('pg_resetwal', '-f', '-l', $name, '-D', $primary->data_dir);
-	$primary->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
+	system_or_bail('pg_resetwal', '-f', '-l', $name, '-D',
+		$primary->data_dir);
+	$primary->append_conf('postgresql.conf',
+		"synchronous_standby_names = 'relay'\n");
 	$primary->start;
 	my $commit = start_psql($primary, 'CREATE TABLE waits (id int)');
 	my $end = format_lsn($boundary);
 	start_and_kill($boundary, $shape);
+
 	foreach my $time ('at once', 'after a restart')
 	{
 		wait_for_relay_state($relay, 'diverged');
-		like(relay_row($relay)->{reason},
+		like(
+			relay_row($relay)->{reason},
 			qr{^On timeline 1 the upstream's WAL from \Q$end\E on does not continue what is stored: there is no valid record behind },
 			"$shape, $time: the state says why");
-		is(relay_row($relay)->{flushed_lsn}, $end, "$shape, $time: nothing of it counts");
-		ok(waits_for_standby($primary, 'CREATE TABLE waits'), "$shape, $time: nothing is acknowledged");
-		is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', "$shape, $time: nor stored");
+		is(relay_row($relay)->{flushed_lsn},
+			$end, "$shape, $time: nothing of it counts");
+		ok( waits_for_standby($primary, 'CREATE TABLE waits'),
+			"$shape, $time: nothing is acknowledged");
+		is( $relay->safe_psql(
+				'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+			't',
+			"$shape, $time: nor stored");
 		$relay->restart if $time eq 'at once';
 	}
 
 	# the way out
 	wait_for_relay_state($relay, 'diverged');
-	$relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
+	$relay->safe_psql('postgres',
+		'SELECT walstream_relay_restart_after_gap()');
 	wait_for_relay_state($relay, 'streaming');
 	ok($commit->{run}->finish, "$shape: begun anew, the commit goes on");
 	$primary->safe_psql('postgres', 'DROP TABLE waits');
-	$primary->append_conf('postgresql.conf', "synchronous_standby_names = ''\n");
+	$primary->append_conf('postgresql.conf',
+		"synchronous_standby_names = ''\n");
 	$primary->reload;
 }
 
@@ -277,27 +327,38 @@ my $flushed = relay_row($relay)->{flushed_lsn};
 $two->promote;
 load_wal($two, 10);
 $two->safe_psql('postgres', 'CHECKPOINT');
-my ($switch) = slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
+my ($switch) =
+  slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
 my $at = lsn_number($switch);
 
 # The link to the record before is 8 bytes behind its beginning.
 flip(2, $at + 8, $two->data_dir . '/pg_wal');
 set_relay_upstream($relay, $two->connstr);
 wait_for_relay_state($relay, 'diverged');
-like(relay_row($relay)->{reason},
+like(
+	relay_row($relay)->{reason},
 	qr{^On timeline 2 the upstream's WAL from \Q$switch\E on does not continue what is stored: there is no valid record behind \Q$switch\E: .*prev-link},
 	'a timeline whose first record is not linked');
 is(relay_row($relay)->{timeline}, 1, 'is not followed');
 is(relay_row($relay)->{flushed_lsn}, $flushed, 'and nothing of it counts');
-is($two->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '$switch'"),
-	0, 'nor was acknowledged');
+is( $two->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '$switch'"
+	),
+	0,
+	'nor was acknowledged');
 $relay->restart;
 wait_for_relay_state($relay, 'diverged');
 flip(2, $at + 8, $two->data_dir . '/pg_wal');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
-wait_until($relay, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'a good one is');
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'a good one is');
 load_wal($two, 10);
 wait_for_relay($two, $relay);
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'all is whole');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is whole');
 
 done_testing();

@@ -14,7 +14,8 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-declare_expected_warning('specified neither "?primary_conninfo"? nor "?restore_command"?');
+declare_expected_warning(
+	'specified neither "?primary_conninfo"? nor "?restore_command"?');
 
 use constant SEGMENT => 1024 * 1024;
 
@@ -38,7 +39,8 @@ sub promote
 	$node->promote;
 	load_wal($node, 10);
 	$node->safe_psql('postgres', 'CHECKPOINT');
-	my ($switch) = slurp_file($node->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
+	my ($switch) = slurp_file($node->data_dir . '/pg_wal/00000002.history') =~
+	  m{^1\s+(\S+)}m;
 	return $switch;
 }
 
@@ -47,14 +49,19 @@ sub is_whole
 {
 	my ($what) = @_;
 
-	return is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', "$what: the store is whole");
+	return is(
+		$relay->safe_psql(
+			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
+		't',
+		"$what: the store is whole");
 }
 
 sub holds_nothing_of_2
 {
 	my ($what) = @_;
 
-	return is_deeply([ grep { /^00000002/ } slurp_dir($dir) ], [], "$what: nothing of timeline 2 stays in the store");
+	return is_deeply([ grep { /^00000002/ } slurp_dir($dir) ],
+		[], "$what: nothing of timeline 2 stays in the store");
 }
 
 #
@@ -83,30 +90,43 @@ foreach (1 .. 2)
 load_wal($copy, 50);
 $copy->stop;
 my $switch = promote($copy);
-cmp_ok(lsn_number($switch), '<', lsn_number($flushed), 'it is behind the relay');
+cmp_ok(lsn_number($switch), '<', lsn_number($flushed),
+	'it is behind the relay');
 my $begin = format_lsn(lsn_number($switch) - lsn_number($switch) % SEGMENT);
 isnt($begin, $switch, 'and within a segment');
 
 set_relay_upstream($relay, $copy->connstr);
 wait_for_relay_state($relay, 'diverged');
-like(relay_row($relay)->{reason}, qr/^Timeline 1 was left by the upstream at \Q$switch\E/, 'an operator is asked');
+like(
+	relay_row($relay)->{reason},
+	qr/^Timeline 1 was left by the upstream at \Q$switch\E/,
+	'an operator is asked');
 foreach my $time ('at once', 'once more', 'after a restart')
 {
 	my $log = -s $relay->logfile;
 
 	$relay->safe_psql('postgres', 'SELECT walstream_relay_follow()');
-	$relay->wait_for_log(qr/the upstream's WAL is not what is stored.*restart_after_gap/s, $log);
+	$relay->wait_for_log(
+		qr/the upstream's WAL is not what is stored.*restart_after_gap/s,
+		$log);
 	wait_for_relay_state($relay, 'diverged');
 	my ($at) = relay_row($relay)->{reason} =~
 	  m{^On timeline 2 the upstream has other bytes at (\S+) than are stored of timeline 1, which it left at \Q$switch\E$};
-	ok( defined $at && lsn_number($at) >= lsn_number($begin) && lsn_number($at) < lsn_number($switch),
+	ok( defined $at
+		  && lsn_number($at) >= lsn_number($begin)
+		  && lsn_number($at) < lsn_number($switch),
 		"$time: the reason says where") or diag(relay_row($relay)->{reason});
 	is(relay_row($relay)->{timeline}, 1, "$time: it is not followed");
-	is(relay_row($relay)->{flushed_lsn}, $flushed, "$time: what is stored is still there");
+	is(relay_row($relay)->{flushed_lsn},
+		$flushed, "$time: what is stored is still there");
 	holds_nothing_of_2($time);
 	is_whole($time);
-	is( $copy->safe_psql('postgres', "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '$begin'"),
-		0, "$time: nothing is acknowledged");
+	is( $copy->safe_psql(
+			'postgres',
+			"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '$begin'"
+		),
+		0,
+		"$time: nothing is acknowledged");
 
 	my $client = WalstreamClient->new($relay);
 	my $wal = '';
@@ -118,7 +138,9 @@ foreach my $time ('at once', 'once more', 'after a restart')
 		$wal .= substr($message, 25) if $message =~ /^w/;
 	}
 	$client->close;
-	is(length($wal), lsn_number($flushed) - lsn_number($begin), "$time: and served");
+	is( length($wal),
+		lsn_number($flushed) - lsn_number($begin),
+		"$time: and served");
 	next unless $time eq 'once more';
 	$relay->restart;
 	wait_for_relay_state($relay, 'diverged');
@@ -131,12 +153,16 @@ foreach my $time ('at once', 'once more', 'after a restart')
 $switch = promote($wrong);
 flip_link($wrong, 2, $switch);
 set_relay_upstream($relay, $wrong->connstr);
-my $refused = qr/^On timeline 2 the upstream's WAL from \Q$switch\E on does not continue what is stored/;
+my $refused =
+  qr/^On timeline 2 the upstream's WAL from \Q$switch\E on does not continue what is stored/;
 foreach my $time ('at once', 'after a restart')
 {
-	wait_until($relay, "SELECT state = 'diverged' AND reason LIKE '%does not continue%' FROM walstream_relay",
+	wait_until(
+		$relay,
+		"SELECT state = 'diverged' AND reason LIKE '%does not continue%' FROM walstream_relay",
 		"$time: a wrong record is seen");
-	like(relay_row($relay)->{reason}, $refused, "$time: where the timeline begins");
+	like(relay_row($relay)->{reason},
+		$refused, "$time: where the timeline begins");
 	is(relay_row($relay)->{timeline}, 1, "$time: timeline 1 is served");
 	is(relay_row($relay)->{flushed_lsn}, $flushed, "$time: all of it");
 	holds_nothing_of_2($time);
@@ -152,10 +178,16 @@ load_wal($one, 10);
 $one->stop;
 $switch = promote($one);
 set_relay_upstream($relay, $one->connstr);
-wait_until($relay, "SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay", 'the right one is followed');
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'the right one is followed');
 my $end = wait_for_relay($one, $relay);
 is_whole('the right one');
-is( compare_store($dir, 2, lsn_number($switch) - lsn_number($switch) % SEGMENT, lsn_number($end), $one->data_dir . '/pg_wal'),
-	undef, 'all of its timeline is stored');
+is( compare_store(
+		$dir, 2, lsn_number($switch) - lsn_number($switch) % SEGMENT,
+		lsn_number($end), $one->data_dir . '/pg_wal'),
+	undef,
+	'all of its timeline is stored');
 
 done_testing();

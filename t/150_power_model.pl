@@ -57,58 +57,95 @@ sub left_by
 	my $replay = $record->replay(leave_out => $options{leave_out});
 	$replay->advance($record->count);
 	my $files = $replay->files($options{seed});
-	return join(' ',
-		map { $_ . '=' . ($files->{$_} // 'dir') } sort keys %$files);
+	return
+	  join(' ', map { $_ . '=' . ($files->{$_} // 'dir') } sort keys %$files);
 }
 
 foreach my $case (
-	[ 'a file whose directory is not synced is missing',
-		q{make('a'); put('a', 0, 'x'); sync('a')}, '' ],
-	[ 'a file that is not synced is empty',
-		q{make('a'); put('a', 0, 'x'); sync('')}, 'a=' ],
-	[ 'a file that is synced is there',
-		q{make('a'); put('a', 0, 'x'); sync('a'); sync('')}, 'a=x' ],
-	[ 'up to when it was synced',
+	[
+		'a file whose directory is not synced is missing',
+		q{make('a'); put('a', 0, 'x'); sync('a')},
+		''
+	],
+	[
+		'a file that is not synced is empty',
+		q{make('a'); put('a', 0, 'x'); sync('')},
+		'a='
+	],
+	[
+		'a file that is synced is there',
+		q{make('a'); put('a', 0, 'x'); sync('a'); sync('')}, 'a=x'
+	],
+	[
+		'up to when it was synced',
 		q{make('a'); put('a', 0, 'xyz'); sync('a'); sync(''); put('a', 1, 'uvw')},
-		'a=xyz' ],
-	[ 'fdatasync does not make it longer',
+		'a=xyz'
+	],
+	[
+		'fdatasync does not make it longer',
 		q{make('a'); put('a', 0, 'xyz'); sync('a'); sync(''); put('a', 1, 'uvw'); datasync('a')},
-		'a=xuv' ],
-	[ 'fsync does',
+		'a=xuv'
+	],
+	[
+		'fsync does',
 		q{make('a'); put('a', 0, 'xyz'); sync('a'); sync(''); put('a', 1, 'uvw'); sync('a')},
-		'a=xuvw' ],
-	[ 'a rename is undone',
+		'a=xuvw'
+	],
+	[
+		'a rename is undone',
 		q{make('a'); put('a', 0, 'x'); sync('a'); sync(''); move('a', 'b')},
-		'a=x' ],
-	[ 'a rename is synced',
+		'a=x'
+	],
+	[
+		'a rename is synced',
 		q{make('a'); put('a', 0, 'x'); sync('a'); sync(''); move('a', 'b'); sync('')},
-		'b=x' ],
-	[ 'a file that was renamed is replaced',
+		'b=x'
+	],
+	[
+		'a file that was renamed is replaced',
 		q{make('b'); put('b', 0, 'old'); sync('b'); sync(''); make('a'); put('a', 0, 'x'); sync('a'); move('a', 'b')},
-		'b=old' ],
-	[ 'and when that is synced',
+		'b=old'
+	],
+	[
+		'and when that is synced',
 		q{make('b'); put('b', 0, 'old'); sync('b'); sync(''); make('a'); put('a', 0, 'x'); sync('a'); move('a', 'b'); sync('')},
-		'b=x' ],
-	[ 'a file that was removed is there again',
+		'b=x'
+	],
+	[
+		'a file that was removed is there again',
 		q{make('a'); put('a', 0, 'x'); sync('a'); sync(''); unlink(at('a'))},
-		'a=x' ],
-	[ 'unless that is synced',
+		'a=x'
+	],
+	[
+		'unless that is synced',
 		q{make('a'); put('a', 0, 'x'); sync('a'); sync(''); unlink(at('a')); sync('')},
-		'' ],
-	[ 'a directory that is not synced into its parent is missing',
-		q{mkdir(at('d')); make('d/a'); sync('d/a'); sync('d')}, '' ],
-	[ 'a directory and what is in it',
+		''
+	],
+	[
+		'a directory that is not synced into its parent is missing',
+		q{mkdir(at('d')); make('d/a'); sync('d/a'); sync('d')},
+		''
+	],
+	[
+		'a directory and what is in it',
 		q{mkdir(at('d')); make('d/a'); put('d/a', 0, 'x'); sync('d/a'); sync('d'); sync('')},
-		'd=dir d/a=x' ],
-	[ 'a link',
+		'd=dir d/a=x'
+	],
+	[
+		'a link',
 		q{make('a'); put('a', 0, 'x'); sync('a'); link(at('a'), at('b')); sync('')},
-		'a=x b=x' ],
-	[ 'a file that was made shorter',
+		'a=x b=x'
+	],
+	[
+		'a file that was made shorter',
 		q{make('a'); put('a', 0, 'xyz'); sync('a'); sync(''); truncate($open{a}, 1); sync('a')},
-		'a=x' ],
-	[ 'processes share the record',
+		'a=x'
+	],
+	[
+		'processes share the record',
 		q{make('a'); put('a', 0, 'xyz'); if (my $pid = fork) { waitpid($pid, 0); sync('a'); sync('') } else { put('a', 1, 'u') }},
-		'a=xuz' ])
+		'a=xuz'
+	])
 {
 	my ($what, $program, $expected) = @$case;
 
@@ -127,7 +164,10 @@ foreach my $seed (1 .. 60)
 	my $replay = $record->replay;
 	$replay->advance($record->count);
 	my $files = $replay->files($seed);
-	$seen{ join(' ', map { $_ . '=' . ($files->{$_} =~ tr/xy//sr) } sort keys %$files) }++;
+	$seen{
+		join(' ',
+			map { $_ . '=' . ($files->{$_} =~ tr/xy//sr) } sort keys %$files)
+	}++;
 }
 is( join(', ', sort keys %seen),
 	'a=x, a=x b=, a=xy, a=xy b=, a=y, a=y b=, a=yx, a=yx b=',
@@ -162,8 +202,10 @@ is_deeply(
 	'kinds of sync of a file that was renamed');
 
 # Kinds that a test knows
-is(kinds_fault({ a => 1, b => 2 }, 'b', 'a'), undef, 'all kinds, and no other');
-is(kinds_fault({ a => 1, c => 1 }, 'a', 'b'), "missing: b\nunknown: c",
+is(kinds_fault({ a => 1, b => 2 }, 'b', 'a'),
+	undef, 'all kinds, and no other');
+is( kinds_fault({ a => 1, c => 1 }, 'a', 'b'),
+	"missing: b\nunknown: c",
 	'a kind that is missing, and one that is not known');
 
 # Names that end in .tmp are nobody's need.
@@ -175,12 +217,16 @@ $replay->advance($record->count);
 is_deeply({ $replay->kinds }, {}, 'a temporary name needs no sync');
 
 # A kind left out
-is(left_by(q{make('a'); put('a', 0, 'x'); sync('a'); sync('')},
+is( left_by(
+		q{make('a'); put('a', 0, 'x'); sync('a'); sync('')},
 		leave_out => 'fsync a'),
-	'a=', 'a sync of a file is left out');
-is(left_by(q{make('a'); put('a', 0, 'x'); sync('a'); sync('')},
+	'a=',
+	'a sync of a file is left out');
+is( left_by(
+		q{make('a'); put('a', 0, 'x'); sync('a'); sync('')},
 		leave_out => 'fsync of the directory / after creating a'),
-	'', 'a sync of the directory is left out');
+	'',
+	'a sync of the directory is left out');
 
 #
 # System calls that fail
@@ -205,11 +251,14 @@ is(slurp_file("$base/fault.raised"), "fsync a EIO\n", 'that is told');
 is( faulty(
 		"fsync a EIO\n",
 		q{make('b'); put('b', 0, 'xyz'); print sync('b') ? 'synced' : $!}),
-	'synced', 'of another file it does not');
+	'synced',
+	'of another file it does not');
 is( faulty(
 		"fsync . EIO\n",
-		q{make('a'); print sync('a') ? 'synced' : $!, ' ', sync('') ? 'synced' : $!{EIO} ? 'EIO' : $!}),
-	'synced EIO', 'of the directory');
+		q{make('a'); print sync('a') ? 'synced' : $!, ' ', sync('') ? 'synced' : $!{EIO} ? 'EIO' : $!}
+	),
+	'synced EIO',
+	'of the directory');
 is(slurp_file("$base/fault.raised"), "fsync . EIO\n", 'that is told');
 is( faulty(
 		"fsync . EIO b*\n",

@@ -27,14 +27,18 @@ system_or_bail('pg_resetwal', '-e', '5', '-D', $primary->data_dir);
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $proxy = WalstreamProxy->new($primary);
-my $relay = walstream_relay($primary, 'relay',
+my $relay = walstream_relay(
+	$primary, 'relay',
 	slot => 'relay',
 	conninfo => $proxy->connstr,
 	directory => "$watched/store",
 	start => 0,
-	conf => "fsync = on\nwal_receiver_status_interval = 1\nwal_sender_timeout = 0\n");
+	conf =>
+	  "fsync = on\nwal_receiver_status_interval = 1\nwal_sender_timeout = 0\n"
+);
 start_preloaded($relay, 'power_record', $watched, $record);
-$relay->safe_psql('postgres', 'CREATE EXTENSION walstream; CREATE ROLE liar REPLICATION LOGIN');
+$relay->safe_psql('postgres',
+	'CREATE EXTENSION walstream; CREATE ROLE liar REPLICATION LOGIN');
 wait_for_relay_state($relay, 'streaming');
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('honest')");
 load_wal($primary, 100);
@@ -76,16 +80,22 @@ sub primary_has
 {
 	my ($condition, $what) = @_;
 
-	return wait_until($primary,
-		"SELECT $condition FROM pg_replication_slots WHERE slot_name = 'relay'", $what);
+	return wait_until(
+		$primary,
+		"SELECT $condition FROM pg_replication_slots WHERE slot_name = 'relay'",
+		$what);
 }
 
 sub liar
 {
 	my ($slot) = @_;
-	my $client = WalstreamClient->new($relay, user => 'liar', application_name => 'teller of tales');
+	my $client = WalstreamClient->new(
+		$relay,
+		user => 'liar',
+		application_name => 'teller of tales');
 
-	$client->start('START_REPLICATION ' . ($slot ? "SLOT $slot " : '') . $begin);
+	$client->start(
+		'START_REPLICATION ' . ($slot ? "SLOT $slot " : '') . $begin);
 	return $client;
 }
 
@@ -94,7 +104,8 @@ sub logged
 {
 	my ($pattern, $offset) = @_;
 
-	return scalar(() = slurp_file($relay->logfile, $offset // 0) =~ /$pattern/g);
+	return
+	  scalar(() = slurp_file($relay->logfile, $offset // 0) =~ /$pattern/g);
 }
 
 #
@@ -116,38 +127,54 @@ foreach my $case (
 		my $offset = -s $relay->logfile;
 		my $with = ($slot ? 'with' : 'without') . ' a slot';
 
-		$relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('liar')") if $slot;
+		$relay->safe_psql('postgres',
+			"SELECT walstream_create_relay_slot('liar')")
+		  if $slot;
 		my $client = liar($slot);
 
 		# an honest one's holds, and goes on
 		$held = next_xid();
 		feedback($honest, $held);
-		primary_has("xmin = '" . low($held) . "'", "$what, $with: an honest xmin");
+		primary_has("xmin = '" . low($held) . "'",
+			"$what, $with: an honest xmin");
 		feedback($client, ($held + $ahead) x 2) foreach 1 .. 20;
-		primary_has('catalog_xmin IS NOT NULL AND xmin = \'' . low($held) . "'",
+		primary_has(
+			'catalog_xmin IS NOT NULL AND xmin = \'' . low($held) . "'",
 			"$what, $with: holds");
 		my $later = next_xid();
 		feedback($honest, $later);
-		primary_has("xmin = '" . low($later) . "'", "$what, $with: and goes on");
+		primary_has("xmin = '" . low($later) . "'",
+			"$what, $with: and goes on");
 
 		# alone, what counts is at most what has been
 		feedback($honest, 0);
-		primary_has(sprintf('xmin::text::bigint BETWEEN %1$d + 1 AND %1$d + 100 AND catalog_xmin::text::bigint BETWEEN %1$d AND %1$d + 100', low($later)),
+		primary_has(
+			sprintf(
+				'xmin::text::bigint BETWEEN %1$d + 1 AND %1$d + 100 AND catalog_xmin::text::bigint BETWEEN %1$d AND %1$d + 100',
+				low($later)),
 			"$what, $with: as far as the stored WAL");
 		feedback($client, 0);
-		primary_has('xmin IS NULL AND catalog_xmin IS NULL', "$what, $with: and lets go");
+		primary_has('xmin IS NULL AND catalog_xmin IS NULL',
+			"$what, $with: and lets go");
 		feedback($client, $later + $ahead);
 
-		my $line = 'client "teller of tales" \(user "liar", address .*' . ($slot ? 'slot "liar"' : '') . '\) wants rows kept since a transaction that has not begun';
+		my $line =
+			'client "teller of tales" \(user "liar", address .*'
+		  . ($slot ? 'slot "liar"' : '')
+		  . '\) wants rows kept since a transaction that has not begun';
 		$relay->wait_for_log(qr/$line/, $offset);
-		is(logged($line, $offset), 1, "$what, $with: the log names the client, once");
+		is(logged($line, $offset),
+			1, "$what, $with: the log names the client, once");
 		$client->close;
 		next unless $slot;
-		is( $relay->safe_psql('postgres',
-				"SELECT xmin::text::bigint <= $later + 100 FROM walstream_relay_slots WHERE slot_name = 'liar'"),
+		is( $relay->safe_psql(
+				'postgres',
+				"SELECT xmin::text::bigint <= $later + 100 FROM walstream_relay_slots WHERE slot_name = 'liar'"
+			),
 			't',
 			"$what: what is stored in the slot");
-		$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('liar')");
+		$relay->safe_psql('postgres',
+			"SELECT walstream_drop_relay_slot('liar')");
 	}
 }
 
@@ -160,15 +187,20 @@ foreach my $case (
 	$held = next_xid();
 	feedback($honest, $held);
 	primary_has("xmin = '" . low($held) . "'", 'an honest xmin');
-	feedback($client, $_) foreach $held - (2 << 30), low($held), low($held) + (1 << 32);
-	$relay->wait_for_log(qr/client "teller of tales" \(user "liar", .*too long ago/, $offset);
+	feedback($client, $_)
+	  foreach $held - (2 << 30), low($held), low($held) + (1 << 32);
+	$relay->wait_for_log(
+		qr/client "teller of tales" \(user "liar", .*too long ago/, $offset);
 	$held = next_xid();
 	feedback($honest, $held);
-	primary_has("xmin = '" . low($held) . "'", 'one that is too old is passed over');
+	primary_has(
+		"xmin = '" . low($held) . "'",
+		'one that is too old is passed over');
 	feedback($honest, 0);
 	primary_has('xmin IS NULL', 'nothing is held');
 	feedback($client, $held - 2_000_000_000);
-	primary_has("xmin = '" . low($held - 2_000_000_000) . "'", 'an old one that can be is held');
+	primary_has("xmin = '" . low($held - 2_000_000_000) . "'",
+		'an old one that can be is held');
 	$client->close;
 	primary_has('xmin IS NULL', 'until its client is gone');
 }
@@ -176,20 +208,24 @@ foreach my $case (
 #
 # Clocks
 #
-foreach my $time (0x7FFFFFFF_FFFFFFFF, 0x7FFFFFFF_FFFFFFFE, -0x7FFFFFFF_FFFFFFFF - 1,
+foreach my $time (0x7FFFFFFF_FFFFFFFF, 0x7FFFFFFF_FFFFFFFE,
+	-0x7FFFFFFF_FFFFFFFF - 1,
 	-0x7FFFFFFF_FFFFFFFF, -1)
 {
 	foreach my $node ($relay, $primary)
 	{
 		my $client = WalstreamClient->new($node, application_name => 'clock');
 
-		$client->start('START_REPLICATION ' . ($node == $relay ? $begin : $primary->lsn('flush')));
+		$client->start('START_REPLICATION '
+			  . ($node == $relay ? $begin : $primary->lsn('flush')));
 		$client->_send('d', 'r' . pack('Q>3 q> C', 1, 1, 1, $time, 0));
 		feedback($client, 0, 0, $time);
-		wait_until($node,
+		wait_until(
+			$node,
 			"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'clock' AND write_lsn = '0/1'",
 			$node->name . ": reply time $time is taken");
-		my ($result, $stdout, $stderr) = $node->psql('postgres', 'SELECT * FROM walstream_senders');
+		my ($result, $stdout, $stderr) =
+		  $node->psql('postgres', 'SELECT * FROM walstream_senders');
 		is($stderr, '', '... and shown');
 		$client->close;
 	}
@@ -213,12 +249,16 @@ sub told
 
 foreach my $temporary ('', 'TEMPORARY ')
 {
-	my $client = WalstreamClient->new($relay, user => 'liar', application_name => 'flapping');
+	my $client = WalstreamClient->new(
+		$relay,
+		user => 'liar',
+		application_name => 'flapping');
 	my ($before, $told_before, $began) = (syncs(), told(), time());
 	my $end = lsn_number(relay_row($relay)->{flushed_lsn});
 	my $first = lsn_number($begin);
 
-	$client->command("CREATE_REPLICATION_SLOT flapping ${temporary}PHYSICAL RESERVE_WAL");
+	$client->command(
+		"CREATE_REPLICATION_SLOT flapping ${temporary}PHYSICAL RESERVE_WAL");
 	$client->start("START_REPLICATION SLOT flapping $begin");
 	load_wal($primary, 10);
 	my $now = next_xid();
@@ -229,29 +269,43 @@ foreach my $temporary ('', 'TEMPORARY ')
 		$client->_send('d', 'r' . pack('Q>3 q> C', $lsn, $lsn, $lsn, 0, 0));
 		feedback($client, $i % 2 ? $now - 2 : $now);
 	}
-	$client->_send('d', 'r' . pack('Q>3 q> C', $first + 1, $first + 1, $first + 1, 0, 0));
-	wait_until($relay,
+	$client->_send('d',
+		'r' . pack('Q>3 q> C', $first + 1, $first + 1, $first + 1, 0, 0));
+	wait_until(
+		$relay,
 		"SELECT restart_lsn - '$begin' = 1 FROM walstream_relay_slots WHERE slot_name = 'flapping'",
 		"${temporary}positions that go to and fro are taken at once");
 	my $seconds = time() - $began + 2;
 	my $syncs = syncs() - $before;
 	my $told = told() - $told_before;
-	cmp_ok($syncs, '<=', 3 * $seconds + 10, "... and cost few fsyncs ($syncs in $seconds s)");
-	cmp_ok($told, '<=', 2 * $seconds, "... and few messages to the primary ($told)");
+	cmp_ok(
+		$syncs, '<=',
+		3 * $seconds + 10,
+		"... and cost few fsyncs ($syncs in $seconds s)");
+	cmp_ok(
+		$told, '<=',
+		2 * $seconds,
+		"... and few messages to the primary ($told)");
 
 	# what was told last comes to the disk, without another message
 	if (!$temporary)
 	{
 		my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
-		my $lsn = sprintf('%X/%X', ($first + 1) >> 32, ($first + 1) & 0xFFFFFFFF);
+		my $lsn =
+		  sprintf('%X/%X', ($first + 1) >> 32, ($first + 1) & 0xFFFFFFFF);
 
 		select(undef, undef, undef, 0.01)
-		  while slurp_file("$watched/store/slots/flapping") !~ /^restart_lsn $lsn$/m && $attempts-- > 0;
-		like(slurp_file("$watched/store/slots/flapping"), qr/^restart_lsn $lsn$/m,
+		  while slurp_file("$watched/store/slots/flapping") !~
+		  /^restart_lsn $lsn$/m && $attempts-- > 0;
+		like(
+			slurp_file("$watched/store/slots/flapping"),
+			qr/^restart_lsn $lsn$/m,
 			'the last position is written soon');
 	}
 	$client->close;
-	$relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('flapping')") unless $temporary;
+	$relay->safe_psql('postgres',
+		"SELECT walstream_drop_relay_slot('flapping')")
+	  unless $temporary;
 }
 
 #
@@ -259,7 +313,10 @@ foreach my $temporary ('', 'TEMPORARY ')
 #
 {
 	my $end = relay_row($relay)->{flushed_lsn};
-	my $client = WalstreamClient->new($relay, user => 'liar', application_name => 'to and fro');
+	my $client = WalstreamClient->new(
+		$relay,
+		user => 'liar',
+		application_name => 'to and fro');
 	my $begun;
 
 	$client->start("START_REPLICATION $end");
@@ -267,12 +324,17 @@ foreach my $temporary ('', 'TEMPORARY ')
 	my $sent = wait_for_relay($primary, $relay);
 
 	$honest->close;
-	wait_until($relay,
+	wait_until(
+		$relay,
 		"SELECT sent_lsn >= '$sent' FROM walstream_senders WHERE application_name = 'to and fro'",
 		'a client that confirms now this, now that');
-	$relay->safe_psql('postgres', "ALTER SYSTEM SET wal_sender_timeout = '3s'");
+	$relay->safe_psql('postgres',
+		"ALTER SYSTEM SET wal_sender_timeout = '3s'");
 	$relay->reload;
-	wait_until($relay, "SELECT current_setting('wal_sender_timeout') = '3s'", 'with a timeout');
+	wait_until(
+		$relay,
+		"SELECT current_setting('wal_sender_timeout') = '3s'",
+		'with a timeout');
 
 	my $output = '';
 	my $stop = IPC::Run::start(
@@ -290,7 +352,10 @@ foreach my $temporary ('', 'TEMPORARY ')
 
 		foreach my $lsn (map { pack('Q>', lsn_number($end) + $_) } 100, 200)
 		{
-			eval { $client->_send('d', 'r' . $lsn x 3 . pack('q> C', 0, 0)); $words++ };
+			eval {
+				$client->_send('d', 'r' . $lsn x 3 . pack('q> C', 0, 0));
+				$words++;
+			};
 		}
 		sysread($client->{socket}, $bytes, 1_000_000);
 		$stop->pump_nb;
@@ -353,13 +418,21 @@ my $client = WalstreamClient->new($relay, application_name => 'other');
 $client->start("START_REPLICATION $begin");
 my $now = next_xid();
 feedback($client, $now);
-primary_has(sprintf('xmin::text::bigint BETWEEN %d AND %d', low($held), low($now)),
+primary_has(
+	sprintf('xmin::text::bigint BETWEEN %d AND %d', low($held), low($now)),
 	'a nonsense xmin in a slot from before holds nobody up');
 my $later = next_xid();
 feedback($client, $later);
-primary_has(sprintf('xmin::text::bigint BETWEEN %d AND %d', low($now) + 1, low($later)),
+primary_has(
+	sprintf(
+		'xmin::text::bigint BETWEEN %d AND %d',
+		low($now) + 1,
+		low($later)),
 	'and it goes on');
-is( $relay->safe_psql('postgres', "SELECT xmin::text::bigint <= $later + 10 FROM walstream_relay_slots WHERE slot_name = 'old'"),
+is( $relay->safe_psql(
+		'postgres',
+		"SELECT xmin::text::bigint <= $later + 10 FROM walstream_relay_slots WHERE slot_name = 'old'"
+	),
 	't',
 	'nor is it shown');
 $client->close;
@@ -379,7 +452,10 @@ sub wait_for_replies
 	{
 		my $time = $primary->safe_psql('postgres', $query);
 
-		wait_until($primary, "SELECT ($query) > '$time'", "$what: the relay replies");
+		wait_until(
+			$primary,
+			"SELECT ($query) > '$time'",
+			"$what: the relay replies");
 	}
 	return;
 }
@@ -394,7 +470,9 @@ $held = next_xid();
 $relay->stop;
 write_old_file('old', $held);
 $relay->start;
-primary_has("xmin = '" . low($held) . "'", 'a slot from before holds its xmin');
+primary_has("xmin = '" . low($held) . "'",
+	'a slot from before holds its xmin');
+
 foreach my $case ([ 'no file', undef ], [ 'a damaged file', 'garbage' ])
 {
 	my ($what, $content) = @$case;
@@ -416,16 +494,21 @@ foreach my $case ([ 'no file', undef ], [ 'a damaged file', 'garbage' ])
 	feedback($client, next_xid());
 	wait_for_replies($what);
 	is(told(), $told, "$what: the primary is told nothing");
-	primary_has("xmin = '" . low($held) . "'", "$what: and keeps what it was told before");
-	like(slurp_file($relay->logfile, $offset),
-		qr/LOG:  file ".*walstream\.xids" is damaged\n.*DETAIL:  .*next checkpoint/, "$what: the log says so")
-	  if defined $content;
+	primary_has("xmin = '" . low($held) . "'",
+		"$what: and keeps what it was told before");
+	like(
+		slurp_file($relay->logfile, $offset),
+		qr/LOG:  file ".*walstream\.xids" is damaged\n.*DETAIL:  .*next checkpoint/,
+		"$what: the log says so") if defined $content;
 
 	$primary->safe_psql('postgres', 'CHECKPOINT');
 	wait_for_relay($primary, $relay);
 	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
-	select(undef, undef, undef, 0.01) while told() == $told && $attempts-- > 0;
-	is_deeply($proxy->count('feedback')->[$told], [ low($held), 0 ],
+	select(undef, undef, undef, 0.01)
+	  while told() == $told && $attempts-- > 0;
+	is_deeply(
+		$proxy->count('feedback')->[$told],
+		[ low($held), 0 ],
 		"$what: it is told after its next checkpoint");
 	primary_has("xmin = '" . low($held) . "'", "$what: and still keeps it");
 	$client->close;

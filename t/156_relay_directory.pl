@@ -15,7 +15,8 @@ use WalstreamTest;
 
 my $base = PostgreSQL::Test::Utils::tempdir();
 my $primary = walstream_primary('primary');
-my $relay = walstream_relay($primary, 'relay', conf => "walstream.relay_compress = off\n");
+my $relay = walstream_relay($primary, 'relay',
+	conf => "walstream.relay_compress = off\n");
 wait_for_relay_state($relay, 'streaming');
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('slot')");
 write_segments($primary, $relay, 2);
@@ -31,7 +32,11 @@ sub permissions
 #
 # Modes: a wrong one is put right, that of a server with group access stays.
 #
-foreach my $case ([ 0755, '0700' ], [ 0777, '0700' ], [ 0750, '0750' ], [ 0700, '0700' ])
+foreach my $case (
+	[ 0755, '0700' ],
+	[ 0777, '0700' ],
+	[ 0750, '0750' ],
+	[ 0700, '0700' ])
 {
 	my ($mode, $expected) = @$case;
 	my $log = -s $relay->logfile;
@@ -40,10 +45,15 @@ foreach my $case ([ 0755, '0700' ], [ 0777, '0700' ], [ 0750, '0750' ], [ 0700, 
 	chmod($mode, $dir) or die "chmod: $!\n";
 	$relay->start;
 	wait_for_relay_state($relay, 'streaming');
-	is(permissions($dir), $expected, sprintf('mode %04o becomes %s', $mode, $expected));
-	my $told = sprintf('LOG:  permissions of relay directory "walstream_relay" were %04o and are now 0700', $mode);
+	is(permissions($dir), $expected,
+		sprintf('mode %04o becomes %s', $mode, $expected));
+	my $told = sprintf(
+		'LOG:  permissions of relay directory "walstream_relay" were %04o and are now 0700',
+		$mode);
 	my $found = slurp_file($relay->logfile, $log) =~ /\Q$told\E/;
-	is($found ? 1 : 0, $mode == oct($expected) ? 0 : 1, 'which the log tells of, if it was changed');
+	is( $found                  ? 1 : 0,
+		$mode == oct($expected) ? 0 : 1,
+		'which the log tells of, if it was changed');
 }
 is(permissions("$dir/walstream.identity"), '0600', 'the mode of a file');
 
@@ -55,28 +65,40 @@ sub refused_start
 	my ($directory, $message, $what) = @_;
 	my $log = -s $relay->logfile;
 
-	$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory', "'$directory'");
+	$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory',
+		"'$directory'");
 	ok(!$relay->start(fail_ok => 1), "$what: no start");
-	like(slurp_file($relay->logfile, $log), $message, "$what: the log says why");
+	like(slurp_file($relay->logfile, $log),
+		$message, "$what: the log says why");
 	return;
 }
 
-$relay->append_conf('postgresql.conf', "walstream.relay_directory = 'walstream_relay'\n");
+$relay->append_conf('postgresql.conf',
+	"walstream.relay_directory = 'walstream_relay'\n");
 $relay->stop;
 mkdir("$dir/before-gap.1");
-refused_start("$dir/before-gap.1/inner",
+refused_start(
+	"$dir/before-gap.1/inner",
 	qr/FATAL:  relay directory "[^"]*inner" is inside another relay directory\n.*DETAIL:  There is a file "[^"]*walstream\.identity"/,
 	'inside another store');
-ok(-e "$dir/before-gap.1/inner" ? rmdir("$dir/before-gap.1/inner") : 1, 'nothing is in it');
+ok(-e "$dir/before-gap.1/inner" ? rmdir("$dir/before-gap.1/inner") : 1,
+	'nothing is in it');
 rmdir("$dir/before-gap.1") or die "rmdir: $!\n";
 append_to_file("$base/file", '');
-refused_start("$base/file", qr/FATAL:  relay directory "[^"]*file" is not a directory/, 'a file');
+refused_start("$base/file",
+	qr/FATAL:  relay directory "[^"]*file" is not a directory/,
+	'a file');
 SKIP:
 {
-	skip 'only root owns another\'s directory', 2 if $> == 0 || !-d '/usr/share';
-	refused_start('/usr/share', qr/FATAL:  relay directory "[^"]*share" has wrong ownership/, 'of another owner');
+	skip 'only root owns another\'s directory', 2
+	  if $> == 0 || !-d '/usr/share';
+	refused_start(
+		'/usr/share',
+		qr/FATAL:  relay directory "[^"]*share" has wrong ownership/,
+		'of another owner');
 }
-$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory', "'walstream_relay'");
+$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory',
+	"'walstream_relay'");
 
 # The directory itself may be a link.
 rename($dir, "$base/store") or die "rename: $!\n";
@@ -122,7 +144,9 @@ sub replaced
 
 	$log = -s $relay->logfile;
 	my $started = $relay->start(fail_ok => 1);
-	$relay->wait_for_log(qr/(?:ERROR|FATAL):  "[^"]*\Q$name\E" is not a (?:regular file|directory)\n/, $log);
+	$relay->wait_for_log(
+		qr/(?:ERROR|FATAL):  "[^"]*\Q$name\E" is not a (?:regular file|directory)\n/,
+		$log);
 	pass("$what: is named");
 	if ($started)
 	{
@@ -167,22 +191,34 @@ append_to_file("$dir/slots/.nfs0000000000000001", 'x');
 symlink($victim, "$dir/slots/.hidden.tmp") or die "symlink: $!\n";
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
-is(relay_slot_row($relay, 'slot')->{slot_name}, 'slot', 'hidden files in slots/ are no slots');
+is(relay_slot_row($relay, 'slot')->{slot_name},
+	'slot', 'hidden files in slots/ are no slots');
 ok(-l "$dir/slots/.hidden.tmp", 'and stay');
 
 my $log = -s $relay->logfile;
 symlink($victim, "$dir/slots/late.tmp") or die "symlink: $!\n";
-my (undef, undef, $stderr) = $relay->psql('postgres', "SELECT walstream_create_relay_slot('late')");
-like($stderr, qr/"[^"]*late\.tmp" is not a regular file/, 'a link in the place of a new slot');
+my (undef, undef, $stderr) =
+  $relay->psql('postgres', "SELECT walstream_create_relay_slot('late')");
+like(
+	$stderr,
+	qr/"[^"]*late\.tmp" is not a regular file/,
+	'a link in the place of a new slot');
 unlink("$dir/slots/late.tmp");
-is($relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('late') IS NOT NULL"), 't', 'without it there is no fault');
-my @made = map { "$dir/$_.zst.tmp" } grep { /^[0-9A-F]{24}$/ } store_files($dir);
+is( $relay->safe_psql(
+		'postgres', "SELECT walstream_create_relay_slot('late') IS NOT NULL"),
+	't',
+	'without it there is no fault');
+my @made =
+  map { "$dir/$_.zst.tmp" } grep { /^[0-9A-F]{24}$/ } store_files($dir);
+
 foreach (@made)
 {
 	symlink($victim, $_) or die "symlink: $!\n";
 }
 set_setting($relay, 'relay_compress', 'zstd');
-$relay->wait_for_log(qr/could not compress WAL segment [^\n]*\n[^\n]*\.zst\.tmp" is not a regular file/, $log);
+$relay->wait_for_log(
+	qr/could not compress WAL segment [^\n]*\n[^\n]*\.zst\.tmp" is not a regular file/,
+	$log);
 pass('a link in the place of what the keeper writes');
 unlink(@made);
 is(slurp_file($victim), $untouched, 'not written to');
@@ -197,7 +233,8 @@ system_or_bail('cp', '-a', "$base/moved", $dir);
 my $receiver = relay_row($relay)->{receiver_pid};
 $relay->safe_psql('postgres', "SELECT pg_terminate_backend($receiver)");
 $relay->wait_for_log(
-	qr/ERROR:  relay directory "walstream_relay" is not the one that was there when the server was started\n/, $log);
+	qr/ERROR:  relay directory "walstream_relay" is not the one that was there when the server was started\n/,
+	$log);
 pass('a directory that was not locked is not used');
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');

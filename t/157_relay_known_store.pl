@@ -36,10 +36,15 @@ sub identifier
 	return (identity($dir) =~ /^store_identifier = (\d+)$/m)[0];
 }
 
-like(identity("$place/store"), qr/\Awalstream store\nformat_version = 2\nstore_identifier = [1-9]\d*\n/,
+like(
+	identity("$place/store"),
+	qr/\Awalstream store\nformat_version = 2\nstore_identifier = [1-9]\d*\n/,
 	'a new store has an identifier');
-is(slurp_file($known), identity("$place/store") . "directory = $place/store\n", 'which is remembered');
-is(sprintf('%04o', (stat($known))[2] & 07777), '0600', 'by a file that is not for others');
+is( slurp_file($known),
+	identity("$place/store") . "directory = $place/store\n",
+	'which is remembered');
+is(sprintf('%04o', (stat($known))[2] & 07777),
+	'0600', 'by a file that is not for others');
 
 # The relay fails, serves nothing, and confirms nothing.
 sub fails
@@ -52,11 +57,15 @@ sub fails
 	wait_for_relay_state($relay, 'failed');
 	my $row = relay_row($relay);
 	like($row->{last_error}, $message, "$what: last_error");
-	$relay->wait_for_log(qr/ERROR:  [^\n]*$message[^\n]*\n[^\n]*DETAIL:  [^\n]*\n[^\n]*HINT:  [^\n]*$hint/, $log);
+	$relay->wait_for_log(
+		qr/ERROR:  [^\n]*$message[^\n]*\n[^\n]*DETAIL:  [^\n]*\n[^\n]*HINT:  [^\n]*$hint/,
+		$log);
 	pass("$what: the hint");
 	is($row->{flushed_lsn}, undef, "$what: nothing is served");
-	is($primary->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_replication'),
-		'0', "$what: nothing is confirmed");
+	is( $primary->safe_psql(
+			'postgres', 'SELECT count(*) FROM pg_stat_replication'),
+		'0',
+		"$what: nothing is confirmed");
 	return;
 }
 
@@ -68,7 +77,10 @@ my $forget = qr/SELECT walstream_relay_forget_store\(\)/;
 #
 $relay->stop;
 rename("$place/store", "$base/away") or die "rename: $!\n";
-fails(qr/relay directory "\Q$place\E\/store" is empty, but this relay has kept WAL in it/, $mount, 'nothing there');
+fails(
+	qr/relay directory "\Q$place\E\/store" is empty, but this relay has kept WAL in it/,
+	$mount,
+	'nothing there');
 ok(!-e "$place/store/walstream.identity", 'nothing is begun there');
 
 # It comes while the server runs: nobody has locked it.
@@ -76,7 +88,9 @@ rename("$place/store", "$base/below") or die "rename: $!\n";
 rename("$base/away", "$place/store") or die "rename: $!\n";
 my $log = -s $relay->logfile;
 $relay->reload;
-$relay->wait_for_log(qr/ERROR:  relay directory "[^"]*" is not the one that was there when the server was started\n.*\n.*HINT:  Restart the server/, $log);
+$relay->wait_for_log(
+	qr/ERROR:  relay directory "[^"]*" is not the one that was there when the server was started\n.*\n.*HINT:  Restart the server/,
+	$log);
 pass('what is mounted later needs a restart');
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
@@ -89,18 +103,27 @@ my $other = walstream_relay($primary, 'other', directory => "$base/other");
 wait_for_relay_state($other, 'streaming');
 $other->stop;
 $relay->stop;
-isnt(identifier("$base/other"), identifier("$place/store"), 'two stores of one cluster');
+isnt(
+	identifier("$base/other"),
+	identifier("$place/store"),
+	'two stores of one cluster');
 rename("$place/store", "$base/away") or die "rename: $!\n";
 system_or_bail('cp', '-a', "$base/other", "$place/store");
-fails(qr/relay directory "[^"]*" is not the one that this relay has used/, $forget, 'another store');
+fails(qr/relay directory "[^"]*" is not the one that this relay has used/,
+	$forget, 'another store');
 my ($status, $stdout, $stderr);
 
 # unless somebody says so
 $relay->safe_psql('postgres', 'SELECT walstream_relay_forget_store()');
 wait_for_relay_state($relay, 'streaming');
-is(slurp_file($known), identity("$base/other") . "directory = $place/store\n", 'it is used and remembered when asked for');
-($status, $stdout, $stderr) = $relay->psql('postgres', 'SELECT walstream_relay_forget_store()');
-like($stderr, qr/ERROR:  the relay has not failed to open its store\nDETAIL:  Its state is "streaming"/,
+is( slurp_file($known),
+	identity("$base/other") . "directory = $place/store\n",
+	'it is used and remembered when asked for');
+($status, $stdout, $stderr) =
+  $relay->psql('postgres', 'SELECT walstream_relay_forget_store()');
+like(
+	$stderr,
+	qr/ERROR:  the relay has not failed to open its store\nDETAIL:  Its state is "streaming"/,
 	'nothing is forgotten that is in use');
 
 #
@@ -111,7 +134,9 @@ rename("$place/store", "$base/other2") or die "rename: $!\n";
 fails(qr/is empty, but this relay has kept WAL in it/, $forget, 'emptied');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_forget_store()');
 wait_for_relay_state($relay, 'streaming');
-is(slurp_file($known), identity("$place/store") . "directory = $place/store\n", 'a new store, when asked for');
+is( slurp_file($known),
+	identity("$place/store") . "directory = $place/store\n",
+	'a new store, when asked for');
 
 #
 # Another failure is no reason to forget it: after that, what is not there would
@@ -122,10 +147,15 @@ $relay->stop;
 append_to_file("$place/store/foreign", '');
 $relay->start;
 wait_for_relay_state($relay, 'failed');
-like(relay_row($relay)->{last_error}, qr/foreign" does not belong in a relay directory/, 'another failure');
+like(
+	relay_row($relay)->{last_error},
+	qr/foreign" does not belong in a relay directory/,
+	'another failure');
 my (undef, undef, $refusal) = $relay->psql('postgres',
 	"\\set VERBOSITY verbose\nSELECT walstream_relay_forget_store()");
-like($refusal, qr/ERROR:  55000: the relay's failure is not that its store is missing or another one\nDETAIL:  [^\n]*foreign" does not belong[^\n]*\nHINT:  /,
+like(
+	$refusal,
+	qr/ERROR:  55000: the relay's failure is not that its store is missing or another one\nDETAIL:  [^\n]*foreign" does not belong[^\n]*\nHINT:  /,
 	'nothing is forgotten for that');
 is(slurp_file($known), $content, 'the store is still remembered');
 unlink("$place/store/foreign");
@@ -134,7 +164,8 @@ wait_for_relay_state($relay, 'streaming');
 is(slurp_file($known), $content, 'and used');
 $relay->stop;
 rename("$place/store", "$base/away2") or die "rename: $!\n";
-fails(qr/is empty, but this relay has kept WAL in it/, $forget, 'missed as before');
+fails(qr/is empty, but this relay has kept WAL in it/,
+	$forget, 'missed as before');
 $relay->stop;
 rename("$place/store", "$base/empty") or die "rename: $!\n";
 rename("$base/away2", "$place/store") or die "rename: $!\n";
@@ -145,16 +176,22 @@ wait_for_relay_state($relay, 'streaming');
 # Another setting is somebody's decision, whether something is there or not
 #
 $relay->stop;
-$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory', "'$base/new'");
+$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory',
+	"'$base/new'");
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
-is(slurp_file($known), identity("$base/new") . "directory = $base/new\n", 'another, empty directory');
+is( slurp_file($known),
+	identity("$base/new") . "directory = $base/new\n",
+	'another, empty directory');
 $relay->stop;
 rename("$base/new", "$base/moved") or die "rename: $!\n";
-$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory', "'$base/moved'");
+$relay->adjust_conf('postgresql.conf', 'walstream.relay_directory',
+	"'$base/moved'");
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
-is(slurp_file($known), identity("$base/moved") . "directory = $base/moved\n", 'a store that was moved');
+is( slurp_file($known),
+	identity("$base/moved") . "directory = $base/moved\n",
+	'a store that was moved');
 is(identifier("$base/moved"), identifier("$base/moved"), 'is the same');
 
 #
@@ -174,14 +211,21 @@ sub crc32c
 
 $relay->stop;
 unlink($known) == 1 or die "unlink: $!\n";
-my $lines = identity("$base/moved") =~ s/^crc32c.*//mr =~ s/^store_identifier.*\n//mr =~ s/format_version = 2/format_version = 1/r =~ s/\n\n/\n/r;
-open(my $fh, '>:raw', "$base/moved/walstream.identity") or die "identity: $!\n";
+my $lines =
+  identity("$base/moved") =~ s/^crc32c.*//mr =~
+  s/^store_identifier.*\n//mr =~ s/format_version = 2/format_version = 1/r =~
+  s/\n\n/\n/r;
+open(my $fh, '>:raw', "$base/moved/walstream.identity")
+  or die "identity: $!\n";
 print $fh $lines, sprintf("crc32c = %08x\n", crc32c($lines));
 close($fh);
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
-like(identifier("$base/moved"), qr/^[1-9]\d*$/, 'an older store is given an identifier');
-is(slurp_file($known), identity("$base/moved") . "directory = $base/moved\n", 'and remembered');
+like(identifier("$base/moved"),
+	qr/^[1-9]\d*$/, 'an older store is given an identifier');
+is( slurp_file($known),
+	identity("$base/moved") . "directory = $base/moved\n",
+	'and remembered');
 
 # The file itself
 $relay->stop;

@@ -24,8 +24,9 @@ my $relay = walstream_relay(
 	directory => $dir,
 	conf => "fsync = on\n");
 # the directory above is synced for the name of this one
-my @interrupted = map { "fsync $_ EINTR" }
-  ('.', 'store', 'store/slots', 'store/slots/*', 'store/0*', 'store/walstream.*');
+my @interrupted = map { "fsync $_ EINTR" } (
+	'.', 'store', 'store/slots', 'store/slots/*',
+	'store/0*', 'store/walstream.*');
 set_faults($faults, @interrupted, 'fdatasync * EINTR');
 start_preloaded($relay, 'power_fault', "$base/above", $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
@@ -37,26 +38,38 @@ write_segments($primary, $relay, 2);
 wait_for_fault($faults, qr/^fsync store\/0\S*\.zst\.tmp EINTR$/m);
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('slot')");
 my $raised = slurp_file("$faults.raised");
-foreach my $file ('fsync .', 'fsync store', 'fsync store/slots',
-	'fsync store/slots/slot.tmp', 'fsync store/walstream.identity.tmp',
-	'fsync store/0\S*.partial', 'fsync store/0\S*.zst.tmp', 'fdatasync store/0\S*.partial')
+foreach my $file (
+	'fsync .',
+	'fsync store',
+	'fsync store/slots',
+	'fsync store/slots/slot.tmp',
+	'fsync store/walstream.identity.tmp',
+	'fsync store/0\S*.partial',
+	'fsync store/0\S*.zst.tmp',
+	'fdatasync store/0\S*.partial')
 {
 	like($raised, qr/^$file EINTR$/m, "$file was interrupted");
 }
 my $row = relay_row($relay);
 is($row->{receiver_pid}, $receiver, 'the receiver goes on');
 is($row->{last_error}, undef, 'it has no error to tell of');
-is($relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'), 't', 'all is stored');
+is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
+	't',
+	'all is stored');
 
 # No room for a slot
 set_faults($faults, 'quota 0');
 my ($status, undef, $stderr) = $relay->psql('postgres',
 	"\\set VERBOSITY verbose\nSELECT walstream_create_relay_slot('more')");
-like($stderr, qr/ERROR:  53100: could not write file "[^"]*more\.tmp": Disk quota exceeded/,
+like(
+	$stderr,
+	qr/ERROR:  53100: could not write file "[^"]*more\.tmp": Disk quota exceeded/,
 	'a quota is a full disk to a slot');
 ok(!-e "$dir/slots/more.tmp", 'nothing is left of it');
 set_faults($faults);
-is($relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('more') IS NOT NULL"),
-	't', 'with room it can be made');
+is( $relay->safe_psql(
+		'postgres', "SELECT walstream_create_relay_slot('more') IS NOT NULL"),
+	't',
+	'with room it can be made');
 
 done_testing();

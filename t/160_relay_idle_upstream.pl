@@ -28,15 +28,18 @@ sub wait_for_count
 	my ($name, $count) = @_;
 	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 
-	select(undef, undef, undef, 0.01) while $upstream->count($name) < $count && $attempts-- > 0;
-	return cmp_ok($upstream->count($name), '>=', $count, "$count times $name");
+	select(undef, undef, undef, 0.01)
+	  while $upstream->count($name) < $count && $attempts-- > 0;
+	return cmp_ok($upstream->count($name), '>=', $count,
+		"$count times $name");
 }
 
 # What the upstream says leads to so many streams with each connection, and to this error.
 sub is_slow
 {
 	my ($what, $per_connection, $error, %answers) = @_;
-	my ($streams, $logins) = map { $upstream->count($_) } qw(START_REPLICATION login);
+	my ($streams, $logins) =
+	  map { $upstream->count($_) } qw(START_REPLICATION login);
 	my $log = -e $relay->logfile ? -s $relay->logfile : 0;
 
 	$upstream->set_answers(%answers);
@@ -45,24 +48,41 @@ sub is_slow
 	$relay->stop;
 	$streams = $upstream->count('START_REPLICATION') - $streams;
 	$logins = $upstream->count('login') - $logins;
-	cmp_ok($streams, '<=', $per_connection * $logins, "$what: $streams streams with $logins connections");
-	my $lines = () = slurp_file($relay->logfile, $log) =~ /LOG:  (?:relay receives|upstream)/g;
-	cmp_ok($lines, '<=', ($per_connection + 1) * $logins, "... and few lines in the log ($lines)");
-	return like(slurp_file($relay->logfile, $log), $error, '... which say why');
+	cmp_ok(
+		$streams, '<=',
+		$per_connection * $logins,
+		"$what: $streams streams with $logins connections");
+	my $lines = () = slurp_file($relay->logfile, $log) =~
+	  /LOG:  (?:relay receives|upstream)/g;
+	cmp_ok(
+		$lines, '<=',
+		($per_connection + 1) * $logins,
+		"... and few lines in the log ($lines)");
+	return like(slurp_file($relay->logfile, $log), $error,
+		'... which say why');
 }
 
-is_slow('the same timeline, ended', 1,
+is_slow(
+	'the same timeline, ended',
+	1,
 	qr/LOG:  upstream ended timeline 1, and is on timeline 1$/m,
 	START_REPLICATION => { copy => [], next_tli => 1 });
 
-is_slow('a newer one each time', 4,
+is_slow(
+	'a newer one each time',
+	4,
 	qr/LOG:  upstream ends one timeline after the other without sending anything new$/m,
-	IDENTIFY_SYSTEM => { row => [ '7000000000000000001', undef, '0/3000000', undef ], growing => 1 },
+	IDENTIFY_SYSTEM => {
+		row => [ '7000000000000000001', undef, '0/3000000', undef ],
+		growing => 1
+	},
 	START_REPLICATION => { copy => [], next_tli => 3 });
 
 # What has to do with the slot is worth another connection, but not at once.
-$upstream->set_answers(START_REPLICATION => { error => 'cannot use "slot": "idle_timeout"' });
-$relay->append_conf('postgresql.conf', "walstream.relay_slot = 'slot'\nwal_retrieve_retry_interval = '1h'\n");
+$upstream->set_answers(
+	START_REPLICATION => { error => 'cannot use "slot": "idle_timeout"' });
+$relay->append_conf('postgresql.conf',
+	"walstream.relay_slot = 'slot'\nwal_retrieve_retry_interval = '1h'\n");
 $relay->start;
 wait_until(
 	$relay,

@@ -42,10 +42,21 @@ our @EXPORT = qw(write_files add_mark names_fault kinds_fault);
 # The fields that follow a record's name, and which of them counts bytes that
 # follow the line; names of two paths count together.
 my %format = (
-	create => [2], mkdir => [2], write => [ 3, 2 ], allocate => [3],
-	truncate => [2], fsync => [2], fdatasync => [2],
-	rename => [ 2, 0, 1 ], link => [ 2, 0, 1 ], unlink => [1], rmdir => [1],
-	stream => [ 2, 1 ], ack => [4], served => [2], mark => [1],
+	create => [2],
+	mkdir => [2],
+	write => [ 3, 2 ],
+	allocate => [3],
+	truncate => [2],
+	fsync => [2],
+	fdatasync => [2],
+	rename => [ 2, 0, 1 ],
+	link => [ 2, 0, 1 ],
+	unlink => [1],
+	rmdir => [1],
+	stream => [ 2, 1 ],
+	ack => [4],
+	served => [2],
+	mark => [1],
 	unknown => [2]);
 
 sub new
@@ -93,8 +104,8 @@ sub find
 {
 	my ($self, $name) = @_;
 
-	return grep { $self->{records}[$_][0] eq $name }
-	  (0 .. $#{ $self->{records} });
+	return
+	  grep { $self->{records}[$_][0] eq $name } (0 .. $#{ $self->{records} });
 }
 
 # The fields of a record, its name first.
@@ -149,7 +160,7 @@ sub write_files
 sub names_fault
 {
 	my ($files) = @_;
-	my %forms;					# timeline => segment number => forms
+	my %forms;    # timeline => segment number => forms
 
 	foreach my $file (keys %$files)
 	{
@@ -164,12 +175,16 @@ sub names_fault
 		my $last = pop @numbers;
 
 		return "no history of timeline $tli, which has WAL"
-		  if $tli > 1 && !exists $files->{ sprintf('store/%08X.history', $tli) };
+		  if $tli > 1
+		  && !exists $files->{ sprintf('store/%08X.history', $tli) };
 		foreach my $number (@numbers)
 		{
-			return sprintf('segment %X of timeline %d is not the last, but open', $number, $tli)
+			return
+			  sprintf('segment %X of timeline %d is not the last, but open',
+				$number, $tli)
 			  if join(' ', keys %{ $forms{$tli}{$number} }) eq '.partial';
-			return sprintf('segment %X of timeline %d is missing', $number + 1, $tli)
+			return sprintf('segment %X of timeline %d is missing',
+				$number + 1, $tli)
 			  if !exists $forms{$tli}{ $number + 1 };
 		}
 	}
@@ -184,9 +199,11 @@ sub kinds_fault
 {
 	my ($found, @expected) = @_;
 	my %expected = map { $_ => 1 } @expected;
-	my @faults = map { "missing: $_" } grep { !exists $found->{$_} } @expected;
+	my @faults =
+	  map { "missing: $_" } grep { !exists $found->{$_} } @expected;
 
-	push @faults, map { "unknown: $_" } grep { !$expected{$_} } sort keys %$found;
+	push @faults,
+	  map { "unknown: $_" } grep { !$expected{$_} } sort keys %$found;
 	return @faults ? join("\n", @faults) : undef;
 }
 

@@ -115,7 +115,10 @@ sub new
 		close($_->{lifeline}) foreach $self, grep { $_->{pid} } @running;
 
 		# No destructor or END block of the test may run here.
-		eval { serve($self->{dir}, $listener, $lifeline, $host, $node->port); 1; }
+		eval {
+			serve($self->{dir}, $listener, $lifeline, $host, $node->port);
+			1;
+		}
 		  || print STDERR $@;
 		POSIX::_exit($@ ? 1 : 0);
 	}
@@ -574,7 +577,8 @@ sub understand_messages
 		last if length($side->{in}) - $at < 1 + $length;
 		if ($type eq 'd' && $length > 4)
 		{
-			$side->{other}{out} .= join('',
+			$side->{other}{out} .= join(
+				'',
 				map { pack('a N', 'd', 4 + length($_)) . $_ } treat_content(
 					$side->{connection},
 					substr($side->{in}, $at + 5, $length - 4)));
@@ -584,7 +588,8 @@ sub understand_messages
 			note(
 				status => {
 					%{ $counts{status} // {} },
-					unpack('Z* Z*', substr($side->{in}, $at + 5, $length - 4))
+					unpack(
+						'Z* Z*', substr($side->{in}, $at + 5, $length - 4))
 				}) if $type eq 'S';
 			$side->{other}{out} .= substr($side->{in}, $at, 1 + $length);
 		}
@@ -606,7 +611,8 @@ sub make_flood
 		my $other = $content;
 
 		vec($other, 8 * $rule->{vary}, 1) ^= 1 if defined $rule->{vary};
-		$bytes = join('', map { pack('a N', 'd', 4 + length($_)) . $_ } $other, $content);
+		$bytes = join('',
+			map { pack('a N', 'd', 4 + length($_)) . $_ } $other, $content);
 	}
 	return $bytes x (1 + READ_SIZE / length($bytes));
 }

@@ -123,8 +123,8 @@ sub start_preloaded
 	my $path = getcwd() . '/src/test/power';
 
 	system_or_bail('make', '-s', '-C', 'src/test/power');
-	local $ENV{LD_PRELOAD} = join(' ',
-		map { "$path/$_.so" } grep { defined } $library, $library2);
+	local $ENV{LD_PRELOAD} =
+	  join(' ', map { "$path/$_.so" } grep { defined } $library, $library2);
 	local $ENV{POWER_DIR} = $dir;
 	local $ENV{POWER_LOG} = $file2 // $file;
 	local $ENV{POWER_FAULT} = $file;
@@ -187,7 +187,8 @@ sub waits_for_standby
 	my ($primary, $text) = @_;
 
 	return $primary->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%$text%' AND pid <> pg_backend_pid()");
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE '%$text%' AND pid <> pg_backend_pid()"
+	);
 }
 
 # The relay as the only synchronous standby of the primary.
@@ -307,7 +308,8 @@ sub compare_store
 
 	$segment_bytes //= 1024 * 1024;
 	croak "no WAL from $begin to $end to compare" if $begin >= $end;
-	for (my $segno = int($begin / $segment_bytes);
+	for (
+		my $segno = int($begin / $segment_bytes);
 		$segno * $segment_bytes < $end;
 		$segno++)
 	{
@@ -352,8 +354,8 @@ sub segment_name
 	my ($tli, $segno, $segment_bytes) = @_;
 	my $per_id = 4294967296 / $segment_bytes;
 
-	return sprintf('%08X%08X%08X',
-		$tli, int($segno / $per_id), $segno % $per_id);
+	return
+	  sprintf('%08X%08X%08X', $tli, int($segno / $per_id), $segno % $per_id);
 }
 
 sub lsn_number
@@ -373,8 +375,9 @@ sub holds_records
 	return 1 if lsn_number($flushed) >= lsn_number($acked);
 	my ($stdout) = run_command(
 		[
-			'pg_waldump', '--path', $pg_wal, '--timeline', $tli,
-			'--start', $flushed, '--limit', 2
+			'pg_waldump', '--path', $pg_wal, '--timeline',
+			$tli, '--start', $flushed, '--limit',
+			2
 		]);
 	my @begin = $stdout =~ m{lsn: ([0-9A-F]+/[0-9A-F]+)}g;
 
@@ -414,10 +417,15 @@ sub start_commits
 	);
 	$client->{run} = IPC::Run::start(
 		[
-			'psql', '-XAtq', '-v', 'ON_ERROR_STOP=1',
-			'-d', $node->connstr('postgres'), '-f', "$base/script"
+			'psql', '-XAtq',
+			'-v', 'ON_ERROR_STOP=1',
+			'-d', $node->connstr('postgres'),
+			'-f', "$base/script"
 		],
-		'>', $client->{file}, '2>', \$client->{output},
+		'>',
+		$client->{file},
+		'2>',
+		\$client->{output},
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $client;
 }
@@ -469,8 +477,8 @@ sub start_receivewal
 	my $output = '';
 	my $run = IPC::Run::start(
 		[
-			'pg_receivewal', '-v', '--no-loop', '-D', $dir,
-			'-d', $node->connstr, @options
+			'pg_receivewal', '-v', '--no-loop', '-D',
+			$dir, '-d', $node->connstr, @options
 		],
 		'>&' => \$output,
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
@@ -511,7 +519,8 @@ sub flip_link
 {
 	my ($node, $tli, $lsn) = @_;
 	my $at = lsn_number($lsn);
-	my $file = $node->data_dir . '/pg_wal/' . segment_name($tli, $at >> 20, 1 << 20);
+	my $file =
+	  $node->data_dir . '/pg_wal/' . segment_name($tli, $at >> 20, 1 << 20);
 
 	# the link is 8 bytes behind the record's beginning
 	open(my $fh, '+<:raw', $file) or croak "$file: $!";
@@ -544,7 +553,8 @@ sub set_setting
 {
 	my ($relay, $name, $value) = @_;
 
-	$relay->safe_psql('postgres', "ALTER SYSTEM SET walstream.$name = '$value'");
+	$relay->safe_psql('postgres',
+		"ALTER SYSTEM SET walstream.$name = '$value'");
 	$relay->reload;
 	return;
 }

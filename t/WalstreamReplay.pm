@@ -33,7 +33,8 @@ sub new
 		marks => {},
 		connection => {},
 		leave_out => $options{leave_out} // '',
-		unneeded => $options{unneeded} },
+		unneeded => $options{unneeded}
+	  },
 	  $class;
 }
 
@@ -43,17 +44,18 @@ sub new_object
 
 	return {
 		is_dir => $is_dir,
-		names => {},			# a directory's entries
+		names => {},     # a directory's entries
 		durable_names => {},
 		content => '',
 		durable => '',
-		dirty => [],			# [offset, bytes] not synced
-		grown => 0,				# the size was changed since the last fsync
-		version => 0,			# of the durable content
-		origin => '',			# the name under which it was made
-		synced => 0,			# an fsync was called, left out or not
-		again => 0,				# and it was written to after that
-		changes => {} };		# of a directory since the last sync of it
+		dirty => [],     # [offset, bytes] not synced
+		grown => 0,      # the size was changed since the last fsync
+		version => 0,    # of the durable content
+		origin => '',    # the name under which it was made
+		synced => 0,     # an fsync was called, left out or not
+		again => 0,      # and it was written to after that
+		changes => {}
+	};    # of a directory since the last sync of it
 }
 
 sub advance
@@ -173,8 +175,7 @@ sub apply_rename
 		'renaming ' . pattern_of($old) . ' to ' . pattern_of($new));
 	$self->note_change($old, 'moving ' . pattern_of($old) . ' away')
 	  if ($self->locate($old))[0] != ($self->locate($new))[0];
-	$self->change_names(
-		[ $self->locate($new), $self->look_up($old) ],
+	$self->change_names([ $self->locate($new), $self->look_up($old) ],
 		[ $self->locate($old), undef ]);
 	return;
 }
@@ -209,7 +210,8 @@ sub apply_rmdir
 sub apply_write
 {
 	my ($self, $inode, $offset, $bytes, $at) = @_;
-	my $object = $self->{by_inode}{$inode} // die "write to what was not made\n";
+	my $object = $self->{by_inode}{$inode}
+	  // die "write to what was not made\n";
 	my $size = length($object->{content});
 
 	if ($offset + $bytes > $size)
@@ -264,14 +266,16 @@ sub is_left_out
 	{
 		my $unneeded = $self->{unneeded};
 
-		@kinds = map { "$call of the directory " . pattern_of($path) . "/ after $_" }
+		@kinds =
+		  map { "$call of the directory " . pattern_of($path) . "/ after $_" }
 		  grep { !defined $unneeded || $_ !~ $unneeded }
 		  keys %{ $object->{changes} };
 		$object->{changes} = {};
 	}
 	else
 	{
-		@kinds = ("$call $object->{origin}" . ($object->{again} ? ', again' : ''));
+		@kinds =
+		  ("$call $object->{origin}" . ($object->{again} ? ', again' : ''));
 		$object->{synced} = 1;
 	}
 	$self->{kinds}{$_}++ foreach @kinds;
@@ -398,7 +402,7 @@ sub apply_mark
 sub files
 {
 	my ($self, $seed, %options) = @_;
-	my %names;					# of directories that are not as they were synced
+	my %names;    # of directories that are not as they were synced
 	my %files;
 
 	if (defined $seed)
@@ -479,15 +483,17 @@ sub torn_content
 		my ($offset, $bytes) = @$range;
 		next if $bytes == 0;
 		$blocks{$_} = 1
-		  foreach (int($offset / $block_bytes)
-			.. int(($offset + $bytes - 1) / $block_bytes));
+		  foreach (
+			int($offset / $block_bytes) ..
+			int(($offset + $bytes - 1) / $block_bytes));
 	}
 	foreach my $block (sort { $a <=> $b } keys %blocks)
 	{
 		my $offset = $block * $block_bytes;
 		my $bytes = $block_bytes;
 
-		next if rand() < 0.5 || $offset >= length($content) || $offset >= $size;
+		next
+		  if rand() < 0.5 || $offset >= length($content) || $offset >= $size;
 		$bytes = length($content) - $offset
 		  if $offset + $bytes > length($content);
 		$bytes = $size - $offset if $offset + $bytes > $size;

@@ -123,7 +123,8 @@ sub patience
 {
 	my ($seconds) = @_;
 
-	return int($seconds * $PostgreSQL::Test::Utils::timeout_default / 180) + 1;
+	return
+	  int($seconds * $PostgreSQL::Test::Utils::timeout_default / 180) + 1;
 }
 
 #
@@ -185,11 +186,13 @@ sub standby_matches
 	my %there = map { $_ => 1 } complete_segments($standby);
 	my @both = grep { $there{$_} } complete_segments($upstream);
 	my @differ = grep {
-		compare($upstream->data_dir . "/pg_wal/$_",
+		compare(
+			$upstream->data_dir . "/pg_wal/$_",
 			$standby->data_dir . "/pg_wal/$_") != 0
 	} @both;
 	my $same = ok(@both && !@differ, "$name: WAL segments");
-	diag(@both . ' complete WAL segments are on both, of which differ: '
+	diag(   @both
+		  . ' complete WAL segments are on both, of which differ: '
 		  . (@differ ? "@differ" : 'none'))
 	  unless $same;
 
@@ -269,7 +272,8 @@ sub table_checksums
 	my ($node) = @_;
 	my @lines;
 
-	my @databases = split /\n/, $node->safe_psql('postgres',
+	my @databases = split /\n/,
+	  $node->safe_psql('postgres',
 		'SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1');
 	foreach my $database (@databases)
 	{

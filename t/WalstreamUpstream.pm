@@ -68,7 +68,8 @@ sub new
 		port => $listener->sockport,
 		owner => $$,
 		version => $version,
-		file => PostgreSQL::Test::Utils::tempdir('walstream_upstream') . '/answers',
+		file => PostgreSQL::Test::Utils::tempdir('walstream_upstream')
+		  . '/answers',
 	}, $class;
 	$self->set_answers;
 
@@ -111,7 +112,8 @@ sub set_answers
 	my ($self, %answers) = @_;
 	my $file = $self->{file};
 
-	open(my $fh, '>:raw', "$file.new") || die "could not write \"$file.new\": $!";
+	open(my $fh, '>:raw', "$file.new")
+	  || die "could not write \"$file.new\": $!";
 	print $fh $json->encode(\%answers);
 	close($fh) || die "could not write \"$file.new\": $!";
 	rename("$file.new", $file) || die "could not rename \"$file.new\": $!";
@@ -187,7 +189,8 @@ sub _read
 		my @ready = $select->can_read;
 
 		die "the test has ended\n" if grep { $_ == $self->{parent} } @ready;
-		sysread($self->{socket}, $bytes, $want - length($bytes), length($bytes))
+		sysread($self->{socket}, $bytes, $want - length($bytes),
+			length($bytes))
 		  || die "the client is gone\n";
 	}
 	return $bytes;
@@ -199,7 +202,8 @@ sub _write
 
 	while ($bytes ne '')
 	{
-		my $written = syswrite($self->{socket}, $bytes) || die "the client is gone\n";
+		my $written = syswrite($self->{socket}, $bytes)
+		  || die "the client is gone\n";
 		substr($bytes, 0, $written, '');
 	}
 	return;
@@ -216,9 +220,13 @@ sub error_message
 {
 	my ($severity, $answer) = @_;
 
-	return message('E',
-		join("\0", "S$severity", "V$severity",
-			'C' . ($answer->{code} // 'XX000'), "M$answer->{error}", '') . "\0");
+	return message(
+		'E',
+		join("\0",
+			"S$severity", "V$severity",
+			'C' . ($answer->{code} // 'XX000'), "M$answer->{error}",
+			'')
+		  . "\0");
 }
 
 sub row_message
@@ -228,19 +236,30 @@ sub row_message
 
 	$columns //= scalar(@values);
 	push @values, 'x' while @values < $columns;
-	return message('T',
-		pack('n', $columns)
-		  . join('', map { pack('Z* N n N n N n', "c$_", 0, 0, 25, 65535, 0xffffffff, 0) } 1 .. $columns))
-	  . message('D',
-		pack('n', $columns)
-		  . join('', map { defined $_ ? pack('N', length($_)) . $_ : pack('N', 0xffffffff) } @values));
+	return message(
+		'T',
+		pack('n', $columns) . join(
+			'',
+			map {
+				pack('Z* N n N n N n', "c$_", 0, 0, 25, 65535, 0xffffffff, 0)
+			} 1 .. $columns))
+	  . message(
+		'D',
+		pack('n', $columns) . join(
+			'',
+			map {
+				defined $_
+				  ? pack('N', length($_)) . $_
+				  : pack('N', 0xffffffff)
+			} @values));
 }
 
 sub _answers
 {
 	my ($self) = @_;
 
-	return $json->decode(PostgreSQL::Test::Utils::slurp_file($self->{file}, 0));
+	return $json->decode(
+		PostgreSQL::Test::Utils::slurp_file($self->{file}, 0));
 }
 
 # For count(): a byte for each.
@@ -281,14 +300,17 @@ sub _log_in
 		standard_conforming_strings => 'on');
 	$self->_write(
 		message('R', pack('N', 0))
-		  . join('', map { message('S', pack('Z* Z*', $_, $parameters{$_})) } sort keys %parameters)
+		  . join('',
+			map { message('S', pack('Z* Z*', $_, $parameters{$_})) }
+			sort keys %parameters)
 		  . message('K', pack('N N', $$, 1))
 		  . message('Z', 'I'));
 	return;
 }
 
 my %default = (
-	IDENTIFY_SYSTEM => { row => [ '7000000000000000001', '1', '0/3000000', undef ] },
+	IDENTIFY_SYSTEM =>
+	  { row => [ '7000000000000000001', '1', '0/3000000', undef ] },
 	READ_REPLICATION_SLOT => { row => [ 'physical', '0/3000000', '1' ] },
 	START_REPLICATION => { copy => [] },
 	'SHOW wal_block_size' => { row => ['8192'] },
@@ -333,23 +355,28 @@ sub _talk
 		my $answer = $self->_answers->{$name} // $default{$name} // {};
 
 		$answer->{row}[1] = 1 + $self->count($name) if $answer->{growing};
-		$answer->{row} //= [ sprintf('%08X.history', $1), "1\t0/2000000\tno reason\n" ]
+		$answer->{row} //=
+		  [ sprintf('%08X.history', $1), "1\t0/2000000\tno reason\n" ]
 		  if $command =~ /^TIMELINE_HISTORY (\d+)/;
 		if ($answer->{copy})
 		{
-			my $messages = join('', map { message('d', $_) } @{ $answer->{copy} });
+			my $messages =
+			  join('', map { message('d', $_) } @{ $answer->{copy} });
 
 			$self->_write(message('W', pack('C n', 0, 0)));
 			$self->_write($messages) foreach 1 .. $answer->{times} // 1;
 			$self->_write(error_message('ERROR', $answer) . message('Z', 'I'))
 			  if defined $answer->{error};
-			$self->_end_copy($answer->{next_tli}) if defined $answer->{next_tli};
+			$self->_end_copy($answer->{next_tli})
+			  if defined $answer->{next_tli};
 			next;
 		}
 		$self->_write(
-			(defined $answer->{error} ? error_message('ERROR', $answer)
-			 : ($answer->{row} ? row_message($answer->{row}, $answer->{columns}) : '')
-			   . message('C', "$name\0"))
+			(   defined $answer->{error} ? error_message('ERROR', $answer)
+				: ( $answer->{row}
+					? row_message($answer->{row}, $answer->{columns})
+					: '')
+				  . message('C', "$name\0"))
 			. message('Z', 'I'));
 	}
 	return;

@@ -14,8 +14,8 @@ use Host;
 
 use constant {
 	WIDTH => 780,
-	LEFT => 270,				# room for labels
-	RIGHT => 90,				# room for the last bar's number
+	LEFT => 270,    # room for labels
+	RIGHT => 90,    # room for the last bar's number
 	TOP => 78,
 	BAR => 18,
 	GAP => 14
@@ -55,8 +55,11 @@ sub bars
 			  qq(<rect x="%d" y="%.1f" width="%.1f" height="%d" fill="%s"/>\n),
 			  LEFT, $y + 1, $scale->{x}->($number) - LEFT, BAR - 2,
 			  $colour{$series};
-			$body .= text($scale->{x}->($number) + 6, $y + BAR - 5,
-				number($number) . " $chart{short}", 'start', 'faint');
+			$body .= text(
+				$scale->{x}->($number) + 6,
+				$y + BAR - 5,
+				number($number) . " $chart{short}",
+				'start', 'faint');
 			$y += BAR;
 		}
 		$y += GAP;
@@ -73,7 +76,8 @@ sub points
 	my @rows = @{ $chart{rows} };
 	return if !@rows;
 
-	my $scale = scale(map { ($_->{low}, $_->{high}, $_->{bar} // 1, 1) } @rows);
+	my $scale =
+	  scale(map { ($_->{low}, $_->{high}, $_->{bar} // 1, 1) } @rows);
 	my $y = TOP + 4;
 	my $body = '';
 	for my $row (@rows)
@@ -83,13 +87,16 @@ sub points
 		$body .= sprintf
 		  qq(<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s" stroke-width="3" stroke-linecap="round"/>\n),
 		  @x[ 0, 2 ], $y + 8, $y + 8, $colour{walstream};
-		$body .= sprintf qq(<circle cx="%.1f" cy="%.1f" r="5.5" fill="%s"/>\n),
+		$body .=
+		  sprintf qq(<circle cx="%.1f" cy="%.1f" r="5.5" fill="%s"/>\n),
 		  $x[1], $y + 8, $colour{walstream};
 		$body .= sprintf
 		  qq(<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s" stroke-width="2"/>\n),
 		  ($scale->{x}->($row->{bar})) x 2, $y - 3, $y + 19, $colour{bar}
 		  if defined $row->{bar};
-		$body .= text(WIDTH - RIGHT + 14, $y + 12, number($row->{value}),
+		$body .= text(
+			WIDTH - RIGHT + 14,
+			$y + 12, number($row->{value}),
 			'start', 'faint');
 		$y += BAR + GAP;
 	}
@@ -110,7 +117,8 @@ sub scale
 	my $to = $step * POSIX::ceil($high / $step - 1e-9);
 	my $width = WIDTH - LEFT - RIGHT;
 	return {
-		ticks => [ map { $from + $_ * $step } 0 .. ($to - $from) / $step + 0.5 ],
+		ticks =>
+		  [ map { $from + $_ * $step } 0 .. ($to - $from) / $step + 0.5 ],
 		x => sub { LEFT + ($_[0] - $from) / ($to - $from) * $width }
 	};
 }
@@ -127,18 +135,24 @@ sub write_svg
 		$grid .= sprintf
 		  qq(<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="%s"/>\n),
 		  $x, $x, TOP - 6, $bottom, $colour{grid};
-		$grid .= text($x, $bottom + 18, 0 + sprintf('%.6g', $tick),
+		$grid .= text(
+			$x,
+			$bottom + 18,
+			0 + sprintf('%.6g', $tick),
 			'middle', 'faint');
 	}
-	$grid .= text((LEFT + WIDTH - RIGHT) / 2, $bottom + 38, $chart->{unit},
-		'middle', 'faint');
+	$grid .= text(
+		(LEFT + WIDTH - RIGHT) / 2,
+		$bottom + 38,
+		$chart->{unit}, 'middle', 'faint');
 
 	my $legend = '';
 	my $x = LEFT;
 	for my $series (@series)
 	{
 		my $name = $chart->{names}{$series} // $series;
-		$legend .= sprintf
+		$legend .=
+		  sprintf
 		  qq(<rect x="%d" y="48" width="12" height="12" fill="%s"/>\n), $x,
 		  $colour{$series};
 		$legend .= text($x + 18, 58, $name, 'start');
@@ -147,12 +161,17 @@ sub write_svg
 
 	Host::write_file(
 		$path,
-		sprintf(qq(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="system-ui, sans-serif" font-size="13">\n),
+		sprintf(
+			qq(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="system-ui, sans-serif" font-size="13">\n),
 			WIDTH, $height, WIDTH, $height)
 		  . qq(<rect width="100%" height="100%" fill="#ffffff"/>\n)
 		  . qq(<text x="20" y="30" font-size="16" font-weight="600" fill="$colour{text}">)
-		  . escape($chart->{title}) . "</text>\n"
-		  . $legend . $grid . $body . "</svg>\n");
+		  . escape($chart->{title})
+		  . "</text>\n"
+		  . $legend
+		  . $grid
+		  . $body
+		  . "</svg>\n");
 	return;
 }
 
@@ -167,8 +186,10 @@ sub text
 sub number
 {
 	my ($number) = @_;
-	return sprintf abs $number >= 100 ? '%.0f' : abs $number >= 10 ? '%.1f'
-	  : '%.2f', $number;
+	return
+		sprintf abs $number >= 100 ? '%.0f'
+	  : abs $number >= 10          ? '%.1f'
+	  :                              '%.2f', $number;
 }
 
 sub escape

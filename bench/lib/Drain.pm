@@ -15,7 +15,8 @@ use Host;
 sub begin
 {
 	my ($class, $bench, $server, %arg) = @_;
-	my @command = ("$bench->{tools}/drain", '-d',
+	my @command = (
+		"$bench->{tools}/drain", '-d',
 		$server->conninfo . ' application_name=drain');
 	my %flag = (
 		start => '-s',
@@ -32,7 +33,8 @@ sub begin
 	push @command, '-A' if $arg{ack};
 	return bless {
 		host => $bench->{host},
-		child => $bench->{host}->spawn(\@command, namespace => $arg{namespace})
+		child =>
+		  $bench->{host}->spawn(\@command, namespace => $arg{namespace})
 	}, $class;
 }
 

@@ -53,7 +53,7 @@ sub ratios
 			label => $title{$name},
 			values => [
 				defined $zstd ? [ zstd => $zstd ] : (),
-				defined $lz4 ? [ lz4 => $lz4 ] : ()
+				defined $lz4  ? [ lz4 => $lz4 ]   : ()
 			]
 		  };
 	}
@@ -74,8 +74,7 @@ sub link_times
 
 	for my $name (qw(tpcb_fpi mixed))
 	{
-		push @rows,
-		  {
+		push @rows, {
 			label => $title{$name},
 			values => [
 				map {
@@ -83,7 +82,7 @@ sub link_times
 					defined $seconds ? [ $_ => $seconds ] : ()
 				} qw(stock walstream)
 			]
-		  };
+		};
 	}
 	Chart::bars(
 		$path,
@@ -104,8 +103,7 @@ sub cpu_times
 	{
 		my $result = $results->get("cpu.$name") // next;
 		my @runs = @{ $result->{runs} };
-		push @rows,
-		  {
+		push @rows, {
 			label => $title{$name},
 			values => [
 				map {
@@ -113,7 +111,7 @@ sub cpu_times
 					[ $who => Stats::median(map { $_->{$who} } @runs) ]
 				} qw(stock walstream)
 			]
-		  };
+		};
 	}
 	Chart::bars(
 		$path,
@@ -148,13 +146,15 @@ sub ratios_to_stock
 		push @rows,
 		  {
 			%$result{qw(value low high)},
-			label => "$label{$result->{id}} ($result->{bar}[0] $result->{bar}[1])",
+			label =>
+			  "$label{$result->{id}} ($result->{bar}[0] $result->{bar}[1])",
 			bar => $result->{bar}[1]
 		  };
 	}
 	Chart::points(
 		$path,
-		title => 'Commit throughput and sender cost, divided by stock PostgreSQL',
+		title =>
+		  'Commit throughput and sender cost, divided by stock PostgreSQL',
 		unit => 'ratio to stock (1 = the same)',
 		names => { walstream => 'median and 95 % interval', bar => 'bar' },
 		rows => \@rows);
@@ -175,14 +175,15 @@ sub relay_fan
 		  {
 			label => $count == 1 ? 'one standby' : "$count standbys",
 			values => [
-				defined $cpu{direct} ? [ stock => $cpu{direct} ] : (),
-				defined $cpu{relay} ? [ walstream => $cpu{relay} ] : ()
+				defined $cpu{direct} ? [ stock => $cpu{direct} ]    : (),
+				defined $cpu{relay}  ? [ walstream => $cpu{relay} ] : ()
 			]
 		  };
 	}
 	Chart::bars(
 		$path,
-		title => 'CPU time of the primary under a load, by number of standbys',
+		title =>
+		  'CPU time of the primary under a load, by number of standbys',
 		unit => 'seconds for each GB of WAL',
 		short => 's',
 		names => { stock => 'attached to it', walstream => 'behind a relay' },

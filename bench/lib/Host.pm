@@ -40,7 +40,7 @@ sub new
 	return $self;
 }
 
-sub dir { return $_[0]->{dir}; }
+sub dir  { return $_[0]->{dir}; }
 sub user { return $_[0]->{user}; }
 
 # Something to do before the benchmark ends, however it ends; last come first.

@@ -11,8 +11,8 @@ use Host;
 
 use constant {
 	RATE => 100_000_000,
-	DELAY_MS => 40,				# each way
-	QUEUE_BYTES => 1_000_000,	# rate times round trip
+	DELAY_MS => 40,              # each way
+	QUEUE_BYTES => 1_000_000,    # rate times round trip
 	NEAR => '10.173.94.1',
 	FAR => '10.173.94.2'
 };
@@ -22,7 +22,8 @@ sub obstacle
 {
 	return 'needs root' if $> != 0;
 	return 'there is no /dev/net/tun' if !-c '/dev/net/tun';
-	return 'there is no program "ip"' if !grep { -x "$_/ip" } split /:/, $ENV{PATH};
+	return 'there is no program "ip"'
+	  if !grep { -x "$_/ip" } split /:/, $ENV{PATH};
 	return;
 }
 
@@ -40,7 +41,10 @@ sub begin
 	{
 		$host->run([ 'ip', 'netns', 'add', $namespace ], root => 1);
 		$host->at_end(
-			sub { $host->run([ 'ip', 'netns', 'delete', $namespace ], root => 1) });
+			sub {
+				$host->run([ 'ip', 'netns', 'delete', $namespace ],
+					root => 1);
+			});
 	}
 	$self->{child} = $host->spawn(
 		[
@@ -62,7 +66,8 @@ sub begin
 sub configure
 {
 	my ($self, $namespace, $address, $peer) = @_;
-	my $ip = sub { $self->{host}->run([ 'ip', '-n', $namespace, @_ ], root => 1) };
+	my $ip =
+	  sub { $self->{host}->run([ 'ip', '-n', $namespace, @_ ], root => 1) };
 
 	$ip->(qw(link set lo up));
 	$ip->('address', 'add', $address, 'peer', $peer, 'dev', 'slow');

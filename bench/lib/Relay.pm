@@ -82,10 +82,10 @@ sub directory
 sub workers
 {
 	my ($self) = @_;
-	return @{
-		$self->{server}->row(
-			'SELECT receiver_pid, keeper_pid FROM walstream_relay')
-	}{qw(receiver_pid keeper_pid)};
+	return
+	  @{ $self->{server}
+		  ->row('SELECT receiver_pid, keeper_pid FROM walstream_relay') }
+	  {qw(receiver_pid keeper_pid)};
 }
 
 # Wait until all WAL up to there is durable in the relay.

@@ -60,13 +60,11 @@ my %bars = (
 	'walz.phases.least' => [ '>=', 1 ],
 	'walz.commit.clients_1' => [ '>=', 0.97 ],
 	'walz.commit.clients_8' => [ '>=', 0.97 ],
-	(
-		map { ("check.$_" => [ '<=', 0 ]) }
+	(   map { ("check.$_" => [ '<=', 0 ]) }
 		  qw(standby.segments standby.tables standby.shutdown
 		  commit.segments commit.tables commit.shutdown
 		  walz.commit.segments walz.commit.tables walz.commit.shutdown
-		  logical.tables)
-	));
+		  logical.tables)));
 
 sub new
 {
@@ -167,8 +165,7 @@ sub line
 {
 	my ($result) = @_;
 	my $bar = $result->{bar} ? "$result->{bar}[0] $result->{bar}[1]" : '';
-	my $verdict =
-	  !$result->{bar} ? '' : $result->{held} ? 'held' : 'SHORT';
+	my $verdict = !$result->{bar} ? '' : $result->{held} ? 'held' : 'SHORT';
 
 	return sprintf '%-30s  %s', $result->{id},
 	  "not measured: $result->{reason}" . ($bar ? "  (bar $bar)  SHORT" : '')
@@ -222,9 +219,9 @@ sub write_json
 		my %row = %$result{qw(id value unit low high runs)};
 		$row{bar} = $result->{bar} && "$result->{bar}[0] $result->{bar}[1]";
 		$row{held} =
-		  !$result->{bar} ? undef
+		   !$result->{bar}  ? undef
 		  : $result->{held} ? JSON::PP::true
-		  : JSON::PP::false;
+		  :                   JSON::PP::false;
 		push @rows, \%row;
 	}
 	Host::write_file($path, JSON::PP->new->canonical->pretty->encode(\@rows));

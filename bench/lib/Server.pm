@@ -44,12 +44,16 @@ sub create
 
 	$bench->{host}->run(
 		[
-			"$bench->{bindir}/initdb", '--no-sync', '--no-locale',
-			'-E', $arg{encoding} // 'UTF8',
-			'-A', 'trust', '-U', 'postgres', '-D', $self->data,
-			'--wal-segsize', $arg{segment_mb} // 16
+			"$bench->{bindir}/initdb", '--no-sync',
+			'--no-locale', '-E',
+			$arg{encoding} // 'UTF8', '-A',
+			'trust', '-U',
+			'postgres', '-D',
+			$self->data, '--wal-segsize',
+			$arg{segment_mb} // 16
 		]);
-	Host::append_file($self->data . '/postgresql.conf', "include 'bench.conf'\n");
+	Host::append_file($self->data . '/postgresql.conf',
+		"include 'bench.conf'\n");
 
 	# It listens on loopback and in a namespace of our own only.
 	Host::append_file($self->data . '/pg_hba.conf',
@@ -88,7 +92,8 @@ sub copy
 	$host->run([ 'cp', '-a', '--reflink=auto', $self->data, $copy->data ]);
 	$host->run(
 		[
-			'ln', '-f', '-t', $copy->data . '/pg_wal',
+			'ln', '-f', '-t',
+			$copy->data . '/pg_wal',
 			map { $self->data . "/pg_wal/$_" } @shared
 		]) if @shared;
 	return $copy;
@@ -158,8 +163,9 @@ sub stop
 	$self->{running} = 0;
 	$self->{bench}{host}->run(
 		[
-			"$self->{bench}{bindir}/pg_ctl", 'stop', '-s', '-w', '-t', '300',
-			'-m', $mode // 'fast', '-D', $self->data
+			"$self->{bench}{bindir}/pg_ctl",
+			'stop', '-s', '-w', '-t', '300', '-m', $mode // 'fast',
+			'-D', $self->data
 		]);
 	return;
 }
@@ -203,7 +209,8 @@ sub psql
 	my $out = $self->{bench}{host}->run(
 		[
 			"$self->{bench}{bindir}/psql", '-XAtq',
-			'-v', 'ON_ERROR_STOP=1', $self->local_options, @arg
+			'-v', 'ON_ERROR_STOP=1',
+			$self->local_options, @arg
 		]);
 	chomp $out;
 	return $out;
@@ -237,8 +244,8 @@ sub pgbench
 	my ($self, @arg) = @_;
 	return $self->{bench}{host}->run(
 		[
-			"$self->{bench}{bindir}/pgbench", $self->local_options, @arg,
-			'postgres'
+			"$self->{bench}{bindir}/pgbench", $self->local_options,
+			@arg, 'postgres'
 		]);
 }
 

@@ -23,20 +23,24 @@ sub build
 	# or by another compiler gets in and none is left behind.
 	my $source = "$dir/source";
 	mkdir $source;
-	output_of("tar -c -C '$top' --exclude=./.git --exclude='*.o' --exclude='*.so' . "
+	output_of(
+		"tar -c -C '$top' --exclude=./.git --exclude='*.o' --exclude='*.so' . "
 		  . "| tar -x -C '$source'");
 	output_of("cd '$source' && make -s PG_CONFIG=\"\$PG_CONFIG\" >&2");
 	$bench->{bindir} =
-	  output_of("cd '$source' && src/tools/private_install '$dir/install' -s");
+	  output_of(
+		"cd '$source' && src/tools/private_install '$dir/install' -s");
 
 	my %config = map { $_ => output_of("\"\$PG_CONFIG\" --$_") }
 	  qw(version cflags includedir includedir-server libdir pkglibdir);
 	my $flags = "$config{cflags} -O2 -DFRONTEND -D_GNU_SOURCE -Isrc "
 	  . "-isystem $config{'includedir-server'} -isystem $config{includedir}";
 	my %needs = (
-		drain => "src/pure/*.c src/pure/*/*.c -L$config{pkglibdir} -L$config{libdir} "
+		drain =>
+		  "src/pure/*.c src/pure/*/*.c -L$config{pkglibdir} -L$config{libdir} "
 		  . '-lpgcommon -lpgport -lpq -lzstd -llz4 -lm',
-		encode => "src/pure/*.c src/pure/*/*.c -L$config{pkglibdir} -L$config{libdir} "
+		encode =>
+		  "src/pure/*.c src/pure/*/*.c -L$config{pkglibdir} -L$config{libdir} "
 		  . '-lpgcommon -lpgport -lzstd -llz4 -lm',
 		slowlink => '');
 	$needs{messages} = $needs{encode};
@@ -45,7 +49,8 @@ sub build
 	my %sizes = (
 		small => '-DWZ_MAX_CLASSES=64 -DWZ_LINES_LOG=10 -DWZ_RELATIONS=64 '
 		  . '-DWS_ZSTD_WINDOW_LOG_MIN=16 -DWZ_ZSTD_HASH_LOG=14',
-		large => '-DWZ_MAX_CLASSES=4096 -DWZ_LINES_LOG=17 -DWZ_RELATIONS=4096');
+		large => '-DWZ_MAX_CLASSES=4096 -DWZ_LINES_LOG=17 -DWZ_RELATIONS=4096'
+	);
 
 	$bench->{version} = $config{version};
 	$bench->{tools} = "$dir/tools";

@@ -18,7 +18,8 @@ my %workloads = (
 		setup => sub {
 			my ($server) = @_;
 			$server->pgbench('-i', '-q', '-s', 20);
-			$server->sql('UPDATE pgbench_accounts SET abalance = aid % 10007 - 5000
+			$server->sql(
+				'UPDATE pgbench_accounts SET abalance = aid % 10007 - 5000
 				WHERE hashint4(aid) % 10 = 0');
 			$server->sql('VACUUM');
 		},
@@ -29,12 +30,14 @@ my %workloads = (
 		}
 	},
 	bulk => {
-		setup => sub { $_[0]->script('bulk_setup.sql', seed => fraction($_[1])) },
+		setup =>
+		  sub { $_[0]->script('bulk_setup.sql', seed => fraction($_[1])) },
 		round => sub { run_script('bulk_chunk.sql', @_) }
 	},
 	# text, jsonb, timestamps, mixed row widths
 	varied => {
-		setup => sub { $_[0]->script('varied_setup.sql', seed => fraction($_[1])) },
+		setup =>
+		  sub { $_[0]->script('varied_setup.sql', seed => fraction($_[1])) },
 		round => sub {
 			my ($server, $seed, $round) = @_;
 			run_script('varied_chunk.sql', @_);
@@ -47,7 +50,8 @@ my %workloads = (
 	},
 	# the initial load of pgbench belongs to what is measured
 	mixed => {
-		setup => sub { $_[0]->script('mixed_setup.sql', seed => fraction($_[1])) },
+		setup =>
+		  sub { $_[0]->script('mixed_setup.sql', seed => fraction($_[1])) },
 		round => sub {
 			my ($server, $seed, $round) = @_;
 			$server->pgbench('-i', '-q', '-s', 5) if $round == 0;
@@ -58,12 +62,15 @@ my %workloads = (
 	},
 	# COPY and nothing else, one kind of rows after the other
 	copy => {
-		setup => sub { $_[0]->script('copy_setup.sql', seed => fraction($_[1])) },
-		phases => [ map { phase('copy', $_) } qw(sales measurements requests) ]
+		setup =>
+		  sub { $_[0]->script('copy_setup.sql', seed => fraction($_[1])) },
+		phases =>
+		  [ map { phase('copy', $_) } qw(sales measurements requests) ]
 	},
 	# an application's activities one after the other
 	phases => {
-		setup => sub { $_[0]->script('phases_setup.sql', seed => fraction($_[1])) },
+		setup =>
+		  sub { $_[0]->script('phases_setup.sql', seed => fraction($_[1])) },
 		phases => [
 			map({ phase('phases', $_) }
 				qw(customers orders events states profiles articles)),
@@ -111,9 +118,7 @@ sub run_phase
 sub phase
 {
 	my ($workload, $name) = @_;
-	return [
-		$name => sub { run_script("${workload}_$name.sql", @_, 0) }
-	];
+	return [ $name => sub { run_script("${workload}_$name.sql", @_, 0) } ];
 }
 
 # What setseed() takes.

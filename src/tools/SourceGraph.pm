@@ -81,7 +81,8 @@ sub find_homes
 	{
 		my $text = $self->{text}{$path};
 
-		while ($text =~ /^(\w[^\n(=;]*?)??\b(\w+)\s*(?:\[[^\]\n]*\]\s*)*(\(|=|;)/mg)
+		while ($text =~
+			/^(\w[^\n(=;]*?)??\b(\w+)\s*(?:\[[^\]\n]*\]\s*)*(\(|=|;)/mg)
 		{
 			my ($before, $name, $what) = ($1 // '', $2, $3);
 

@@ -38,9 +38,9 @@ sub summary
 		$failures++ if !$failures && $parser->has_problems;
 
 		# a skipped test is among the passed
-		$passed += $passes - $skips;
+		$passed  += $passes - $skips;
 		$skipped += $skips;
-		$failed += $failures;
+		$failed  += $failures;
 		push @bad, $name if $failures;
 	}
 

@@ -30,9 +30,11 @@ sub tables
 	my ($bench, $id, $one, $other, @names) = @_;
 	my ($first, $second) = map { sums($_, @names) } $one, $other;
 	my %names = (%$first, %$second);
-	$bench->{results}->add("check.$id.tables", 'tables differ', scalar grep {
-			($first->{$_} // '') ne ($second->{$_} // '')
-		} keys %names);
+	$bench->{results}->add(
+		"check.$id.tables",
+		'tables differ',
+		scalar grep { ($first->{$_} // '') ne ($second->{$_} // '') }
+		  keys %names);
 	return;
 }
 
@@ -42,8 +44,8 @@ sub sums
 	my ($server, @tables) = @_;
 	@tables = split /\n/, $server->sql(
 		"SELECT c.oid::regclass FROM pg_class c
-		 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace")
-	  if !@tables;
+		 WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+	) if !@tables;
 
 	my %sums;
 	for my $table (@tables)
@@ -66,16 +68,20 @@ sub segments
 	# the last may be in use still
 	pop @common;
 	die "no segment to compare\n" if !@common;
-	$bench->{results}->add("check.$id.segments", 'segments differ', scalar grep {
-			sum_of_file($_) ne sum_of_file($standby_has{s{.*/}{}r})
-		} @common);
+	$bench->{results}->add(
+		"check.$id.segments",
+		'segments differ',
+		scalar
+		  grep { sum_of_file($_) ne sum_of_file($standby_has{s{.*/}{}r}) }
+		  @common);
 	return;
 }
 
 sub files
 {
 	my ($server) = @_;
-	return sort grep { /^.*\/[0-9A-F]{24}$/ } glob $server->data . '/pg_wal/*';
+	return
+	  sort grep { /^.*\/[0-9A-F]{24}$/ } glob $server->data . '/pg_wal/*';
 }
 
 sub sum_of_file
@@ -98,11 +104,15 @@ sub shutdown_checkpoint
 	my $record = eval {
 		$bench->{host}->run(
 			[
-				"$bindir/pg_waldump", '-p', $standby->data . '/pg_wal',
-				'-s', $lsn, '-n', '1'
+				"$bindir/pg_waldump", '-p',
+				$standby->data . '/pg_wal', '-s',
+				$lsn, '-n',
+				'1'
 			]);
 	} // '';
-	$bench->{results}->add("check.$id.shutdown", 'checkpoints lost',
+	$bench->{results}->add(
+		"check.$id.shutdown",
+		'checkpoints lost',
 		$record =~ /CHECKPOINT_SHUTDOWN/ ? 0 : 1);
 	return;
 }

@@ -57,7 +57,9 @@ sub compare
 
 	my ($stock, $walstream) =
 	  map { receiver_memory($servers{$_}[1]) } qw(stock walstream);
-	$results->add("$name.memory.receiver", 'MB above stock',
+	$results->add(
+		"$name.memory.receiver",
+		'MB above stock',
 		$walstream - $stock);
 	Measure::Check::replica($bench, $name, @{ $servers{walstream} });
 	$_->remove for map { @$_ } values %servers;
@@ -68,9 +70,12 @@ sub compare
 sub make_servers
 {
 	my ($bench, $codec) = @_;
-	my $origin = Server->create($bench, 'commit',
-		conf => { 'walstream.compression' => 
-			$codec eq 'zstd' ? 'zstd lz4' : Measure::Walz::CODECS
+	my $origin = Server->create(
+		$bench, 'commit',
+		conf => {
+			  'walstream.compression' => $codec eq 'zstd'
+			? 'zstd lz4'
+			: Measure::Walz::CODECS
 		});
 	my %servers;
 

@@ -32,7 +32,8 @@ sub run
 			sub { apply($publisher{$who}, $subscriber{$who}, $end{$who}) }
 		} qw(stock walstream));
 
-	$results->add('wire.logical.ratio', 'x', map { $_->{walstream}{ratio} } @pairs);
+	$results->add('wire.logical.ratio', 'x',
+		map { $_->{walstream}{ratio} } @pairs);
 	$results->add_pairs('cpu.logical', 'of stock', \@pairs, 'cpu_s');
 	$results->add_pairs('wall.logical', 'of stock', \@pairs, 'wall_s');
 	drain($bench, \%publisher, \%end);
@@ -46,7 +47,8 @@ sub run
 sub publishers
 {
 	my ($bench) = @_;
-	my $server = Server->create($bench, 'publisher',
+	my $server = Server->create(
+		$bench, 'publisher',
 		encoding => ENCODING,
 		conf => { wal_level => 'logical', fsync => 'off' });
 	my $rows = $bench->{quick} ? 20000 : 100000;
@@ -56,7 +58,8 @@ sub publishers
 	$server->script('logical_setup.sql');
 	$server->script('logical_bytes.sql', part => 'copied');
 	$server->sql('CREATE PUBLICATION bench FOR TABLE items, first_bytes');
-	$server->sql("SELECT pg_create_logical_replication_slot('base', 'pgoutput')");
+	$server->sql(
+		"SELECT pg_create_logical_replication_slot('base', 'pgoutput')");
 	for my $chunk (0 .. 4)
 	{
 		$server->script(
@@ -76,7 +79,8 @@ sub publishers
 sub subscribers
 {
 	my ($bench) = @_;
-	my $server = Server->create($bench, 'subscriber',
+	my $server = Server->create(
+		$bench, 'subscriber',
 		encoding => ENCODING,
 		conf => { fsync => 'off' });
 
@@ -94,14 +98,16 @@ sub subscribers
 sub copy_slot
 {
 	my ($publisher, $name) = @_;
-	$publisher->sql("SELECT pg_copy_logical_replication_slot('base', '$name')");
+	$publisher->sql(
+		"SELECT pg_copy_logical_replication_slot('base', '$name')");
 	return;
 }
 
 sub subscribe
 {
 	my ($publisher, $subscriber, $options) = @_;
-	$subscriber->sql("CREATE SUBSCRIPTION bench
+	$subscriber->sql(
+		"CREATE SUBSCRIPTION bench
 		CONNECTION '" . $publisher->conninfo . " dbname=postgres'
 		PUBLICATION bench WITH ($options)");
 	return;
@@ -114,9 +120,11 @@ sub apply
 	my $sender = "application_name = 'bench'";
 
 	copy_slot($publisher, 'bench');
-	subscribe($publisher, $subscriber, 'create_slot = false, copy_data = false');
+	subscribe($publisher, $subscriber,
+		'create_slot = false, copy_data = false');
 	$publisher->wait_until(
-		"SELECT replay_lsn >= '$end' FROM pg_stat_replication WHERE $sender", 600);
+		"SELECT replay_lsn >= '$end' FROM pg_stat_replication WHERE $sender",
+		600);
 	my $result = $publisher->row(
 		"SELECT pid, extract(epoch FROM clock_timestamp() - backend_start) AS wall_s
 		 FROM pg_stat_replication WHERE $sender");
@@ -124,7 +132,8 @@ sub apply
 	if ($publisher->{module})
 	{
 		my $row = $publisher->row(
-			"SELECT codec, raw_bytes, wire_bytes FROM walstream_senders WHERE $sender");
+			"SELECT codec, raw_bytes, wire_bytes FROM walstream_senders WHERE $sender"
+		);
 		die "the subscription's stream is not compressed\n" if !$row->{codec};
 		$result->{ratio} = $row->{raw_bytes} / $row->{wire_bytes};
 	}
@@ -155,7 +164,8 @@ sub drain
 				$publisher->{$who}->wait_until(
 					"SELECT NOT active FROM pg_replication_slots
 					 WHERE slot_name = 'drain'");
-				$publisher->{$who}->sql("SELECT pg_drop_replication_slot('drain')");
+				$publisher->{$who}
+				  ->sql("SELECT pg_drop_replication_slot('drain')");
 				return $result;
 			}
 		} qw(stock walstream));
@@ -175,10 +185,12 @@ sub check
 	$subscriber->wait_until(
 		"SELECT bool_and(srsubstate = 'r') FROM pg_subscription_rel", 600);
 	$publisher->script('logical_bytes.sql', part => 'streamed');
-	$publisher->sql("UPDATE first_bytes SET content = content || content
+	$publisher->sql(
+		"UPDATE first_bytes SET content = content || content
 		WHERE byte % 3 = 0");
 	$publisher->sql('DELETE FROM first_bytes WHERE byte % 7 = 0');
-	$publisher->wait_until("SELECT replay_lsn >= pg_current_wal_flush_lsn()
+	$publisher->wait_until(
+		"SELECT replay_lsn >= pg_current_wal_flush_lsn()
 		FROM pg_stat_replication WHERE application_name = 'bench'", 600);
 	Measure::Check::tables($bench, 'logical', $publisher, $subscriber,
 		qw(items first_bytes));

@@ -23,10 +23,13 @@ sub run
 	for my $clients (1, 8)
 	{
 		# The bar is for the same protocol on the wire.
-		compare($bench, "relay.commit.clients_$clients", $bench->{commit_pairs},
+		compare(
+			$bench,
+			"relay.commit.clients_$clients",
+			$bench->{commit_pairs},
 			$clients, @$primaries{qw(stock plain)});
-		compare($bench, "relay.commit.compressed_$clients", $bench->{pairs},
-			$clients, @$primaries{qw(stock compressed)});
+		compare($bench, "relay.commit.compressed_$clients",
+			$bench->{pairs}, $clients, @$primaries{qw(stock compressed)});
 	}
 	$_->remove for values %$primaries, @synchronous;
 	return;
@@ -43,8 +46,10 @@ sub compare
 			sub { Measure::Commit::throughput($bench, $primary, $clients) }
 		} @primaries);
 
-	$results->add("$id.tps_standby", 'commits/s', map { $_->{stock}{tps} } @pairs);
-	$results->add("$id.tps_relay", 'commits/s', map { $_->{walstream}{tps} } @pairs);
+	$results->add("$id.tps_standby", 'commits/s',
+		map { $_->{stock}{tps} } @pairs);
+	$results->add("$id.tps_relay", 'commits/s',
+		map { $_->{walstream}{tps} } @pairs);
 	$results->add_pairs($id, 'of stock', \@pairs, 'tps');
 	return;
 }

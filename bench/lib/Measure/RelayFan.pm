@@ -73,9 +73,9 @@ sub stream
 	my $start = $primary->flush_lsn;
 
 	$relay->wait_for_lsn($start) if $relay;
-	my @drains = map {
-		Drain->begin($bench, $source, start => $start, ack => 1)
-	} 1 .. $count;
+	my @drains =
+	  map { Drain->begin($bench, $source, start => $start, ack => 1) }
+	  1 .. $count;
 	$source->wait_until("SELECT count(flush_lsn) = $count $clients");
 
 	my $cpu_s = cpu_seconds($primary);
@@ -139,7 +139,9 @@ sub report
 		for my $how (qw(relay direct))
 		{
 			my @runs = @{ $runs->{$how}{$count} };
-			$results->add("fan.${how}_$count.cpu", 's/GB of primary',
+			$results->add(
+				"fan.${how}_$count.cpu",
+				's/GB of primary',
 				map { $_->{cpu_s_per_gb} } @runs);
 			$results->add("fan.${how}_$count.mb_per_s", 'MB/s',
 				map { $_->{mb_per_s} } @runs);

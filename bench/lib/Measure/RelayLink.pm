@@ -27,7 +27,8 @@ sub run
 		my $results = $bench->{results};
 
 		add($results, "relay.lost.segments_$mb",
-			map { commit_after($primary, $relay, \&lose_connection) } 1 .. $bench->{pairs});
+			map { commit_after($primary, $relay, \&lose_connection) }
+			  1 .. $bench->{pairs});
 		add($results, "relay.killed.segments_$mb",
 			map { commit_after($primary, $relay, \&kill_receiver) }
 			  1 .. ($bench->{quick} ? 2 : $mb == 16 ? $bench->{pairs} : 3));
@@ -52,16 +53,19 @@ sub make_servers
 	my $primary = Server->create($bench, "primary_$mb", segment_mb => $mb);
 
 	# else most of the time goes into syncing the relay's own cluster
-	my $relay = Relay->create($bench, "relay_$mb", recovery_init_sync_method => 'syncfs');
+	my $relay = Relay->create($bench, "relay_$mb",
+		recovery_init_sync_method => 'syncfs');
 
 	$primary->start(module => 1);
 	$relay->start(upstream => $primary, slot => 'relay');
 	$primary->sql("SELECT pg_switch_wal()");
-	$primary->sql('CREATE TABLE filler AS SELECT g, repeat(md5(g::text), 30) AS filler FROM generate_series(1, '
+	$primary->sql(
+		'CREATE TABLE filler AS SELECT g, repeat(md5(g::text), 30) AS filler FROM generate_series(1, '
 		  . $filled_mb{$mb} * 1000
 		  . ') AS g');
 	$relay->wait_for_lsn($primary->flush_lsn);
-	Relay::wait_for(sub { -e $relay->directory . '/walstream.spare' }, 'the spare segment');
+	Relay::wait_for(sub { -e $relay->directory . '/walstream.spare' },
+		'the spare segment');
 	Measure::Commit::make_synchronous($primary, $relay->server);
 	return ($primary, $relay);
 }
@@ -73,8 +77,10 @@ sub commit_after
 	my $begin;
 
 	# what it was like before
-	$relay->server->wait_until("SELECT state = 'streaming' FROM walstream_relay");
-	Relay::wait_for(sub { -e $relay->directory . '/walstream.spare' }, 'the spare segment');
+	$relay->server->wait_until(
+		"SELECT state = 'streaming' FROM walstream_relay");
+	Relay::wait_for(sub { -e $relay->directory . '/walstream.spare' },
+		'the spare segment');
 	$primary->sql("SELECT pg_logical_emit_message(true, '', '')");
 	Time::HiRes::sleep(1);
 	$begin = $happens->($primary, $relay);
@@ -87,7 +93,8 @@ sub lose_connection
 	my ($primary) = @_;
 	my $begin = Time::HiRes::time();
 
-	$primary->sql('SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
+	$primary->sql(
+		'SELECT pg_terminate_backend(pid) FROM pg_stat_replication');
 	return $begin;
 }
 

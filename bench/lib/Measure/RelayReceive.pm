@@ -46,9 +46,10 @@ sub run
 		}
 		$results->add("relay.$name.mb_per_s", 'MB/s',
 			map { $_->{walstream}{mb_per_s} } @pairs);
-		$results->add_pairs("relay.$name.speed", 'of receivewal', \@pairs,
-			'mb_per_s');
-		$results->add_pairs("relay.$name.cpu", 'of receivewal', \@pairs, 'cpu_s');
+		$results->add_pairs("relay.$name.speed", 'of receivewal',
+			\@pairs, 'mb_per_s');
+		$results->add_pairs("relay.$name.cpu", 'of receivewal',
+			\@pairs, 'cpu_s');
 	}
 
 	measure_memory($bench, $corpus, $relay);
@@ -66,8 +67,13 @@ sub receivewal
 	$bench->{host}->run([ 'mkdir', $dir ]);
 	my $child = $bench->{host}->spawn(
 		[
-			"$bench->{bindir}/pg_receivewal", '--no-loop', '-S', 'receive',
-			'-D', $dir, '-d',
+			"$bench->{bindir}/pg_receivewal",
+			'--no-loop',
+			'-S',
+			'receive',
+			'-D',
+			$dir,
+			'-d',
 			$server->conninfo . ' application_name=relay_receive'
 		]);
 	my $end = Relay::wait_for_file("$dir/$corpus->{segments}[-1]");
@@ -123,14 +129,16 @@ sub copy_slot
 {
 	my ($server, $corpus) = @_;
 	$server->sql(
-		"SELECT pg_copy_physical_replication_slot('$corpus->{slot}', 'receive')");
+		"SELECT pg_copy_physical_replication_slot('$corpus->{slot}', 'receive')"
+	);
 	return;
 }
 
 sub drop_slot
 {
 	my ($server) = @_;
-	$server->wait_until("SELECT NOT active FROM pg_replication_slots
+	$server->wait_until(
+		"SELECT NOT active FROM pg_replication_slots
 		WHERE slot_name = 'receive'");
 	$server->sql("SELECT pg_drop_replication_slot('receive')");
 	return;
@@ -140,8 +148,8 @@ sub compare_segments
 {
 	my ($relay, $corpus) = @_;
 	my $differ = grep {
-		Measure::Check::sum_of_file($_) ne Measure::Check::sum_of_file(
-			$relay->directory . '/' . s{.*/}{}r)
+		Measure::Check::sum_of_file($_) ne
+		  Measure::Check::sum_of_file($relay->directory . '/' . s{.*/}{}r)
 	} $corpus->files;
 	die "$differ segments in the relay differ\n" if $differ;
 	return;

@@ -28,6 +28,7 @@ sub run
 	$relay->wait_for_segments('', @{ $corpus->{segments} });
 	$relay->stop;
 	$relay->share_segments($corpus->files);
+
 	for my $form (qw(raw zst))
 	{
 		my $compress = $form eq 'raw' ? 'off' : 'zstd';
@@ -58,14 +59,17 @@ sub serve
 	my $results = $bench->{results};
 	my @memory;
 
-	for my $kind ([ 'stock', undef, '' ], [ 'walstream', '1 zstd', '.compressed' ])
+	for my $kind ([ 'stock', undef, '' ],
+		[ 'walstream', '1 zstd', '.compressed' ])
 	{
 		my ($who, $accept, $suffix) = @$kind;
 		my $id = "relay.serve.$form$suffix";
-		my @pairs = pairs($bench, $corpus, $corpus->{$who}, $relay->server, $accept);
+		my @pairs =
+		  pairs($bench, $corpus, $corpus->{$who}, $relay->server, $accept);
 
 		$results->add("$id.mb_per_s", 'MB/s',
-			map { $corpus->{wal_bytes} / $_->{walstream}{wall_s} / 1e6 } @pairs);
+			map { $corpus->{wal_bytes} / $_->{walstream}{wall_s} / 1e6 }
+			  @pairs);
 		$results->add_pairs("$id.speed", "of ${who}'s", \@pairs, 'wall_s',
 			sub { $_[0] / $_[1] });
 		$results->add_pairs("$id.cpu", "of ${who}'s", \@pairs, 'cpu_s');
@@ -103,8 +107,10 @@ sub connect_times
 	my ($start, $end) = middle($corpus);
 	my $measure = sub {
 		my ($server) = @_;
-		my $drain = Drain->begin($bench, $server,
-			start => $start, end => $end);
+		my $drain = Drain->begin(
+			$bench, $server,
+			start => $start,
+			end => $end);
 		my $result = $drain->result;
 		$drain->finish;
 		return { first_ms => $result->{first_s} * 1e3 };
@@ -116,7 +122,8 @@ sub connect_times
 
 	for my $who (qw(stock walstream))
 	{
-		$results->add("$id.${who}_ms", 'ms', map { $_->{$who}{first_ms} } @pairs);
+		$results->add("$id.${who}_ms", 'ms',
+			map { $_->{$who}{first_ms} } @pairs);
 	}
 	$results->add_pairs($id, 'of stock', \@pairs, 'first_ms');
 	return;
@@ -128,8 +135,10 @@ sub middle
 	my ($corpus) = @_;
 	my ($high, $low) = map { hex } split m{/}, $corpus->{start};
 	my $size = $corpus->{segment_size};
-	my $lsn = ($high << 32 | $low)
-	  + $size * int(@{ $corpus->{segments} } / 2) + $size / 2;
+	my $lsn =
+	  ($high << 32 | $low) +
+	  $size * int(@{ $corpus->{segments} } / 2) +
+	  $size / 2;
 
 	return map { Corpus::format_lsn($_) } $lsn, $lsn + 1;
 }

@@ -22,8 +22,8 @@ sub run
 
 	$results->add_pairs("cpu.$name", 'of stock', \@pairs, 'cpu_s_per_gb');
 	$results->add_pairs("wall.$name", 'of stock', \@pairs, 'wall_s');
-	$results->add_pairs('memory.sender', 'MB above stock', \@pairs,
-		'private_mb', sub { $_[1] - $_[0] })
+	$results->add_pairs('memory.sender', 'MB above stock',
+		\@pairs, 'private_mb', sub { $_[1] - $_[0] })
 	  if $name eq 'tpcb_fpi';
 	return;
 }
@@ -34,8 +34,8 @@ sub run_not_asking
 	my ($bench, $corpus) = @_;
 	my @pairs = pairs($bench, $corpus, undef);
 
-	$bench->{results}->add_pairs('cpu.not_asking', 'of stock', \@pairs,
-		'cpu_s_per_gb');
+	$bench->{results}
+	  ->add_pairs('cpu.not_asking', 'of stock', \@pairs, 'cpu_s_per_gb');
 	return;
 }
 
@@ -50,7 +50,8 @@ sub pairs
 			start => $corpus->{start},
 			end => $end{$who},
 			accept => $asked);
-		$result->{cpu_s_per_gb} = $result->{cpu_s} / $corpus->{wal_bytes} * 1e9;
+		$result->{cpu_s_per_gb} =
+		  $result->{cpu_s} / $corpus->{wal_bytes} * 1e9;
 		return $result;
 	};
 

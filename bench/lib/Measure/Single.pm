@@ -26,12 +26,17 @@ sub run
 
 	# The client confirms each message, and each commit waits for that, so no
 	# two commits share a message.
-	my $drain = Drain->begin($bench, $server,
-		start => $start, accept => '1 zstd', ack => 1);
-	$server->wait_until("SELECT count(*) = 1 FROM pg_stat_replication
+	my $drain = Drain->begin(
+		$bench, $server,
+		start => $start,
+		accept => '1 zstd',
+		ack => 1);
+	$server->wait_until(
+		"SELECT count(*) = 1 FROM pg_stat_replication
 		WHERE application_name = 'drain' AND state = 'streaming'");
 	$server->configure(synchronous_standby_names => 'drain');
-	$server->wait_until("SELECT sync_state = 'sync' FROM pg_stat_replication
+	$server->wait_until(
+		"SELECT sync_state = 'sync' FROM pg_stat_replication
 		WHERE application_name = 'drain'");
 
 	my $before = counts($server);
@@ -45,8 +50,8 @@ sub run
 		$spent{raw_bytes} / $spent{wire_bytes});
 	$results->add('wire.single_commits.bytes', 'bytes/commit',
 		$spent{wire_bytes} / $transactions);
-	$results->add('wire.single_commits.messages', 'per commit',
-		$spent{messages} / $transactions);
+	$results->add('wire.single_commits.messages',
+		'per commit', $spent{messages} / $transactions);
 	die "received were $received->{total_bytes} bytes, but walstream_senders "
 	  . "shows wire_bytes $after->{wire_bytes}\n"
 	  if abs($received->{total_bytes} - $after->{wire_bytes}) > 1000;
@@ -58,9 +63,11 @@ sub run
 sub counts
 {
 	my ($server) = @_;
-	$server->wait_until("SELECT flush_lsn >= pg_current_wal_flush_lsn()
+	$server->wait_until(
+		"SELECT flush_lsn >= pg_current_wal_flush_lsn()
 		FROM pg_stat_replication WHERE application_name = 'drain'");
-	return $server->row("SELECT raw_bytes, wire_bytes, messages
+	return $server->row(
+		"SELECT raw_bytes, wire_bytes, messages
 		FROM walstream_senders WHERE application_name = 'drain'");
 }
 

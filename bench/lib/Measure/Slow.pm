@@ -67,7 +67,8 @@ sub report
 
 	for my $who (qw(stock walstream))
 	{
-		$results->add("$id.${who}_s", 's', map { $_->{$who}{wall_s} } @$pairs);
+		$results->add("$id.${who}_s", 's',
+			map { $_->{$who}{wall_s} } @$pairs);
 	}
 	$results->add_pairs("$id.speedup", 'times faster', $pairs, 'wall_s',
 		sub { $_[0] / $_[1] });

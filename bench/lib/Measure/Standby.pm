@@ -25,8 +25,8 @@ sub run
 
 	$results->add_pairs('wall.standby', 'of stock', \@pairs, 'wall_s');
 	$results->add_pairs('cpu.receiver', 'of stock', \@pairs, 'cpu_s');
-	$results->add_pairs('memory.receiver', 'MB above stock', \@pairs,
-		'private_mb', sub { $_[1] - $_[0] });
+	$results->add_pairs('memory.receiver', 'MB above stock',
+		\@pairs, 'private_mb', sub { $_[1] - $_[0] });
 	return;
 }
 
@@ -53,7 +53,8 @@ sub catch_up
 		 FROM pg_stat_replication WHERE $me");
 	if ($module)
 	{
-		my $codec = $primary->sql("SELECT codec FROM walstream_senders WHERE $me");
+		my $codec =
+		  $primary->sql("SELECT codec FROM walstream_senders WHERE $me");
 		die "the standby's stream is not compressed\n" if $codec ne 'zstd';
 	}
 

@@ -39,7 +39,8 @@ sub files
 sub run
 {
 	my ($bench, $corpus) = @_;
-	my $outcome = encode($bench, [ files($corpus) ], rounds => rounds($bench));
+	my $outcome =
+	  encode($bench, [ files($corpus) ], rounds => rounds($bench));
 
 	ratios($bench, "walz.$corpus->{name}", $outcome);
 	speeds($bench, "walz.$corpus->{name}", $outcome);
@@ -106,15 +107,19 @@ sub make_single
 	$server->pgbench('-i', '-q', '-s', 10);
 	$server->sql('VACUUM');
 	$server->sql('SELECT pg_switch_wal()');
-	my $first = $server->sql('SELECT pg_walfile_name(pg_current_wal_insert_lsn() + 1)');
-	$server->pgbench('-n', '-c', 1, '-t', $bench->{quick} ? 40000 : 100000,
+	my $first =
+	  $server->sql('SELECT pg_walfile_name(pg_current_wal_insert_lsn() + 1)');
+	$server->pgbench(
+		'-n', '-c', 1, '-t',
+		$bench->{quick} ? 40000 : 100000,
 		"--random-seed=$bench->{seed}");
 	my $mark = $server->flush_lsn;
 	my $last = $server->sql("SELECT pg_walfile_name('$mark'::pg_lsn - 1)");
 	$server->stop;
 
 	my $dir = $server->data . '/pg_wal';
-	my @files = grep { m{/[0-9A-F]{24}$} && $_ ge "$dir/$first" && $_ le "$dir/$last" }
+	my @files =
+	  grep { m{/[0-9A-F]{24}$} && $_ ge "$dir/$first" && $_ le "$dir/$last" }
 	  sort glob "$dir/*";
 	return ($server, \@files, $mark);
 }
@@ -136,10 +141,13 @@ sub sizes
 			marks => [$mark]);
 		my $walz = $outcome->{codecs}[1];
 
-		$results->add("$id.$size.encoder", 'MB', $walz->{encoder_bytes} / 2**20);
-		$results->add("$id.$size.decoder", 'MB', $walz->{decoder_bytes} / 2**20);
+		$results->add("$id.$size.encoder", 'MB',
+			$walz->{encoder_bytes} / 2**20);
+		$results->add("$id.$size.decoder", 'MB',
+			$walz->{decoder_bytes} / 2**20);
 		$results->add("$id.$size.ratio", 'x',
-			sum(@{ $outcome->{stock_bytes} }) / sum(@{ $walz->{wire_bytes} }));
+			sum(@{ $outcome->{stock_bytes} }) / sum(@{ $walz->{wire_bytes} })
+		);
 	}
 	return;
 }
@@ -178,7 +186,8 @@ sub run_sender
 			start => $corpus->{start},
 			end => $end{$who},
 			accept => $accept);
-		$result->{cpu_s_per_gb} = $result->{cpu_s} / $corpus->{wal_bytes} * 1e9;
+		$result->{cpu_s_per_gb} =
+		  $result->{cpu_s} / $corpus->{wal_bytes} * 1e9;
 		return $result;
 	};
 
@@ -187,9 +196,10 @@ sub run_sender
 		$bench->{pairs},
 		sub { $measure->('stock') },
 		sub { $measure->('walstream', '1 walz1') });
-	$results->add_pairs("walz.cpu.$name", 'of stock', \@pairs, 'cpu_s_per_gb');
-	$results->add_pairs('walz.memory.sender', 'MB above stock', \@pairs,
-		'private_mb', sub { $_[1] - $_[0] });
+	$results->add_pairs("walz.cpu.$name", 'of stock', \@pairs,
+		'cpu_s_per_gb');
+	$results->add_pairs('walz.memory.sender', 'MB above stock',
+		\@pairs, 'private_mb', sub { $_[1] - $_[0] });
 	$corpus->stop;
 	$corpus->start;
 	return;
@@ -225,8 +235,8 @@ sub speeds
 		} 0 .. $#{ $zstd->{"${what}_s"} };
 		$bench->{results}->add("$id.$what.mb_per_s", 'MB/s',
 			map { $_->{walstream}{speed} } @pairs);
-		$bench->{results}->add_pairs("$id.$what.speed", 'of zstd', \@pairs,
-			'speed');
+		$bench->{results}
+		  ->add_pairs("$id.$what.speed", 'of zstd', \@pairs, 'speed');
 	}
 	return;
 }
@@ -240,9 +250,14 @@ sub encode
 		$bench->{host}->run(
 			[
 				"$bench->{tools}/" . ($arg{tool} // 'messages'),
-				'-c', 'zstd', '-c', 'walz',
-				'-u', $arg{unit} // 'block',
-				'-n', $arg{rounds},
+				'-c',
+				'zstd',
+				'-c',
+				'walz',
+				'-u',
+				$arg{unit} // 'block',
+				'-n',
+				$arg{rounds},
 				(map { ('-m', $_) } @{ $arg{marks} // [] }),
 				@$files
 			]));

@@ -28,14 +28,16 @@ sub run
 	my %received;
 	for my $codec (qw(zstd lz4))
 	{
-		my $drain = Drain->begin($bench, $server, %range, accept => "1 $codec");
+		my $drain =
+		  Drain->begin($bench, $server, %range, accept => "1 $codec");
 		$received{$codec} = $drain->result;
 		my $shown = $server->row(
 			"SELECT codec, raw_bytes, wire_bytes FROM walstream_senders
 			 WHERE pid = $received{$codec}{pid}");
 		$drain->finish;
 
-		die "asked for $codec, got $shown->{codec}\n" if $shown->{codec} ne $codec;
+		die "asked for $codec, got $shown->{codec}\n"
+		  if $shown->{codec} ne $codec;
 		$results->add("wire.$name.ratio_$codec", 'x',
 			$stock->{bytes} / $received{$codec}{bytes});
 
@@ -61,16 +63,19 @@ sub run_speed
 	my $times = encode($bench, $corpus, $bench->{pairs});
 	my @pairs = map {
 		{
-			stock => { speed => $times->{wal_bytes} / $times->{zstd_s}[$_] / 1e6 },
-			walstream =>
-			  { speed => $times->{wal_bytes} / $times->{encoder_s}[$_] / 1e6 }
+			stock =>
+			  { speed => $times->{wal_bytes} / $times->{zstd_s}[$_] / 1e6 },
+			walstream => {
+				speed => $times->{wal_bytes} / $times->{encoder_s}[$_] / 1e6
+			}
 		}
 	} 0 .. $#{ $times->{zstd_s} };
 
 	my $id = "encode.$corpus->{name}";
-	$bench->{results}->add("$id.mb_per_s", 'MB/s',
-		map { $_->{walstream}{speed} } @pairs);
-	$bench->{results}->add_pairs("$id.speed", 'of zstd -b1', \@pairs, 'speed');
+	$bench->{results}
+	  ->add("$id.mb_per_s", 'MB/s', map { $_->{walstream}{speed} } @pairs);
+	$bench->{results}
+	  ->add_pairs("$id.speed", 'of zstd -b1', \@pairs, 'speed');
 	return;
 }
 
@@ -80,8 +85,8 @@ sub encode
 	my ($bench, $corpus, $rounds) = @_;
 	my @files = $corpus->files;
 	splice @files, 16 if $rounds > 1 && @files > 16;
-	return Host::decode_json(
-		$bench->{host}->run([ "$bench->{tools}/encode", '-n', $rounds, @files ]));
+	return Host::decode_json($bench->{host}
+		  ->run([ "$bench->{tools}/encode", '-n', $rounds, @files ]));
 }
 
 1;
