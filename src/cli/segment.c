@@ -84,13 +84,13 @@ read_layout(Segment *segment)
 	uint32		block_size;
 
 	if (segment->len < WZ_PAGE_LONG ||
-		(wz_get16(bytes + WZ_PAGE_INFO) & WZ_PAGE_IS_LONG) == 0)
+		(ws_bytes_get16(bytes + WZ_PAGE_INFO) & WZ_PAGE_IS_LONG) == 0)
 		return false;
 	params->level = 1;
-	params->wal_page_magic = wz_get16(bytes + WZ_PAGE_MAGIC);
-	params->wal_segment_size = wz_get32(bytes + WZ_PAGE_SHORT + 8);
-	params->wal_block_size = block_size = wz_get32(bytes + WZ_PAGE_SHORT + 12);
-	segment->start = wz_get64(bytes + WZ_PAGE_ADDR);
+	params->wal_page_magic = ws_bytes_get16(bytes + WZ_PAGE_MAGIC);
+	params->wal_segment_size = ws_bytes_get32(bytes + WZ_PAGE_SHORT + 8);
+	params->wal_block_size = block_size = ws_bytes_get32(bytes + WZ_PAGE_SHORT + 12);
+	segment->start = ws_bytes_get64(bytes + WZ_PAGE_ADDR);
 	if (!ws_walz_sizes_valid(params) ||
 		segment->start % params->wal_segment_size != 0 ||
 		segment->len > params->wal_segment_size)
@@ -102,8 +102,8 @@ read_layout(Segment *segment)
 		const uint8 *page = bytes + segment->used;
 
 		if (segment->len - segment->used < WZ_PAGE_SHORT ||
-			wz_get16(page + WZ_PAGE_MAGIC) != params->wal_page_magic ||
-			wz_get64(page + WZ_PAGE_ADDR) != segment->start + segment->used)
+			ws_bytes_get16(page + WZ_PAGE_MAGIC) != params->wal_page_magic ||
+			ws_bytes_get64(page + WZ_PAGE_ADDR) != segment->start + segment->used)
 			break;
 	}
 	segment->used = Min(segment->used, segment->len);
@@ -119,8 +119,8 @@ measure_blocks(const uint8 *p, const uint8 *end, size_t limit, size_t *len)
 {
 	for (*len = 0; end - p >= BLOCK_HEADER;)
 	{
-		uint32		raw_len = wz_get32(p);
-		uint32		encoded_len = wz_get32(p + 4);
+		uint32		raw_len = ws_bytes_get32(p);
+		uint32		encoded_len = ws_bytes_get32(p + 4);
 
 		if (raw_len == 0 || raw_len > SEGMENT_BLOCK || raw_len > limit - *len ||
 			encoded_len > (size_t) (end - p - BLOCK_HEADER))
@@ -128,7 +128,7 @@ measure_blocks(const uint8 *p, const uint8 *end, size_t limit, size_t *len)
 		p += BLOCK_HEADER + encoded_len;
 		*len += raw_len;
 	}
-	return *len > 0 && end - p == BLOCKS_END && wz_get32(p) == 0;
+	return *len > 0 && end - p == BLOCKS_END && ws_bytes_get32(p) == 0;
 }
 
 /* measure_blocks has gone over them and has found that they give len bytes. */
@@ -138,12 +138,12 @@ decode_blocks(void *decoder, XLogRecPtr start, const uint8 *p, uint8 *out,
 {
 	for (size_t pos = 0; pos < len;)
 	{
-		uint32		raw_len = wz_get32(p);
-		uint32		encoded_len = wz_get32(p + 4);
+		uint32		raw_len = ws_bytes_get32(p);
+		uint32		encoded_len = ws_bytes_get32(p + 4);
 
 		if (ws_codec_walz.decode(decoder, start + pos, p + BLOCK_HEADER,
 								 encoded_len, out + pos, raw_len) != WS_OK ||
-			ws_frame_content_crc(start + pos, out + pos, raw_len) != wz_get32(p + 8))
+			ws_frame_content_crc(start + pos, out + pos, raw_len) != ws_bytes_get32(p + 8))
 			return false;
 		p += BLOCK_HEADER + encoded_len;
 		pos += raw_len;
@@ -182,13 +182,13 @@ decode_file(Segment *segment)
 	const char *why = NULL;
 	void	   *decoder;
 
-	if (segment->len < FILE_HEADER || wz_get16(bytes + 4) != FILE_VERSION)
+	if (segment->len < FILE_HEADER || ws_bytes_get16(bytes + 4) != FILE_VERSION)
 		return "damaged, or of a version that this program does not know";
 	params->level = 1;
-	params->wal_page_magic = wz_get16(bytes + 6);
-	decoded.start = wz_get64(bytes + 8);
-	params->wal_block_size = wz_get32(bytes + 16);
-	params->wal_segment_size = wz_get32(bytes + 20);
+	params->wal_page_magic = ws_bytes_get16(bytes + 6);
+	decoded.start = ws_bytes_get64(bytes + 8);
+	params->wal_block_size = ws_bytes_get32(bytes + 16);
+	params->wal_segment_size = ws_bytes_get32(bytes + 20);
 	if (!ws_walz_sizes_valid(params))
 		return "damaged: sizes of WAL blocks and segments that cannot be";
 	if (decoded.start % params->wal_segment_size != 0)
@@ -263,11 +263,11 @@ segment_encode(const Segment *segment, size_t *len)
 	if (good)
 	{
 		memcpy(p, FILE_MAGIC, 4);
-		wz_put16(p + 4, FILE_VERSION);
-		wz_put16(p + 6, segment->params.wal_page_magic);
-		wz_put64(p + 8, segment->start);
-		wz_put32(p + 16, segment->params.wal_block_size);
-		wz_put32(p + 20, segment->params.wal_segment_size);
+		ws_bytes_put16(p + 4, FILE_VERSION);
+		ws_bytes_put16(p + 6, segment->params.wal_page_magic);
+		ws_bytes_put64(p + 8, segment->start);
+		ws_bytes_put32(p + 16, segment->params.wal_block_size);
+		ws_bytes_put32(p + 20, segment->params.wal_segment_size);
 		p += FILE_HEADER;
 	}
 	for (size_t pos = 0; good && pos < segment->len;)
@@ -279,9 +279,9 @@ segment_encode(const Segment *segment, size_t *len)
 		good = ws_codec_walz.encode(encoder, lsn, segment->bytes + pos, n,
 									p + BLOCK_HEADER, bound,
 									&encoded_len) == WS_OK;
-		wz_put32(p, n);
-		wz_put32(p + 4, encoded_len);
-		wz_put32(p + 8, ws_frame_content_crc(lsn, segment->bytes + pos, n));
+		ws_bytes_put32(p, n);
+		ws_bytes_put32(p + 4, encoded_len);
+		ws_bytes_put32(p + 8, ws_frame_content_crc(lsn, segment->bytes + pos, n));
 		p += BLOCK_HEADER + encoded_len;
 		pos += n;
 		terminal_progress(pos, segment->len);
@@ -293,7 +293,7 @@ segment_encode(const Segment *segment, size_t *len)
 		free(out);
 		return NULL;
 	}
-	wz_put32(p, 0);
+	ws_bytes_put32(p, 0);
 	*len = p + BLOCKS_END - out;
 	return out;
 }

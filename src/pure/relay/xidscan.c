@@ -115,8 +115,8 @@ static void
 take_record(WsXidScan *scan, const uint8 *head, uint32 len)
 {
 	bool		in_chain = scan->previous_lsn == InvalidXLogRecPtr ||
-		wz_get64(head + WZ_REC_PREV) == scan->previous_lsn;
-	uint32		xid = wz_get32(head + WZ_REC_XID);
+		ws_bytes_get64(head + WZ_REC_PREV) == scan->previous_lsn;
+	uint32		xid = ws_bytes_get32(head + WZ_REC_XID);
 	uint32		data;
 
 	scan->previous_lsn = scan->record_lsn;
@@ -129,17 +129,17 @@ take_record(WsXidScan *scan, const uint8 *head, uint32 len)
 
 	if (is_checkpoint(head) && len >= data + checkpoint_xid_at(scan) + 8)
 		take_checkpoint(scan, head[WZ_REC_INFO] & 0xF0,
-						wz_get32(head + data + WS_SCAN_CHECKPOINT_TLI),
-						wz_get64(head + data + checkpoint_xid_at(scan)));
+						ws_bytes_get32(head + data + WS_SCAN_CHECKPOINT_TLI),
+						ws_bytes_get64(head + data + checkpoint_xid_at(scan)));
 	else if (is_running_xacts(head) && len >= data + WS_SCAN_RUNNING_XID + 4)
-		raise_next(scan, wz_get32(head + data + WS_SCAN_RUNNING_XID));
+		raise_next(scan, ws_bytes_get32(head + data + WS_SCAN_RUNNING_XID));
 }
 
 /* How many bytes of a record are looked at, once its header has been read. */
 static uint32
 bytes_wanted(const uint8 *head)
 {
-	uint32		total = wz_get32(head + WZ_REC_LEN);
+	uint32		total = ws_bytes_get32(head + WZ_REC_LEN);
 
 	if (!is_checkpoint(head) && !is_running_xacts(head))
 		return WZ_REC_HEADER;
@@ -179,7 +179,7 @@ read_record(WsXidScan *scan, const uint8 *data, size_t len)
 		head_len = scan->head_len;
 	}
 
-	total = wz_get32(head + WZ_REC_LEN);
+	total = ws_bytes_get32(head + WZ_REC_LEN);
 	if (total < WZ_REC_HEADER || total > MAX_RECORD_BYTES)
 	{
 		/* zeros after a segment switch, or nothing that can be followed */
@@ -204,7 +204,7 @@ static uint64
 bytes_missing(const WsXidScan *scan)
 {
 	if (scan->head_len > 0)
-		return WZ_ALIGN_UP(wz_get32(scan->head + WZ_REC_LEN)) - scan->head_len;
+		return WZ_ALIGN_UP(ws_bytes_get32(scan->head + WZ_REC_LEN)) - scan->head_len;
 	return scan->skip;
 }
 
@@ -216,8 +216,8 @@ take_page(WsXidScan *scan)
 	uint32		rest = 0;
 
 	scan->page_wanted = 0;
-	if (wz_get16(scan->page + WZ_PAGE_MAGIC) != scan->page_magic ||
-		wz_get64(scan->page + WZ_PAGE_ADDR) != page_lsn)
+	if (ws_bytes_get16(scan->page + WZ_PAGE_MAGIC) != scan->page_magic ||
+		ws_bytes_get64(scan->page + WZ_PAGE_ADDR) != page_lsn)
 	{
 		scan->lost = true;
 		scan->head_len = 0;
@@ -225,8 +225,8 @@ take_page(WsXidScan *scan)
 		return;
 	}
 
-	if (wz_get16(scan->page + WZ_PAGE_INFO) & WZ_PAGE_CONTRECORD)
-		rest = wz_get32(scan->page + WZ_PAGE_REST);
+	if (ws_bytes_get16(scan->page + WZ_PAGE_INFO) & WZ_PAGE_CONTRECORD)
+		rest = ws_bytes_get32(scan->page + WZ_PAGE_REST);
 	if (scan->lost || bytes_missing(scan) != WZ_ALIGN_UP(rest))
 	{
 		/* the record was never completed, or we were lost */

@@ -102,7 +102,7 @@ predict_body(WsWalzModel *model, WsWalzIo *io, WsWalzClass *class, int number,
 		if (link->trust == 0 || link->to + link->len > body->len)
 			continue;
 		if (link->kind == WZ_LINK_XID)
-			wz_put32(to, record->xid);
+			ws_bytes_put32(to, record->xid);
 		else if (link->kind == WZ_LINK_COPY)
 		{
 			const WsWalzClass *from = &model->classes[link->from_class];
@@ -116,11 +116,11 @@ predict_body(WsWalzModel *model, WsWalzIo *io, WsWalzClass *class, int number,
 			uint64		time = 0;
 
 			if (!io->decoding)
-				time = wz_get64(body->now + link->to);
+				time = ws_bytes_get64(body->now + link->to);
 			time = model->last_time + (uint64)
 				ws_walz_signed(io, WZ_CONTEXT(WZ_KIND_TIME, number, 10 * i),
 							   (int64) (time - model->last_time));
-			wz_put64(to, time);
+			ws_bytes_put64(to, time);
 			if (time - model->last_time + TIME_NEAR < 2 * TIME_NEAR)
 				model->last_time = time;
 		}
@@ -131,7 +131,7 @@ predict_body(WsWalzModel *model, WsWalzIo *io, WsWalzClass *class, int number,
 static inline uint8
 compare_eight(const uint8 *a, const uint8 *b)
 {
-	uint64		x = wz_get64(a) ^ wz_get64(b);
+	uint64		x = ws_bytes_get64(a) ^ ws_bytes_get64(b);
 
 	x = ((x & UINT64CONST(0x7F7F7F7F7F7F7F7F)) +
 		 UINT64CONST(0x7F7F7F7F7F7F7F7F)) | x;
@@ -360,7 +360,7 @@ static int
 search_copy(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 			int to, uint32 xid)
 {
-	uint32		want = wz_get32(body->now + to);
+	uint32		want = ws_bytes_get32(body->now + to);
 
 	for (uint32 k = 0; k < WZ_RING && k < model->ring_next; k++)
 	{
@@ -373,7 +373,7 @@ search_copy(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 		{
 			int			len = 4;
 
-			if (wz_get32(from->last + i) != want)
+			if (ws_bytes_get32(from->last + i) != want)
 				continue;
 			while (to + len < end && i + len < from->last_len && len < 32 &&
 				   body->now[to + len] == from->last[i + len])
@@ -395,7 +395,7 @@ search_link(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 	for (int to = i; to >= body->base && to > i - 8 && model->last_time != 0; to--)
 	{
 		if (to + 8 <= end &&
-			wz_get64(body->now + to) - model->last_time + TIME_NEAR < 2 * TIME_NEAR)
+			ws_bytes_get64(body->now + to) - model->last_time + TIME_NEAR < 2 * TIME_NEAR)
 		{
 			add_link(class, WZ_LINK_TIME, to, 8, 0, 0);
 			return to + 8 - i;
@@ -408,7 +408,7 @@ search_link(WsWalzModel *model, WsWalzClass *class, const Body *body, int end,
 
 		if (to + 4 > end)
 			continue;
-		v = wz_get32(body->now + to);
+		v = ws_bytes_get32(body->now + to);
 		if (v < 256 || v == PG_UINT32_MAX)
 			continue;
 		if (v == xid)
@@ -482,8 +482,8 @@ ws_walz_body_code(WsWalzModel *model, WsWalzIo *io, int number,
 	body.rest = total - (body.len - body.base);
 	for (int i = 0; i < body.base / (int) sizeof(uint32); i++)
 	{
-		wz_put16(body.now + 4 * i, record->blocks[i].block >> 16);
-		wz_put16(body.now + 4 * i + 2, record->blocks[i].block & 0xFFFF);
+		ws_bytes_put16(body.now + 4 * i, record->blocks[i].block >> 16);
+		ws_bytes_put16(body.now + 4 * i + 2, record->blocks[i].block & 0xFFFF);
 	}
 	if (!io->decoding)
 		read_body(record, body.now + body.base, body.len - body.base);
@@ -532,5 +532,5 @@ ws_walz_body_code(WsWalzModel *model, WsWalzIo *io, int number,
 	if (record->rmid == WZ_RM_XACT &&
 		(record->info & WZ_XACT_OPMASK) == WZ_XACT_COMMIT &&
 		record->main_len >= 8 && body.base == 0)
-		model->last_time = wz_get64(body.now);
+		model->last_time = ws_bytes_get64(body.now);
 }

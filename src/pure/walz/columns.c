@@ -105,11 +105,11 @@ code_eight_columns(bool decoding, uint8 *image, const WsWalzItems *items, int c,
 				(uint64) from[4 * n] << 32 | (uint64) from[5 * n] << 40 |
 				(uint64) from[6 * n] << 48 | (uint64) from[7 * n] << 56;
 			last = add_bytes(last, diff);
-			wz_put64(p, last);
+			ws_bytes_put64(p, last);
 		}
 		else
 		{
-			uint64		now = wz_get64(p);
+			uint64		now = ws_bytes_get64(p);
 			uint8	   *to = stream + i;
 
 			diff = subtract_bytes(now, last);

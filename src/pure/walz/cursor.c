@@ -65,12 +65,12 @@ predict_page_header(const WsWalzCursor *cursor, XLogRecPtr lsn, uint32 rest,
 		memcpy(header + WZ_PAGE_SHORT, cursor->long_part,
 			   sizeof(cursor->long_part));
 	}
-	wz_put16(header + WZ_PAGE_MAGIC, cursor->magic);
-	wz_put16(header + WZ_PAGE_INFO, flags);
-	wz_put32(header + WZ_PAGE_TLI, cursor->tli);
-	wz_put64(header + WZ_PAGE_ADDR, lsn);
-	wz_put32(header + WZ_PAGE_REST, rest);
-	wz_put32(header + WZ_PAGE_REST + 4, 0);
+	ws_bytes_put16(header + WZ_PAGE_MAGIC, cursor->magic);
+	ws_bytes_put16(header + WZ_PAGE_INFO, flags);
+	ws_bytes_put32(header + WZ_PAGE_TLI, cursor->tli);
+	ws_bytes_put64(header + WZ_PAGE_ADDR, lsn);
+	ws_bytes_put32(header + WZ_PAGE_REST, rest);
+	ws_bytes_put32(header + WZ_PAGE_REST + 4, 0);
 }
 
 /* Evaluate a complete page header and set the state after it. */
@@ -78,17 +78,17 @@ static WsWalzState
 read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 {
 	const uint8 *header = cursor->header;
-	uint16		info = wz_get16(header + WZ_PAGE_INFO);
-	uint32		rest = wz_get32(header + WZ_PAGE_REST);
+	uint16		info = ws_bytes_get16(header + WZ_PAGE_INFO);
+	uint32		rest = ws_bytes_get32(header + WZ_PAGE_REST);
 	bool		is_long = page % cursor->segment_size == 0;
 
-	if (wz_get16(header + WZ_PAGE_MAGIC) != cursor->magic ||
-		wz_get64(header + WZ_PAGE_ADDR) != page ||
+	if (ws_bytes_get16(header + WZ_PAGE_MAGIC) != cursor->magic ||
+		ws_bytes_get64(header + WZ_PAGE_ADDR) != page ||
 		((info & WZ_PAGE_IS_LONG) != 0) != is_long)
 		return WZ_LOST;
 
 	cursor->know_page = true;
-	cursor->tli = wz_get32(header + WZ_PAGE_TLI);
+	cursor->tli = ws_bytes_get32(header + WZ_PAGE_TLI);
 	cursor->page_flags = info & continued_flags(cursor->magic);
 	if (is_long)
 	{
@@ -174,7 +174,7 @@ feed_in_page(WsWalzCursor *cursor, const uint8 *data, size_t len, size_t *used)
 			cursor->state = read_page_header(cursor, cursor->lsn - want);
 			break;
 		case WZ_LENGTH:
-			cursor->rest = wz_get32(cursor->header);
+			cursor->rest = ws_bytes_get32(cursor->header);
 			if (cursor->rest < WZ_REC_HEADER)
 			{
 				cursor->state = WZ_LOST;
@@ -348,7 +348,7 @@ ws_walz_cursor_peek(const WsWalzCursor *cursor, const uint8 *data, size_t len,
 		skip = page_header_size(cursor, cursor->lsn);
 	if (len < skip + WZ_REC_HEADER)
 		return NULL;
-	n = wz_get32(data + skip + WZ_REC_LEN);
+	n = ws_bytes_get32(data + skip + WZ_REC_LEN);
 	if (n < WZ_REC_HEADER || n > len || n > scratch_size)
 		return NULL;
 	span = ws_walz_cursor_span(cursor, n);
@@ -365,8 +365,8 @@ ws_walz_cursor_peek(const WsWalzCursor *cursor, const uint8 *data, size_t len,
 	}
 
 	if (cursor->prev_lsn == InvalidXLogRecPtr ||
-		wz_get64(record + WZ_REC_PREV) != cursor->prev_lsn ||
-		wz_get16(record + WZ_REC_PADDING) != 0)
+		ws_bytes_get64(record + WZ_REC_PREV) != cursor->prev_lsn ||
+		ws_bytes_get16(record + WZ_REC_PADDING) != 0)
 		return NULL;
 	/* page headers and spans are multiples of WZ_ALIGN, so this is padding */
 	for (size_t i = span - (0 - n) % WZ_ALIGN; i < span; i++)
@@ -374,7 +374,7 @@ ws_walz_cursor_peek(const WsWalzCursor *cursor, const uint8 *data, size_t len,
 		if (data[i] != 0)
 			return NULL;
 	}
-	if (record_crc(record, n) != wz_get32(record + WZ_REC_CRC))
+	if (record_crc(record, n) != ws_bytes_get32(record + WZ_REC_CRC))
 		return NULL;
 	*rec_len = n;
 	return record;
@@ -414,10 +414,10 @@ void
 ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record, uint32 rec_len,
 				   uint8 *dst)
 {
-	wz_put32(record + WZ_REC_LEN, rec_len);
-	wz_put64(record + WZ_REC_PREV, cursor->prev_lsn);
-	wz_put16(record + WZ_REC_PADDING, 0);
-	wz_put32(record + WZ_REC_CRC, record_crc(record, rec_len));
+	ws_bytes_put32(record + WZ_REC_LEN, rec_len);
+	ws_bytes_put64(record + WZ_REC_PREV, cursor->prev_lsn);
+	ws_bytes_put16(record + WZ_REC_PADDING, 0);
+	ws_bytes_put32(record + WZ_REC_CRC, record_crc(record, rec_len));
 	dst = ws_walz_cursor_spread(cursor, record, rec_len, 0, rec_len, dst);
 	memset(dst, 0, (0 - rec_len) % WZ_ALIGN);
 }

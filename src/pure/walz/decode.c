@@ -11,8 +11,8 @@
  */
 #include "c.h"
 
+#include "pure/varint.h"
 #include "pure/walz/piece.h"
-#include "pure/wire/frame.h"
 
 /* Decode a raw run; *pos of dst_len bytes are done. */
 static bool

@@ -9,8 +9,8 @@
  */
 #include "c.h"
 
+#include "pure/varint.h"
 #include "pure/walz/piece.h"
-#include "pure/wire/frame.h"
 
 /*
  * The range coder takes several times as long as zstd for a symbol.  It is

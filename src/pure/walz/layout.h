@@ -53,6 +53,8 @@
 #ifndef WS_PURE_WALZ_LAYOUT_H
 #define WS_PURE_WALZ_LAYOUT_H
 
+#include "pure/bytes.h"
+
 /* Magic numbers of WAL pages that have these layouts: 15 to 19. */
 #define WZ_MAGIC_15				0xD110
 #define WZ_MAGIC_16				0xD113
@@ -150,51 +152,5 @@
 #define WZ_ROW_LENGTH_SIZE		2
 #define WZ_ROW_HEADER			7
 #define WZ_ROW_ALIGN			2
-
-/* Unaligned access. */
-static inline uint16
-wz_get16(const uint8 *p)
-{
-	uint16		v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint32
-wz_get32(const uint8 *p)
-{
-	uint32		v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline uint64
-wz_get64(const uint8 *p)
-{
-	uint64		v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-static inline void
-wz_put16(uint8 *p, uint16 v)
-{
-	memcpy(p, &v, sizeof(v));
-}
-
-static inline void
-wz_put32(uint8 *p, uint32 v)
-{
-	memcpy(p, &v, sizeof(v));
-}
-
-static inline void
-wz_put64(uint8 *p, uint64 v)
-{
-	memcpy(p, &v, sizeof(v));
-}
 
 #endif							/* WS_PURE_WALZ_LAYOUT_H */

@@ -154,7 +154,7 @@ hash_shape(const uint8 *shape, int len)
 	uint64		h = UINT64CONST(0x9E3779B97F4A7C15) * (uint64) len;
 
 	for (; len >= 8; shape += 8, len -= 8)
-		h = (h ^ wz_get64(shape)) * UINT64CONST(0xD6E8FEB86659FD93) ^ h >> 29;
+		h = (h ^ ws_bytes_get64(shape)) * UINT64CONST(0xD6E8FEB86659FD93) ^ h >> 29;
 	for (; len > 0; shape++, len--)
 		h = (h ^ *shape) * UINT64CONST(0xD6E8FEB86659FD93);
 	return (uint32) (h >> 32);
@@ -401,9 +401,9 @@ ws_walz_model_relation(WsWalzModel *model, const WsWalzBlock *block)
 	uint32		bucket;
 	WsWalzRelation *relation;
 
-	h = (wz_get64(block->locator) ^ (uint64) fork << 40) *
+	h = (ws_bytes_get64(block->locator) ^ (uint64) fork << 40) *
 		UINT64CONST(0x9E3779B97F4A7C15);
-	h = (h ^ wz_get32(block->locator + 8)) * UINT64CONST(0xD6E8FEB86659FD93);
+	h = (h ^ ws_bytes_get32(block->locator + 8)) * UINT64CONST(0xD6E8FEB86659FD93);
 	bucket = (uint32) (h >> 40) % (WZ_RELATIONS / WZ_RELATION_WAYS);
 	relation = &model->relations[bucket * WZ_RELATION_WAYS];
 	for (int i = 0; i < WZ_RELATION_WAYS; i++)

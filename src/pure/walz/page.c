@@ -47,10 +47,10 @@ typedef struct Items
 static bool
 read_layout(const uint8 *header, bool has_hole, Layout *layout)
 {
-	int			lower = wz_get16(header + WZ_DATA_LOWER);
-	int			upper = wz_get16(header + WZ_DATA_UPPER);
-	int			special = wz_get16(header + WZ_DATA_SPECIAL);
-	int			size = wz_get16(header + WZ_DATA_SIZE) & WZ_DATA_SIZE_MASK;
+	int			lower = ws_bytes_get16(header + WZ_DATA_LOWER);
+	int			upper = ws_bytes_get16(header + WZ_DATA_UPPER);
+	int			special = ws_bytes_get16(header + WZ_DATA_SPECIAL);
+	int			size = ws_bytes_get16(header + WZ_DATA_SIZE) & WZ_DATA_SIZE_MASK;
 
 	if (lower < WZ_DATA_HEADER || upper < lower || special < upper ||
 		size < special || size > MAX_PAGE_SIZE || has_hole != (upper > lower) ||
@@ -78,7 +78,7 @@ find_items(const uint8 *image, const Layout *layout, Items *items)
 
 	for (int i = 0; i < layout->nlines; i++)
 	{
-		uint32		line = wz_get32(image + WZ_DATA_HEADER + WZ_LINE_SIZE * i);
+		uint32		line = ws_bytes_get32(image + WZ_DATA_HEADER + WZ_LINE_SIZE * i);
 		int			start = WZ_LINE_OFFSET(line);
 		int			len = WZ_LINE_LENGTH(line);
 		int			padded = (int) WZ_ALIGN_UP(len);
@@ -127,7 +127,7 @@ code_lines(bool decoding, uint8 *image, const Layout *layout, uint8 *columns)
 
 		if (!decoding)
 		{
-			uint32		line = wz_get32(p);
+			uint32		line = ws_bytes_get32(p);
 
 			start = WZ_LINE_OFFSET(line);
 			flags = WZ_LINE_FLAGS(line);
@@ -145,7 +145,7 @@ code_lines(bool decoding, uint8 *image, const Layout *layout, uint8 *columns)
 			flags = v & 3;
 			len = (last_len + (v >> 17)) & 0x7FFF;
 			start = (last_start - (uint32) WZ_ALIGN_UP(len) + (v >> 2)) & 0x7FFF;
-			wz_put32(p, start | flags << 15 | len << 17);
+			ws_bytes_put32(p, start | flags << 15 | len << 17);
 		}
 		if (len > 0)
 		{

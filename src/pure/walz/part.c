@@ -44,7 +44,7 @@ ws_walz_part_begins(WsWalzPart *part, const WsWalzCursor *cursor,
 	/* at the start of a page, code the page header by itself first */
 	if (len < WZ_REC_HEADER || cursor->lsn % cursor->block_size == 0)
 		return false;
-	part->rec_len = wz_get32(src + WZ_REC_LEN);
+	part->rec_len = ws_bytes_get32(src + WZ_REC_LEN);
 	if (part->rec_len < WZ_REC_HEADER ||
 		ws_walz_cursor_part(cursor, len, part->rec_len, &n) == 0 ||
 		!ws_walz_cursor_gather(cursor, src, part->rec_len, 0, n, scratch))
@@ -69,7 +69,7 @@ code_header(WsWalzPart *part, WsWalzIo *io, uint8 *bytes, size_t len)
 	ws_walz_raw(io, bytes, (size_t) n);
 	if (!io->decoding || io->failed)
 		return;
-	part->rec_len = wz_get32(bytes + WZ_REC_LEN);
+	part->rec_len = ws_bytes_get32(bytes + WZ_REC_LEN);
 	part->header_len = (uint32) n;
 	if (part->rec_len < WZ_REC_HEADER ||
 		ws_walz_record_read_header(bytes, part->header_len, part->rec_len,

@@ -27,7 +27,7 @@ read_block(const uint8 **pos, const uint8 *end, WsWalzRecord *record,
 	block = &record->blocks[record->nblocks];
 	block->id = p[0];
 	block->flags = p[1];
-	block->data_len = wz_get16(p + 2);
+	block->data_len = ws_bytes_get16(p + 2);
 	p += 4;
 	if (((block->flags & WZ_BLOCK_HAS_DATA) != 0) != (block->data_len != 0))
 		return false;
@@ -41,8 +41,8 @@ read_block(const uint8 **pos, const uint8 *end, WsWalzRecord *record,
 		if (end - p < 7)
 			return false;
 		record->has_image = true;
-		block->image_len = wz_get16(p);
-		block->hole_offset = wz_get16(p + 2);
+		block->image_len = ws_bytes_get16(p);
+		block->hole_offset = ws_bytes_get16(p + 2);
 		block->image_info = p[4];
 		p += 5;
 		*data_total += block->image_len;
@@ -50,7 +50,7 @@ read_block(const uint8 **pos, const uint8 *end, WsWalzRecord *record,
 			(block->image_info & WZ_IMAGE_COMPRESSED);
 		if (block->has_hole_length)
 		{
-			block->hole_length = wz_get16(p);
+			block->hole_length = ws_bytes_get16(p);
 			p += 2;
 		}
 	}
@@ -70,7 +70,7 @@ read_block(const uint8 **pos, const uint8 *end, WsWalzRecord *record,
 	}
 	if (end - p < 4)
 		return false;
-	block->block = wz_get32(p);
+	block->block = ws_bytes_get32(p);
 	*pos = p + 4;
 	record->nblocks++;
 	return true;
@@ -88,7 +88,7 @@ ws_walz_record_read_header(const uint8 *bytes, uint32 have, uint32 len,
 
 	if (end < p)
 		return 0;
-	record->xid = wz_get32(bytes + WZ_REC_XID);
+	record->xid = ws_bytes_get32(bytes + WZ_REC_XID);
 	record->info = bytes[WZ_REC_INFO];
 	record->rmid = bytes[WZ_REC_RMID];
 	record->main_id = 0;
@@ -110,7 +110,7 @@ ws_walz_record_read_header(const uint8 *bytes, uint32 have, uint32 len,
 	if (end - p >= 5 && *p == WZ_ID_TOPLEVEL_XID)
 	{
 		record->has_toplevel = true;
-		record->toplevel = wz_get32(p + 1);
+		record->toplevel = ws_bytes_get32(p + 1);
 		p += 5;
 	}
 	if (end - p >= 2 && *p == WZ_ID_MAIN_SHORT)
@@ -122,7 +122,7 @@ ws_walz_record_read_header(const uint8 *bytes, uint32 have, uint32 len,
 	else if (end - p >= 5 && *p == WZ_ID_MAIN_LONG)
 	{
 		record->main_id = *p;
-		record->main_len = wz_get32(p + 1);
+		record->main_len = ws_bytes_get32(p + 1);
 		p += 5;
 	}
 
@@ -168,7 +168,7 @@ ws_walz_record_header(const WsWalzRecord *record, uint8 *bytes)
 	uint8	   *p = bytes;
 
 	memset(p, 0, WZ_REC_HEADER);
-	wz_put32(p + WZ_REC_XID, record->xid);
+	ws_bytes_put32(p + WZ_REC_XID, record->xid);
 	p[WZ_REC_INFO] = record->info;
 	p[WZ_REC_RMID] = record->rmid;
 	p += WZ_REC_HEADER;
@@ -179,17 +179,17 @@ ws_walz_record_header(const WsWalzRecord *record, uint8 *bytes)
 
 		*p++ = block->id;
 		*p++ = block->flags;
-		wz_put16(p, block->data_len);
+		ws_bytes_put16(p, block->data_len);
 		p += 2;
 		if (block->flags & WZ_BLOCK_HAS_IMAGE)
 		{
-			wz_put16(p, block->image_len);
-			wz_put16(p + 2, block->hole_offset);
+			ws_bytes_put16(p, block->image_len);
+			ws_bytes_put16(p + 2, block->hole_offset);
 			p[4] = block->image_info;
 			p += 5;
 			if (block->has_hole_length)
 			{
-				wz_put16(p, block->hole_length);
+				ws_bytes_put16(p, block->hole_length);
 				p += 2;
 			}
 		}
@@ -198,7 +198,7 @@ ws_walz_record_header(const WsWalzRecord *record, uint8 *bytes)
 			memcpy(p, block->locator, WZ_LOCATOR_SIZE);
 			p += WZ_LOCATOR_SIZE;
 		}
-		wz_put32(p, block->block);
+		ws_bytes_put32(p, block->block);
 		p += 4;
 	}
 	if (record->has_origin)
@@ -210,7 +210,7 @@ ws_walz_record_header(const WsWalzRecord *record, uint8 *bytes)
 	if (record->has_toplevel)
 	{
 		*p++ = WZ_ID_TOPLEVEL_XID;
-		wz_put32(p, record->toplevel);
+		ws_bytes_put32(p, record->toplevel);
 		p += 4;
 	}
 	if (record->main_id != 0)
@@ -220,7 +220,7 @@ ws_walz_record_header(const WsWalzRecord *record, uint8 *bytes)
 			*p++ = (uint8) record->main_len;
 		else
 		{
-			wz_put32(p, record->main_len);
+			ws_bytes_put32(p, record->main_len);
 			p += 4;
 		}
 	}

@@ -48,7 +48,7 @@ find_rows(const uint8 *data, int len, WsWalzItems *items)
 	{
 		if (len - offset < WZ_ROW_HEADER)
 			return false;
-		offset = add_row(items, offset, wz_get16(data + offset), len);
+		offset = add_row(items, offset, ws_bytes_get16(data + offset), len);
 		if (offset < 0)
 			return false;
 	}
@@ -90,7 +90,7 @@ read_lengths(uint8 *data, int len, const uint8 *stream, int n,
 		offset = add_row(items, start, row_len, len);
 		if (offset < 0)
 			return false;
-		wz_put16(data + start, row_len);
+		ws_bytes_put16(data + start, row_len);
 	}
 	return offset == len;
 }
@@ -121,7 +121,7 @@ ws_walz_tuples_code(WsWalzIo *io, uint32 context, uint8 *data, int len)
 		*stream = ws_walz_columns_choose(data, &items, MIN_COLUMNS);
 		for (int i = 0; i < items.n; i++)
 		{
-			uint16		row_len = wz_get16(data + items.item[i].offset - WZ_ROW_LENGTH_SIZE);
+			uint16		row_len = ws_bytes_get16(data + items.item[i].offset - WZ_ROW_LENGTH_SIZE);
 
 			stream[1 + i] = (uint8) row_len;
 			stream[1 + n + i] = row_len >> 8;

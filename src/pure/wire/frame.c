@@ -2,7 +2,7 @@
  *
  * frame.c
  *	  Writes and parses the fixed parts of encoded messages: the frame's
- *	  header, a batch's rows, their integers and the check value.
+ *	  header, a batch's rows and the check value.
  *
  * This file knows only the bytes of one message; the order of messages in a
  * stream is the business of encoder and decoder.
@@ -13,132 +13,33 @@
  */
 #include "c.h"
 
+#include "pure/bytes.h"
 #include "pure/codec/crc.h"
+#include "pure/varint.h"
 #include "pure/wire/frame.h"
-
-static void
-put_uint32(uint8 *buf, uint32 value)
-{
-	uint32		net = pg_hton32(value);
-
-	memcpy(buf, &net, sizeof(net));
-}
-
-static void
-put_uint64(uint8 *buf, uint64 value)
-{
-	uint64		net = pg_hton64(value);
-
-	memcpy(buf, &net, sizeof(net));
-}
-
-static uint32
-get_uint32(const uint8 *buf)
-{
-	uint32		net;
-
-	memcpy(&net, buf, sizeof(net));
-	return pg_ntoh32(net);
-}
-
-static uint64
-get_uint64(const uint8 *buf)
-{
-	uint64		net;
-
-	memcpy(&net, buf, sizeof(net));
-	return pg_ntoh64(net);
-}
 
 void
 ws_stock_header_encode(const WsStockHeader *header, uint8 *buf)
 {
 	buf[0] = WS_STOCK_TYPE;
-	put_uint64(buf + 1, header->start_lsn);
-	put_uint64(buf + 9, header->wal_end);
-	put_uint64(buf + 17, (uint64) header->send_time);
+	ws_bytes_put_net64(buf + 1, header->start_lsn);
+	ws_bytes_put_net64(buf + 9, header->wal_end);
+	ws_bytes_put_net64(buf + 17, (uint64) header->send_time);
 }
 
 void
 ws_stock_header_decode(const uint8 *buf, WsStockHeader *header)
 {
-	header->start_lsn = get_uint64(buf + 1);
-	header->wal_end = get_uint64(buf + 9);
-	header->send_time = (int64) get_uint64(buf + 17);
-}
-
-size_t
-ws_varint_put(uint8 *buf, uint64 value)
-{
-	size_t		len = 0;
-
-	while (value >= 0x80)
-	{
-		buf[len++] = (uint8) value | 0x80;
-		value >>= 7;
-	}
-	buf[len++] = (uint8) value;
-	return len;
-}
-
-bool
-ws_varint_get(const uint8 **pos, const uint8 *end, uint64 *value)
-{
-	const uint8 *p = *pos;
-	uint64		result = 0;
-	int			shift;
-
-	for (shift = 0; p < end; shift += 7)
-	{
-		uint8		byte = *p++;
-
-		/* The tenth byte has room for the last of 64 bits only. */
-		if (shift == 63 && byte > 1)
-			return false;
-		result |= (uint64) (byte & 0x7f) << shift;
-		if (byte & 0x80)
-			continue;
-
-		/* A last byte of zero means that a shorter form exists. */
-		if (byte == 0 && shift > 0)
-			return false;
-		*value = result;
-		*pos = p;
-		return true;
-	}
-	return false;
-}
-
-uint64
-ws_zigzag_encode(int64 value)
-{
-	uint64		bits = (uint64) value << 1;
-
-	return value < 0 ? ~bits : bits;
-}
-
-int64
-ws_zigzag_decode(uint64 value)
-{
-	return (int64) ((value >> 1) ^ (~(value & 1) + 1));
-}
-
-static bool
-get_signed(const uint8 **pos, const uint8 *end, int64 *value)
-{
-	uint64		bits;
-
-	if (!ws_varint_get(pos, end, &bits))
-		return false;
-	*value = ws_zigzag_decode(bits);
-	return true;
+	header->start_lsn = ws_bytes_get_net64(buf + 1);
+	header->wal_end = ws_bytes_get_net64(buf + 9);
+	header->send_time = (int64) ws_bytes_get_net64(buf + 17);
 }
 
 /* Differences wrap around, so they exist for any two positions or times. */
 static size_t
 put_difference(uint8 *buf, uint64 value, uint64 base)
 {
-	return ws_varint_put(buf, ws_zigzag_encode((int64) (value - base)));
+	return ws_varint_put_signed(buf, (int64) (value - base));
 }
 
 pg_crc32c
@@ -147,8 +48,8 @@ ws_frame_content_crc(XLogRecPtr start_lsn, const uint8 *wal, uint32 len)
 	uint8		prefix[12];
 	pg_crc32c	crc;
 
-	put_uint64(prefix, start_lsn);
-	put_uint32(prefix + 8, len);
+	ws_bytes_put_net64(prefix, start_lsn);
+	ws_bytes_put_net32(prefix + 8, len);
 
 	INIT_CRC32C(crc);
 	COMP_CRC32C(crc, prefix, sizeof(prefix));
@@ -161,7 +62,7 @@ ws_frame_row_crc(pg_crc32c crc, const uint8 *header,
 {
 	uint8		prefix[4];
 
-	put_uint32(prefix, WS_STOCK_HEADER + body_len);
+	ws_bytes_put_net32(prefix, WS_STOCK_HEADER + body_len);
 	COMP_CRC32C(crc, prefix, sizeof(prefix));
 	COMP_CRC32C(crc, header, WS_STOCK_HEADER);
 	return ws_crc_add(crc, body, body_len);
@@ -178,7 +79,7 @@ compute_check(pg_crc32c content_crc, uint64 frame_number,
 	uint8		number[8];
 	pg_crc32c	crc = content_crc;
 
-	put_uint64(number, frame_number);
+	ws_bytes_put_net64(number, frame_number);
 	COMP_CRC32C(crc, number, sizeof(number));
 	COMP_CRC32C(crc, header, header_len);
 	if (codec != WS_CODEC_NONE)
@@ -204,16 +105,16 @@ ws_frame_header_encode(const WsFrameHeader *header, uint64 frame_number,
 	{
 		if (header->restart)
 		{
-			put_uint64(buf + len, header->start_lsn);
+			ws_bytes_put_net64(buf + len, header->start_lsn);
 			len += 8;
 		}
-		len += ws_varint_put(buf + len, ws_zigzag_encode(header->wal_end_delta));
-		len += ws_varint_put(buf + len, ws_zigzag_encode(header->send_time_delta));
+		len += ws_varint_put_signed(buf + len, header->wal_end_delta);
+		len += ws_varint_put_signed(buf + len, header->send_time_delta);
 	}
 
 	check = compute_check(content_crc, frame_number, buf, len, header->codec,
 						  encoded, encoded_len);
-	put_uint32(buf + len, check);
+	ws_bytes_put_net32(buf + len, check);
 	return len + 4;
 }
 
@@ -252,17 +153,17 @@ ws_frame_header_decode(const uint8 *frame, size_t len,
 		{
 			if (end - pos < 8)
 				return WS_E_MALFORMED;
-			header->start_lsn = get_uint64(pos);
+			header->start_lsn = ws_bytes_get_net64(pos);
 			pos += 8;
 		}
-		if (!get_signed(&pos, end, &header->wal_end_delta) ||
-			!get_signed(&pos, end, &header->send_time_delta))
+		if (!ws_varint_get_signed(&pos, end, &header->wal_end_delta) ||
+			!ws_varint_get_signed(&pos, end, &header->send_time_delta))
 			return WS_E_MALFORMED;
 	}
 
 	if (end - pos < 4)
 		return WS_E_MALFORMED;
-	header->check = get_uint32(pos);
+	header->check = ws_bytes_get_net32(pos);
 	pos += 4;
 
 	*header_len = pos - frame;
@@ -313,7 +214,7 @@ ws_frame_row_decode(WsRowBase *base, const uint8 **pos, const uint8 *end,
 	header->start_lsn = InvalidXLogRecPtr;
 	if ((length & 1) == 0)
 	{
-		if (!get_signed(&p, end, &difference))
+		if (!ws_varint_get_signed(&p, end, &difference))
 			return WS_E_MALFORMED;
 		header->start_lsn = base->start_lsn + (uint64) difference;
 
@@ -323,11 +224,11 @@ ws_frame_row_decode(WsRowBase *base, const uint8 **pos, const uint8 *end,
 		base->start_lsn = header->start_lsn;
 	}
 
-	if (!get_signed(&p, end, &difference))
+	if (!ws_varint_get_signed(&p, end, &difference))
 		return WS_E_MALFORMED;
 	header->wal_end = header->start_lsn + (uint64) difference;
 
-	if (!get_signed(&p, end, &difference))
+	if (!ws_varint_get_signed(&p, end, &difference))
 		return WS_E_MALFORMED;
 	header->send_time = (int64) ((uint64) base->send_time + (uint64) difference);
 	base->send_time = header->send_time;

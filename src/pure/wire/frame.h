@@ -23,9 +23,8 @@
  *		4		check value
  *		rest	encoded bytes (codec 0: the decoded bytes themselves)
  *
- * "var" is a variable-length integer, seven bits a byte, least significant
- * first, high bit set on all but the last; signed ones are zigzag-coded
- * first.  At most ten bytes, and no longer than needed.
+ * "var" is a variable-length integer (pure/varint.h), at most ten bytes, and
+ * no longer than needed.
  *
  * The decoded bytes of a physical frame are WAL.  Those of a batch are rows,
  * each one a stock message of a logical stream:
@@ -129,16 +128,6 @@ extern void ws_stock_header_encode(const WsStockHeader *header, uint8 *buf);
 
 /* buf has WS_STOCK_HEADER bytes; the type byte is not looked at. */
 extern void ws_stock_header_decode(const uint8 *buf, WsStockHeader *header);
-
-/*
- * Variable-length integers.  put returns the number of bytes written (at most
- * 10); get advances *pos, never past end, and returns false if no complete,
- * shortest-form integer is there.
- */
-extern size_t ws_varint_put(uint8 *buf, uint64 value);
-extern bool ws_varint_get(const uint8 **pos, const uint8 *end, uint64 *value);
-extern uint64 ws_zigzag_encode(int64 value);
-extern int64 ws_zigzag_decode(uint64 value);
 
 /*
  * Compute the unfinished CRC of a frame's content.  For a physical frame, one

@@ -12,36 +12,11 @@
  */
 #include "c.h"
 
+#include "pure/bytes.h"
 #include "pure/wire/accept.h"
 
 #define FLAG_LOGICAL	0x01
 #define FLAGS_RESERVED	0xfe
-
-static void
-put_uint16(uint8 *buf, uint16 value)
-{
-	buf[0] = value >> 8;
-	buf[1] = value & 0xff;
-}
-
-static void
-put_uint32(uint8 *buf, uint32 value)
-{
-	put_uint16(buf, value >> 16);
-	put_uint16(buf + 2, value & 0xffff);
-}
-
-static uint16
-get_uint16(const uint8 *buf)
-{
-	return buf[0] << 8 | buf[1];
-}
-
-static uint32
-get_uint32(const uint8 *buf)
-{
-	return (uint32) get_uint16(buf) << 16 | get_uint16(buf + 2);
-}
 
 void
 ws_hello_encode(const WsHello *hello, uint8 *buf)
@@ -55,12 +30,12 @@ ws_hello_encode(const WsHello *hello, uint8 *buf)
 	buf[1] = hello->version;
 	buf[2] = hello->codec;
 	buf[3] = hello->reason;
-	put_uint16(buf + 4, (uint16) level);
+	ws_bytes_put_net16(buf + 4, (uint16) level);
 	buf[6] = hello->window_log;
 	buf[7] = hello->stream.logical ? FLAG_LOGICAL : 0;
-	put_uint32(buf + 8, hello->stream.wal_block_size);
-	put_uint32(buf + 12, hello->stream.wal_segment_size);
-	put_uint16(buf + 16, hello->stream.wal_page_magic);
+	ws_bytes_put_net32(buf + 8, hello->stream.wal_block_size);
+	ws_bytes_put_net32(buf + 12, hello->stream.wal_segment_size);
+	ws_bytes_put_net16(buf + 16, hello->stream.wal_page_magic);
 }
 
 /*
@@ -88,12 +63,12 @@ ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)
 	hello->version = buf[1];
 	hello->codec = (WsCodecId) buf[2];
 	hello->reason = (WsNoCodecReason) buf[3];
-	hello->level = (int16) get_uint16(buf + 4);
+	hello->level = (int16) ws_bytes_get_net16(buf + 4);
 	hello->window_log = buf[6];
 	hello->stream.level = hello->level;
 	hello->stream.logical = (buf[7] & FLAG_LOGICAL) != 0;
-	hello->stream.wal_block_size = get_uint32(buf + 8);
-	hello->stream.wal_segment_size = get_uint32(buf + 12);
-	hello->stream.wal_page_magic = get_uint16(buf + 16);
+	hello->stream.wal_block_size = ws_bytes_get_net32(buf + 8);
+	hello->stream.wal_segment_size = ws_bytes_get_net32(buf + 12);
+	hello->stream.wal_page_magic = ws_bytes_get_net16(buf + 16);
 	return WS_OK;
 }

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
+#include "pure/bytes.h"
 #include "relay/walsender/client.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -212,10 +213,8 @@ check_type(char type, WsExpect expect)
 static uint32
 read_length(WsExpect expect)
 {
-	uint32		len;
+	uint32		len = ws_bytes_get_net32((const uint8 *) input + input_start + 1);
 
-	memcpy(&len, input + input_start + 1, sizeof(len));
-	len = pg_ntoh32(len);
 	if (len < 4 || len > PQ_LARGE_MESSAGE_LIMIT ||
 		(expect == WS_EXPECT_COPY && len - 4 > MAX_CONTENT))
 		ereport(FATAL,

@@ -18,6 +18,7 @@
 #include "catalog/pg_type.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
+#include "pure/bytes.h"
 #include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
@@ -174,7 +175,6 @@ send_wal(WsStream *stream, XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
 	StringInfo	message = &stream->message;
 	size_t		len = end_lsn - stream->sent_lsn;
 	int			time_offset;
-	int64		now;
 
 	resetStringInfo(message);
 	pq_sendbyte(message, 'w');
@@ -192,8 +192,7 @@ send_wal(WsStream *stream, XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
 	message->data[message->len] = '\0';
 	note_slot_position(stream);
 
-	now = (int64) pg_hton64((uint64) GetCurrentTimestamp());
-	memcpy(message->data + time_offset, &now, sizeof(now));
+	ws_bytes_put_net64((uint8 *) message->data + time_offset, GetCurrentTimestamp());
 	pq_putmessage_noblock(PqMsg_CopyData, message->data, message->len);
 	stream->sent_lsn = end_lsn;
 }

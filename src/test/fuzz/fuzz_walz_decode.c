@@ -37,6 +37,7 @@
 
 #include "fuzz.h"
 #include "pure/codec/codec.h"
+#include "pure/varint.h"
 #include "pure/wire/frame.h"
 #include "testdata.h"
 

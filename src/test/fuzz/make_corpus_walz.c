@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #include "pure/codec/codec.h"
+#include "pure/varint.h"
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
 #include "testdata.h"

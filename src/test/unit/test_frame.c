@@ -9,6 +9,7 @@
  */
 #include "c.h"
 
+#include "pure/varint.h"
 #include "pure/wire/frame.h"
 #include "tap.h"
 #include "testdata.h"
@@ -123,8 +124,8 @@ test_zigzag(void)
 	};
 
 	for (size_t i = 0; i < lengthof(known); i++)
-		ok(ws_zigzag_encode(known[i].value) == known[i].code &&
-		   ws_zigzag_decode(known[i].code) == known[i].value,
+		ok(ws_varint_zigzag(known[i].value) == known[i].code &&
+		   ws_varint_unzigzag(known[i].code) == known[i].value,
 		   "%lld and %llu are each other's zigzag code",
 		   (long long) known[i].value, (unsigned long long) known[i].code);
 }

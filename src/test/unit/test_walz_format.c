@@ -22,6 +22,7 @@
 #include "c.h"
 
 #include "port/pg_crc32c.h"
+#include "pure/varint.h"
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
 #include "tap.h"
