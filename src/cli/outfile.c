@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * outfile.c
- *	  A file that appears whole and durable under its name, or not at all.
+ *	  Writes a file that appears complete and durable under its name, or not at
+ *	  all.
  *
- * The name may be that of a segment in the pg_wal of a running server: a
- * segment that the server has open, replaced by rename, is WAL lost.  So what
- * exists is replaced only when that is asked for, and whether it exists is
- * decided by the system call that gives the file its name.
+ * The name may be that of a segment in the pg_wal of a running server, and WAL
+ * is lost if a segment that the server has open is replaced by rename.  So an
+ * existing file is replaced only if the user asks for that, and the system
+ * call that gives the file its name decides whether one exists.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -23,7 +24,7 @@
 
 static const int ending_signals[] = {SIGHUP, SIGINT, SIGTERM};
 
-/* The temporary file for the signal handler; the program has one at most. */
+/* The temporary file, for the signal handler.  The program has at most one. */
 static char pending_path[MAXPGPATH];
 static volatile sig_atomic_t pending = false;
 
@@ -33,7 +34,7 @@ remove_pending(int signo)
 	if (pending)
 		(void) unlink(pending_path);
 
-	/* the handler is reset: this ends the program when we return */
+	/* the handler has been reset, so this ends the program when we return */
 	(void) raise(signo);
 }
 
@@ -46,17 +47,17 @@ catch_signals(void)
 	sigemptyset(&action.sa_mask);
 	for (int i = 0; i < (int) lengthof(ending_signals); i++)
 	{
-		/* under nohup it stays ignored */
+		/* under nohup the signal stays ignored */
 		if (sigaction(ending_signals[i], NULL, &old) == 0 &&
 			old.sa_handler != SIG_IGN)
 			(void) sigaction(ending_signals[i], &action, NULL);
 	}
 
-	/* a file beyond the limit on sizes is an error as others are */
+	/* exceeding the file size limit is an ordinary error */
 	(void) signal(SIGXFSZ, SIG_IGN);
 }
 
-/* No signal comes between the file and the knowledge that it is there. */
+/* Block signals until the handler knows that the file exists. */
 static bool
 create_temporary(OutFile *out)
 {
@@ -79,7 +80,10 @@ create_temporary(OutFile *out)
 	return out->fd >= 0;
 }
 
-/* Does what is there under the name allow it?  Else there is a message. */
+/*
+ * Check whether an existing file of that name may be replaced; prints a
+ * message if not.
+ */
 static bool
 check_target(const OutFile *out)
 {
@@ -157,7 +161,7 @@ write_bytes(OutFile *out, const uint8 *bytes, size_t len)
 	return close(fd) == 0;
 }
 
-/* Only rename replaces a file, and only link tells that there is none. */
+/* Only rename replaces a file, and only link makes sure that there is none. */
 static bool
 give_name(const OutFile *out)
 {
@@ -177,7 +181,7 @@ give_name(const OutFile *out)
 	{
 		if (!check_target(out))
 			return false;
-		errno = EEXIST;			/* it is gone again */
+		errno = EEXIST;			/* it has gone meanwhile */
 	}
 	terminal_message("could not write file \"%s\": %m", out->path);
 	return false;

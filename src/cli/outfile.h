@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * outfile.h
- *	  A file that appears whole and durable under its name, or not at all.
+ *	  Writes a file that appears complete and durable under its name, or not at
+ *	  all.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,21 +19,22 @@ typedef struct OutFile
 	char		temporary[MAXPGPATH];	/* beside it; exists while fd is open */
 	int			fd;
 	bool		force;			/* may replace a file */
-	struct stat input;			/* what it must not replace in any case */
+	struct stat input;			/* the input, which must never be replaced */
 } OutFile;
 
 /*
- * Make room for a file that will be made from the file input.  What is there
- * under its name stays unless force is given, and then only the input stays,
- * and what is no regular file.  False, with a message, if that cannot be.
+ * Begin a file that will be made from the file input.  An existing file of
+ * that name is kept unless force is given; the input, and anything but a
+ * regular file, is kept even then.  Returns false after a message if the file
+ * cannot be made.
  *
- * The caller owes outfile_commit or outfile_abandon.  Signals that end the
- * program remove the temporary file too.
+ * The caller must call outfile_commit or outfile_abandon.  Signals that end
+ * the program remove the temporary file too.
  */
 extern bool outfile_open(OutFile *out, const char *path, const char *input,
 						 bool force);
 
-/* Write these bytes, all of them.  False, with a message, if it has failed. */
+/* Write all of these bytes.  Returns false after a message if that fails. */
 extern bool outfile_commit(OutFile *out, const uint8 *bytes, size_t len);
 extern void outfile_abandon(OutFile *out);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * report.c
- *	  What walstream would have sent for a run of WAL.
+ *	  Calculates what walstream would send for a piece of WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,7 +17,7 @@
 #include "report.h"
 #include "terminal.h"
 
-/* about what walsenders put between messages, in microseconds */
+/* typical time between messages of a walsender, in microseconds */
 #define BETWEEN_MESSAGES	1000
 
 static const char *const rmgr_names[] = {
@@ -56,7 +56,7 @@ typedef struct Cutter
 	uint8		scratch[SEGMENT_BLOCK];
 } Cutter;
 
-/* Where the message ends that begins at pos. */
+/* Returns the end of the message that begins at pos. */
 static size_t
 find_cut(Cutter *cutter, size_t pos)
 {
@@ -83,7 +83,7 @@ find_cut(Cutter *cutter, size_t pos)
 	return at;
 }
 
-/* What one message is made of; filled by the codec as it goes. */
+/* The make-up of one message, filled in by the codec's observer. */
 typedef struct Shares
 {
 	uint64		put[REPORT_RMGRS];
@@ -113,7 +113,7 @@ divide(Shares *shares, size_t sent)
 	shares->total = 0;
 }
 
-/* A frame's bytes as CopyData. */
+/* Returns the size of a frame as CopyData. */
 static size_t
 frame_size(const Segment *segment, size_t pos, size_t len, size_t encoded_len)
 {
@@ -239,7 +239,7 @@ rmgr_name(int i)
 	return name;
 }
 
-/* The resource managers that occur, by their share in what is sent. */
+/* Sort the resource managers that occur by their share of the bytes sent. */
 static int
 sort_rmgrs(const Report *report, int *order)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * report.h
- *	  What walstream would have sent for a run of WAL.
+ *	  Calculates what walstream would send for a piece of WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,17 +12,18 @@
 
 #include "segment.h"
 
-#define REPORT_RMGRS	257		/* 0 to 255, and what was not modelled */
+#define REPORT_RMGRS	257		/* 0 to 255, and one for bytes not modelled */
 #define REPORT_RAW		256
 
-/* One way of sending: a codec, and how the stream is cut into messages. */
+/* One way of sending: a codec and a size of messages. */
 typedef struct ReportWay
 {
 	const WsCodec *codec;
 	bool		per_commit;
 	uint64		messages;
-	uint64		stock_bytes;	/* CopyData messages, as stock sends them */
-	uint64		sent_bytes;		/* as we do */
+	uint64		stock_bytes;	/* CopyData messages as stock PostgreSQL sends
+								 * them */
+	uint64		sent_bytes;		/* as walstream sends them */
 	double		encode_seconds; /* of this thread's processor time */
 	double		decode_seconds;
 } ReportWay;
@@ -31,12 +32,14 @@ typedef struct ReportRmgr
 {
 	uint64		records;
 	uint64		raw_bytes;
-	double		sent_bytes;		/* a share: see report_segment */
+	double		sent_bytes;		/* an estimated share, see report_segment */
 } ReportRmgr;
 
 #define REPORT_WAYS		4
 
-/* of the work on a file, for progress: decoding it, if it is encoded, is one */
+/*
+ * parts of the work on a file, for progress: decoding an encoded file is one
+ */
 #define REPORT_PARTS	(1 + REPORT_WAYS)
 
 typedef struct Report
@@ -50,11 +53,11 @@ typedef struct Report
 extern void report_init(Report *report);
 
 /*
- * Send a segment in all ways, decode it again and compare.  False, with a
- * message, if a codec has failed.
+ * Encode a segment in all ways, decode it again and compare.  Returns false
+ * after a message if a codec has failed.
  *
- * What resource managers have in the bytes sent is a share: of each message,
- * as much as they gave of what zstd got to compress.
+ * A resource manager's sent_bytes is an estimate: its share of a message's
+ * encoded bytes is taken to be its share of zstd's input.
  */
 extern bool report_segment(Report *report, const Segment *segment);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * segment.c
- *	  WAL segment files, and files that hold one encoded.
+ *	  Reads and writes WAL segment files and encoded segment files.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -23,7 +23,7 @@
 #define BLOCK_HEADER		12
 #define BLOCKS_END			4
 
-/* no file that we read is larger than a segment can be, and a little */
+/* largest file that we read: the largest segment and a little more */
 #define MAX_FILE_SIZE		(1024 * 1024 * 1024 + 1024 * 1024)
 
 bool
@@ -39,7 +39,7 @@ segment_free(Segment *segment)
 	segment->bytes = NULL;
 }
 
-/* The whole file, malloc'd; NULL with a message. */
+/* Read a whole file into malloc'd memory.  Returns NULL after a message. */
 static uint8 *
 read_file(const char *path, size_t *len)
 {
@@ -73,8 +73,8 @@ read_file(const char *path, size_t *len)
 }
 
 /*
- * What the first page's header says, and up to where pages belong to this
- * segment: a file that has been recycled holds old pages behind the new.
+ * Take what the first page header says, and find the end of the pages that
+ * belong to this segment; a recycled file has old pages after the new ones.
  */
 static bool
 read_layout(Segment *segment)
@@ -111,8 +111,8 @@ read_layout(Segment *segment)
 }
 
 /*
- * Add up what the blocks at p decode to, at most limit bytes.  They must end
- * with the file.
+ * Add up the decoded lengths of the blocks at p, at most limit bytes.  The
+ * blocks must end with the file.
  */
 static bool
 measure_blocks(const uint8 *p, const uint8 *end, size_t limit, size_t *len)
@@ -131,7 +131,7 @@ measure_blocks(const uint8 *p, const uint8 *end, size_t limit, size_t *len)
 	return *len > 0 && end - p == BLOCKS_END && ws_bytes_get32(p) == 0;
 }
 
-/* measure_blocks has gone over them and has found that they give len bytes. */
+/* Decode the blocks at p, for which measure_blocks has found len bytes. */
 static bool
 decode_blocks(void *decoder, XLogRecPtr start, const uint8 *p, uint8 *out,
 			  size_t len)
@@ -153,8 +153,8 @@ decode_blocks(void *decoder, XLogRecPtr start, const uint8 *p, uint8 *out,
 }
 
 /*
- * Does what an encoded file's header says go with the segment's first page?
- * The header has no CRC, the page has.
+ * Check that an encoded file's header agrees with the segment's first page.
+ * The header has no CRC, but the page has.
  */
 static bool
 header_goes_with(Segment *segment)
@@ -169,8 +169,8 @@ header_goes_with(Segment *segment)
 }
 
 /*
- * The segment's bytes are those of an encoded file: replace them by what they
- * decode to.  Returns NULL, or why not.
+ * The segment's bytes are an encoded file; replace them by the decoded bytes.
+ * Returns NULL, or the reason for a failure.
  */
 static const char *
 decode_file(Segment *segment)

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * segment.h
- *	  WAL segment files, and files that hold one encoded.
+ *	  Reads and writes WAL segment files and encoded segment files.
  *
- * An encoded file, integers in the byte order of the machine that wrote it,
- * as WAL is:
+ * An encoded file, with integers in the byte order of the machine that wrote
+ * it, like those in WAL:
  *
  *		offset	size	field
  *		0		4		"WALZ"
@@ -19,8 +19,8 @@
  *		8		4		CRC-32C of position and decoded bytes, see frame.h
  *		12		...		encoded bytes
  *
- * The header's fields are also in the segment's first page, whose bytes have a
- * CRC; a file in which they differ is damaged.
+ * The fields of the header are also in the segment's first page, which is
+ * covered by a CRC; if they differ, the file is damaged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -31,7 +31,7 @@
 
 #include "pure/codec/codec.h"
 
-/* Decoded bytes of a block in an encoded file. */
+/* Decoded length of a block in an encoded file. */
 #define SEGMENT_BLOCK	(128 * 1024)
 
 typedef struct Segment
@@ -45,24 +45,28 @@ typedef struct Segment
 } Segment;
 
 /*
- * Read a segment file, or, if it is one, decode an encoded file; *encoded tells
- * which.  False, with a message, if that cannot be done.
+ * Read a segment file, or decode an encoded file; *encoded tells which it was.
+ * Returns false after a message if that fails.
  */
 extern bool segment_read(const char *path, Segment *segment, bool *encoded);
 extern void segment_free(Segment *segment);
 
 /*
- * The same of a file in memory: segment->bytes, malloc'd, and len.  The bytes
- * are replaced, or freed on failure.  Returns NULL, or what is wrong.  Memory
- * for the decoded bytes is what the blocks of the file announce, at most that
- * of the largest segment there is.
+ * Decode a file in memory, given as segment->bytes, which is malloc'd, and
+ * len.  The bytes are replaced, or freed on failure.  Returns NULL, or the
+ * reason for a failure.  The memory for the decoded bytes has the size that
+ * the file's blocks announce, and at most that of the largest possible
+ * segment.
  */
 extern const char *segment_take(Segment *segment, bool *encoded);
 
-/* An encoded file of *len bytes, malloc'd; NULL with a message. */
+/*
+ * Make an encoded file of *len bytes in malloc'd memory.  Returns NULL after a
+ * message.
+ */
 extern uint8 *segment_encode(const Segment *segment, size_t *len);
 
-/* Is this how a segment file is named? */
+/* Returns true if this is the name of a segment file. */
 extern bool segment_name(const char *name);
 
 #endif							/* WS_SEGMENT_H */

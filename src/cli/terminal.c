@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * terminal.c
- *	  Messages on stderr, and progress.
+ *	  Prints messages and progress on stderr.
  *
- * They share a line: progress stays in it, and a message takes its place.
+ * Both share a line: progress stays in it, and a message overwrites it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -30,7 +30,7 @@ static struct
 	int			file;
 	int			parts;
 	int			part;
-	double		shown_at;		/* 0: not yet */
+	double		shown_at;		/* time of the last progress; 0 if none */
 }			progress;
 
 static void

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * terminal.h
- *	  Messages on stderr, and progress.
+ *	  Prints messages and progress on stderr.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -10,28 +10,37 @@
 #ifndef WS_TERMINAL_H
 #define WS_TERMINAL_H
 
-/* pg_attribute_printf is for the compiler that PostgreSQL was built with. */
+/*
+ * PostgreSQL's pg_attribute_printf is made for the compiler that it was built
+ * with.
+ */
 #define TERMINAL_PRINTF(f, a) __attribute__((__format__(__printf__, f, a)))
 
-/* "walz: ", the message and a newline; %m is that of errno. */
+/* "walz: ", the message and a newline; %m stands for the text of errno. */
 extern void terminal_message(const char *format,...) TERMINAL_PRINTF(1, 2);
 
 /*
- * There are so many files to be worked on.  Until this has been called, and if
- * stderr is not a terminal, no progress is shown.
+ * Set the number of files.  No progress is shown before this has been called,
+ * or if stderr is not a terminal.
  */
 extern void terminal_begin(int files);
 
-/* Go on to the file with this number, from 0. */
+/* Continue with the file of this number, from 0. */
 extern void terminal_file(int file);
 
-/* The work on a file has parts of about one length; go on to this, from 0. */
+/*
+ * Continue with this part, from 0; the work on a file has parts of about equal
+ * length.
+ */
 extern void terminal_part(int part, int parts);
 
-/* So much of the part is done.  Cheap enough for every message of a stream. */
+/*
+ * Show how much of the part is done.  This is cheap enough to be called for
+ * every message.
+ */
 extern void terminal_progress(size_t done, size_t total);
 
-/* Take the progress off the terminal. */
+/* Erase the progress from the terminal. */
 extern void terminal_end(void);
 
 #endif							/* WS_TERMINAL_H */

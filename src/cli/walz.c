@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * walz.c
- *	  A command-line tool: what walstream's codec walz makes of WAL segments.
+ *	  A command-line tool that applies walstream's codec walz to WAL segments.
  *
  *		walz [--json] [--quiet] report FILE|DIRECTORY...
  *		walz [--quiet] verify FILE|DIRECTORY...
  *		walz [--output=FILE] [--force] [--quiet] encode FILE
  *		walz [--output=FILE] [--force] [--quiet] decode FILE
  *
- * report and verify read only; encode and decode write one new file.  A
+ * report and verify only read; encode and decode write one new file.  A
  * directory stands for the segments in it.
  *
  * Copyright (c) 2026, the walstream authors
@@ -35,7 +35,7 @@ typedef struct Options
 	const char *output;
 } Options;
 
-/* Names of files, grown as needed. */
+/* A list of file names, which grows as needed. */
 typedef struct Names
 {
 	int			count;
@@ -107,7 +107,10 @@ compare_names(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
-/* A file, or the segments and encoded files in a directory, in their order. */
+/*
+ * Add a file, or the segments and encoded files in a directory, sorted by
+ * name.
+ */
 static bool
 add_path(Names *names, const char *path)
 {
@@ -153,7 +156,7 @@ add_path(Names *names, const char *path)
 }
 
 /*
- * A recycled segment waits for its turn under a new name with its old pages.
+ * A recycled segment has a new name but still its old pages.
  */
 static bool
 is_recycled(const Segment *segment)
@@ -197,7 +200,7 @@ run_report(const Options *options, const Names *names, bool verify)
 			continue;
 		}
 
-		/* reading an encoded file has checked it */
+		/* an encoded file was checked when it was read */
 		if (!is_recycled(&segment) && !(verify && encoded))
 		{
 			if (!report_segment(&report, &segment))
@@ -274,7 +277,7 @@ run_decode(const char *path, OutFile *out)
 	return good ? 0 : 1;
 }
 
-/* The file is opened first: what would fail at the end fails at once. */
+/* The file is opened first, so that an error shows before the work is done. */
 static int
 run_conversion(const Options *options, const char *path, bool encode)
 {
