@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  Every difference between the PostgreSQL versions that walstream builds
- *	  on; no other file looks at PG_VERSION_NUM.
+ *	  All differences between the PostgreSQL versions that walstream supports;
+ *	  no other file looks at PG_VERSION_NUM.
  *
- * Built and tested on 15, 17, 18 and 19.  16 is expected to work and untested.
+ * Built and tested on 15, 17, 18 and 19. 16 is expected to work, but untested.
  *
  * Server files include this instead of postgres.h.
  *
@@ -21,7 +21,7 @@
 #error "walstream needs PostgreSQL 15 or later"
 #endif
 
-/* Child processes inherit what _PG_init and the hooks have set. */
+/* Child processes must inherit what _PG_init and the hooks have set. */
 #ifdef EXEC_BACKEND
 #error "walstream needs a server whose processes are forked"
 #endif
@@ -31,8 +31,8 @@
 #endif
 
 /*
- * libpq-be.h wants gssapi.h where the server was built with GSSAPI; we use
- * nothing of it, and struct Port keeps its layout without it.
+ * libpq-be.h includes gssapi.h if the server was built with GSSAPI.  We use
+ * nothing of it, and struct Port has the same layout without it.
  */
 #undef ENABLE_GSS
 
@@ -66,8 +66,8 @@
 #endif
 
 /*
- * 16 gave extensions the allocator that check hooks must use for their extra
- * data; before it was plain malloc.
+ * Check hooks must allocate their extra data with guc_malloc since 16, with
+ * plain malloc before.
  */
 #if PG_VERSION_NUM >= 160000
 #define ws_guc_malloc(size)		guc_malloc(LOG, (size))
@@ -77,12 +77,12 @@
 #define ws_guc_free(pointer)	free(pointer)
 #endif
 
-/* 16 renamed what says where a relation's files are. */
+/* 16 renamed RelFileNode to RelFileLocator. */
 #if PG_VERSION_NUM < 160000
 #define RelFileLocator	RelFileNode
 #endif
 
-/* Is this one of the versions whose WAL walz/layout.h describes? */
+/* True for the versions whose WAL walz/layout.h describes. */
 #define WS_WAL_IS_DESCRIBED		(PG_VERSION_NUM < 200000)
 
 /* 15 has no INSTR_TIME_GET_NANOSEC; its instr_time is a timespec. */
@@ -97,8 +97,8 @@ ws_instr_time_ns(instr_time t)
 }
 
 /*
- * What a receiver process does instead of CHECK_FOR_INTERRUPTS(): before 18 a
- * walreceiver had its own.
+ * The check for interrupts in a receiver process: before 18 a walreceiver had
+ * a function of its own.
  */
 #if PG_VERSION_NUM >= 180000
 #define WS_CHECK_RECEIVER_INTERRUPTS()	CHECK_FOR_INTERRUPTS()
@@ -113,18 +113,18 @@ ws_instr_time_ns(instr_time t)
 #endif
 
 /*
- * In an application_name or cluster_name 16 shows a byte that is no printable
- * ASCII as \xNN, before it became a question mark: see pg_clean_ascii().
+ * In an application_name or cluster_name, a byte that is not printable ASCII
+ * becomes \xNN since 16, and a question mark before: see pg_clean_ascii().
  */
 #define WS_NAMES_SHOW_BYTES		(PG_VERSION_NUM >= 160000)
 
 /*
- * walrcv_connect: 16 added must_use_password, 17 added replication (false:
- * an ordinary connection, for slot synchronisation).
+ * walrcv_connect: 16 added must_use_password, 17 added replication (false for
+ * an ordinary connection, as used for slot synchronization).
  *
  * WS_CONNECT_PARAMS declares the parameters, WS_CONNECT_ARGS passes them on
- * with another conninfo, WS_CONNECT_REPLICATES says whether the connection
- * will speak the replication protocol.
+ * with another conninfo, and WS_CONNECT_REPLICATES tells whether the
+ * connection will speak the replication protocol.
  */
 #if PG_VERSION_NUM >= 170000
 #define WS_CONNECT_PARAMS \
@@ -149,10 +149,10 @@ ws_instr_time_ns(instr_time t)
 #endif
 
 /*
- * Does this server's libpqwalreceiver merge the user's options into those it
- * sends on a logical connection?  It overwrote them before the minor releases
- * named here.  The server's own number counts, not that of the headers we
- * were built with.
+ * Returns true if this server's libpqwalreceiver merges the user's options
+ * into those that it sends on a logical connection.  It overwrote them before
+ * the minor releases named here.  The running server's version counts, not
+ * that of the headers we were built with.
  */
 static inline bool
 ws_logical_options_are_kept(void)
@@ -174,14 +174,17 @@ ws_logical_options_are_kept(void)
 	}
 }
 
-/* How the server prints a position, with LSN_FORMAT_ARGS; 19 pads it. */
+/*
+ * Format in which the server prints a position, with LSN_FORMAT_ARGS; 19 pads
+ * it with zeros.
+ */
 #if PG_VERSION_NUM >= 190000
 #define WS_LSN	"%X/%08X"
 #else
 #define WS_LSN	"%X/%X"
 #endif
 
-/* 19 names a tranche where it is made, for all processes. */
+/* 19 names a tranche when its id is allocated, for all processes. */
 #if PG_VERSION_NUM >= 190000
 #define ws_lwlock_new_tranche(name)		LWLockNewTrancheId(name)
 #else
@@ -195,7 +198,7 @@ ws_lwlock_new_tranche(const char *name)
 }
 #endif
 
-/* 19 has names that are reserved for its own slots. */
+/* 19 reserves some names for its own slots. */
 #if PG_VERSION_NUM >= 190000
 #define ws_slot_validate_name(name, elevel) \
 	ReplicationSlotValidateName((name), false, (elevel))
@@ -205,8 +208,8 @@ ws_lwlock_new_tranche(const char *name)
 #endif
 
 /*
- * 19's signal handlers are told who sent the signal; die() is called from one
- * of ours here.  Ignoring a signal has a constant of PostgreSQL's own.
+ * 19 tells signal handlers who sent the signal, and we call die() from one of
+ * ours; and it has a constant of its own for ignoring a signal.
  */
 #if PG_VERSION_NUM >= 190000
 #define ws_die_from_signal()	die(postgres_signal_arg, pg_siginfo)
@@ -216,7 +219,7 @@ ws_lwlock_new_tranche(const char *name)
 #define ws_sig_ign				SIG_IGN
 #endif
 
-/* 19 tells why there is none; before, errormsg_buf has it. */
+/* 19 returns the reason if there is none; before, it is in errormsg_buf. */
 #if PG_VERSION_NUM >= 190000
 static inline XLogRecPtr
 ws_xlog_find_next_record(XLogReaderState *reader, XLogRecPtr lsn)
@@ -246,7 +249,7 @@ ws_xlog_find_next_record(XLogReaderState *reader, XLogRecPtr lsn)
 #define ws_list_container		slist_container
 #endif
 
-/* In the postmaster: was there room for this static worker? */
+/* In the postmaster: returns true if there was room for this static worker. */
 static inline bool
 ws_worker_is_registered(const char *name)
 {
@@ -263,10 +266,10 @@ ws_worker_is_registered(const char *name)
 	return false;
 }
 
-/* WAL is the same within this. */
+/* Major version; servers of the same one share the WAL format. */
 #define WS_MAJOR_VERSION	(PG_VERSION_NUM / 10000)
 
-/* walrcv_create_slot, whose parameters grow like those of walrcv_connect. */
+/* walrcv_create_slot also gets new parameters from version to version. */
 #if PG_VERSION_NUM >= 170000
 #define WS_CREATE_SLOT_PARAMS \
 	WalReceiverConn *conn, const char *slotname, bool temporary, \
@@ -328,7 +331,10 @@ ws_worker_is_registered(const char *name)
 #define PqMsg_Terminate			'X'
 #endif
 
-/* 18 wants it in front of a declaration; the older form can stand there. */
+/*
+ * 18 requires it in front of a declaration, where the older form is allowed
+ * too.
+ */
 #if PG_VERSION_NUM >= 180000
 #define ws_noreturn		pg_noreturn
 #else
@@ -342,14 +348,17 @@ ws_worker_is_registered(const char *name)
 #define WS_TIMELINE_TYPE	INT4OID
 #endif
 
-/* How long 19 lets a stop wait for a client, in milliseconds; -1: for ever. */
+/*
+ * How long a stop waits for a client since 19, in milliseconds; -1 means for
+ * ever.
+ */
 #if PG_VERSION_NUM >= 190000
 #define ws_shutdown_timeout_ms()	wal_sender_shutdown_timeout
 #else
 #define ws_shutdown_timeout_ms()	(-1)
 #endif
 
-/* 17 counts what is left in the receive buffer. */
+/* 17 has a function that counts the bytes left in the receive buffer. */
 #if PG_VERSION_NUM >= 170000
 #define ws_pq_has_data()	(pq_buffer_remaining_data() > 0)
 #else
@@ -364,14 +373,14 @@ ws_worker_is_registered(const char *name)
 #else
 #define WS_LOG_AUTHORIZATION	Log_connections
 #define ws_note_authenticated() ((void) 0)
-/* exported, but in no header */
+/* exported, but not declared in any header */
 extern PGDLLIMPORT bool Log_disconnections;
 #endif
 
 /*
- * The session's user: 16 has SYSTEM_USER, 17 a way round the check for LOGIN.
- * 18 splits the entry in pg_stat_activity, whose first part was made before
- * authentication.
+ * Set the session's user. 16 has SYSTEM_USER, 17 a way around the check for
+ * LOGIN, and 18 splits the entry in pg_stat_activity, whose first part is made
+ * before authentication.
  */
 #if PG_VERSION_NUM >= 170000
 #define ws_set_session_user(name)	InitializeSessionUserId((name), InvalidOid, false)
@@ -398,7 +407,7 @@ extern PGDLLIMPORT bool Log_disconnections;
 #define ws_report_started()			pgstat_bestart()
 #endif
 
-/* 18's cancel keys are of any length. */
+/* Since 18, cancel keys have any length. */
 #if PG_VERSION_NUM >= 180000
 #define ws_send_cancel_key(buf)		pq_sendbytes((buf), MyCancelKey, MyCancelKeyLength)
 #else
@@ -406,8 +415,8 @@ extern PGDLLIMPORT bool Log_disconnections;
 #endif
 
 /*
- * The parser of replication commands: 18 made it reentrant.  A scanner is
- * declared with WS_SCANNER; parse gives 0 and sets node.
+ * The parser of replication commands, which is reentrant since 18.  A scanner
+ * is declared with WS_SCANNER; parse returns 0 and sets node.
  */
 #if PG_VERSION_NUM >= 180000
 #define WS_SCANNER	yyscan_t
@@ -424,7 +433,7 @@ extern PGDLLIMPORT bool Log_disconnections;
 	((replication_yyparse() == 0) ? ((node) = replication_parse_result, 0) : 1)
 #endif
 
-/* The names of commands that 17 added. */
+/* Names of the commands that 17 added. */
 #if PG_VERSION_NUM >= 170000
 #define ws_later_command_name(tag) \
 	((tag) == T_UploadManifestCmd ? "UPLOAD_MANIFEST" : \

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * conninfo.c
- *	  Putting our request into a receiver's connection string.
+ *	  Adds our request to a receiver's connection string.
  *
- * The string is parsed by libpq and written again as keyword='value' pairs,
- * which gives the same connection from keywords and from a URI.  It may hold
- * a password: it is never logged or kept.
+ * libpq parses the string, and we write it again as keyword='value' pairs,
+ * which works for keywords and for a URI.  The string may contain a password,
+ * so it is never logged or kept.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -42,12 +42,12 @@ find_value(PQconninfoOption *options, const char *keyword)
 }
 
 /*
- * What libpq would use for a keyword if the connection string did not have
- * it: a service's value, else that of an environment variable.  Palloc'd, or
- * NULL.
+ * Returns, palloc'd, the value that libpq would use for a keyword that is not
+ * in the connection string: a service's value, else that of an environment
+ * variable; NULL if there is none.
  *
- * libpq looks services up only while it connects, or for PQconndefaults in
- * the service that PGSERVICE names; so that is set for one call.
+ * libpq looks up a service only when it connects, and in PQconndefaults for
+ * the service that PGSERVICE names; so PGSERVICE is set for one call.
  */
 static char *
 default_value(const char *service, const char *keyword)
@@ -84,8 +84,8 @@ default_value(const char *service, const char *keyword)
 }
 
 /*
- * As libpq reads it when it connects: a string without any equal sign that is
- * not a URI is the name of a database.
+ * Parse the string as libpq does when it connects: a string without any equal
+ * sign that is not a URI is the name of a database.
  */
 static PQconninfoOption *
 parse_conninfo(const char *conninfo)
@@ -129,7 +129,9 @@ ws_conninfo_add_accept(const char *conninfo, bool logical, const char *accept)
 		appendStringInfoChar(&merged, *c);
 	}
 
-	/* ours come first: the user's may end in a backslash or in "--" */
+	/*
+	 * our option comes first, since the user's may end in a backslash or "--"
+	 */
 	if (options != NULL && options[0] != '\0')
 		appendStringInfo(&merged, " %s", options);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * conninfo.h
- *	  Putting our request into a receiver's connection string.
+ *	  Adds our request to a receiver's connection string.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -11,23 +11,23 @@
 #define WS_CONNINFO_H
 
 /*
- * Return, palloc'd, a connection string equal to conninfo but for
- * "-c walstream.accept=<accept>" added to its options.
+ * Returns, palloc'd, the connection string with "-c walstream.accept=<accept>"
+ * added to its options.
  *
- * A physical connection's own options may also come from PGOPTIONS or a
- * service file; an explicit option would hide those, so they are merged.  On
- * a logical connection PostgreSQL gives explicit options itself and so hides
+ * The options of a physical connection may also come from PGOPTIONS or a
+ * service file.  An explicit option would hide those, so they are merged.  On
+ * a logical connection PostgreSQL itself sets explicit options and so hides
  * them already.
  *
- * NULL if libpq cannot parse conninfo; what is wrong with it is then for
- * libpq to say.
+ * Returns NULL if libpq cannot parse conninfo, which libpq will report when it
+ * connects.
  */
 extern char *ws_conninfo_add_accept(const char *conninfo, bool logical,
 									const char *accept);
 
 /*
- * The application_name that a connection will have, palloc'd: that of the
- * connection string, else of PGAPPNAME or a service, else the fallback.
+ * Returns, palloc'd, the application_name that a connection will have: that of
+ * the connection string, else of PGAPPNAME or a service, else the fallback.
  */
 extern char *ws_conninfo_application_name(const char *conninfo,
 										  const char *fallback);

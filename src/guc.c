@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * guc.c
- *	  Every setting of walstream but the relay's, which are in guc_relay.c.
+ *	  The settings of walstream, except the relay's, which are in guc_relay.c.
  *
- * Values are parsed in the check hooks, so that a bad one is refused when it
- * is set or the configuration is reloaded, and the old one stays in force.
+ * Values are parsed in the check hooks, so that an invalid value is refused
+ * when it is set or the configuration is reloaded, and the old value stays in
+ * force.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,8 +28,9 @@ static const WsAccept nothing_accepted = {0};
 static const WsAccept *current_accept = &nothing_accepted;
 
 /*
- * PostgreSQL's algorithm whose grammar and levels the codec has: its own, if
- * PostgreSQL knows it; walz compresses with zstd in the end.
+ * Returns PostgreSQL's compression algorithm whose grammar and levels the
+ * codec uses: the one of the same name if PostgreSQL has it, and zstd for
+ * walz, which is built on it.
  */
 static bool
 find_algorithm(const WsCodec *codec, pg_compress_algorithm *algorithm)
@@ -43,8 +45,8 @@ find_algorithm(const WsCodec *codec, pg_compress_algorithm *algorithm)
 
 /*
  * Parse one item of walstream.compression, such as "zstd:level=3".  The
- * grammar is PostgreSQL's own; of its options only the level means something
- * to a stream.  Returns false with the detail set.
+ * grammar is PostgreSQL's own; level is the only option that applies to a
+ * stream.  Returns false with the detail set if the item is invalid.
  */
 static bool
 parse_item(char *item, WsCodecSpec *spec)
@@ -85,7 +87,7 @@ parse_item(char *item, WsCodecSpec *spec)
 }
 
 /*
- * Parse the whole list.  Returns false with the detail set.
+ * Parse the whole list.  Returns false with the detail set if it is invalid.
  */
 static bool
 parse_compression(const char *value, WsCompression *compression)
@@ -162,9 +164,9 @@ assign_compression(const char *newval, void *extra)
 }
 
 /*
- * Any value is good: refusing one would refuse the connection, and a later
- * version's receiver must be able to talk to this one.  But only a value that
- * the client itself sent says what the client can decode.
+ * Accept any value: refusing one would refuse the connection, and receivers of
+ * later versions must be able to connect.  But only a value that the client
+ * itself sent tells what the client can decode.
  */
 static bool
 check_accept(char **newval, void **extra, GucSource source)

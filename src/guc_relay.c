@@ -3,12 +3,13 @@
  * guc_relay.c
  *	  The settings of a relay.
  *
- * walstream.relay_upstream is a connection string and may hold a password.
- * Only those see it who see primary_conninfo.  PostgreSQL would write its value
- * into the log where a check hook refuses it, so ours gives another message,
- * which says less where libpq's words could quote a piece of a password.  It
- * would write it there too where a reload changes it.  So the variable that
- * PostgreSQL knows never changes, and our hooks keep the value beside it.
+ * walstream.relay_upstream is a connection string and may contain a password,
+ * so only roles that see primary_conninfo see it.  PostgreSQL would log the
+ * value when a check hook refuses it; so our hook gives a message of its own,
+ * which says less if libpq's text could quote a part of a password.
+ * PostgreSQL would also log the value when a reload changes it; so the
+ * variable that PostgreSQL knows never changes, and our hooks keep the value
+ * elsewhere.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -58,14 +59,14 @@ check_directory(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-/* Could a part of this connection string be a password? */
+/* Returns true if a part of this connection string could be a password. */
 static bool
 may_hold_password(const char *conninfo)
 {
 	return strstr(conninfo, "://") != NULL || strstr(conninfo, "pass") != NULL;
 }
 
-/* Why libpq does not take it; NULL if it does. */
+/* Returns the reason why libpq refuses the string; NULL if it accepts it. */
 static char *
 find_fault(const char *conninfo)
 {
@@ -94,7 +95,7 @@ find_fault(const char *conninfo)
 	return detail;
 }
 
-/* Move the value to where only we look. */
+/* Move the value to our own variable. */
 static bool
 keep_beside(char **newval, void **extra)
 {
@@ -107,7 +108,7 @@ keep_beside(char **newval, void **extra)
 		ws_guc_free(hidden);
 		ws_guc_free(value);
 
-		/* of a refusal without a message PostgreSQL's names the value */
+		/* without a message from us, PostgreSQL's would name the value */
 		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
 		GUC_check_errmsg("out of memory");
 		return false;
@@ -125,7 +126,7 @@ check_upstream(char **newval, void **extra, GucSource source)
 {
 	char	   *detail;
 
-	/* a parallel worker is given the variable, and needs no more */
+	/* a parallel worker gets the variable's value, and does not need ours */
 	if (IsParallelWorker() && strcmp(*newval, UPSTREAM_HIDDEN) == 0)
 		return true;
 
@@ -154,7 +155,7 @@ show_upstream(void)
 	return walstream_relay_upstream;
 }
 
-/* The rules are those of the upstream, which are PostgreSQL's. */
+/* The upstream's rules apply, which are PostgreSQL's. */
 static bool
 check_slot(char **newval, void **extra, GucSource source)
 {

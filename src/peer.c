@@ -25,10 +25,11 @@
  * One entry.
  *
  * mutex guards all fields but the last two, and is held for a few assignments
- * only: no call, allocation, report or clock inside.  They are written by the
- * owner alone, who may read them without it.  pid is 0 in a free entry.
+ * only, without calls, allocations, reports or looks at the clock.  Only the
+ * owner writes these fields, and it may read them without the mutex.  pid is 0
+ * in a free entry.
  *
- * position and counters are atomics that the owner writes.
+ * position and counters are atomics, written by the owner only.
  */
 struct WsPeer
 {
@@ -45,15 +46,15 @@ struct WsPeer
 	WsSharedCounters counters;
 };
 
-/* How often a stream without an entry looks for a free one. */
+/* Interval at which a stream without an entry looks for a free one. */
 #define CLAIM_AGAIN_MS	1000
 
 static WsPeer *peers = NULL;
 
 /*
- * All that can stream at once: every walsender (a relay's are among them), the
- * walreceiver, every apply or table synchronization worker, and a relay's
- * receiver.
+ * Number of streams that can exist at once: all walsenders (including a
+ * relay's), the walreceiver, all apply and table synchronization workers, and
+ * a relay's receiver.
  */
 static int
 peer_count(void)
@@ -92,13 +93,16 @@ ws_peer_init(void)
 	ws_shmem_add(shmem_size, shmem_init);
 }
 
-/* Whatever this process still holds is given back when it exits. */
+/* At process exit, release all entries that this process still holds. */
 static void
 release_all_mine(int code, Datum arg)
 {
 	for (int i = 0; i < peer_count(); i++)
 	{
-		/* nobody else sets an entry to our pid, nor changes one that has it */
+		/*
+		 * no other process sets an entry to our pid, or changes one that has
+		 * it
+		 */
 		if (peers[i].pid == MyProcPid)
 			ws_peer_release(&peers[i]);
 	}
@@ -117,8 +121,8 @@ ws_peer_claim(WsPeerRole role, const char *name, TimestampTz streaming_since)
 	}
 
 	/*
-	 * A subscription's name is in its database's encoding, and is shown in
-	 * any.
+	 * A subscription's name is in the encoding of its database, and may be
+	 * shown in another.
 	 */
 	ws_peertext_copy_name(name_copy, name);
 
@@ -164,8 +168,8 @@ void
 ws_peer_release(WsPeer *peer)
 {
 	/*
-	 * A receiver that exits disconnects after its entries have been given
-	 * back, and the entry may be somebody else's by then.
+	 * A receiver that exits disconnects after its entries have been released,
+	 * and the entry may belong to another process by then.
 	 */
 	if (peer == NULL || peer->pid != MyProcPid)
 		return;

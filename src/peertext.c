@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * peertext.c
- *	  Text that comes from another server or a client, and names that are told
- *	  to one: what is shown of it.
+ *	  Cleans text from another server or a client before it is shown.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,7 +13,10 @@
 #include "peertext.h"
 #include "pure/text.h"
 
-/* A server may send a message of any length each time it is asked. */
+/*
+ * Longest text in a log message, since a server may send messages of any
+ * length.
+ */
 #define LOG_TEXT_SIZE	2048
 #define VALUE_SIZE		64
 
@@ -54,7 +56,7 @@ ws_peertext_copy_name(char to[NAMEDATALEN], const char *name)
 {
 	size_t		len = 0;
 
-	/* PostgreSQL cuts what it has cleaned, wherever that is */
+	/* PostgreSQL truncates the cleaned name at any byte */
 	for (; *name != '\0'; name++)
 	{
 		unsigned char c = (unsigned char) *name;

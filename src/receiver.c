@@ -1,18 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * receiver.c
- *	  Asks for compression when a receiver connects, and decodes what comes.
+ *	  Asks for compression when a receiver connects, and decodes its stream.
  *
  * walreceivers and logical apply workers reach their upstream through the
- * table WalReceiverFunctions (connect, receive, send, disconnect and others),
- * which libpqwalreceiver fills in.  We put a copy there with five functions
- * of our own, each of which calls the one it replaced; the connection itself
- * stays theirs.
+ * function table WalReceiverFunctions (connect, receive, send, disconnect and
+ * others), which libpqwalreceiver fills in.  We replace it by a copy with five
+ * functions of our own, each of which calls the one it replaced; the
+ * connection itself remains libpqwalreceiver's.
  *
- * The state of a connection is found by the address of its WalReceiverConn.
- * Only receivers have one: walreceivers, apply workers, and a process that has
- * called ws_receiver_enable().  Others that use the table, such as a backend in
- * CREATE SUBSCRIPTION, get the functions as they were.
+ * We find our state of a connection by the address of its WalReceiverConn.
+ * Only connections of receivers have such a state: those of walreceivers,
+ * apply workers, and a process that has called ws_receiver_enable().  For
+ * other users of the table, such as a backend in CREATE SUBSCRIPTION, our
+ * functions do nothing but call the ones they replaced.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -38,8 +39,8 @@
 #include "utils/timestamp.h"
 
 /*
- * A receiver's connection.  In a memory context of its own, whose reset
- * callback frees the intake.
+ * A receiver's connection.  It lives in a memory context of its own, whose
+ * reset callback frees the intake.
  */
 typedef struct Receiver
 {
@@ -50,29 +51,35 @@ typedef struct Receiver
 	bool		logical;
 	WsUpstreamKey stream;		/* for upstream.c */
 
-	/* WS_MODE_UNDECIDED if compression was asked for, else why not */
+	/*
+	 * WS_MODE_UNDECIDED if compression was asked for, otherwise the reason
+	 * why not
+	 */
 	WsPeerMode	mode;
 	WsAccept	asked;
-	WsIntake   *intake;			/* NULL if not asked, or not streamed yet */
+	WsIntake   *intake;			/* NULL if compression was not asked for, or
+								 * before the first stream */
 
 	/*
-	 * From startstreaming to endstreaming.  Outside of it rows of a COPY come
-	 * through the same receive function, and may begin with any byte.
+	 * True from startstreaming to endstreaming.  Outside of that, rows of a
+	 * COPY pass through the same receive function, and may begin with any
+	 * byte.
 	 */
 	bool		streaming;
-	bool		handed_data;	/* the last message held WAL or changes */
+	bool		handed_data;	/* the last message had WAL or changes */
 
 	WsPeer	   *peer;			/* NULL while no entry is free */
 	TimestampTz streaming_since;
-	TimestampTz claimed_at;		/* when an entry was last asked for */
-	WsPeerMode	shown_mode;		/* what peer and log know of */
+	TimestampTz claimed_at;		/* time of the last attempt to get an entry */
+	WsPeerMode	shown_mode;		/* mode last shown in the entry and the log */
 	WsNoCodecReason shown_reason;
 	WsCodecSpec shown;
 	WsCounterFeed feed;
-	WsStreamCounts passed_counts;	/* without an intake */
+	WsStreamCounts passed_counts;	/* counts without an intake */
 
-	WsUpstream *upstream;		/* tells of crashes; NULL without an intake */
-	bool		busy;			/* as it knows */
+	WsUpstream *upstream;		/* for noticing crashes; NULL without an
+								 * intake */
+	bool		busy;			/* last value told to upstream */
 } Receiver;
 
 static WalReceiverFunctionsType *stock = NULL;
@@ -96,7 +103,9 @@ find_receiver(WalReceiverConn *conn)
 	return NULL;
 }
 
-/* This connection ends in order, or in an error that is reported. */
+/*
+ * Note that this connection ends in order, or with an error that is reported.
+ */
 static void
 note_end(Receiver *receiver)
 {
@@ -109,7 +118,7 @@ note_end(Receiver *receiver)
 	receiver->upstream = NULL;
 }
 
-/* A receiver may end without disconnecting. */
+/* At process exit, since a receiver may end without disconnecting. */
 static void
 note_end_at_exit(int code, Datum arg)
 {
@@ -126,7 +135,8 @@ free_intake(void *arg)
 }
 
 /*
- * May this connection ask for compression?  WS_MODE_UNDECIDED if so.
+ * Decide whether this connection asks for compression.  Returns
+ * WS_MODE_UNDECIDED if it does, otherwise the reason why not.
  */
 static WsPeerMode
 may_ask(bool logical, WsUpstreamKey way, WsUpstreamKey stream)
@@ -142,7 +152,7 @@ may_ask(bool logical, WsUpstreamKey way, WsUpstreamKey stream)
 	return WS_MODE_UNDECIDED;
 }
 
-/* Make what decodes the stream that has been asked for. */
+/* Make the intake that decodes the stream. */
 static void
 make_intake(Receiver *receiver)
 {
@@ -168,7 +178,7 @@ make_intake(Receiver *receiver)
 	receiver->upstream = ws_upstream_begin(receiver->stream);
 }
 
-/* Remember a connection. */
+/* Make our state of a connection. */
 static void
 register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 				  WsUpstreamKey stream, WsPeerMode mode, const char *accept)
@@ -198,8 +208,9 @@ register_receiver(WalReceiverConn *conn, bool logical, const char *name,
 }
 
 /*
- * Did a server answer at all?  libpq gives a server's report as severity, a
- * colon, and two spaces, in any language; its own texts have no such place.
+ * Returns true if a server has answered at all. libpq shows a server's report
+ * as severity, colon and two spaces, in any language; its own texts do not
+ * have that.
  */
 static bool
 server_answered(const char *err)
@@ -207,7 +218,9 @@ server_answered(const char *err)
 	return err != NULL && strstr(err, ":  ") != NULL;
 }
 
-/* Does the answer look as if it were about what we put into the options? */
+/*
+ * Returns true if the answer seems to be about what we put into the options.
+ */
 static bool
 names_option(const char *err)
 {
@@ -216,14 +229,14 @@ names_option(const char *err)
 }
 
 /*
- * Connect with our option.  Where a server or a pooler on the way answers
- * with an error that may be due to it, try without; if that works, and asking
- * once more gives the same error, it is our option that is refused, and the
- * stream goes on without.
+ * Connect with our option.  If a server, or a pooler on the way, answers with
+ * an error that may be due to the option, try without it.  If that works, and
+ * another attempt with the option gives the same error, then the option is
+ * refused, and the stream goes on without it.
  *
- * Most errors have nothing to do with it, and an attempt to log in can count
- * against a limit; so those that do not look like it are only doubted when
- * they do not go away.
+ * Most errors have nothing to do with our option, and an attempt to log in can
+ * count against a limit; so an error that does not seem to be about the option
+ * leads to this only if it persists.
  */
 static WalReceiverConn *
 connect_asking(const char *with_accept, WsUpstreamKey way,
@@ -247,7 +260,7 @@ connect_asking(const char *with_accept, WsUpstreamKey way,
 	if (conn == NULL)
 		return NULL;
 
-	/* two at once may be more than the server allows */
+	/* two connections at once may be more than the server allows */
 	(stock->walrcv_disconnect) (conn);
 	conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(with_accept));
 	if (conn != NULL || strcmp(*err, refusal) != 0)
@@ -290,7 +303,7 @@ receiver_connect(WS_CONNECT_PARAMS)
 		with_accept = ws_conninfo_add_accept(conninfo, logical, accept);
 	}
 
-	/* what libpq cannot parse is for it to complain about */
+	/* libpq itself reports what it cannot parse */
 	if (with_accept != NULL)
 		conn = connect_asking(with_accept, way, &mode,
 							  WS_CONNECT_ARGS(conninfo));
@@ -316,7 +329,7 @@ show_mode(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
 	ws_peer_set_mode(receiver->peer, mode, reason, spec);
 }
 
-/* One line for the log. */
+/* Write one line to the log. */
 static void
 log_mode(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
 		 WsCodecSpec spec)
@@ -335,7 +348,7 @@ log_mode(Receiver *receiver, WsPeerMode mode, WsNoCodecReason reason,
 						ws_peer_mode_reason(mode, reason))));
 }
 
-/* What a message has told of the stream. */
+/* Show and log what a message has revealed about the stream. */
 static void
 announce(Receiver *receiver, const WsIntakeNews *news)
 {
@@ -365,7 +378,7 @@ claim_entry(Receiver *receiver)
 	receiver->feed.shared = ws_peer_counters(receiver->peer);
 }
 
-/* While the stream has none. */
+/* Try to claim an entry, for a stream that has none. */
 static void
 claim_entry_again(Receiver *receiver)
 {
@@ -425,8 +438,8 @@ receiver_endstreaming(WalReceiverConn *conn, TimeLineID *next_tli)
 }
 
 /*
- * Something has come, and what it leads to is done when we are asked for more
- * and there is nothing: whatever crashes in between may be due to it.
+ * Note that a message has arrived.  The receiver is busy with it until it asks
+ * for more and there is nothing; a crash in between may be due to the message.
  */
 static void
 set_busy(Receiver *receiver, bool busy)
@@ -438,8 +451,8 @@ set_busy(Receiver *receiver, bool busy)
 }
 
 /*
- * The sender's bytes make no sense: count that against the upstream and give
- * up this connection.  The receiver is started again and asks anew.
+ * Report bytes that make no sense: count a failure of the upstream and give up
+ * this connection.  The receiver is started again and asks anew.
  */
 static void
 report_failure(Receiver *receiver, WsStatus status)
@@ -464,7 +477,7 @@ report_failure(Receiver *receiver, WsStatus status)
 			 errhint("Nothing of the message was used; the receiver connects again and continues from the same position.")));
 }
 
-/* A message of a stream that is not decoded is counted. */
+/* Count a message of a stream that is not decoded. */
 static void
 count_passed(Receiver *receiver, const char *buffer, int len)
 {
@@ -488,7 +501,7 @@ count_passed(Receiver *receiver, const char *buffer, int len)
 	}
 }
 
-/* Remember whether what is handed over holds WAL or changes. */
+/* Hand a message over, and remember whether it has WAL or changes. */
 static void
 note_data(Receiver *receiver, const char *buffer, int len)
 {
@@ -506,11 +519,11 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		return (stock->walrcv_receive) (conn, buffer, wait_fd);
 
 	/*
-	 * Receivers call this again as long as there is something, and look for
-	 * interrupts only then: an upstream that goes on sending what gives
-	 * nothing shall not keep them from ending.  After WAL we do not look: a
-	 * walreceiver that a promotion ends takes all that has arrived first, and
-	 * that is replayed.
+	 * Receivers call this function until it returns nothing, and check for
+	 * interrupts only then.  So check here, or an upstream that keeps sending
+	 * messages without WAL would keep the receiver from ending.  But do not
+	 * check after WAL: a walreceiver that ends because of a promotion first
+	 * takes all WAL that has arrived, which is then replayed.
 	 */
 	if (!receiver->handed_data)
 		WS_CHECK_RECEIVER_INTERRUPTS();
@@ -536,7 +549,7 @@ receiver_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 		WsStatus	status;
 		WsIntakeNews news;
 
-		/* What an earlier message held comes first. */
+		/* First hand over what is left of an earlier message. */
 		if (ws_intake_next(receiver->intake, &out, &out_len))
 		{
 			ws_peer_set_position(receiver->peer,
@@ -599,8 +612,8 @@ void
 ws_receiver_init(void)
 {
 	/*
-	 * Load it now rather than when the first receiver does; it refuses to be
-	 * loaded once the table has been filled in.
+	 * Load it now, not when the first receiver does: it refuses to be loaded
+	 * once the table has been filled in.
 	 */
 	load_file("libpqwalreceiver", false);
 	if (WalReceiverFunctions == NULL)

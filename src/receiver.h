@@ -14,15 +14,15 @@
 extern void ws_receiver_init(void);
 
 /*
- * In a process that is neither walreceiver nor apply worker: its connections
- * for physical replication are decorated too, and counted with the role of a
- * relay's receiver.
+ * For a relay's receiver, which is neither walreceiver nor apply worker:
+ * decorate its connections for physical replication too, and count them in
+ * that role.
  */
 extern void ws_receiver_enable(void);
 
 /*
- * The segment size of the upstream's WAL, in bytes, where it may differ from
- * this server's; before streaming starts.
+ * Set the segment size of the upstream's WAL, in bytes, where it may differ
+ * from this server's.  Must be called before streaming starts.
  */
 extern void ws_receiver_set_segment_size(int segment_size);
 

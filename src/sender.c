@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * sender.c
- *	  Codes and counts what a walsender sends.
+ *	  Encodes and counts the messages that a walsender sends.
  *
  * A walsender hands every message to the functions in PqCommMethods.  Once a
- * client that wants replication has been authenticated, we put a table of our
- * own there, which passes everything on to the one it found; between
- * CopyBothResponse and the end of the COPY it puts CopyData messages through
- * an encoder, if the client asked for that, and counts them.  Slots,
- * synchronous replication, timeouts and the order of shutdown stay
- * PostgreSQL's, or the relay's where the walsender is that of a relay.
+ * replication client has been authenticated, we install a table of our own,
+ * which passes everything on to the one it replaced.  Between CopyBothResponse
+ * and the end of the COPY it counts CopyData messages and, if the client asked
+ * for that, puts them through an encoder.  Slots, synchronous replication,
+ * timeouts and the order of shutdown stay PostgreSQL's, or the relay's in a
+ * walsender of a relay.
  *
- * Nothing here may raise an ERROR from within a method: its report would
- * travel through the same method.
+ * No method may raise an ERROR, since the report would pass through the same
+ * method.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -34,36 +34,39 @@
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 
-/* The table that ours replaced in this process, and so NULL until then. */
+/* The table that ours replaced in this process; NULL until then. */
 static const PQcommMethods *prev_methods = NULL;
 
 /*
- * What PostgreSQL's putmessage_noblock does last is to call
- * PqCommMethods->putmessage, that is, us: what comes in while this is set has
- * been through the encoder.  An error can leave it set; comm_reset clears it.
+ * PostgreSQL's putmessage_noblock calls PqCommMethods->putmessage, that is,
+ * our function.  A message that comes in while this flag is set has been
+ * through the encoder already.  An error can leave it set; comm_reset clears
+ * it.
  */
 static bool passing_on = false;
 
-/* The stream; all NULL or false outside of one. */
-static bool streaming = false;	/* from CopyBothResponse to the COPY's end */
+/* State of the stream; all NULL or false outside of one. */
+static bool streaming = false;	/* from CopyBothResponse to the end of the
+								 * COPY */
 static bool logical = false;
-static int	segment_size = 0;	/* of the stream's WAL; 0: this cluster's */
-static WsEncoder *encoder = NULL;	/* kept between the streams of a
-									 * connection */
-static bool encoding = false;	/* the client asked: use the encoder */
+static int	segment_size = 0;	/* of the stream's WAL; 0 means this cluster's */
+static WsEncoder *encoder = NULL;	/* kept for all streams of a connection */
+static bool encoding = false;	/* the client asked for compression: use the
+								 * encoder */
 static bool flush_is_due = false;	/* the next flush does not directly follow
 									 * a row */
-static int64 last_row_us;		/* when that was */
-static uint32 compression_generation;	/* that the encoder knows of */
+static int64 last_row_us;		/* time of the last row */
+static uint32 compression_generation;	/* setting that the encoder has */
 
 static WsPeer *peer = NULL;
-static TimestampTz streaming_since; /* when the first stream of its kind began */
-static TimestampTz claimed_at;	/* when an entry was last asked for */
-static WsPeerMode shown_mode;	/* what peer and log know of */
+static TimestampTz streaming_since; /* start of the first stream of its kind */
+static TimestampTz claimed_at;	/* time of the last attempt to get an entry */
+static WsPeerMode shown_mode;	/* mode last shown in the entry and the log */
 static WsNoCodecReason shown_reason;
 static WsCodecSpec shown;
 static WsCounterFeed feed;
-static WsStreamCounts passed_counts;	/* of streams that are not encoded */
+static WsStreamCounts passed_counts;	/* counts of streams that are not
+										 * encoded */
 
 static const char *
 stream_kind(void)
@@ -72,10 +75,10 @@ stream_kind(void)
 }
 
 /*
- * One line for the log: what the client gets, or why it gets nothing.
+ * Write one line to the log: the client's codec, or the reason for none.
  *
- * A report ends with a check for interrupts, which must wait until we are out
- * of the method.
+ * ereport() ends with a check for interrupts, which must wait until we have
+ * left the method.
  */
 static void
 log_choice(WsCodecSpec spec, WsPeerMode mode, WsNoCodecReason reason)
@@ -114,7 +117,7 @@ show_choice(WsCodecSpec spec, WsNoCodecReason reason)
 }
 
 /*
- * Publish what the encoder has done, and a change of codec that it made at a
+ * Publish the encoder's counts, and a change of codec that it has made at a
  * segment boundary.
  */
 static void
@@ -130,8 +133,8 @@ publish(instr_time coding_time)
 }
 
 /*
- * Send what the encoder has ready.  Whether that may block is for the caller
- * to say, as PostgreSQL's callers do.
+ * Send everything that the encoder has ready.  The caller decides whether that
+ * may block, as PostgreSQL's callers do.
  */
 static int
 send_ready(bool noblock)
@@ -170,7 +173,7 @@ send_ready(bool noblock)
 	return result;
 }
 
-/* Let rows that still wait in a batch go out before anything else does. */
+/* Send the rows that are still in a batch before anything else. */
 static int
 send_batch(bool noblock)
 {
@@ -181,8 +184,8 @@ send_batch(bool noblock)
 }
 
 /*
- * When PostgreSQL made this message, which is now.  A look at the clock for
- * each row would cost more than the row.
+ * Returns the time at which PostgreSQL made this message, which serves as the
+ * current time.  Reading the clock for each row would cost more than the row.
  */
 static int64
 message_time(const char *s, size_t len)
@@ -196,12 +199,15 @@ message_time(const char *s, size_t len)
 }
 
 /*
- * A CopyData message of a stream goes through the encoder.
+ * Put a CopyData message of a stream through the encoder.
  */
 static int
 send_encoded(const char *s, size_t len, bool noblock)
 {
-	/* A reload may have changed the codec; the encoder waits for a boundary. */
+	/*
+	 * A reload may have changed the codec; the encoder switches at a segment
+	 * boundary.
+	 */
 	if (compression_generation != ws_guc_compression_generation())
 	{
 		WsCodecSpec spec;
@@ -220,7 +226,7 @@ send_encoded(const char *s, size_t len, bool noblock)
 	return send_ready(noblock);
 }
 
-/* A CopyData message of a stream that is not encoded is counted. */
+/* Count a CopyData message of a stream that is not encoded. */
 static void
 count_passed(const char *s, size_t len)
 {
@@ -243,8 +249,8 @@ claim_entry(void)
 }
 
 /*
- * Claim an entry in the array of peers and show there how the stream goes.
- * Streams of one connection share it, unless one is physical and one logical.
+ * Claim an entry in the array of peers and show the stream there.  All streams
+ * of a connection share the entry, unless one is physical and one logical.
  */
 static void
 claim_peer(void)
@@ -273,7 +279,7 @@ claim_peer(void)
 	}
 }
 
-/* With each message of a stream that has none. */
+/* Try to claim an entry, with each message of a stream that has none. */
 static void
 claim_peer_again(void)
 {
@@ -284,8 +290,8 @@ claim_peer_again(void)
 }
 
 /*
- * Streaming begins: CopyBothResponse has been sent or is about to be.  Choose
- * how, and return whether to say hello.
+ * Begin streaming; CopyBothResponse has been sent or is about to be.  Choose
+ * the codec, and return whether to send a hello.
  */
 static bool
 begin_stream(void)
@@ -320,7 +326,10 @@ begin_stream(void)
 		encoder = ws_encoder_new(&params);
 	}
 
-	/* Without memory even for a hello, the client takes us for stock. */
+	/*
+	 * Without memory even for a hello, the client takes us for stock
+	 * PostgreSQL.
+	 */
 	if (encoder == NULL)
 	{
 		spec.id = WS_CODEC_NONE;
@@ -339,7 +348,7 @@ begin_stream(void)
 	return true;
 }
 
-/* Does this message end the COPY? */
+/* Returns true if this message ends the COPY. */
 static bool
 ends_stream(char msgtype)
 {
@@ -366,10 +375,10 @@ filter_flush(void)
 
 /*
  * A walsender flushes after each row.  The flush that directly follows a row
- * leaves the batch alone, so that rows can gather in it; before the walsender
- * sleeps it always flushes once more.  Nor does a batch leave while what was
- * sent before it is stuck: it could only wait behind that, and the walsender,
- * which sees that something is pending, will flush again.
+ * leaves the batch alone, so that rows can be collected; the walsender always
+ * flushes once more before it sleeps.  A batch is also kept while earlier
+ * output is stuck, behind which it could only wait; the walsender sees that
+ * output is pending and will flush again.
  */
 static int
 filter_flush_if_writable(void)
@@ -482,8 +491,9 @@ static const PQcommMethods filter_methods = {
 };
 
 /*
- * Called for every connection attempt, also for those that fail.  Every
- * walsender gets the filter: one whose client does not ask is counted too.
+ * Called for every connection attempt, including those that fail.  Every
+ * walsender gets the filter, since streams whose client does not ask for
+ * compression are counted too.
  */
 static void
 client_authentication(Port *port, int status)

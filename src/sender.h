@@ -14,8 +14,8 @@
 extern void ws_sender_init(void);
 
 /*
- * In a walsender that serves another cluster's WAL: its segment size, before
- * it streams.
+ * In a walsender that serves another cluster's WAL: set the segment size of
+ * that WAL, before it streams.
  */
 extern void ws_sender_set_segment_size(int segment_size);
 

@@ -3,9 +3,9 @@
  * shmem.c
  *	  Asks for walstream's shared memory and lays it out.
  *
- * Runs in the postmaster, at start and again after a crash of any process,
- * when PostgreSQL makes shared memory anew: that is what clears the entries
- * of processes that were killed.
+ * This runs in the postmaster at start, and again after a crash of any
+ * process, when PostgreSQL creates shared memory anew.  That clears the
+ * entries of processes that were killed.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,7 +19,7 @@
 
 #define TRANCHE_NAME "walstream"
 
-/* What ws_shmem_add() may be called for. */
+/* Limit of the structures added with ws_shmem_add(). */
 #define MAX_ADDED	16
 
 typedef struct AddedPart

@@ -20,13 +20,16 @@
 extern void ws_shmem_init(void);
 
 /*
- * In _PG_init: a structure more.  init is called with AddinShmemInitLock held,
- * in the postmaster, when shared memory is made: at start, and anew after a
- * crash of any process.
+ * In _PG_init: add a structure.  init is called in the postmaster, with
+ * AddinShmemInitLock held, when shared memory is created: at start, and again
+ * after a crash of any process.
  */
 extern void ws_shmem_add(Size (*size) (void), void (*init) (void));
 
-/* Is walstream's shared memory there?  It is not unless preloaded. */
+/*
+ * Returns true if walstream has its shared memory, that is, if it was
+ * preloaded.
+ */
 extern bool ws_shmem_ready(void);
 
 /* Guards the table of totals (stats.h) and the upstreams (upstream.h). */

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * sqlfuncs.c
- *	  Every SQL function about streams: formats snapshots of shared state into
- *	  rows and decides nothing.
+ *	  The SQL functions about streams, which only format snapshots of shared
+ *	  state as rows.
  *
- * Those about a relay and its store are in relay/sql.c.
+ * The functions about a relay and its store are in relay/sql.c.
  *
- * Who may call what is said in the extension script.
+ * The extension script grants the right to call them.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -105,7 +105,7 @@ walsender_state_name(WalSndState state)
 	return "unknown";
 }
 
-/* As in pg_stat_replication. */
+/* Returns the state's name, as in pg_stat_replication. */
 static const char *
 sync_state_name(int slot, const WalSnd *walsnd,
 				const SyncRepStandbyData *standbys, int nstandbys)
@@ -121,7 +121,7 @@ sync_state_name(int slot, const WalSnd *walsnd,
 	return "potential";
 }
 
-/* PostgreSQL's own part of a walsender slot; NULLs if it is free. */
+/* Add the columns of PostgreSQL's walsender slot; NULLs if it is free. */
 static void
 add_walsender(WsRow *row, int slot, const WalSnd *walsnd,
 			  const SyncRepStandbyData *standbys, int nstandbys)
@@ -168,7 +168,7 @@ walstream_version(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(WS_VERSION));
 }
 
-/* The stream that this process sends, NULL if there is none. */
+/* Find the stream that a process sends; NULL if there is none. */
 static WsPeerSnapshot *
 find_sender(WsPeerSnapshot *peers, int npeers, pid_t pid)
 {
@@ -181,7 +181,7 @@ find_sender(WsPeerSnapshot *peers, int npeers, pid_t pid)
 }
 
 /*
- * All max_wal_senders slots, free ones too.
+ * Return all max_wal_senders slots, including free ones.
  */
 Datum
 walstream_get_sender_slots(PG_FUNCTION_ARGS)
@@ -208,7 +208,10 @@ walstream_get_sender_slots(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* As add_walsender().  Nobody waits for a relay's downstreams. */
+/*
+ * Like add_walsender().  No commit waits for a relay's downstreams, so the
+ * synchronous columns are constant.
+ */
 static void
 add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
 {
@@ -235,7 +238,8 @@ add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
 }
 
 /*
- * The same of a relay's senders, with their relay slots; no rows elsewhere.
+ * Return the same for a relay's senders, with their relay slots; no rows on
+ * other servers.
  */
 Datum
 walstream_get_relay_senders(PG_FUNCTION_ARGS)
@@ -302,7 +306,7 @@ walstream_get_receivers(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a live stream has done is added to the totals of its name and role.
+ * Add a live stream's counters to the totals of its name and role.
  */
 static void
 merge_peer(WsTotal *totals, int *ntotals, const WsPeerSnapshot *peer)
@@ -369,7 +373,8 @@ walstream_get_totals(PG_FUNCTION_ARGS)
 }
 
 /*
- * How far the slowest walsender is that streams; NULL if none does.
+ * Returns the position of the slowest streaming walsender; NULL if none
+ * streams.
  */
 Datum
 walstream_oldest_send_lsn(PG_FUNCTION_ARGS)

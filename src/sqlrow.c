@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sqlrow.c
- *	  What SQL functions share: rows that are filled column by column.
+ *	  Builds rows for SQL functions, column by column.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -77,14 +77,14 @@ ws_row_add_lsn(WsRow *row, XLogRecPtr value)
 void
 ws_row_add_time(WsRow *row, TimestampTz value)
 {
-	/* a peer's clock may say what no timestamp can be */
+	/* a peer may send a time that is not a valid timestamp */
 	if (value != 0 && IS_VALID_TIMESTAMP(value))
 		ws_row_add(row, TIMESTAMPTZOID, TimestampTzGetDatum(value));
 	else
 		ws_row_add_null(row);
 }
 
-/* A lag in microseconds, negative if unknown. */
+/* Add a lag in microseconds, null if it is negative. */
 void
 ws_row_add_lag(WsRow *row, TimeOffset value)
 {
@@ -101,9 +101,9 @@ ws_row_add_lag(WsRow *row, TimeOffset value)
 }
 
 /*
- * The extension's script says what a function returns and takes, and may be of
- * another version than this library: of an older one until ALTER EXTENSION has
- * been run in this database.
+ * The extension's script defines a function's result and arguments, and may
+ * have another version than this library: an older one until ALTER EXTENSION
+ * UPDATE has been run in this database.
  */
 static void
 refuse_definition(FunctionCallInfo fcinfo, const char *detail)

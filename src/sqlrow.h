@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sqlrow.h
- *	  What SQL functions share: rows that are filled column by column.
+ *	  Builds rows for SQL functions, column by column.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,18 +17,18 @@
 /* The columns of a row, filled from the left; begins as {0}. */
 typedef struct WsRow
 {
-	Oid			types[32];		/* of those that are not null */
+	Oid			types[32];		/* types of the columns that are not null */
 	Datum		values[32];
 	bool		nulls[32];
 	int			count;
 } WsRow;
 
-/* An ERROR unless walstream has its shared memory. */
+/* Raise an ERROR unless walstream has its shared memory. */
 extern void ws_sql_check_preloaded(void);
 
 /*
- * An ERROR unless the function was given so many arguments: the extension's
- * script may be of another version than this library.
+ * Raise an ERROR unless the function has this number of arguments, since the
+ * extension's script may have another version than this library.
  */
 extern void ws_sql_check_arguments(FunctionCallInfo fcinfo, int count);
 
@@ -39,16 +39,16 @@ extern void ws_row_add_name(WsRow *row, const char *value);
 extern void ws_row_add_lsn(WsRow *row, XLogRecPtr value);	/* Invalid: null */
 extern void ws_row_add_time(WsRow *row, TimestampTz value); /* 0: null */
 
-/* A lag in microseconds, negative if unknown. */
+/* Add a lag in microseconds, null if it is negative. */
 extern void ws_row_add_lag(WsRow *row, TimeOffset value);
 
 /*
- * For a function that has called InitMaterializedSRF().  An ERROR unless it is
- * defined with the columns that the row has; so is that of the next.
+ * Return a row from a function that has called InitMaterializedSRF().  Raises
+ * an ERROR unless the function is defined with the columns that the row has.
  */
 extern void ws_row_put(FunctionCallInfo fcinfo, WsRow *row);
 
-/* For a function that returns one record. */
+/* Return the row from a function that returns one record. */
 extern Datum ws_row_to_datum(FunctionCallInfo fcinfo, WsRow *row);
 
 #endif							/* WS_SQLROW_H */

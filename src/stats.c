@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * stats.c
- *	  Counters of streams and totals over ended ones.
+ *	  Counters of streams, and totals of streams that have ended.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,8 +18,8 @@
 #define TABLESYNC_NAME "(table synchronization)"
 
 /*
- * generation is raised by resets and read without a lock.  The rest is
- * guarded by ws_shmem_lock().  The last of totals gathers the others.
+ * Resets raise generation, which is read without a lock. ws_shmem_lock()
+ * guards the rest.  The last element of totals is for "(others)".
  */
 typedef struct WsStatsShared
 {
@@ -67,7 +67,10 @@ ws_counters_init(WsSharedCounters *counters)
 void
 ws_counters_clear(WsSharedCounters *counters)
 {
-	/* a reader takes them for zero until the generation is the current one */
+	/*
+	 * readers take the counters for zero until the generation is the current
+	 * one
+	 */
 	for (int i = 0; i < WS_COUNTERS; i++)
 		pg_atomic_write_u64(&counters->values[i], 0);
 	pg_write_barrier();
@@ -123,7 +126,7 @@ ws_counters_feed(WsCounterFeed *feed, const WsStreamCounts *counts,
 }
 
 /*
- * A table synchronization worker calls itself as its slot: see
+ * A table synchronization worker has the name of its slot: see
  * ReplicationSlotNameForTablesync().
  */
 const char *
@@ -139,7 +142,10 @@ ws_stats_total_name(const char *name)
 	return name;
 }
 
-/* The entry for a name and role: its own, a new one, or the others'. */
+/*
+ * Find the entry for a name and role: its own, a new one, or the one for
+ * others.
+ */
 static WsTotal *
 find_total(const char *name, int role)
 {

@@ -1,19 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * stats.h
- *	  Counters of a stream in shared memory, and totals over streams that
- *	  have ended.
+ *	  Counters of a stream in shared memory, and totals of streams that have
+ *	  ended.
  *
- * A stream's counters are written by its owner alone and read by everybody.
- * A reset raises a generation number: a reader takes counters of an older
+ * Only the owner of a stream writes its counters; any process may read them.
+ * A reset raises a generation number.  Readers take counters of an older
  * generation for zero, and the owner starts from zero when it sees the new
  * one.
  *
- * When a stream ends its counters are added to those of its application_name
- * (or subscription) and role, so that traffic can be accounted for over
- * reconnects.  Table synchronization workers, whose names do not come back, are
- * added up under one name.  The table holds WS_TOTALS names; what comes when it
- * is full is added up under the name "(others)".
+ * When a stream ends, its counters are added to the totals of its
+ * application_name (or subscription) and role, so that traffic can be
+ * accounted for over reconnects.  All table synchronization workers share one
+ * name, since theirs do not come back.  The table has room for WS_TOTALS
+ * names; further ones are added up under the name "(others)".
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -28,7 +28,7 @@
 
 #define WS_TOTALS	128
 
-/* What is counted: WsStreamCounts' fields, and time. */
+/* The counters: the fields of WsStreamCounts, and time. */
 typedef enum WsCounter
 {
 	WS_COUNT_RAW_BYTES,
@@ -43,7 +43,7 @@ typedef enum WsCounter
 
 typedef struct WsSharedCounters
 {
-	pg_atomic_uint64 generation;	/* of the reset that these follow */
+	pg_atomic_uint64 generation;	/* generation that the counters belong to */
 	pg_atomic_uint64 values[WS_COUNTERS];
 } WsSharedCounters;
 
@@ -53,8 +53,8 @@ typedef struct WsCounters
 } WsCounters;
 
 /*
- * The owner's side: publishes differences of counts that only ever rise, so
- * that a reset does not need them to go back.
+ * The owner's side.  It publishes differences of counts that only rise, so
+ * that a reset does not have to set those back.
  */
 typedef struct WsCounterFeed
 {
@@ -62,13 +62,13 @@ typedef struct WsCounterFeed
 	WsStreamCounts published;
 } WsCounterFeed;
 
-/* Totals of one name and role. */
+/* The totals of one name and role. */
 typedef struct WsTotal
 {
 	char		name[NAMEDATALEN];
 	int			role;			/* WsPeerRole, or -1 in the others' row */
-	uint64		streams;		/* connections that streamed and have ended; 0
-								 * in an unused entry */
+	uint64		streams;		/* ended connections that have streamed; 0 in
+								 * an unused entry */
 	WsCounters	counters;
 	TimestampTz last_end;
 } WsTotal;
@@ -76,23 +76,23 @@ typedef struct WsTotal
 /* In _PG_init, after ws_shmem_init(). */
 extern void ws_stats_init(void);
 
-/* In shared memory that has just been made. */
+/* Initialize the counters in new shared memory. */
 extern void ws_counters_init(WsSharedCounters *counters);
 
-/* Set to zero, in the current generation. */
+/* Set the counters to zero, in the current generation. */
 extern void ws_counters_clear(WsSharedCounters *counters);
 
-/* Values in the current generation. */
+/* Read the counters, as of the current generation. */
 extern void ws_counters_read(WsSharedCounters *counters, WsCounters *result);
 
 /*
- * Owner only: publish what has been counted since the last call, and coding_ns
- * more nanoseconds.  A few loads and stores.
+ * Owner only: publish the increase of the counts since the last call, and
+ * coding_ns more nanoseconds.  This takes a few loads and stores.
  */
 extern void ws_counters_feed(WsCounterFeed *feed,
 							 const WsStreamCounts *counts, uint64 coding_ns);
 
-/* The name that a stream of this name is added up under. */
+/* Returns the name under which a stream of this name is added up. */
 extern const char *ws_stats_total_name(const char *name);
 
 /* Add an ended stream's counters; the caller holds ws_shmem_lock(). */
@@ -109,8 +109,8 @@ extern int	ws_stats_snapshot_totals(WsTotal **result);
 extern void ws_stats_reset(void);
 
 /*
- * When that last happened, or shared memory was made; the caller holds
- * ws_shmem_lock().
+ * Returns the time of the last reset, or of the creation of shared memory; the
+ * caller holds ws_shmem_lock().
  */
 extern TimestampTz ws_stats_reset_time(void);
 

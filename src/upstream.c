@@ -1,21 +1,22 @@
 /*-------------------------------------------------------------------------
  *
  * upstream.c
- *	  What receivers remember about an upstream beyond their own life.
+ *	  Remembers the failures of receivers beyond their own life.
  *
- * The failures of streams also outlive the server, and above all its start
- * after a crash, for which shared memory is made anew: a stream that crashes
- * its receiver must not do so for ever.  A process that crashes can write
- * nothing, but the postmaster survives it, and runs its exit callbacks before
- * it gives shared memory up: there what is to be kept is written to a file.
+ * The failures of streams must also outlive the server, and above all its
+ * restart after a crash, which creates shared memory anew: a stream that
+ * crashes its receiver must not do so for ever.  A process that crashes cannot
+ * write anything, but the postmaster survives it, and runs exit callbacks
+ * before it gives up shared memory.  Our callback writes the failures to a
+ * file.
  *
- * It goes by what the receivers said before.  One that was busy, which is from
- * taking a message until it asks for more and there is none, has failed if the
- * server ends in a crash; so a receiver that somebody kills while it waits, or
- * that has to end because another process has crashed, does not count unless
- * it was in the middle of something.  An immediate shutdown is an operator's
- * doing and no failure, and a kill of the postmaster or a power cut leaves no
- * file behind.
+ * The callback relies on a flag that each receiver sets while it is busy,
+ * which is from taking a message until it asks for more and there is none.  If
+ * the server ends with a crash, the busy receivers count as failed.  So a
+ * receiver that is killed while it waits, or that has to end because another
+ * process has crashed, does not count unless it was working on a message.  An
+ * immediate shutdown is the operator's decision and does not count either, and
+ * after a kill of the postmaster or a power cut there is no file.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -37,37 +38,40 @@
 #define UPSTREAMS	WS_FAILURES_MAX_STREAMS
 
 /*
- * PostgreSQL leaves the directory to extensions, keeps it over a restart, and
- * takes nothing of it into a base backup or with pg_rewind.
+ * PostgreSQL lets extensions use this directory and keeps it over a restart,
+ * but leaves it out of base backups and pg_rewind.
  */
 #define FAILURES_FILE	PG_STAT_TMP_DIR "/walstream_failures"
 
 /*
- * All fields are guarded by ws_shmem_lock(), but for the last two.  last_used
- * is 0 in an unused entry, receiver_pid without a receiver that decodes.
+ * ws_shmem_lock() guards all fields but the last two.  last_used is 0 in an
+ * unused entry, and receiver_pid is 0 without a receiver that decodes.
  *
- * The receiver alone writes the last two, without a lock, as often as for each
- * message; they are read by the postmaster when no other process is left.
+ * Only the receiver writes the last two, without a lock, up to once for each
+ * message; the postmaster reads them when no other process is left.
  */
 struct WsUpstream
 {
 	WsUpstreamKey key;
 	TimestampTz last_used;
 
-	WsFailures	failures;		/* of the stream */
+	WsFailures	failures;		/* failures of the stream */
 
 	int			doubts;			/* errors in a row with our option */
-	bool		refused;		/* it is refused ... */
+	bool		refused;		/* the option is refused ... */
 	TimestampTz refused_config; /* ... as of this load of the configuration */
 
 	pid_t		receiver_pid;
 	volatile bool receiver_busy;
-	volatile uint64 receiver_good_bytes;	/* not in failures yet */
+	volatile uint64 receiver_good_bytes;	/* decoded bytes that are not in
+											 * failures yet */
 };
 
 static WsUpstream *upstreams = NULL;
 
-/* In the postmaster, from one life of shared memory to the next. */
+/*
+ * In the postmaster: what is kept until shared memory has been created anew.
+ */
 static WsStreamFailures kept[UPSTREAMS];
 static int	kept_count = 0;
 
@@ -77,7 +81,7 @@ shmem_size(void)
 	return sizeof(WsUpstream) * UPSTREAMS;
 }
 
-/* Nothing depends on the file: what goes wrong with it is only told. */
+/* Nothing depends on the file, so an error with it is only logged. */
 static void
 write_kept(void)
 {
@@ -99,7 +103,10 @@ write_kept(void)
 	(void) unlink(FAILURES_FILE ".tmp");
 }
 
-/* It is gone afterwards: who kills the postmaster shall not get it back. */
+/*
+ * Remove the file after reading, so that it does not come back after a kill of
+ * the postmaster.
+ */
 static void
 read_kept(void)
 {
@@ -133,7 +140,7 @@ read_kept(void)
 	(void) unlink(FAILURES_FILE);
 }
 
-/* A receiver was busy when the server crashed. */
+/* Count the failure of a receiver that was busy when the server crashed. */
 static void
 note_crash(WsUpstream *upstream, TimestampTz now)
 {
@@ -151,9 +158,11 @@ note_crash(WsUpstream *upstream, TimestampTz now)
 }
 
 /*
- * The postmaster's exit callback, also before it makes shared memory anew.  No
- * other process is left, and locks may never be given back.  A crash may have
- * left anything in here; ws_failures_format() leaves out what cannot be.
+ * The postmaster's exit callback, which is also called before it creates
+ * shared memory anew.  No other process is left, and a lock may still be held
+ * by a process that has crashed, so take none.  The crash may have left
+ * anything in these structures; ws_failures_format() leaves out what is
+ * invalid.
  */
 static void
 keep_failures(int code, Datum arg)
@@ -227,7 +236,10 @@ ws_upstream_key(const char *conninfo, const char *name)
 							   strlen(conninfo), seed);
 }
 
-/* NULL if nothing is remembered; the caller holds the lock exclusively. */
+/*
+ * Find an entry; NULL if there is none.  The caller holds the lock
+ * exclusively.
+ */
 static WsUpstream *
 find_upstream(WsUpstreamKey key)
 {
@@ -243,8 +255,8 @@ find_upstream(WsUpstreamKey key)
 }
 
 /*
- * Find or make; as above.  NULL if all have a receiver, which is to have no
- * other stream put in its place.
+ * Find or make an entry; the caller holds the lock exclusively.  NULL if all
+ * entries have a receiver, since such an entry must not be reused.
  */
 static WsUpstream *
 remember_upstream(WsUpstreamKey key)

@@ -25,12 +25,12 @@ extern PGDLLEXPORT void _PG_init(void);
 
 /*
  * 1. Loaded by hand or by CREATE EXTENSION instead of by
- *	  shared_preload_libraries: do nothing.  The SQL functions say what to
- *	  change.
+ *	  shared_preload_libraries: do nothing.  The SQL functions tell the
+ *	  user what to change.
  * 2. Settings, also under pg_upgrade, whose servers read configuration files
  *	  that may set them.
- * 3. The rest: shared memory, the sender's hook, the receiver's table; and, if
- *	  this instance is to be one, the relay.
+ * 3. The rest: shared memory, the sender's hook, the receiver's table, and, if
+ *	  it is enabled, the relay.
  */
 void
 _PG_init(void)

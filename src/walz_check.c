@@ -4,9 +4,9 @@
  *	  Compares walz's description of WAL with PostgreSQL's own.
  *
  * walz/layout.h describes PostgreSQL's layouts by numbers of our own.  This
- * file has no code: it fails to compile against a server whose layouts are
- * others.  A server of a version that walz does not know is none of its
- * business, since its page magic is not one that walz parses.
+ * file has no code; it fails to compile against a server whose layouts differ.
+ * It ignores versions that walz does not know, since walz does not parse WAL
+ * with their page magic.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -96,7 +96,10 @@ CHECK(WZ_XACT_OPMASK, XLOG_XACT_OPMASK);
 CHECK(WZ_XACT_COMMIT, XLOG_XACT_COMMIT);
 CHECK(offsetof(xl_xact_commit, xact_time), 0);
 
-/* data pages; line pointers are bit fields, of which only this can be said */
+/*
+ * data pages; for line pointers, which are bit fields, only the size can be
+ * checked
+ */
 CHECK(WZ_DATA_LOWER, offsetof(PageHeaderData, pd_lower));
 CHECK(WZ_DATA_UPPER, offsetof(PageHeaderData, pd_upper));
 CHECK(WZ_DATA_SPECIAL, offsetof(PageHeaderData, pd_special));

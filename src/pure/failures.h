@@ -72,7 +72,7 @@ extern bool ws_failures_suspend(const WsFailures *failures, uint32 setting,
 
 /*
  * Write the file's content for up to WS_FAILURES_MAX_STREAMS streams, leaving
- * out those whose count is 0. buf has WS_FAILURES_MAX_BYTES bytes.  Returns
+ * out those whose count is 0.  buf has WS_FAILURES_MAX_BYTES bytes.  Returns
  * the length.
  */
 extern size_t ws_failures_format(const WsStreamFailures *streams, int count,

@@ -89,7 +89,7 @@ typedef struct WsCodec
 
 	/*
 	 * Encode all of src[0..src_len) into dst and set *dst_len to the number
-	 * of bytes written. dst_size is at least encode_bound(src_len).  After
+	 * of bytes written.  dst_size is at least encode_bound(src_len).  After
 	 * anything but WS_OK the encoder must be restarted before its next use.
 	 */
 	WsStatus	(*encode) (void *encoder, XLogRecPtr start_lsn,

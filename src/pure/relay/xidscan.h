@@ -21,7 +21,7 @@
 
 /*
  * The records that are looked into: resource managers, infos, and the offset
- * of the next id in their data.  A checkpoint has a 64-bit id. xids.c compares
+ * of the next id in their data.  A checkpoint has a 64-bit id.  xids.c compares
  * these numbers with PostgreSQL's headers.
  */
 #define WS_SCAN_RM_XLOG				0
@@ -68,7 +68,7 @@ typedef struct WsXidScan
 } WsXidScan;
 
 /*
- * Begin at lsn. next_xid and checkpoint_tli are results of an earlier scan, or
+ * Begin at lsn.  next_xid and checkpoint_tli are results of an earlier scan, or
  * 0.
  */
 extern void ws_xidscan_begin(WsXidScan *scan, const WsCodecParams *params,

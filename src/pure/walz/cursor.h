@@ -102,7 +102,7 @@ extern const uint8 *ws_walz_cursor_peek(const WsWalzCursor *cursor,
 
 /*
  * Complete a record with what the cursor knows (back-pointer, padding, CRC),
- * and write it to dst as it stands in the stream. dst has room for its span.
+ * and write it to dst as it stands in the stream.  dst has room for its span.
  */
 extern void ws_walz_cursor_lay(const WsWalzCursor *cursor, uint8 *record,
 							   uint32 rec_len, uint8 *dst);

@@ -39,7 +39,7 @@
 #include "pure/walz/record.h"
 
 /*
- * Code a block's image, its length and its hole. last_header is the last
+ * Code a block's image, its length and its hole.  last_header is the last
  * header in the block's fork.  Uses 40 contexts.  When decoding, the image
  * goes to room, which has left bytes; block->image is not set.
  */

@@ -86,7 +86,7 @@ extern uint32 ws_walz_record_read_header(const uint8 *bytes, uint32 have,
 										 uint32 len, WsWalzRecord *record);
 
 /*
- * Write the record's shape, and return its length; 0 if it is too long. shape
+ * Write the record's shape, and return its length; 0 if it is too long.  shape
  * has WZ_SHAPE_MAX bytes.
  */
 extern int	ws_walz_shape_write(const WsWalzRecord *record, uint8 *shape);

@@ -96,7 +96,7 @@ typedef struct WsHello
 
 /*
  * Write the value that asks for these codecs; with count 0 that is the version
- * alone. buf has WS_ACCEPT_MAX_SIZE bytes.
+ * alone.  buf has WS_ACCEPT_MAX_SIZE bytes.
  */
 extern void ws_accept_format(const WsCompression *compression, char *buf);
 

@@ -34,7 +34,7 @@ extern void ws_batch_clear(WsBatch *batch);
 /*
  * Add a row, a 'w' message of more than WS_STOCK_HEADER and at most
  * WS_BATCH_MAX_MESSAGE bytes.  Returns false without doing anything if the
- * batch must be sent first. restart tells, for a batch's first row, whether
+ * batch must be sent first.  restart tells, for a batch's first row, whether
  * its frame will restart history.
  */
 extern bool ws_batch_add(WsBatch *batch, const uint8 *message, uint32 len,

@@ -45,7 +45,7 @@
 typedef struct WsEncoder WsEncoder;
 
 /*
- * Counts of an encoder or decoder since it was made. raw and wire are the
+ * Counts of an encoder or decoder since it was made.  raw and wire are the
  * sizes of complete CopyData messages, including WS_COPYDATA_HEADER: raw as
  * stock PostgreSQL sends them, wire as walstream does.  Only 'w' messages
  * count, coded or not.
@@ -91,7 +91,7 @@ extern WsNoCodecReason ws_encoder_reason(const WsEncoder *encoder);
 
 /*
  * Hand in the content of one CopyData message.  The caller must keep it until
- * next returns false. now_us is any clock in microseconds, used for the age of
+ * next returns false.  now_us is any clock in microseconds, used for the age of
  * a batch.  Returns false if next has nothing to return, for example after a
  * row that went into a batch.
  */

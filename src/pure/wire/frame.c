@@ -69,7 +69,7 @@ ws_frame_row_crc(pg_crc32c crc, const uint8 *header,
 }
 
 /*
- * Compute the check value, see frame.h. header_len is without the check value.
+ * Compute the check value, see frame.h.  header_len is without the check value.
  */
 static uint32
 compute_check(pg_crc32c content_crc, uint64 frame_number,
