@@ -35,11 +35,16 @@ StaticAssertDecl(RM_STANDBY_ID == WS_SCAN_RM_STANDBY, "resource manager of runni
 StaticAssertDecl(XLOG_RUNNING_XACTS == WS_SCAN_RUNNING_XACTS, "running transactions");
 StaticAssertDecl(offsetof(xl_running_xacts, nextXid) == WS_SCAN_RUNNING_XID, "running transactions' next id");
 
-/* Written by the receiver alone, read by everybody; 0: not known. */
+/*
+ * Written by the receiver alone, read by everybody; 0: not known.  What the file
+ * says, 0 if there is none that was written here, is both workers', with the
+ * store locked.
+ */
 typedef struct XidsShared
 {
 	pg_atomic_uint64 next_xid;
 	pg_atomic_uint32 checkpoint_tli;
+	pg_atomic_uint64 saved_xid;
 } XidsShared;
 
 static XidsShared *shared = NULL;
@@ -60,6 +65,7 @@ shmem_init(void)
 		return;
 	pg_atomic_init_u64(&shared->next_xid, 0);
 	pg_atomic_init_u32(&shared->checkpoint_tli, 0);
+	pg_atomic_init_u64(&shared->saved_xid, 0);
 }
 
 void
@@ -111,25 +117,29 @@ ws_xids_raise(FullTransactionId next)
 }
 
 void
-ws_xids_begin_scan(WsXidScan *scan, const WsStore *store, XLogRecPtr lsn)
+ws_xids_begin_scan(WsXidScan *scan, const WsStore *store, XLogRecPtr lsn, bool anew)
 {
 	WsCodecParams params = {0};
 
 	params.wal_block_size = store->identity.block_size;
 	params.wal_segment_size = store->identity.segment_size;
 	params.wal_page_magic = XLOG_PAGE_MAGIC;
-	ws_xidscan_begin(scan, &params, lsn, pg_atomic_read_u64(&shared->next_xid),
-					 pg_atomic_read_u32(&shared->checkpoint_tli));
+	ws_xidscan_begin(scan, &params, lsn,
+					 anew ? 0 : pg_atomic_read_u64(&shared->next_xid),
+					 anew ? 0 : pg_atomic_read_u32(&shared->checkpoint_tli));
 }
 
 void
 ws_xids_scan(WsXidScan *scan, const char *data, size_t len)
 {
-	uint64		next_xid = scan->next_xid;
-	TimeLineID	checkpoint_tli = scan->checkpoint_tli;
-
 	ws_xidscan_put(scan, (const uint8 *) data, len);
-	if (scan->next_xid != next_xid || scan->checkpoint_tli != checkpoint_tli)
+}
+
+void
+ws_xids_publish(const WsXidScan *scan)
+{
+	if (scan->next_xid != pg_atomic_read_u64(&shared->next_xid) ||
+		scan->checkpoint_tli != pg_atomic_read_u32(&shared->checkpoint_tli))
 		set_next(scan->next_xid, scan->checkpoint_tli);
 }
 
@@ -137,6 +147,7 @@ void
 ws_xids_forget(const WsStore *store)
 {
 	set_next(0, 0);
+	pg_atomic_write_u64(&shared->saved_xid, 0);
 	ws_store_remove_xids(store);
 }
 
@@ -173,7 +184,6 @@ write_file(const WsStore *store, const WsXidFile *file, int elevel)
 long
 ws_xids_save(const WsStore *store)
 {
-	static uint64 saved_xid = 0;
 	static TimestampTz tried_at = 0;
 	static bool failed = false;
 	TimestampTz now;
@@ -181,7 +191,7 @@ ws_xids_save(const WsStore *store)
 
 	file.next_xid = pg_atomic_read_u64(&shared->next_xid);
 	file.checkpoint_tli = pg_atomic_read_u32(&shared->checkpoint_tli);
-	if (file.next_xid == 0 || file.next_xid == saved_xid)
+	if (file.next_xid == 0 || file.next_xid == pg_atomic_read_u64(&shared->saved_xid))
 		return 0;
 
 	now = GetCurrentTimestamp();
@@ -195,6 +205,6 @@ ws_xids_save(const WsStore *store)
 		return SAVE_PAUSE_MS;
 	}
 	failed = false;
-	saved_xid = file.next_xid;
+	pg_atomic_write_u64(&shared->saved_xid, file.next_xid);
 	return 0;
 }

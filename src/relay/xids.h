@@ -41,11 +41,18 @@ extern void ws_xids_load(const WsStore *store);
 /* Receiver: another source says that ids have come this far. */
 extern void ws_xids_raise(FullTransactionId next);
 
-/* Receiver: follow the WAL that is stored, from lsn on. */
-extern void ws_xids_begin_scan(WsXidScan *scan, const WsStore *store, XLogRecPtr lsn);
+/*
+ * Receiver: follow the WAL that is written, from lsn on, beginning with what is
+ * known; anew: of what is to replace that, with nothing.
+ */
+extern void ws_xids_begin_scan(WsXidScan *scan, const WsStore *store, XLogRecPtr lsn,
+							   bool anew);
 extern void ws_xids_scan(WsXidScan *scan, const char *data, size_t len);
 
-/* Receiver, with the store locked: another range begins. */
+/* Receiver: what was followed is ours, and everybody may know. */
+extern void ws_xids_publish(const WsXidScan *scan);
+
+/* Receiver, with the store locked: another range takes the place of this one. */
 extern void ws_xids_forget(const WsStore *store);
 
 /*

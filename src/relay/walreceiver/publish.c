@@ -180,6 +180,7 @@ enter_range(WsPullStream *s)
 	s->usable = false;
 	ws_store_writer_free(s->writer);
 	ws_pull_range_enter(s->pull, &s->start);
+	ws_xids_publish(&s->xids);
 	s->start.replaces = false;
 	s->writer = ws_pull_stream_new_writer(s);
 	s->usable = true;

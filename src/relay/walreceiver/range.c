@@ -19,6 +19,7 @@
 
 #include "relay/slots/slots.h"
 #include "relay/walreceiver/state.h"
+#include "relay/xids.h"
 
 /* Is another segment stored than the one to begin with? */
 static bool
@@ -35,7 +36,8 @@ has_other_segments(const WsPull *pull, const WsPullStart *start)
 /*
  * The next range is another one, and what is stored is set aside; also what a
  * range that never came to anything may have left.  Nothing of before counts:
- * slots, also where the range begins before their positions, and histories.
+ * slots, also where the range begins before their positions, histories, and how
+ * far transactions were, which may be later than the range.
  */
 static void
 leave_range(WsPull *pull, const WsPullStart *start)
@@ -54,12 +56,11 @@ leave_range(WsPull *pull, const WsPullStart *start)
 	}
 	(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
 	ws_slots_invalidate_all(&pull->store);
+	ws_relay_lock_store();
+	ws_xids_forget(&pull->store);
 	if (had_wal || has_other_segments(pull, start))
-	{
-		ws_relay_lock_store();
 		ws_store_set_aside(&pull->store);
-		ws_relay_unlock_store();
-	}
+	ws_relay_unlock_store();
 	ws_store_remove_histories(&pull->store);
 	ws_slots_reset_floor(start->begin_lsn);
 }

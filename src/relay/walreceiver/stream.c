@@ -284,21 +284,6 @@ run_stream(WsPullStream *s)
 	}
 }
 
-/* Another range may be from before what was stored. */
-static void
-begin_scan(WsPullStream *s)
-{
-	WsPull	   *pull = s->pull;
-
-	if (!pull->has_wal || s->start.replaces)
-	{
-		ws_relay_lock_store();
-		ws_xids_forget(&pull->store);
-		ws_relay_unlock_store();
-	}
-	ws_xids_begin_scan(&s->xids, &pull->store, s->start.begin_lsn);
-}
-
 static void
 begin_stream(WsPullStream *s, WsPull *pull, const WsPullStart *start)
 {
@@ -315,7 +300,7 @@ begin_stream(WsPullStream *s, WsPull *pull, const WsPullStart *start)
 	s->heard_time = GetCurrentTimestamp();
 	s->feedback_check = s->heard_time;
 	MemoryContextSwitchTo(s->context);
-	begin_scan(s);
+	ws_xids_begin_scan(&s->xids, &pull->store, start->begin_lsn, start->replaces);
 	s->writer = ws_pull_stream_new_writer(s);
 	s->usable = true;
 	ws_pull_check_begin(&s->check, pull, start);

@@ -95,6 +95,8 @@ ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn, const char *data, size_
 	s->received_lsn = lsn + len;
 	if ((end = ws_pull_check_records(s->pull, &s->check, s->received_lsn)) != WS_PULL_NEXT)
 		return end;
+	if (!s->start.replaces && !ws_pull_is_unchecked(&s->check, s->received_lsn))
+		ws_xids_publish(&s->xids);
 
 	if (s->state == WS_RELAY_DISK_FULL)
 	{
