@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "pure/codec/walz.h"
+#include "pure/segment.h"
 #include "pure/walz/cursor.h"
 #include "pure/wire/frame.h"
 #include "segment.h"
@@ -91,7 +92,7 @@ read_layout(Segment *segment)
 	params->wal_segment_size = ws_bytes_get32(bytes + WZ_PAGE_SHORT + 8);
 	params->wal_block_size = block_size = ws_bytes_get32(bytes + WZ_PAGE_SHORT + 12);
 	segment->start = ws_bytes_get64(bytes + WZ_PAGE_ADDR);
-	if (!ws_walz_sizes_valid(params) ||
+	if (!ws_segment_sizes_valid(params->wal_block_size, params->wal_segment_size) ||
 		segment->start % params->wal_segment_size != 0 ||
 		segment->len > params->wal_segment_size)
 		return false;
@@ -189,7 +190,7 @@ decode_file(Segment *segment)
 	decoded.start = ws_bytes_get64(bytes + 8);
 	params->wal_block_size = ws_bytes_get32(bytes + 16);
 	params->wal_segment_size = ws_bytes_get32(bytes + 20);
-	if (!ws_walz_sizes_valid(params))
+	if (!ws_segment_sizes_valid(params->wal_block_size, params->wal_segment_size))
 		return "damaged: sizes of WAL blocks and segments that cannot be";
 	if (decoded.start % params->wal_segment_size != 0)
 		return "damaged: not the position of a segment";

@@ -3,8 +3,8 @@
  * walz.c
  *	  The codec walz: understands WAL, and leaves to zstd what it does not.
  *
- * This file allocates, restarts and frees the parts of an encoder and a
- * decoder.  The format on the wire is described in walz/piece.h.
+ * This file makes, restarts and frees encoders and decoders.  Their memory is
+ * walz/piece.c's; the format on the wire is described in walz/piece.h.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,14 +12,9 @@
  */
 #include "c.h"
 
+#include "pure/segment.h"
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
-
-/* the range of block and segment sizes in PostgreSQL */
-#define MIN_BLOCK_SIZE		1024
-#define MAX_BLOCK_SIZE		65536
-#define MIN_SEGMENT_SIZE	(1024 * 1024)
-#define MAX_SEGMENT_SIZE	(1024 * 1024 * 1024)
 
 /*
  * At its two fastest levels zstd gets a larger match table here than by
@@ -43,117 +38,6 @@ zstd_params(const WsWalz *walz, const WsCodecParams *params)
 	return result;
 }
 
-static size_t
-scratch_size(const WsWalz *walz)
-{
-	return walz->piece_max + WZ_RECORD_HEADER_MAX;
-}
-
-/*
- * The size of each stream of an encoder, and of all streams of a decoder
- * together.
- */
-static size_t
-streams_size(const WsWalz *walz)
-{
-	return (walz->io.decoding ? 1 : 3) * ws_walz_stream_size(walz);
-}
-
-static bool
-is_power_of_two(uint32 v)
-{
-	return v != 0 && (v & (v - 1)) == 0;
-}
-
-bool
-ws_walz_sizes_valid(const WsCodecParams *params)
-{
-	return is_power_of_two(params->wal_block_size) &&
-		params->wal_block_size >= MIN_BLOCK_SIZE &&
-		params->wal_block_size <= MAX_BLOCK_SIZE &&
-		is_power_of_two(params->wal_segment_size) &&
-		params->wal_segment_size >= MIN_SEGMENT_SIZE &&
-		params->wal_segment_size <= MAX_SEGMENT_SIZE;
-}
-
-static bool
-params_known(const WsCodecParams *params)
-{
-	return !params->logical && ws_walz_magic_known(params->wal_page_magic) &&
-		ws_walz_sizes_valid(params);
-}
-
-void
-ws_walz_forget(WsWalz *walz)
-{
-	if (!walz->known)
-		return;
-	ws_walz_model_forget(walz->model);
-	ws_walz_io_forget(&walz->io);
-	walz->part.record_lsn = InvalidXLogRecPtr;
-}
-
-static void
-free_common(WsWalz *walz)
-{
-	if (walz->model != NULL)
-	{
-		free(walz->model->work);
-		free(walz->model->images);
-	}
-	free(walz->model);
-	free(walz->io.tables);
-	free(walz->scratch);
-	free(walz->streams);
-	free(walz);
-}
-
-/* Allocate everything but zstd's memory; NULL if there is not enough. */
-static WsWalz *
-new_common(const WsCodecParams *params, bool decoding)
-{
-	WsWalz	   *walz = calloc(1, sizeof(WsWalz));
-
-	if (walz == NULL)
-		return NULL;
-	walz->params = *params;
-	walz->known = params_known(params);
-	walz->io.decoding = decoding;
-	if (!walz->known)
-		return walz;
-
-	walz->piece_max = (size_t) WS_FRAME_MAX_BLOCKS * params->wal_block_size;
-	walz->model = calloc(1, sizeof(WsWalzModel));
-	walz->io.tables = aligned_alloc(sizeof(WsWalzLine), sizeof(WsWalzTables));
-	walz->scratch = malloc(scratch_size(walz));
-	walz->streams = malloc(streams_size(walz));
-	if (walz->model != NULL && decoding)
-	{
-		walz->model->work = malloc(walz->piece_max);
-		walz->model->images = malloc(walz->piece_max);
-	}
-	if (walz->model == NULL || walz->io.tables == NULL ||
-		walz->scratch == NULL || walz->streams == NULL ||
-		(decoding && (walz->model->work == NULL || walz->model->images == NULL)))
-	{
-		free_common(walz);
-		return NULL;
-	}
-	walz->model->max_record = walz->piece_max;
-	walz->io.tables_used = true;
-	ws_walz_forget(walz);
-	return walz;
-}
-
-/* Note that the stream begins or continues at lsn. */
-static void
-go_to(WsWalz *walz, XLogRecPtr lsn)
-{
-	if (!walz->started || walz->cursor.lsn != lsn)
-		ws_walz_cursor_init(&walz->cursor, &walz->params, lsn);
-	walz->started = true;
-}
-
 static void
 walz_encoder_free(void *encoder)
 {
@@ -165,13 +49,13 @@ walz_encoder_free(void *encoder)
 #ifdef WS_WALZ_VERIFY
 	ws_codec_walz.decoder_free(walz->verifier);
 #endif
-	free_common(walz);
+	ws_walz_free(walz);
 }
 
 static void *
 walz_encoder_new(const WsCodecParams *params)
 {
-	WsWalz	   *walz = new_common(params, false);
+	WsWalz	   *walz = ws_walz_new(params, false);
 	WsCodecParams zstd;
 
 	if (walz == NULL)
@@ -180,7 +64,7 @@ walz_encoder_new(const WsCodecParams *params)
 	walz->zstd = ws_codec_zstd.encoder_new(&zstd);
 	if (walz->zstd == NULL)
 	{
-		free_common(walz);
+		ws_walz_free(walz);
 		return NULL;
 	}
 #ifdef WS_WALZ_VERIFY
@@ -213,7 +97,7 @@ walz_encoder_restart(void *encoder, const WsCodecParams *params)
 static size_t
 walz_encode_bound(size_t raw_len)
 {
-	size_t		smallest = (size_t) WS_FRAME_MAX_BLOCKS * MIN_BLOCK_SIZE;
+	size_t		smallest = (size_t) WS_FRAME_MAX_BLOCKS * WS_BLOCK_SIZE_MIN;
 	size_t		pieces = raw_len / smallest + 1;
 
 	/* zstd's bound has a constant part, which each piece can need */
@@ -259,7 +143,7 @@ walz_encode(void *encoder, XLogRecPtr start_lsn,
 	WsStatus	status;
 
 	if (walz->known)
-		go_to(walz, start_lsn);
+		ws_walz_go_to(walz, start_lsn);
 	*dst_len = 0;
 	status = ws_walz_encode(walz, src, src_len, dst, dst_size, dst_len);
 #ifdef WS_WALZ_VERIFY
@@ -277,20 +161,20 @@ walz_decoder_free(void *decoder)
 	if (walz == NULL)
 		return;
 	ws_codec_zstd.decoder_free(walz->zstd);
-	free_common(walz);
+	ws_walz_free(walz);
 }
 
 static void *
 walz_decoder_new(const WsCodecParams *params)
 {
-	WsWalz	   *walz = new_common(params, true);
+	WsWalz	   *walz = ws_walz_new(params, true);
 
 	if (walz == NULL)
 		return NULL;
 	walz->zstd = ws_codec_zstd.decoder_new(params);
 	if (walz->zstd == NULL)
 	{
-		free_common(walz);
+		ws_walz_free(walz);
 		return NULL;
 	}
 	return walz;
@@ -318,7 +202,7 @@ walz_decode(void *decoder, XLogRecPtr start_lsn,
 	else
 	{
 		if (walz->known)
-			go_to(walz, start_lsn);
+			ws_walz_go_to(walz, start_lsn);
 		status = ws_walz_decode(walz, src, src_len, dst, dst_len);
 	}
 	if (status != WS_OK)

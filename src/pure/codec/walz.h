@@ -13,13 +13,6 @@
 #include "pure/codec/codec.h"
 
 /*
- * Returns true if PostgreSQL can have such a block and segment size.  WAL with
- * other sizes is not modelled.  Code that takes sizes from a file must check
- * them with this function before it calculates with them.
- */
-extern bool ws_walz_sizes_valid(const WsCodecParams *params);
-
-/*
  * Called for each record that was modelled, and for each run of raw bytes
  * (rmid -1, which includes what lies between records).  raw_len is the WAL that
  * it takes up, with the page headers and padding within; put_len is the number

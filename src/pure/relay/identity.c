@@ -16,27 +16,16 @@
 
 #include "pure/codec/crc.h"
 #include "pure/relay/identity.h"
+#include "pure/segment.h"
 
 #define FIRST_LINE		"walstream store\n"
 #define VERSION_LINE	"format_version = "
-
-#define MIN_SEGMENT_SIZE	(1024 * 1024)
-#define MAX_SEGMENT_SIZE	(1024 * 1024 * 1024)
-#define MIN_BLOCK_SIZE		1024
-#define MAX_BLOCK_SIZE		(64 * 1024)
-
-static bool
-is_power_of_two(uint32 size, uint32 min, uint32 max)
-{
-	return size >= min && size <= max && (size & (size - 1)) == 0;
-}
 
 bool
 ws_identity_is_sane(const WsStoreIdentity *identity)
 {
 	return identity->system_identifier != 0 &&
-		is_power_of_two(identity->segment_size, MIN_SEGMENT_SIZE, MAX_SEGMENT_SIZE) &&
-		is_power_of_two(identity->block_size, MIN_BLOCK_SIZE, MAX_BLOCK_SIZE) &&
+		ws_segment_sizes_valid(identity->block_size, identity->segment_size) &&
 		identity->major_version > 0;
 }
 

@@ -116,6 +116,13 @@ ws_walz_set_stream(WsWalzStream *stream, uint8 *data, size_t size, size_t len)
 	stream->pos = 0;
 }
 
+/* Allocate everything but zstd's memory; NULL if there is not enough. */
+extern WsWalz *ws_walz_new(const WsCodecParams *params, bool decoding);
+extern void ws_walz_free(WsWalz *walz);
+
+/* Note that the stream begins or continues at lsn. */
+extern void ws_walz_go_to(WsWalz *walz, XLogRecPtr lsn);
+
 /* Forget everything learned, but not the position in the stream. */
 extern void ws_walz_forget(WsWalz *walz);
 

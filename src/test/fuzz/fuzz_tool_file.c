@@ -15,6 +15,7 @@
 #include "../../cli/report.h"
 #include "fuzz.h"
 #include "pure/codec/walz.h"
+#include "pure/segment.h"
 
 /* False if it cannot be used. */
 static bool
@@ -45,7 +46,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!take(&segment, data, size, &encoded))
 		return 0;
-	REQUIRE(ws_walz_sizes_valid(&segment.params));
+	REQUIRE(ws_segment_sizes_valid(segment.params.wal_block_size,
+								   segment.params.wal_segment_size));
 	REQUIRE(segment.used > 0 && segment.used <= segment.len);
 	REQUIRE(segment.len <= segment.params.wal_segment_size);
 

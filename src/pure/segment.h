@@ -1,0 +1,48 @@
+/*-------------------------------------------------------------------------
+ *
+ * segment.h
+ *	  Sizes of WAL blocks and segments, and where segments begin.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_PURE_SEGMENT_H
+#define WS_PURE_SEGMENT_H
+
+#include "access/xlogdefs.h"
+
+/* The range of sizes in PostgreSQL; both are powers of two. */
+#define WS_BLOCK_SIZE_MIN		1024
+#define WS_BLOCK_SIZE_MAX		(64 * 1024)
+#define WS_SEGMENT_SIZE_MIN		(1024 * 1024)
+#define WS_SEGMENT_SIZE_MAX		(1024 * 1024 * 1024)
+
+/*
+ * Can PostgreSQL have such blocks and segments?  Code that takes sizes from a
+ * file must ask before it calculates with them.
+ */
+static inline bool
+ws_segment_sizes_valid(uint32 block_size, uint32 segment_size)
+{
+	return block_size >= WS_BLOCK_SIZE_MIN && block_size <= WS_BLOCK_SIZE_MAX &&
+		(block_size & (block_size - 1)) == 0 &&
+		segment_size >= WS_SEGMENT_SIZE_MIN && segment_size <= WS_SEGMENT_SIZE_MAX &&
+		(segment_size & (segment_size - 1)) == 0;
+}
+
+/* The segment that a position is in. */
+static inline uint64
+ws_segment_number(XLogRecPtr lsn, uint32 segment_size)
+{
+	return lsn / segment_size;
+}
+
+/* The first position in that segment. */
+static inline XLogRecPtr
+ws_segment_start(XLogRecPtr lsn, uint32 segment_size)
+{
+	return lsn - lsn % segment_size;
+}
+
+#endif							/* WS_PURE_SEGMENT_H */
