@@ -1,11 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * file.c
- *	  The durable files of relay slots, in the store's directory slots/.
+ *	  Reads and writes the files of relay slots, in the store's directory
+ *	  slots/.
  *
  * A file is written under a temporary name, fsynced and renamed, and the
- * directory fsynced, so that after a crash it is the old or the new one.  A
- * slot's owner alone writes or removes its file.
+ * directory is fsynced, so that a crash leaves the old file or the new one.
+ * Only a slot's owner writes or removes its file.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -22,7 +23,7 @@
 #include "storage/fd.h"
 #include "utils/wait_event.h"
 
-/* How a name ends that is not a slot's yet. */
+/* Suffix of a file that does not belong to a slot yet. */
 #define TMP_SUFFIX ".tmp"
 
 static void
@@ -38,7 +39,7 @@ make_file_path(const WsStore *store, const char *name, const char *suffix,
 	snprintf(path, MAXPGPATH, "%s/slots/%s%s", store->path, name, suffix);
 }
 
-/* Write a new file durably under a name that may be lost. */
+/* Write a new file durably, except for its name. */
 static bool
 write_tmp(const char *path, const char *content, size_t len, int elevel)
 {
@@ -121,7 +122,9 @@ ws_slot_file_remove(const WsStore *store, const char *name)
 	ws_directory_sync(directory);
 }
 
-/* Read a slot's file; an ERROR that names it if it is not sound. */
+/*
+ * Read a slot's file.  Raises an ERROR that names the file if it is invalid.
+ */
 static void
 read_file(const WsStore *store, const char *name, WsSlotFile *file)
 {
@@ -171,11 +174,14 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 
 	make_directory_path(store, directory);
 
-	/* it is made with the store, but an empty one is easily lost in a copy */
+	/*
+	 * the directory is made with the store, but a copy easily loses an empty
+	 * one
+	 */
 	if (ws_store_make_slots_directory(store->path))
 		ws_directory_sync(store->path);
 
-	/* a rename may have been seen by us and not be on disk yet */
+	/* a rename that we see may not be on disk yet */
 	ws_directory_sync(directory);
 
 	dir = AllocateDir(directory);
@@ -183,7 +189,10 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 	{
 		size_t		len = strlen(entry->d_name);
 
-		/* no slot's name; NFS hides what is removed while it is open */
+		/*
+		 * not a slot's name; NFS renames files like this that are removed
+		 * while open
+		 */
 		if (entry->d_name[0] == '.')
 			continue;
 		if (len > strlen(TMP_SUFFIX) &&

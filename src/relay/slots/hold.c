@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * hold.c
- *	  What relay slots hold back: WAL here, rows on the primary.
+ *	  What relay slots hold back: WAL in the store, and rows on the primary.
  *
- * Holding more takes effect at once and is written soon; holding less is
- * written first, and the keeper and the feedback to the upstream go by it after
- * that.  So they never go by something that a crash would take back.  However a
- * downstream's words go to and fro, the file is written at a bounded pace.
+ * A position that holds more takes effect at once and is written soon.  One
+ * that holds less is written first, and the keeper and the feedback to the
+ * upstream use it only then.  So they never act on a value that a crash would
+ * take back.  The file is written at a bounded rate, however often a
+ * downstream changes its mind.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -23,19 +24,19 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* How long after the last write the next one comes. */
+/* Minimum time between two writes. */
 #define USUAL_PAUSE_MS		1000
-#define SEGMENT_PAUSE_MS	100 /* if the keeper could remove something that
-								 * it could not before */
+#define SEGMENT_PAUSE_MS	100 /* the same if the keeper can then remove
+								 * another segment */
 
-/* Before this comes whatever position a slot has. */
+/* A position that is larger than any slot's. */
 #define EVERYTHING			PG_UINT64_MAX
 
 /*
- * Of the slot that this process has acquired: what its downstream said last,
- * and whether that holds more than the file; when the file was written, or that
- * it could not be; and the latest segment from which on the keeper was told that
- * WAL is needed.
+ * State of the slot that this process has acquired: what its downstream has
+ * sent last, and whether that holds more than the file; when the file was
+ * written, or that this failed; and the latest segment of which the keeper was
+ * told that WAL is needed from there on.
  */
 static WsFeedback wanted_feedback;
 static bool file_holds_less;
@@ -74,7 +75,7 @@ fill_file(const WsSlot *slot, WsFeedback feedback, WsSlotFile *file)
 }
 
 /*
- * Make durable what the downstream wants, and let it take effect.
+ * Write what the downstream wants, and let it take effect.
  */
 static void
 save_mine(const WsStore *store)
@@ -90,7 +91,7 @@ save_mine(const WsStore *store)
 
 		fill_file(slot, wanted_feedback, &file);
 
-		/* repeated every second, it would tell nothing new */
+		/* do not repeat the message every second */
 		if (!ws_slot_file_write(store, &file, write_failed ? DEBUG1 : LOG))
 		{
 			write_failed = true;
@@ -159,8 +160,8 @@ ws_slot_end_holding(void)
 }
 
 /*
- * Let our slot hold WAL that it did not hold before.  False if that may have
- * been removed.
+ * Let our slot hold WAL that it did not hold before.  Returns false if that
+ * may have been removed.
  */
 static bool
 hold_more(WsSlot *slot, TimeLineID tli, XLogRecPtr lsn)
@@ -191,7 +192,10 @@ ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 
 	Assert(slot != NULL);
 
-	/* a downstream that claims more than there is must not let go of that */
+	/*
+	 * a downstream that claims to have more than there is must not release
+	 * WAL
+	 */
 	if (ws_relay_get_served(&flushed_tli, &flushed_lsn))
 		lsn = Min(lsn, flushed_lsn);
 	if (XLogRecPtrIsInvalid(lsn))
@@ -265,9 +269,10 @@ ws_slots_feedback(int *count)
 }
 
 /*
- * From where on a slot needs WAL, Invalid if it needs none.  Where the relay has
- * left the slot's timeline before its position, the slot's downstream has to go
- * back to there when it comes again.  With the lock held.
+ * Returns the position from which a slot needs WAL, invalid if it needs none.
+ * If the relay has left the slot's timeline before that position, the slot's
+ * downstream will have to go back to where it was left.  The lock must be
+ * held.
  */
 static XLogRecPtr
 needed_lsn(WsSlot *slot, const WsHistory *history)
@@ -294,7 +299,7 @@ needed_lsn(WsSlot *slot, const WsHistory *history)
 	return lsn;
 }
 
-/* The same, Invalid if that is not before limit_lsn. */
+/* Returns the same position, or invalid if it is not before limit_lsn. */
 static XLogRecPtr
 needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
 {
@@ -303,7 +308,7 @@ needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
 	return lsn < limit_lsn ? lsn : InvalidXLogRecPtr;
 }
 
-/* With the lock held. */
+/* The lock must be held. */
 static XLogRecPtr
 find_oldest_lsn(WsSlots *slots, const WsHistory *history)
 {
@@ -343,7 +348,7 @@ ws_slots_hold_for_receiver(XLogRecPtr lsn)
 	held_lsn = slots->receiver_lsn;
 	if (XLogRecPtrIsInvalid(lsn))
 	{
-		/* meanwhile slots may have become lost that needed more */
+		/* slots that needed more may have become lost meanwhile */
 		if (!XLogRecPtrIsInvalid(held_lsn))
 			slots->floor_lsn = Min(slots->floor_lsn, held_lsn);
 		slots->receiver_lsn = InvalidXLogRecPtr;
@@ -370,8 +375,8 @@ ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
 	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
 
 	/*
-	 * The receiver lets go once it has published another timeline, and then
-	 * what is wanted is out of date.
+	 * The receiver releases its WAL once it has published another timeline,
+	 * and then wanted_lsn is out of date.
 	 */
 	(void) ws_relay_get_position(&tli, &flushed_lsn);
 	if (slots->loaded && tli == history->entries[history->count - 1].tli)
@@ -391,10 +396,10 @@ ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
 }
 
 /*
- * We own the slot, which needs WAL from lsn on that goes: write that down and
- * give it back.  If it cannot be written, the keeper finds the same again after
- * a restart; but not if it is for a new range, and that must not begin then.
- * kept_lsn as in invalidate_slot().
+ * Mark the slot, which we own, as lost and release it: it needs WAL from lsn
+ * on that is being removed.  If the file cannot be written, the keeper finds
+ * the same again after a restart.  For a new range it would not, so the range
+ * must not begin then.  kept_lsn is as in invalidate_slot().
  */
 static void
 mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_lsn)
@@ -425,7 +430,10 @@ mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_ls
 	ws_relay_note_feedback();
 }
 
-/* The receiver and the keeper own a slot only while they invalidate it. */
+/*
+ * Returns true if the owner is the receiver or the keeper, which own a slot
+ * only while they invalidate it.
+ */
 static bool
 is_relay_worker(pid_t pid)
 {
@@ -436,9 +444,9 @@ is_relay_worker(pid_t pid)
 }
 
 /*
- * Deal with one slot, if it needs WAL before kept_lsn.  Its user, if it has one,
- * is ended and waited for; a new one cannot come, since it would find the floor
- * above the slot.
+ * Invalidate one slot if it needs WAL before kept_lsn.  This terminates the
+ * slot's user, if any, and waits for it to end; a new user cannot acquire the
+ * slot, since the floor is above its position.
  */
 static void
 invalidate_slot(const WsStore *store, WsSlot *slot, const WsHistory *history,
@@ -463,7 +471,7 @@ invalidate_slot(const WsStore *store, WsSlot *slot, const WsHistory *history,
 			slot->active_pid = MyProcPid;
 		SpinLockRelease(&slot->mutex);
 
-		/* whoever owned it may have changed it before that */
+		/* its last owner may have changed it before that */
 		if (claimed)
 			lsn = needed_before(slot, history, kept_lsn);
 		LWLockRelease(&slots->lock);

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * slots.c
- *	  Relay slots: which there are and whose they are.
+ *	  Relay slots: creating, acquiring, dropping and listing them.
  *
- * What a slot holds back is in slots/hold.c, its file in slots/file.c.
+ * slots/hold.c determines what a slot holds back; slots/file.c has its file.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -74,7 +74,7 @@ ws_slots_init(void)
  *----------------------------------------------------------------
  */
 
-/* The owner's, or anybody's of a slot that nobody owns, with the lock held. */
+/* Called by the owner, or for a slot without owner with the lock held. */
 void
 ws_slot_set_active(WsSlot *slot, pid_t pid)
 {
@@ -85,7 +85,7 @@ ws_slot_set_active(WsSlot *slot, pid_t pid)
 		ConditionVariableBroadcast(&slot->active_cv);
 }
 
-/* The owner's last act. */
+/* Release the slot; the owner may not touch it afterwards. */
 void
 ws_slot_free(WsSlot *slot)
 {
@@ -94,7 +94,7 @@ ws_slot_free(WsSlot *slot)
 	ws_slot_set_active(slot, 0);
 	LWLockRelease(&slots->lock);
 
-	/* it holds nothing back any more */
+	/* the slot holds nothing back any more */
 	ws_relay_wake_keeper();
 	ws_relay_note_feedback();
 }
@@ -107,7 +107,7 @@ give_back_all(int code, Datum arg)
 	ws_slot_release();
 	ws_slots_drop_temporary();
 
-	/* one that was being made, dropped or invalidated */
+	/* the slot was being made, dropped or invalidated */
 	for (int i = 0; i < max_replication_slots; i++)
 	{
 		if (slots->slots[i].active_pid == MyProcPid)
@@ -152,8 +152,8 @@ check_loaded(void)
 }
 
 /*
- * Make this process the slot's owner.  If another one is: an ERROR, or with
- * wait, wait for it.
+ * Make this process the slot's owner.  If another process owns it, raise an
+ * ERROR, or, with wait, wait until it is free.
  */
 static WsSlot *
 take_slot(const char *name, bool wait)
@@ -170,7 +170,7 @@ take_slot(const char *name, bool wait)
 		slot = find_slot(name);
 		if (slot != NULL)
 		{
-			/* before we look, so that no wakeup is missed */
+			/* prepare before looking, so that no wakeup is missed */
 			if (wait)
 				ConditionVariablePrepareToSleep(&slot->active_cv);
 			SpinLockAcquire(&slot->mutex);
@@ -202,7 +202,7 @@ take_slot(const char *name, bool wait)
 	}
 }
 
-/* A temporary slot stays its maker's. */
+/* A temporary slot remains its creator's. */
 static void
 give_back(WsSlot *slot)
 {
@@ -219,7 +219,7 @@ ws_slot_acquire(const char *name)
 	Assert(my_slot == NULL);
 	slot = take_slot(name, false);
 
-	/* the keeper may be about to say so */
+	/* the keeper may be about to mark it as lost */
 	LWLockAcquire(&slots->lock, LW_SHARED);
 	lost = slot->lost || (!XLogRecPtrIsInvalid(slot->held_lsn) &&
 						  slot->held_lsn < slots->floor_lsn);
@@ -255,7 +255,7 @@ ws_slot_release(void)
  *----------------------------------------------------------------
  */
 
-/* Fill a free entry and own it, with the lock held. */
+/* Fill a free entry and own it.  The lock must be held. */
 static void
 fill_slot(WsSlot *slot, const WsSlotFile *file, bool temporary, pid_t active_pid)
 {
@@ -381,7 +381,7 @@ ws_slots_drop_temporary(void)
 	{
 		WsSlot	   *slot = &slots->slots[i];
 
-		/* nobody else makes a slot ours, or changes one that is */
+		/* no other process makes a slot ours, or changes one that is */
 		if (slot->in_use && slot->temporary && slot->active_pid == MyProcPid)
 			ws_slot_free(slot);
 	}
@@ -392,7 +392,7 @@ ws_slots_drop_temporary(void)
  *----------------------------------------------------------------
  */
 
-/* What a file holds of xmins that were checked has been in the WAL. */
+/* Xmins in a file that were checked have been in the WAL. */
 static void
 raise_xids(const WsSlotFile *file)
 {
@@ -416,7 +416,7 @@ ws_slots_load(const WsStore *store)
 
 	count = ws_slot_files_read(store, &files);
 
-	/* before any of their feedback is told */
+	/* before any of their feedback is sent */
 	ws_xids_load(store);
 	for (int i = 0; i < count; i++)
 		raise_xids(&files[i]);

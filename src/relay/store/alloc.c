@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * alloc.c
- *	  Gives segments their room: files of zeros, durable before they are used.
+ *	  Allocates segment files: zeros, durable before they are used.
  *
- * Zeros are written, rather than room reserved: syncing a file that was only
- * reserved has to write the file system's metadata with each commit.
+ * We write zeros instead of reserving room, because each sync of a file that
+ * was only reserved has to write the file system's metadata too.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -20,8 +20,9 @@
 #include "utils/wait_event.h"
 
 /*
- * In pieces as small as WAL comes in.  Larger ones go into large folios of the
- * page cache, in which each later small write takes two to three times as long.
+ * Write in pieces as small as those in which WAL arrives.  Larger ones create
+ * large folios in the page cache, in which each later small write takes two to
+ * three times as long.
  */
 #define ZEROS_BYTES		XLOG_BLCKSZ
 
@@ -62,7 +63,7 @@ ws_file_allocate(const char *path, uint32 size)
 	return error;
 }
 
-/* Is there a spare, and is it one for segments of this size? */
+/* Returns true if there is a spare for segments of this size. */
 static bool
 spare_is_ready(const WsStore *store)
 {
@@ -85,8 +86,8 @@ spare_is_ready(const WsStore *store)
 }
 
 /*
- * Allocate under a temporary name and rename.  The name ends in ".tmp" only
- * while nobody may take the file for anything.  It is not durable yet.
+ * Allocate under a temporary name and rename.  The name ends in ".tmp" as long
+ * as the file must not be used.  The new name is not durable yet.
  */
 static int
 allocate_as(const WsStore *store, const char *name)
@@ -136,7 +137,7 @@ ws_segment_allocate(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 	return error;
 }
 
-/* Nothing is lost with a name that is: so the directory is not synced. */
+/* Losing the name would do no harm, so the directory is not synced. */
 void
 ws_store_make_spare(const WsStore *store)
 {

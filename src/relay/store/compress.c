@@ -21,11 +21,11 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-/* Level 3 makes files 6 % smaller, for nearly twice the time. */
+/* Level 3 would make files 6 % smaller, in nearly twice the time. */
 #define ZSTD_LEVEL		1
 #define ZSTD_WINDOW_LOG	20		/* WS_FRAME_BYTES */
 
-/* One segment being compressed; all of it goes with its memory context. */
+/* A segment being compressed; everything is freed with its memory context. */
 typedef struct Compression
 {
 	WsSegmentForm form;
@@ -34,9 +34,9 @@ typedef struct Compression
 	WsSegmentFile compressed;	/* for reading back */
 	ZSTD_CCtx  *zstd;
 	LZ4F_cctx  *lz4;
-	int			fd;				/* what is being written, or -1 */
+	int			fd;				/* the file being written, or -1 */
 	char		path[MAXPGPATH];	/* its temporary name */
-	uint64		size;			/* of what was written */
+	uint64		size;			/* bytes written */
 	char	   *input;			/* WS_FRAME_BYTES */
 	char	   *output;			/* output_bytes */
 	size_t		output_bytes;
@@ -86,7 +86,7 @@ write_output(Compression *c, size_t len)
 	c->size += len;
 }
 
-/* A frame for each WS_FRAME_BYTES, see store/segment.h. */
+/* Write a frame for each WS_FRAME_BYTES, see store/segment.h. */
 static void
 compress_zstd(Compression *c)
 {
@@ -111,7 +111,10 @@ write_lz4(Compression *c, size_t len)
 	write_output(c, len);
 }
 
-/* One frame of independent blocks, each with a checksum, and one of all. */
+/*
+ * Write one frame of independent blocks, with a checksum for each block and
+ * one for all.
+ */
 static void
 compress_lz4(Compression *c, const LZ4F_preferences_t *preferences)
 {
@@ -163,9 +166,9 @@ compress(Compression *c)
 }
 
 /*
- * Give the file the age of what is in it, which retention goes by, and make it
- * durable; drop it from the cache where that can be asked for, so that what is
- * read back comes from the disk.
+ * Give the file the age of its WAL, which retention uses, and make it durable.
+ * Drop it from the page cache, where the system allows that, so that it is
+ * read back from the disk.
  */
 static void
 finish_file(Compression *c)
@@ -218,7 +221,10 @@ compare_with_raw(const WsStore *store, Compression *c)
 	}
 }
 
-/* A segment that is compressed already: its size; false if there is none. */
+/*
+ * Get the size of a segment that is compressed already; returns false if there
+ * is none.
+ */
 static bool
 find_compressed(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 				WsSegmentForm form, uint64 *size)
@@ -289,8 +295,8 @@ ws_store_compress(const WsStore *store, TimeLineID tli, XLogSegNo segno,
 	size = c->size;
 
 	/*
-	 * The compressed one is durable with its name: now the raw one may go,
-	 * and if it comes back after a power cut, it goes again.
+	 * The compressed file is durable with its name, so the raw one can be
+	 * removed; if it comes back after a power cut, it is removed again.
 	 */
 	ws_file_remove(c->raw.path);
 	MemoryContextSwitchTo(old_context);

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * continuation.c
- *	  Is what was stored behind a position the continuation of what is before?
+ *	  Checks that the WAL stored after a position continues the WAL before it.
  *
- * Where nothing that was stored comes again, only the records can tell: each
- * names the one before it, what is left of one that goes on over a page is told
- * at the page's start, and the CRC of one that lies on both sides fits only if
- * they belong together.
+ * If none of the stored WAL is received again, only the records can show this:
+ * each record points to the one before it, a page header has the remaining
+ * length of a record that continues there, and the CRC of a record that lies
+ * on both sides is right only if they belong together.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,19 +17,19 @@
 #include "relay/store/file.h"
 #include "relay/store/records.h"
 
-/* A check while it is made. */
+/* State of a check. */
 typedef struct Chain
 {
 	const WsStore *store;
 	const WsHistory *history;
 	XLogRecPtr	lsn;
 	XLogRecPtr	end_lsn;
-	XLogRecPtr	upto;			/* the end of the last record that was read */
+	XLogRecPtr	upto;			/* end of the last record that was read */
 }			Chain;
 
 /*
- * Where at least WAL must end for the record at lsn to be complete: by its
- * length, which is within its first page, and the headers of pages behind.
+ * Returns the lowest possible end of the record at lsn, calculated from its
+ * length, which is in its first page, and the headers of the pages after it.
  */
 static XLogRecPtr
 find_record_end(const Chain * chain, XLogRecPtr lsn)
@@ -55,8 +55,8 @@ find_record_end(const Chain * chain, XLogRecPtr lsn)
 }
 
 /*
- * Read from the first record behind begin_lsn on.  False if none of them begins
- * before the position.
+ * Read records, starting with the first one after begin_lsn.  Returns false if
+ * none of them begins before the position.
  */
 static bool
 read_over(Chain * chain, XLogRecPtr begin_lsn, WsChainResult * result)
@@ -112,7 +112,7 @@ ws_store_check_chain(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
 		return;
 	chain.history = ws_store_read_history(store, tli);
 
-	/* back to where a record begins, which may be far */
+	/* go back to the beginning of a record, which may be far */
 	for (uint64 back = XLOG_BLCKSZ;; back *= 2)
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -121,7 +121,7 @@ ws_store_check_chain(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
 			break;
 		if (begin_lsn == first_lsn)
 		{
-			/* none is stored with its beginning */
+			/* no record is stored with its beginning */
 			result->state = WS_CHAIN_CONTINUES;
 			return;
 		}

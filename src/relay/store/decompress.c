@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * decompress.c
- *	  Decompresses stored segments, in the order of their bytes.
+ *	  Decompresses stored segments sequentially.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,10 +24,10 @@ struct WsDecompressor
 	LZ4F_dctx  *lz4;
 
 	char	   *input;			/* INPUT_BYTES */
-	size_t		input_pos;		/* taken of it ... */
-	size_t		input_len;		/* ... and read into it */
-	off_t		file_pos;		/* behind what was read */
-	bool		at_frame_end;	/* nothing of a frame is left inside */
+	size_t		input_pos;		/* bytes used ... */
+	size_t		input_len;		/* ... of those read into it */
+	off_t		file_pos;		/* position after the bytes read */
+	bool		at_frame_end;	/* the codec has finished a frame */
 
 	char	   *chunk;			/* chunk_bytes */
 	size_t		chunk_bytes;
@@ -99,7 +99,10 @@ report_damage(const WsSegmentFile *file, const char *why)
 			errdetail("It cannot be decompressed: %s.", why));
 }
 
-/* Is there input?  Reads more if there is none left. */
+/*
+ * Make sure that there is input, reading more if none is left.  Returns false
+ * at the end of the file.
+ */
 static bool
 fill_input(WsDecompressor *d, const WsSegmentFile *file)
 {
@@ -119,8 +122,8 @@ fill_input(WsDecompressor *d, const WsSegmentFile *file)
 }
 
 /*
- * One call of the codec, with room for so many bytes; returns what it made.
- * *progress: it took or gave something.
+ * Call the codec once, with room for this many bytes, and return how many it
+ * has written.  Sets *progress if it has read or written anything.
  */
 static size_t
 decompress_some(WsDecompressor *d, const WsSegmentFile *file, char *buf, size_t room,
@@ -155,8 +158,8 @@ decompress_some(WsDecompressor *d, const WsSegmentFile *file, char *buf, size_t 
 }
 
 /*
- * Make the next chunk.  When it is full the codec is called on until it takes
- * nothing more, so that it has seen the checksum behind the chunk.
+ * Make the next chunk.  When the chunk is full, call the codec until it reads
+ * nothing more, so that it has checked the checksum after the chunk.
  */
 static void
 next_chunk(WsDecompressor *d, const WsSegmentFile *file)
@@ -165,7 +168,7 @@ next_chunk(WsDecompressor *d, const WsSegmentFile *file)
 	size_t		want = Min(d->chunk_bytes, file->segment_size - start);
 	size_t		len = 0;
 
-	/* forgotten first: an error leaves nothing behind to be taken for it */
+	/* forget the old chunk first, so that it is not used after an error */
 	d->chunk_start = start;
 	d->chunk_len = 0;
 	for (;;)

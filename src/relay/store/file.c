@@ -36,7 +36,10 @@ has_suffix(const char *name, const char *suffix)
 	return len > suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
 }
 
-/* A segment's name: are its numbers possible with this segment size? */
+/*
+ * Parse a segment's name.  Returns false if its numbers are impossible with
+ * this segment size.
+ */
 static bool
 parse_segment_name(const char *name, uint32 segment_size, TimeLineID *tli,
 				   XLogSegNo *segno)
@@ -86,8 +89,9 @@ ws_file_classify(const char *name, uint32 segment_size, TimeLineID *tli,
 	}
 
 	/*
-	 * What a file system keeps in its top directory, and hidden files such as
-	 * NFS makes of those that are removed while open, may be there.
+	 * Names that are allowed in a store besides its own: what a file system
+	 * keeps in its top directory, and hidden files such as those to which NFS
+	 * renames a file that is removed while open.
 	 */
 	if (name[0] == '.' || strcmp(name, "lost+found") == 0 ||
 		strcmp(name, WS_IDENTITY_FILE) == 0 || strcmp(name, WS_LOCK_FILE) == 0 ||
@@ -191,8 +195,8 @@ ws_file_check_directory(const char *path)
 }
 
 /*
- * Opens nothing that is a link, and waits for nobody at the other end of a
- * named pipe.  On what is a regular file O_NONBLOCK has no effect.
+ * Do not follow a link, and do not wait for the other end of a named pipe.
+ * O_NONBLOCK has no effect on a regular file.
  */
 #define OPEN_FLAGS	(O_NOFOLLOW | O_NONBLOCK | PG_BINARY)
 
@@ -261,7 +265,7 @@ ws_file_read_all(const char *path, size_t max_len, size_t *len)
 				errmsg("could not open file \"%s\": %m", path));
 	}
 
-	/* one byte more, to see whether there is more */
+	/* one byte more, to notice a file that is too long */
 	content = palloc(max_len + 1);
 	got = ws_file_read(fd, content, max_len + 1, 0);
 	if (got < 0)
@@ -295,7 +299,7 @@ ws_file_write(int fd, const char *buf, size_t len, off_t offset, uint32 wait_eve
 			continue;
 		if (written <= 0)
 		{
-			/* without an error it is the disk that is full */
+			/* a short write without an error means that the disk is full */
 			error = errno != 0 ? errno : ENOSPC;
 			break;
 		}
@@ -369,7 +373,7 @@ ws_directory_sync_ext(const char *path, int elevel)
 
 	if (fd < 0)
 	{
-		/* ours can be read; a store's parent is its owner's to see to */
+		/* our own directories are readable; a store's parent may not be */
 		if (errno == EACCES)
 			return true;
 		ereport(elevel,
@@ -378,7 +382,7 @@ ws_directory_sync_ext(const char *path, int elevel)
 		return false;
 	}
 
-	/* there are file systems that sync no directories */
+	/* some file systems cannot sync directories */
 	error = ws_file_sync(fd);
 	if (error == EBADF || error == EINVAL)
 		error = 0;

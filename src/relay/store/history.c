@@ -20,7 +20,7 @@ history_path(const WsStore *store, TimeLineID tli, char *path)
 	ws_file_path(store->path, name, path);
 }
 
-/* Parse into a palloc'd history; an ERROR that says where it comes from. */
+/* Parse into a palloc'd history.  Raises an ERROR that names the source. */
 static WsHistory *
 parse_history(TimeLineID tli, const char *content, size_t len, const char *source)
 {
@@ -40,7 +40,7 @@ parse_history(TimeLineID tli, const char *content, size_t len, const char *sourc
 				errmsg("timeline history %s is not valid", source),
 				errdetail("The first mistake is in line %d.", line));
 
-	/* most have few entries, and many may be kept */
+	/* most histories have few entries, and many may be kept */
 	history->entries = repalloc(history->entries,
 								history->count * sizeof(WsHistoryEntry));
 	return history;

@@ -1,19 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * known.c
- *	  What an instance remembers of the store that it uses.
+ *	  Remembers which store an instance uses.
  *
- * A directory on a file system that was not mounted looks like a new one.  A
- * relay that began anew there would confirm commits while what it holds for
- * its downstreams is somewhere else.  So a file in the instance's own data
- * directory names the store: the text of its identity file, and then a line
- * with walstream.relay_directory as it was set.
+ * If a file system is not mounted, the directory below the mount point looks
+ * like a new one.  A relay that began a new store there would confirm commits
+ * while the WAL that it holds for its downstreams is elsewhere.  So a file in
+ * the instance's own data directory identifies the store: it has the text of
+ * the identity file, and then a line with walstream.relay_directory as it was
+ * set.
  *
- * Where the setting is still the same, no store or another one is refused.
- * Another setting is somebody's decision.  An instance of an earlier version
- * remembers nothing, and what it finds first.
+ * If the setting is still the same, a missing store or another one is refused.
+ * If the setting has changed, that was somebody's decision.  An instance that
+ * remembers nothing, after an upgrade from an earlier version, remembers the
+ * store that it finds first.
  *
- * The receiver alone calls this.
+ * Only the receiver calls this.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -26,7 +28,7 @@
 #include "miscadmin.h"
 #include "relay/store/file.h"
 
-/* In the data directory. */
+/* The file's name in the data directory. */
 #define KNOWN_FILE		"walstream.store"
 #define DIRECTORY_LINE	"directory = "
 #define MAX_BYTES		(WS_IDENTITY_MAX_BYTES + MAXPGPATH + 16)
@@ -50,7 +52,7 @@ format_known(const char *directory, const WsStoreIdentity *identity, char *buf)
 	return len + snprintf(buf + len, MAX_BYTES - len, DIRECTORY_LINE "%s\n", directory);
 }
 
-/* Its content, palloc'd; NULL if there is none. */
+/* Read the file into palloc'd memory; NULL if there is none. */
 static KnownStore *
 read_known(void)
 {
@@ -65,7 +67,7 @@ read_known(void)
 	if (content == NULL)
 		return NULL;
 
-	/* the line before it ends where the identity does */
+	/* the identity ends with the line before this one */
 	known = palloc(sizeof(KnownStore));
 	line = strstr(content, "\n" DIRECTORY_LINE);
 	if (line == NULL || strlen(content) != len || content[len - 1] != '\n' ||

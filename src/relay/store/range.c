@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * range.c
- *	  A range of WAL that is to take the place of what a store holds: where it
- *	  is kept until then, and how it gets to its place.
+ *	  Prepares a new range of WAL in a directory of its own, and moves it to
+ *	  the place of what a store holds.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -62,7 +62,10 @@ ws_store_begin_new_range(const WsStore *store, WsStore *new_range)
 				errmsg("could not create directory \"%s\": %m", new_range->path));
 }
 
-/* A crash may find a name in both directories: then both are the same file. */
+/*
+ * After a crash a name may be in both directories; then both are the same
+ * file.
+ */
 static void
 move_file(const WsStore *from_store, const WsStore *store, const char *name)
 {
@@ -77,7 +80,10 @@ move_file(const WsStore *from_store, const WsStore *store, const char *name)
 				errmsg("could not rename file \"%s\" to \"%s\": %m", from, to));
 }
 
-/* Move the history files, which are durable there before any WAL is. */
+/*
+ * Move the history files, which are durable in their new place before any WAL
+ * is.
+ */
 static void
 move_histories(const WsStore *from_store, const WsStore *store)
 {
@@ -108,7 +114,10 @@ ws_store_enter_new_range(const WsStore *store)
 	new_range_path(store, new_range.path);
 	move_histories(&new_range, store);
 
-	/* in order, so that no crash leaves a later one alone */
+	/*
+	 * in order, so that a crash never leaves a later one without an earlier
+	 * one
+	 */
 	count = ws_store_list(&new_range, &segments);
 	for (int i = 0; i < count; i++)
 	{

@@ -18,13 +18,13 @@ struct WsStoreReader
 {
 	WsStore		store;
 	WsSegmentFile file;
-	TimeLineID	asked_tli;		/* for which file was opened; 0: it is not
-								 * known to be good */
+	TimeLineID	asked_tli;		/* timeline for which file was opened; 0 if it
+								 * is not known to be valid */
 	MemoryContext context;
 	MemoryContextCallback callback;
 };
 
-/* The context goes away: so do the descriptor and what was malloc'ed. */
+/* Close the descriptor and free malloc'd memory when the context goes away. */
 static void
 release_reader(void *arg)
 {
@@ -56,7 +56,7 @@ ws_store_reader_free(WsStoreReader *reader)
 	MemoryContextDelete(reader->context);
 }
 
-/* Have the file with the segment open. */
+/* Open the file with the segment, unless it is open. */
 static void
 open_segment(WsStoreReader *reader, TimeLineID tli, TimeLineID next_tli,
 			 XLogSegNo segno)

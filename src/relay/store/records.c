@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * records.c
- *	  Reads records out of a store, along the line of timelines that leads to
- *	  one of them.
+ *	  Reads records from a store, along the line of timelines that leads to one
+ *	  of them.
  *
  * PostgreSQL's XLogReader does the work: it knows overwritten contrecords and
- * switches, and checks page headers, links and CRCs.
+ * switches, and checks page headers, back-pointers and CRCs.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -56,9 +56,9 @@ compare_to_segment(const void *key, const void *element)
 }
 
 /*
- * Is the segment there?  A directory that changes while it is read may not show
- * a file that it has, so what the list lacks is looked for by name, in the order
- * in which forms follow each other.
+ * Returns true if the segment exists.  A directory that changes while it is
+ * read may not show all of its files, so a segment that is not in the list is
+ * looked for by name, in the order in which its forms follow each other.
  */
 static bool
 segment_exists(const WsStore *store, const WsSegment *segments, int count,
@@ -95,7 +95,9 @@ ws_line_find_first(const WsStore *store, const WsHistory *history,
 	*first = segno;
 	*is_gap = false;
 
-	/* the keeper may be removing, oldest first: what it removed is no gap */
+	/*
+	 * the keeper may be removing segments, oldest first, which leaves no gap
+	 */
 	for (int i = 0; i < count && !*is_gap; i++)
 		*is_gap = segments[i].segno < segno &&
 			segments[i].tli == ws_line_segment_tli(history, segment_size,
@@ -127,7 +129,7 @@ ws_line_require_first(const WsStore *store, const WsHistory *history,
 			errhint("Restore the missing segment, or move the older ones away."));
 }
 
-/* XLogReader's callback: at least need bytes of the page, which are all we have. */
+/* XLogReader's callback, which reads at least the bytes needed of a page. */
 static int
 read_page(XLogReaderState *xlog, XLogRecPtr page_lsn, int need,
 		  XLogRecPtr record_lsn, char *page)
@@ -137,7 +139,7 @@ read_page(XLogReaderState *xlog, XLogRecPtr page_lsn, int need,
 	XLogSegNo	segno;
 	size_t		len;
 
-	/* XLogReader takes a page without even a whole header for unreadable */
+	/* XLogReader takes a page without a complete header for unreadable */
 	records->page_lsn = page_lsn;
 	records->reached_end = page_lsn + Max(need, SizeOfXLogShortPHD + 1) > records->end_lsn;
 	if (records->reached_end)
@@ -190,7 +192,7 @@ ws_records_seek(WsRecords *records, XLogRecPtr lsn)
 	if (ws_xlog_find_next_record(records->xlog, lsn) != InvalidXLogRecPtr)
 		return true;
 
-	/* XLogFindNextRecord keeps the reason to itself */
+	/* XLogFindNextRecord does not tell the reason */
 	if (records->xlog->errormsg_buf[0] != '\0')
 		records->message = records->xlog->errormsg_buf;
 	return false;
@@ -216,8 +218,8 @@ ws_records_is_switch(const WsRecords *records, XLogRecPtr *padding)
 		return false;
 
 	/*
-	 * It is a record's header, nothing more, so at most one page header lies
-	 * within it.
+	 * A switch record is just a record header, so at most one page header
+	 * lies within it.
 	 */
 	*padding = lsn + SizeOfXLogRecord;
 	if (room < SizeOfXLogRecord)
@@ -235,8 +237,8 @@ ws_records_is_filled_with_zeros(const WsRecords *records)
 	uint32		offset = (xlog->EndRecPtr - 1) % XLOG_BLCKSZ + 1;
 
 	/*
-	 * A record's end is in the page that was read last, and as pages' sizes
-	 * are multiples of the alignment, so is what fills it up.
+	 * A record's end is in the page that was read last, and so is its
+	 * padding, since the page size is a multiple of the alignment.
 	 */
 	for (uint32 i = MAXALIGN(len) - len; i > 0; i--)
 	{

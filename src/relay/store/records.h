@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * records.h
- *	  Reads records out of a store, along the line of timelines that leads to
- *	  one of them.
+ *	  Reads records from a store, along the line of timelines that leads to one
+ *	  of them.
  *
  * For this folder only.
  *
  * A line has one file for each segment: that of the newest timeline which has
- * bytes in it.  Its pages from before the switch are copies of the older
- * timeline's.
+ * bytes in the segment.  The pages before the switch point in there are copies
+ * of the older timeline's.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,29 +21,35 @@
 
 #include "access/xlogreader.h"
 
-/* In which timeline's file is this segment of the line? */
+/* Returns the timeline in whose file this segment of the line is. */
 extern TimeLineID ws_line_segment_tli(const WsHistory *history, uint32 segment_size,
 									  XLogSegNo segno);
 
-/* Where does the line's last timeline begin?  InvalidXLogRecPtr if it has no parent. */
+/*
+ * Returns where the line's last timeline begins; InvalidXLogRecPtr if it has
+ * no parent.
+ */
 extern XLogRecPtr ws_line_begin(const WsHistory *history);
 
 /*
- * The first segment from which on the line is there up to the segment last
- * without a gap; false if not even that one is.  segments are all, as
- * ws_store_list() gives them.  *is_gap: there are older ones, so the one before
- * *first is missing.
+ * Find the first segment from which the line is stored up to the segment last
+ * without a gap.  Returns false if not even that one is stored.  segments is
+ * the list from ws_store_list().  Sets *is_gap if there are older segments, so
+ * that the one before *first is missing.
  */
 extern bool ws_line_find_first(const WsStore *store, const WsHistory *history,
 							   const WsSegment *segments, int count,
 							   XLogSegNo last, XLogSegNo *first, bool *is_gap);
 
-/* The same of all that leads to tli; an ERROR that names a missing segment. */
+/*
+ * Find the first segment of all WAL that leads to tli.  Raises an ERROR that
+ * names a missing segment.
+ */
 extern bool ws_line_require_first(const WsStore *store, const WsHistory *history,
 								  const WsSegment *segments, int count,
 								  XLogSegNo last, XLogSegNo *first);
 
-/* The line's segment with the highest number on its last timeline. */
+/* Find the line's segment with the highest number on its last timeline. */
 extern const WsSegment *ws_line_last_segment(const WsSegment *segments, int count,
 											 TimeLineID tli);
 
@@ -56,37 +62,41 @@ typedef struct WsRecords
 	XLogReaderState *xlog;
 
 	XLogRecPtr	page_lsn;		/* the page that was asked for last */
-	XLogRecPtr	bad_tli_lsn;	/* the first page that names another timeline
-								 * than that of its position; no failure */
-	bool		reached_end;	/* what was asked for last is not all before
-								 * end_lsn */
-	char	   *message;		/* of the last failure, or NULL; not palloc'd */
+	XLogRecPtr	bad_tli_lsn;	/* first page that has another timeline than
+								 * its position; this is not a failure */
+	bool		reached_end;	/* the last request went beyond end_lsn */
+	char	   *message;		/* message of the last failure, or NULL; not
+								 * palloc'd */
 } WsRecords;
 
-/* In the current memory context. */
+/* Begin to read, in the current memory context. */
 extern WsRecords *ws_records_new(const WsStore *store, const WsHistory *history,
 								 XLogRecPtr end_lsn);
 extern void ws_records_free(WsRecords *records);
 
-/* Position at the first record at or behind lsn; false if there is none. */
+/* Go to the first record at or after lsn.  Returns false if there is none. */
 extern bool ws_records_seek(WsRecords *records, XLogRecPtr lsn);
 
 /*
- * The next record, checked; false at the first position at which there is none.
- * records->xlog has it, and ReadRecPtr and EndRecPtr as its bounds.
+ * Read and check the next record.  Returns false if there is none at the next
+ * position.  The record is in records->xlog, with ReadRecPtr and EndRecPtr as
+ * its bounds.
  */
 extern bool ws_records_next(WsRecords *records);
 
 /*
- * If the last record is a switch: *padding is where its zeros, up to EndRecPtr,
- * begin.
+ * Returns true if the last record is a switch, and sets *padding to where its
+ * zeros, which extend to EndRecPtr, begin.
  */
 extern bool ws_records_is_switch(const WsRecords *records, XLogRecPtr *padding);
 
-/* Are the bytes that fill the last record up to EndRecPtr zero? */
+/* Returns true if the padding of the last record, up to EndRecPtr, is zero. */
 extern bool ws_records_is_filled_with_zeros(const WsRecords *records);
 
-/* Are all bytes of the line in between zero?  *lsn: the first that is not. */
+/*
+ * Returns true if all bytes of the line in between are zero; otherwise sets
+ * *lsn to the first that is not.
+ */
 extern bool ws_records_are_zeros(WsRecords *records, XLogRecPtr begin, XLogRecPtr end,
 								 XLogRecPtr *lsn);
 

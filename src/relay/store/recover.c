@@ -1,18 +1,18 @@
 /*-------------------------------------------------------------------------
  *
  * recover.c
- *	  Finds what a store holds, after a stop or a crash.
+ *	  Finds out what a store holds, after a stop or a crash.
  *
- * Closed segments are complete: they were durable before they got their names.
- * Of the open one nothing is known but what its records say, and not even that
- * it is on disk: after a failed fsync a system may call pages clean that never
- * got there.  So it is written anew, and only then read; unless our caller knows
- * that all of it was synced.
+ * Closed segments are complete, since they were durable before they got their
+ * names.  Of the open segment we only know what its records tell, and not even
+ * whether these are on disk: after a failed fsync, the kernel may regard pages
+ * as clean that were never written.  So the open segment is written anew, and
+ * only then read, unless our caller knows that all of it was synced.
  *
- * The valid end is that of the last complete record, or of the last closed
- * segment if that record ends before it: what is closed was acknowledged, and
- * the upstream may have it no longer.  What is behind the valid end in the open
- * segment stays in the file, but is not reported; it is received again.
+ * The valid end is the end of the last complete record, or of the last closed
+ * segment if that is later: a closed segment was acknowledged, and the
+ * upstream may not have it any more.  Bytes after the valid end stay in the
+ * open segment's file, but are not reported; they are received again.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -43,8 +43,8 @@ typedef struct Recovery
 } Recovery;
 
 /*
- * Remove what was left unfinished, but for the spare, which the keeper may be
- * making; it uses the same file again.
+ * Remove unfinished files, except for the spare's, which the keeper may be
+ * writing; it uses the same file again.
  */
 static void
 remove_temporary_files(const WsStore *store)
@@ -81,8 +81,8 @@ are_zeros(const char *buf, size_t len)
 }
 
 /*
- * Copy all of one file over another, which may be the same; 0 or errno.
- * has_zeros: the other has zeros already, and they are durable.
+ * Copy all of one file over another, which may be the same.  Returns 0 or
+ * errno.  has_zeros tells that the other file has durable zeros already.
  */
 static int
 copy_bytes(int from_fd, int to_fd, uint32 size, bool has_zeros, const char *from_path)
@@ -124,8 +124,8 @@ open_file(const char *path, int flags)
 }
 
 /*
- * An open segment is of this store, as far as it can be told: before a page of
- * it has been written, it may end anywhere.
+ * Check, as far as possible, that an open segment belongs to this store; it
+ * may end anywhere, even in its first page.
  */
 static void
 check_partial(const WsStore *store, const WsSegment *segment)
@@ -140,10 +140,11 @@ check_partial(const WsStore *store, const WsSegment *segment)
 }
 
 /*
- * Write an open segment into a new file, durably with its name.  That is the
- * spare where there is one, which takes as long as there is WAL in the segment.
- * Without room for a file it is written over itself: that makes every page dirty
- * again, so that the sync that follows tells of all of them.
+ * Write an open segment into a new file, durably with its name.  If there is a
+ * spare, that becomes the new file, and only the segment's WAL has to be
+ * written.  Without room for a file, the segment is written over itself; that
+ * makes every page dirty again, so that the sync that follows reports on all
+ * of them.
  */
 static void
 rewrite_partial(const WsStore *store, const WsSegment *segment)
@@ -190,7 +191,10 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	}
 }
 
-/* Closed files of the line have their full size; an open one is the last. */
+/*
+ * Check that the line's closed files have their full size, and that an open
+ * one is the last.
+ */
 static void
 check_line_files(const Recovery *recovery, const WsHistory *history,
 				 XLogSegNo first, XLogSegNo last)
@@ -221,8 +225,8 @@ check_line_files(const Recovery *recovery, const WsHistory *history,
 }
 
 /*
- * Read on to the last complete record and return its end.  Only what is not
- * closed may end in anything but a record.
+ * Read to the last complete record and return its end.  Only the open segment
+ * may end in anything but a record.
  */
 static XLogRecPtr
 read_to_end(WsRecords *records, XLogRecPtr begin_lsn, XLogRecPtr closed_lsn)
@@ -265,9 +269,9 @@ read_to_end(WsRecords *records, XLogRecPtr begin_lsn, XLogRecPtr closed_lsn)
 }
 
 /*
- * The valid end of the line in segments first to last, of which those before
- * closed_lsn are closed.  Begins with the last closed segment; if no record
- * begins in it, with an earlier one.
+ * Returns the valid end of the line in segments first to last, of which those
+ * before closed_lsn are closed.  Reads from the last closed segment on, or
+ * from an earlier one if no record begins in it.
  */
 static XLogRecPtr
 find_valid_end(const WsStore *store, const WsHistory *history, XLogSegNo first,
@@ -288,7 +292,7 @@ find_valid_end(const WsStore *store, const WsHistory *history, XLogSegNo first,
 	return valid_lsn != InvalidXLogRecPtr ? valid_lsn : first * segment_size;
 }
 
-/* The open segment turns out to be complete. */
+/* Close the open segment, which has turned out to be complete. */
 static void
 close_partial(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 {
@@ -307,7 +311,7 @@ close_partial(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 
 /*
  * Recover the line that leads to tli, of which there is WAL.  The extent ends
- * with the last record; returns where its last closed segment does.
+ * with the last record; returns the end of the last closed segment.
  */
 static XLogRecPtr
 recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
@@ -344,7 +348,7 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	return closed_lsn;
 }
 
-/* The next older timeline that has WAL; 0 if none. */
+/* Returns the next older timeline that has WAL; 0 if none. */
 static TimeLineID
 find_older(const Recovery *recovery, TimeLineID tli)
 {
@@ -371,7 +375,7 @@ ws_store_recover(const WsStore *store, bool is_synced, WsStoreExtent *extent)
 	remove_temporary_files(store);
 	ws_store_drop_new_range(store);
 
-	/* a crash may have come between a renaming and the sync */
+	/* a crash may have come between a rename and the sync */
 	ws_directory_sync(store->path);
 	recovery.count = ws_store_list(store, &recovery.segments);
 	if (recovery.count == 0)
@@ -382,8 +386,8 @@ ws_store_recover(const WsStore *store, bool is_synced, WsStoreExtent *extent)
 	closed_lsn = recover_line(&recovery, history, tli, extent);
 
 	/*
-	 * Of a timeline whose WAL does not reach its beginning nothing was
-	 * published: nobody has followed to it yet.  So an older one counts: the
+	 * If a timeline's WAL does not reach its beginning, nothing of it was
+	 * published, and nobody has followed to it yet.  So use an older one: the
 	 * parent, unless that has less, or another branch that was followed.
 	 */
 	while (extent->end_lsn < ws_line_begin(history) &&
@@ -430,7 +434,7 @@ ws_store_find_closed(const WsStore *store, WsStoreExtent *extent)
 	end = last->form == WS_SEGMENT_PARTIAL ? last->segno : last->segno + 1;
 	history = ws_store_read_history(store, last->tli);
 
-	/* a timeline with a whole segment of its own has records for certain */
+	/* a timeline with a complete segment of its own certainly has records */
 	if (history->count > 1 && end * segment_size < ws_line_begin(history) + 2 * segment_size)
 		return false;
 	if (end == 0 || !ws_line_require_first(store, history, segments, count, end - 1, &first))
@@ -504,7 +508,7 @@ ws_store_has_record_after(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
 	}
 	else if (!records->reached_end)
 	{
-		/* unreadable: what was there is not known, so it counts */
+		/* unreadable, so assume that there was a record */
 		found = true;
 		*record_end_lsn = end_lsn;
 	}

@@ -24,7 +24,7 @@ ws_store_remove(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 		ws_file_path(store->path, name, path);
 		ws_file_remove(path);
 
-		/* what an interrupted compression left behind */
+		/* left behind by an interrupted compression */
 		strcat(name, WS_TEMPORARY_SUFFIX);
 		ws_file_path(store->path, name, path);
 		if (form == WS_SEGMENT_ZSTD || form == WS_SEGMENT_LZ4)
@@ -33,7 +33,7 @@ ws_store_remove(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 	ws_directory_sync(store->path);
 }
 
-/* By position: oldest first, whatever the timeline. */
+/* Sort by position, oldest first, whatever the timeline. */
 static int
 compare_positions(const void *a, const void *b)
 {
@@ -48,7 +48,8 @@ compare_positions(const void *a, const void *b)
 }
 
 /*
- * Move a segment in every form; a crash never leaves it in neither directory.
+ * Move a segment in every form.  At any time it is in one of the directories,
+ * even after a crash.
  */
 static void
 move_segment(const WsStore *store, const WsSegment *segment, const char *directory)
@@ -72,7 +73,7 @@ move_segment(const WsStore *store, const WsSegment *segment, const char *directo
 	ws_directory_sync(store->path);
 }
 
-/* Do something with the name of each history file. */
+/* Call a function with the name of each history file. */
 static void
 for_each_history(const WsStore *store,
 				 void (*action) (const WsStore *store, const char *name, const char *arg),
@@ -105,7 +106,7 @@ copy_history(const WsStore *store, const char *name, const char *directory)
 	if (content == NULL)
 		return;
 
-	/* durable with the first segment that is moved there */
+	/* this becomes durable with the first segment that is moved there */
 	ws_file_replace_only(directory, name, content, len);
 	pfree(content);
 }
@@ -119,7 +120,10 @@ remove_history(const WsStore *store, const char *name, const char *unused)
 	ws_file_remove(path);
 }
 
-/* Those that come back after a power cut are removed again: there is no WAL. */
+/*
+ * Files that come back after a power cut are removed again, since there is no
+ * WAL.
+ */
 void
 ws_store_remove_histories(const WsStore *store)
 {
@@ -127,8 +131,8 @@ ws_store_remove_histories(const WsStore *store)
 }
 
 /*
- * A new directory, named by where the gap begins: what was set aside before may
- * have segments of the same names.
+ * Make a new directory, named by where the gap begins, since WAL that was set
+ * aside before may have segments of the same names.
  */
 static void
 make_aside_directory(const WsStore *store, XLogRecPtr end_lsn, char *directory)
@@ -167,7 +171,7 @@ ws_store_set_aside(const WsStore *store)
 	end_lsn = (segments[count - 1].segno + 1) * store->identity.segment_size;
 	make_aside_directory(store, end_lsn, directory);
 
-	/* those in the store are needed for what has not been moved */
+	/* the ones in the store are needed for the segments not moved yet */
 	for_each_history(store, copy_history, directory);
 	for (int i = 0; i < count; i++)
 		move_segment(store, &segments[i], directory);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * segment.c
- *	  A segment's file, open for reading, in whatever form it is kept.
+ *	  Reads a segment's file, in whatever form it is kept.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,9 +17,9 @@
 #include "storage/fd.h"
 
 /*
- * The forms in which a segment is looked for.  An open one beside a closed one
- * does not count.  As a segment passes through its forms, and the new one is
- * there before the old one goes, it is found even if it changes meanwhile.
+ * The order in which a segment's forms are looked for.  An open file beside a
+ * closed one does not count.  Since a segment gets a new form before it loses
+ * the old one, it is found even if its form changes meanwhile.
  */
 static const WsSegmentForm form_order[] = {
 	WS_SEGMENT_RAW, WS_SEGMENT_ZSTD, WS_SEGMENT_LZ4,
@@ -44,7 +44,7 @@ ws_segment_check_first_page(const WsStore *store, WsSegmentFile *file)
 
 	ws_segment_read(file, 0, (char *) &header, sizeof(header));
 
-	/* the open file may end before its header does: zeros follow */
+	/* an open file may end within the header, and zeros follow */
 	if (file->form == WS_SEGMENT_PARTIAL && header.xlp_xlog_blcksz == 0)
 		return;
 
@@ -68,7 +68,7 @@ ws_segment_check_first_page(const WsStore *store, WsSegmentFile *file)
 		report_foreign(file, "timeline", header.std.xlp_tli, file->tli);
 }
 
-/* A raw segment that is closed has its full size. */
+/* A closed raw segment must have its full size. */
 static void
 check_size(WsSegmentFile *file)
 {

@@ -17,15 +17,16 @@
 #include "relay/store/file.h"
 #include "storage/fd.h"
 
-/* Room for the longest name below the store's own path. */
+/* Length of the longest name below the store's own path. */
 #define MAX_STORE_PATH	(MAXPGPATH - 2 * WS_FILE_NAME_SIZE)
 
-/* The file with the lock, in the postmaster and inherited; -1: none */
+/* descriptor of the lock file, in the postmaster and inherited; -1 if none */
 static int	lock_fd = -1;
 
 /*
- * Make it, if need be, and its name durable: whoever made it may not have come
- * to that.  A parent that only its owner may read is the owner's to see to.
+ * Make the directory if necessary, and make its name durable, since a process
+ * that made it earlier may have ended before that.  A parent that we cannot
+ * read is left to its owner.
  */
 static void
 make_directory(const char *path)
@@ -47,9 +48,9 @@ make_directory(const char *path)
 }
 
 /*
- * What PostgreSQL wants of its data directory: ours, and nobody else may write
- * in it, or look into it unless the group may.  Earlier versions did not look,
- * so a mode that is wrong is put right.
+ * Make the same demands as PostgreSQL for its data directory: it must be ours,
+ * nobody else may write in it, and only the group may be allowed to read it.
+ * Earlier versions did not check, so a wrong mode is corrected.
  */
 static void
 check_owner_and_mode(const char *path)
@@ -81,7 +82,10 @@ check_owner_and_mode(const char *path)
 				   (unsigned int) pg_dir_create_mode));
 }
 
-/* A store within a store would be taken for a part of it. */
+/*
+ * Refuse a store within another store, which would take it for a part of
+ * itself.
+ */
 static void
 check_not_within_store(const char *path)
 {
@@ -121,7 +125,9 @@ ws_store_lock(const char *path)
 	check_owner_and_mode(path);
 	check_not_within_store(path);
 
-	/* not handed on to programs that the server starts: close-on-exec */
+	/*
+	 * close-on-exec, so that programs started by the server do not inherit it
+	 */
 	ws_file_path(path, WS_LOCK_FILE, lock_path);
 	fd = ws_file_open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC);
 	if (fd < 0)
@@ -145,8 +151,8 @@ ws_store_lock(const char *path)
 }
 
 /*
- * The directory that was locked is the one that is there now: another may have
- * been mounted over it, which nobody has locked.
+ * Check that this is still the directory that was locked: another one, which
+ * nobody has locked, may have been mounted over it.
  */
 static void
 check_lock(const char *path)
@@ -168,7 +174,10 @@ check_lock(const char *path)
 				errhint("Restart the server after mounting or moving a relay directory."));
 }
 
-/* Entries of a store are what their names say, never links to something else. */
+/*
+ * Check that an entry of a store has the type that its name implies, and is
+ * not a link.
+ */
 static void
 check_entry_type(const char *path, const char *name)
 {
@@ -186,8 +195,8 @@ check_entry_type(const char *path, const char *name)
 }
 
 /*
- * Look at all names: refuse what does not belong there.  True if there is WAL
- * or a history file.
+ * Look at all names and refuse those that do not belong there.  Returns true
+ * if there is WAL or a history file.
  */
 static bool
 check_names(const char *path, uint32 segment_size)
@@ -240,7 +249,7 @@ report_identity(const char *file, WsStatus status)
 			errdetail("It is refused because of: %s.", ws_status_text(status)));
 }
 
-/* This server reads WAL of its own kind only. */
+/* Refuse WAL of another kind than this server can read. */
 static void
 check_identity(const char *file, const WsStoreIdentity *identity)
 {
@@ -262,8 +271,8 @@ check_identity(const char *file, const WsStoreIdentity *identity)
 }
 
 /*
- * Write an identity durably.  A store that is new, or of the format that knew
- * no identifiers, is given one.
+ * Write an identity durably.  A store that is new, or of the format without an
+ * identifier, gets one.
  */
 static void
 write_identity(const char *path, WsStoreIdentity *identity)
@@ -352,7 +361,7 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 	if (ws_store_open(path, store))
 		elog(ERROR, "relay directory \"%s\" has an identity already", path);
 
-	/* the sync that makes the identity durable makes this too */
+	/* the sync that makes the identity durable covers this too */
 	(void) ws_store_make_slots_directory(path);
 	store->identity = *identity;
 	write_identity(path, &store->identity);
@@ -361,8 +370,9 @@ ws_store_create(const char *path, const WsStoreIdentity *identity, WsStore *stor
 }
 
 /*
- * By timeline and number, of two forms the one that counts first.  An open one
- * is last: somebody else may have closed the segment under another name.
+ * Sort by timeline and number; of two forms the valid one comes first.  An
+ * open one is last, since the segment may have been closed under its other
+ * name.
  */
 static int
 form_rank(WsSegmentForm form)
@@ -383,7 +393,7 @@ compare_segments(const void *a, const void *b)
 	return form_rank(x->form) - form_rank(y->form);
 }
 
-/* Find out a segment's size; false if the file is gone. */
+/* Get a segment's size.  Returns false if the file is gone. */
 static bool
 stat_segment(const WsStore *store, const char *name, WsSegment *segment)
 {

@@ -3,11 +3,10 @@
  * store.h
  *	  The directory in which a relay keeps another cluster's WAL.
  *
- *	walstream.identity			whose WAL this is (see WsStoreIdentity)
- *	walstream.lock				held with flock() by the instance that uses it
- *	walstream.spare				a file made ready to become the next segment
- *	walstream.xids				how far transaction ids have come (pure/xidfile.h)
- *	TTTTTTTTXXXXXXXXYYYYYYYY	a closed segment, raw
+ *	walstream.identity whose WAL this is (see WsStoreIdentity) walstream.lock
+ *	held with flock() by the instance that uses it walstream.spare a file made
+ *	ready to become the next segment walstream.xids the next transaction id
+ *	known (pure/relay/xidfile.h) TTTTTTTTXXXXXXXXYYYYYYYY a closed segment, raw
  *	 ... .zst, .lz4				a closed segment, compressed; "zstd -dc" is the
  *								restore_command
  *	 ... .partial				the segment that is being written, or the last
@@ -22,14 +21,15 @@
  *
  * Anything else is refused by name.
  *
- * One process, the relay's receiver, writes: ws_store_recover() and the
- * functions of a writer.  One, the keeper, compresses and removes.  Any number
- * read.  Nothing here knows of connections or of shared memory: what has been
- * flushed, and so may be read, is for the callers to tell each other (relay.h).
+ * One process, the relay's receiver, writes: it calls ws_store_recover() and
+ * the functions of a writer.  Another one, the keeper, compresses and removes.
+ * Any number of processes read.  The store knows neither connections nor
+ * shared memory; its callers tell each other what has been flushed and so may
+ * be read (relay.h).
  *
- * All functions raise an ERROR where nothing else is said: with
- * errcode_for_file_access() where the system refuses, DATA_CORRUPTED for a
- * damaged or foreign file, which is named.
+ * Unless stated otherwise, functions raise an ERROR on failure: with
+ * errcode_for_file_access() for a failed system call, with DATA_CORRUPTED for
+ * a damaged or foreign file, which is named.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -45,7 +45,7 @@
 #include "pure/relay/identity.h"
 #include "pure/relay/xidfile.h"
 
-/* An open store; path and identity are fixed while it is. */
+/* An open store; path and identity do not change while it is open. */
 typedef struct WsStore
 {
 	char		path[MAXPGPATH];	/* absolute, or relative to the data
@@ -53,7 +53,7 @@ typedef struct WsStore
 	WsStoreIdentity identity;
 } WsStore;
 
-/* How a segment is kept. */
+/* Forms in which a segment is kept. */
 typedef enum WsSegmentForm
 {
 	WS_SEGMENT_PARTIAL,
@@ -71,14 +71,16 @@ typedef struct WsSegment
 	pg_time_t	mtime;
 } WsSegment;
 
-/* What a store holds: from first (a segment's start) on without a gap. */
+/*
+ * The WAL that a store holds: from first (a segment's start) on without a gap.
+ */
 typedef struct WsStoreExtent
 {
 	TimeLineID	first_tli;
 	XLogRecPtr	first_lsn;
 	TimeLineID	tli;			/* the newest timeline with WAL */
-	XLogRecPtr	end_lsn;		/* on it, durable, behind a complete record or
-								 * at the end of a closed segment */
+	XLogRecPtr	end_lsn;		/* on tli, durable: the end of a complete
+								 * record or of a closed segment */
 } WsStoreExtent;
 
 /*----------------------------------------------------------------
@@ -87,63 +89,72 @@ typedef struct WsStoreExtent
  */
 
 /*
- * In the postmaster: make the directory if it is missing, check its owner, mode
- * (which is put right) and place, and lock it.  The
- * lock is inherited by all processes of the instance and so lasts until the
- * last of them is gone.  FATAL if somebody else holds it.  Does nothing if it
- * is held already.  The directory may be a symbolic link; what is in it may not
- * be, and is never followed.
+ * In the postmaster: make the directory if it is missing, check its owner,
+ * mode (which is corrected) and place, and lock it.  All processes of the
+ * instance inherit the lock, so it lasts until the last of them has ended.
+ * Raises FATAL if another instance holds it, and does nothing if we hold it
+ * already.  The directory may be a symbolic link; its entries may not be, and
+ * are never followed.
  */
 extern void ws_store_lock(const char *path);
 
 /*
- * Receiver only.  Open the store at path, and remember it.  False if it is new:
- * it has neither identity nor WAL.  An ERROR if it has WAL without identity, or
- * a damaged one, and if this instance has used another store there.
+ * Receiver only.  Open the store at path, and remember it.  Returns false if
+ * it is new, that is, has neither identity nor WAL.  Raises an ERROR if it has
+ * WAL but no identity, if the identity is damaged, or if this instance has
+ * used another store there.
  */
 extern bool ws_store_open(const char *path, WsStore *store);
 
 /*
  * Give a new store, whose directory ws_store_lock() has made, its identity,
- * durably, before any WAL, and remember it.  The identifier is drawn here.
+ * durably, before any WAL, and remember it.  This chooses the random
+ * identifier.
  */
 extern void ws_store_create(const char *path, const WsStoreIdentity *identity,
 							WsStore *store);
 
-/* Receiver only.  Whatever is there is used from now on (store/known.c). */
+/*
+ * Receiver only.  Forget the remembered store, so that any store is accepted
+ * from now on (store/known.c).
+ */
 extern void ws_known_forget(void);
 
 /*
- * Has this process been refused the store for that it is not the one that is
- * remembered?  Then it has failed, and forgetting helps.
+ * Returns true if this process has refused the store because it is not the
+ * remembered one.  Then ws_known_forget() helps.
  */
 extern bool ws_known_is_refused(void);
 
 /*
- * Make the directory slots/ in the one at path.  True if it was missing: then
- * its name is for the caller to make durable.
+ * Make the directory slots/ in the one at path.  Returns true if it was
+ * missing; the caller must then make its name durable.
  */
 extern bool ws_store_make_slots_directory(const char *path);
 
 /*
- * How far transaction ids have come (store/xids.c): only the newest file counts,
- * and none, or a damaged one, which is logged, is no failure.
+ * Read and write the next transaction id known (store/xids.c).  A missing file
+ * is not a failure, nor is a damaged one, which is logged.
  */
 extern bool ws_store_read_xids(const WsStore *store, WsXidFile *file);
 extern void ws_store_write_xids(const WsStore *store, const WsXidFile *file);
 extern void ws_store_remove_xids(const WsStore *store);
 
 /*
- * All segments in a palloc'd array, by timeline and number; a segment in two
- * forms, as a crash of the keeper leaves it, appears once, in the raw form.
+ * Returns all segments in a palloc'd array, sorted by timeline and number.  A
+ * segment in two forms, as a crash of the keeper can leave it, appears once,
+ * in the raw form.
  */
 extern int	ws_store_list(const WsStore *store, WsSegment **segments);
 
-/* Is there a closed segment, in any form? */
+/* Returns true if there is a closed segment, in any form. */
 extern bool ws_store_has_segment(const WsStore *store, TimeLineID tli,
 								 XLogSegNo segno);
 
-/* A segment's file name, without directory; buf has MAXFNAMELEN + 8 bytes. */
+/*
+ * Write a segment's file name, without directory; buf has MAXFNAMELEN + 8
+ * bytes.
+ */
 extern void ws_segment_file_name(const WsStore *store, TimeLineID tli,
 								 XLogSegNo segno, WsSegmentForm form, char *buf);
 
@@ -154,25 +165,29 @@ extern const char *ws_segment_form_name(WsSegmentForm form);	/* for SQL */
  *----------------------------------------------------------------
  */
 
-/* Is the history of tli there?  Always true of timeline 1. */
+/* Returns true if the history of tli is stored; always true for timeline 1. */
 extern bool ws_store_has_history(const WsStore *store, TimeLineID tli);
 
-/* Its file as it was received, palloc'd; an ERROR if there is none. */
+/*
+ * Returns the history file as it was received, palloc'd; raises an ERROR if
+ * there is none.
+ */
 extern char *ws_store_read_history_file(const WsStore *store, TimeLineID tli,
 										size_t *len);
 
-/* The same parsed, palloc'd. */
+/* Returns the parsed history, palloc'd. */
 extern WsHistory *ws_store_read_history(const WsStore *store, TimeLineID tli);
 
 /*
- * Store a history file, which is not there yet, durably.  It is parsed first.
+ * Store a history file, which must not exist yet, durably.  It is parsed
+ * first.
  */
 extern void ws_store_write_history(const WsStore *store, TimeLineID tli,
 								   const char *content, size_t len);
 
 /*
- * Remove the history file of a timeline of which there is no WAL, if there is
- * one, durably.
+ * Remove the history file, if any, of a timeline of which there is no WAL,
+ * durably.
  */
 extern void ws_store_remove_history(const WsStore *store, TimeLineID tli);
 
@@ -182,39 +197,42 @@ extern void ws_store_remove_history(const WsStore *store, TimeLineID tli);
  */
 
 /*
- * Writer only.  Remove unfinished files and make the directory durable, since a
- * crash may have come before that; find what the store holds, checking
- * that no segment is missing and where the valid end is, by reading records
- * from the start of the last closed segment.  Unless all that was ever written
- * is_synced, write the open segment anew (a file whose fsync once failed cannot
- * be trusted, even if it reads well) and make it and the directory durable.
- * False if there is no WAL.
+ * Writer only.  Remove unfinished files, and make the directory durable, since
+ * a crash may have come before that.  Find out what the store holds: check
+ * that no segment is missing, and find the valid end by reading records from
+ * the start of the last closed segment.  Unless is_synced tells that
+ * everything was synced, write the open segment anew, since a file whose fsync
+ * once failed cannot be trusted even if it can be read, and make it and the
+ * directory durable.  Returns false if there is no WAL.
  */
 extern bool ws_store_recover(const WsStore *store, bool is_synced,
 							 WsStoreExtent *extent);
 
 /*
- * What of a store can be served before it has been recovered: its closed
- * segments, in the line that recovery will find, made durable with their names.
- * False if there are none, or if that line cannot be told so early.
+ * Find out what can be served before recovery: the closed segments of the line
+ * that recovery will find, made durable with their names.  Returns false if
+ * there are none, or if that line is not certain so early.
  */
 extern bool ws_store_find_closed(const WsStore *store, WsStoreExtent *extent);
 
 /*
- * Is there a complete, valid record at or behind lsn on timeline tli, whose
- * stored bytes end at end_lsn?  If so *last_commit_lsn is the end of the last
- * commit record among them (InvalidXLogRecPtr if none), *record_end_lsn the
- * end of the last complete record.
+ * Returns true if there is a complete, valid record at or after lsn on
+ * timeline tli, whose stored bytes end at end_lsn.  Then sets *last_commit_lsn
+ * to the end of the last commit record among them (InvalidXLogRecPtr if none)
+ * and *record_end_lsn to the end of the last complete record.
  */
 extern bool ws_store_has_record_after(const WsStore *store, TimeLineID tli,
 									  XLogRecPtr lsn, XLogRecPtr end_lsn,
 									  XLogRecPtr *last_commit_lsn,
 									  XLogRecPtr *record_end_lsn);
 
-/* Whether WAL behind a position continues what is before it (store/continuation.c). */
+/*
+ * Whether the WAL after a position continues the WAL before it
+ * (store/continuation.c).
+ */
 typedef enum WsChainState
 {
-	WS_CHAIN_OPEN,				/* more WAL is needed to tell */
+	WS_CHAIN_OPEN,				/* more WAL is needed to decide */
 	WS_CHAIN_CONTINUES,
 	WS_CHAIN_BROKEN
 }			WsChainState;
@@ -222,61 +240,67 @@ typedef enum WsChainState
 typedef struct WsChainResult
 {
 	WsChainState state;
-	XLogRecPtr	needed_lsn;		/* OPEN: before this it need not be asked
-								 * again */
+	XLogRecPtr	needed_lsn;		/* OPEN: no use asking again before WAL up to
+								 * here is stored */
 	char	   *reason;			/* BROKEN: palloc'd */
 }			WsChainResult;
 
 /*
- * Do the records of tli's line go on over lsn?  Its WAL is stored, flushed or
- * not, up to end_lsn.  It continues once a record that ends behind lsn is
- * complete, in an unbroken chain from one that begins before; also if none is
- * stored that does.
+ * Check whether the records of tli's line continue across lsn.  Its WAL is
+ * stored, flushed or not, up to end_lsn.  It continues once a record that ends
+ * after lsn is complete, in an unbroken chain from a record that begins before
+ * lsn; and also if no such earlier record is stored.
  */
 extern void ws_store_check_chain(const WsStore *store, TimeLineID tli, XLogRecPtr lsn,
 								 XLogRecPtr end_lsn, WsChainResult * result);
 
 /*
- * Is this the first page of a segment of this store that begins at lsn, on tli
- * or an ancestor?  Looks at its header only.
+ * Returns true if this is the first page of a segment of this store that
+ * begins at lsn, on tli or an ancestor.  Looks only at the header.
  */
 extern bool ws_store_is_first_page(const WsStore *store, TimeLineID tli,
 								   XLogRecPtr lsn, const char *page);
 
 /*
- * First segment of the contiguous WAL that reaches tli, as recovery finds it,
- * without writing; for the keeper after it has removed something.
+ * Returns the first segment of the contiguous WAL that leads to tli, as
+ * recovery finds it, without writing anything.  For the keeper, after it has
+ * removed something.
  */
 extern bool ws_store_find_first(const WsStore *store, TimeLineID tli,
 								TimeLineID *first_tli, XLogRecPtr *first_lsn);
 
 /*
- * Writer only.  Copy the history files and then move all WAL into a directory
+ * Writer only.  Copy the history files, and then move all WAL into a directory
  * before-gap.*, oldest first, so that a new range can begin.
  */
 extern void ws_store_set_aside(const WsStore *store);
 
 /*
- * Writer only, and only without WAL: remove all history files, for those of a
- * new range.  Durable with the new range's first segment.
+ * Writer only, and only without WAL: remove all history files, to make room
+ * for those of a new range.  This becomes durable with the new range's first
+ * segment.
  */
 extern void ws_store_remove_histories(const WsStore *store);
 
 /*
- * Writer only.  A store of its own, for histories and first segments of a range
- * that is to take the place of what is stored; one that was begun before is
- * removed.  *new_range is written to as any other.
+ * Writer only.  Make a store for the histories and first segments of a new
+ * range that will replace what is stored; one that was begun earlier is
+ * removed. *new_range is written like any other store.
  */
 extern void ws_store_begin_new_range(const WsStore *store, WsStore *new_range);
 
 /*
- * Writer only, when what was stored has been set aside and nothing has
- * *new_range open: move what is durable there to its place.  After a crash in
- * between there are histories, and a beginning of the range or nothing.
+ * Writer only, when the stored WAL has been set aside and nothing has
+ * *new_range open: move what is durable there to its final place.  After a
+ * crash in between, there are histories and either the beginning of the range
+ * or nothing.
  */
 extern void ws_store_enter_new_range(const WsStore *store);
 
-/* Remove it, if there is one: at start, what was never entered. */
+/*
+ * Remove a new range that was not moved to its place, if there is one.  Called
+ * at start.
+ */
 extern void ws_store_drop_new_range(const WsStore *store);
 
 /*----------------------------------------------------------------
@@ -291,39 +315,41 @@ typedef enum WsWriteResult
 	WS_WRITE_OK,
 	WS_WRITE_NO_SPACE,			/* nothing of the message is lost: call again
 								 * with the same arguments */
-	WS_WRITE_DIFFERS			/* not what is stored there; *differs_lsn */
+	WS_WRITE_DIFFERS			/* differs from what is stored, at
+								 * *differs_lsn */
 } WsWriteResult;
 
 /*
- * A writer on timeline tli in the current memory context, which closes its
- * file.  What is stored below end_lsn is only compared with; begin_lsn (a
- * segment's start) up to end_lsn is stored, equal if nothing is.
+ * Make a writer on timeline tli in the current memory context, which closes
+ * its file.  WAL from begin_lsn (a segment's start) up to end_lsn is stored,
+ * and is only compared; both are equal if nothing is stored.
  */
 extern WsStoreWriter *ws_store_writer_new(const WsStore *store, TimeLineID tli,
 										  XLogRecPtr begin_lsn, XLogRecPtr end_lsn);
 
 /*
- * Write len bytes at lsn, which must not be past the end of what is stored: no
- * gap.  May cross segments: a full one is made durable and closed, a new one
- * allocated in full and made durable before it is used.
+ * Write len bytes at lsn, which must not be past the end of what is stored, so
+ * that there is no gap.  They may cross segments: a full segment is made
+ * durable and closed, and a new one is allocated in full and made durable
+ * before it is used.
  */
 extern WsWriteResult ws_store_write(WsStoreWriter *writer, XLogRecPtr lsn,
 									const char *data, size_t len,
 									XLogRecPtr *differs_lsn);
 
 /*
- * Make all that was written durable with one fdatasync and return the end of
- * it.  After an ERROR nothing more may be acknowledged from this writer: end
- * the process and recover.
+ * Make everything written durable with one fdatasync, and return its end.
+ * After an ERROR nothing more may be acknowledged from this writer: the
+ * process must end, and the next one must recover.
  */
 extern XLogRecPtr ws_store_flush(WsStoreWriter *writer);
 
-/* Flushes nothing. */
+/* Close the writer without flushing anything. */
 extern void ws_store_writer_free(WsStoreWriter *writer);
 
 /*
- * Keeper: make walstream.spare, allocated in full and durable, unless it is
- * there; the writer takes it for its next segment if it finds it.
+ * Keeper: make walstream.spare, allocated in full and durable, unless it
+ * exists.  If there is one, the writer uses it for its next segment.
  */
 extern void ws_store_make_spare(const WsStore *store);
 
@@ -334,15 +360,15 @@ extern void ws_store_make_spare(const WsStore *store);
 
 typedef struct WsStoreReader WsStoreReader;
 
-/* A reader in the current memory context, which closes what it holds. */
+/* Make a reader in the current memory context, which closes its files. */
 extern WsStoreReader *ws_store_reader_new(const WsStore *store);
 
 /*
  * Read len bytes at lsn of timeline tli, across segments of any form.  The
- * caller knows that they are flushed.  Where tli was left for next_tli (else
- * 0), the segment in which that happened may also come from next_tli's file.
- * An ERROR, "requested WAL segment %s has already been removed", with
- * UNDEFINED_FILE if there is none.
+ * caller must know that they are flushed.  If tli was left for next_tli (0 if
+ * not), the segment in which that happened may also be read from next_tli's
+ * file.  If a segment is missing, raises the ERROR "requested WAL segment %s
+ * has already been removed" with UNDEFINED_FILE.
  */
 extern void ws_store_read(WsStoreReader *reader, TimeLineID tli,
 						  TimeLineID next_tli, XLogRecPtr lsn, char *buf, size_t len);
@@ -355,21 +381,22 @@ extern void ws_store_reader_free(WsStoreReader *reader);
  */
 
 /*
- * Keeper only: compress a closed raw segment.  Written under a temporary name,
- * fsynced, read back and compared, renamed, the directory fsynced; only then
- * is the raw one unlinked.  Returns the new size in bytes.
+ * Keeper only: compress a closed raw segment.  The new file is written under a
+ * temporary name, fsynced, read back and compared, and renamed, and the
+ * directory is fsynced; only then is the raw file unlinked.  Returns the new
+ * size in bytes.
  */
 extern uint64 ws_store_compress(const WsStore *store, TimeLineID tli,
 								XLogSegNo segno, WsSegmentForm form);
 
-/* Keeper only: remove a segment in every form it has; the directory is synced. */
+/* Keeper only: remove a segment in every form, and sync the directory. */
 extern void ws_store_remove(const WsStore *store, TimeLineID tli, XLogSegNo segno);
 
 /*
- * Check every record of all stored WAL up to end_lsn on timeline tli.  True if
- * all is well, else *bad_tli, *bad_lsn (from where on it is wrong or missing: the
- * start of a record or page) and *reason (palloc'd) say where and why.  Checks
- * for interrupts.
+ * Check every record of all stored WAL up to end_lsn on timeline tli.  Returns
+ * true if all is well.  Otherwise sets *bad_tli and *bad_lsn (the start of the
+ * first record or page that is wrong or missing) and *reason (palloc'd).
+ * Checks for interrupts.
  */
 extern bool ws_store_verify(const WsStore *store, TimeLineID tli, XLogRecPtr end_lsn,
 							TimeLineID *bad_tli, XLogRecPtr *bad_lsn, char **reason,

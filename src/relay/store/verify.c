@@ -3,9 +3,9 @@
  * verify.c
  *	  Checks all stored WAL, from its first byte to its end.
  *
- * Beyond what PostgreSQL checks when it replays: the zeros between records and
- * behind a switch, that a page names the timeline that it should, and that the
- * copies of older timelines' WAL are the same.
+ * Besides what PostgreSQL checks when it replays, this checks the zeros
+ * between records and after a switch, that each page has the right timeline,
+ * and that copies of older timelines' WAL are the same.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,7 +19,7 @@
 
 #define COMPARE_BYTES	(64 * 1024)
 
-/* What is being verified, and the first thing found. */
+/* State of a verification, and the first finding. */
 typedef struct Verification
 {
 	const WsStore *store;
@@ -27,14 +27,14 @@ typedef struct Verification
 	const WsHistory *history;
 	uint32		segment_size;
 	XLogRecPtr	end_lsn;
-	XLogRecPtr	valid_lsn;		/* all records before are good */
+	XLogRecPtr	valid_lsn;		/* all records before this are valid */
 
 	XLogRecPtr	bad_lsn;
 	TimeLineID	bad_tli;
-	char	   *reason;			/* NULL: nothing is wrong */
+	char	   *reason;			/* NULL if nothing is wrong */
 } Verification;
 
-/* Note what is wrong, once. */
+/* Note the first finding. */
 static void
 note(Verification *v, TimeLineID tli, XLogRecPtr lsn, const char *reason)
 {
@@ -45,7 +45,7 @@ note(Verification *v, TimeLineID tli, XLogRecPtr lsn, const char *reason)
 	v->reason = pstrdup(reason);
 }
 
-/* The same of the line, in which the position says the timeline. */
+/* Note a finding in the line, where the position determines the timeline. */
 static void
 note_in_line(Verification *v, XLogRecPtr lsn, const char *reason)
 {
@@ -56,8 +56,8 @@ note_in_line(Verification *v, XLogRecPtr lsn, const char *reason)
 }
 
 /*
- * Why did no record follow the last one?  If the page that was read last has a
- * bad header it is that page's fault, else the record's at valid_lsn.
+ * Find out why no record follows the last one.  If the page that was read last
+ * has a bad header, that page is wrong, otherwise the record at valid_lsn.
  */
 static void
 note_record(Verification *v, WsRecords *records, XLogRecPtr valid_lsn)
@@ -84,7 +84,7 @@ note_record(Verification *v, WsRecords *records, XLogRecPtr valid_lsn)
 	pfree(page);
 }
 
-/* Is what only fills up, behind a record, zero? */
+/* Check that the padding after a record is zero. */
 static void
 check_filling(Verification *v, WsRecords *records)
 {
@@ -124,8 +124,8 @@ check_records(Verification *v, XLogRecPtr first_lsn)
 }
 
 /*
- * The last file of a timeline that was left: is it the same as what the next
- * ones took over?
+ * Check that the last file of a timeline that was left has the same WAL as the
+ * files of later timelines that continue it.
  */
 static void
 check_copy(Verification *v, const WsSegment *last, XLogRecPtr switch_lsn)
@@ -183,8 +183,8 @@ check_copies(Verification *v, XLogRecPtr first_lsn)
 }
 
 /*
- * Check all, and turn what reading raises about a damaged file into a finding.
- * True if a file has vanished.
+ * Check everything, and turn an error about a damaged file into a finding.
+ * Returns true if a file has vanished.
  */
 static bool
 check_all(Verification *v, XLogRecPtr first_lsn)
@@ -218,8 +218,8 @@ check_all(Verification *v, XLogRecPtr first_lsn)
 }
 
 /*
- * Where the stored WAL begins; false, with a finding if a segment is missing,
- * if there is nothing to verify.
+ * Find where the stored WAL begins.  Returns false if there is nothing to
+ * verify, with a finding if a segment is missing.
  */
 static bool
 find_first(Verification *v, XLogRecPtr *first_lsn)
@@ -244,7 +244,7 @@ find_first(Verification *v, XLogRecPtr *first_lsn)
 	return v->reason == NULL && found;
 }
 
-/* Does the stored WAL begin behind what was found to be missing? */
+/* Returns true if the stored WAL now begins after the missing segment. */
 static bool
 has_been_removed(const Verification *v)
 {
@@ -274,7 +274,7 @@ ws_store_verify(const WsStore *store, TimeLineID tli, XLogRecPtr end_lsn,
 	while (find_first(&v, &first_lsn) && check_all(&v, first_lsn) &&
 		   has_been_removed(&v))
 	{
-		/* the keeper has removed what was being read: go on behind it */
+		/* the keeper has removed what was being read: continue after it */
 		v.reason = NULL;
 	}
 

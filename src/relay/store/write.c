@@ -3,11 +3,12 @@
  * write.c
  *	  Writes what an upstream sends into the store.
  *
- * A position is in one of three ranges: what is stored is compared with, what
- * comes next is written, and anything further on would leave a gap.  Stored is
- * all below the recovered end, all that this writer has written, and every
- * closed segment to its end: it holds bytes that were acknowledged, be they
- * part of a whole record or not.
+ * A position is in one of three ranges: stored bytes are compared, the bytes
+ * that come next are written, and anything beyond would leave a gap.  The
+ * stored range consists of everything before the recovered end, everything
+ * that this writer has written, and every closed segment to its end, since a
+ * closed segment has bytes that were acknowledged, whether or not they end
+ * with a complete record.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -29,22 +30,23 @@ struct WsStoreWriter
 {
 	WsStore		store;
 	TimeLineID	tli;
-	XLogRecPtr	begin_lsn;		/* stored from here on ... */
-	XLogRecPtr	stored_lsn;		/* ... to here: compared, not written */
-	XLogRecPtr	written_lsn;	/* end of what a caller has handed over, or
-								 * what was recovered */
+	XLogRecPtr	begin_lsn;		/* stored from here ... */
+	XLogRecPtr	stored_lsn;		/* ... to here; compared, not written */
+	XLogRecPtr	written_lsn;	/* end of the bytes handed over by the caller,
+								 * or recovered */
 	XLogRecPtr	flushed_lsn;	/* durable; not beyond written_lsn */
-	bool		is_dirty;		/* the open segment was written to since it
-								 * was synced: maybe a part of what found no
-								 * room */
-	bool		has_failed;		/* what was written may be lost: refuse all */
+	bool		is_dirty;		/* the open segment was written to since its
+								 * last sync, maybe with a part of a message
+								 * that found no room */
+	bool		has_failed;		/* written bytes may be lost: refuse
+								 * everything */
 
 	int			fd;				/* the open segment, or -1 */
 	XLogSegNo	segno;
 	char		path[MAXPGPATH];
 
-	WsStoreReader *reader;		/* of what is stored */
-	char	   *stored;			/* COMPARE_BYTES of it */
+	WsStoreReader *reader;		/* reader for the comparison */
+	char	   *stored;			/* COMPARE_BYTES of stored WAL */
 	MemoryContext context;
 	MemoryContextCallback callback;
 };
@@ -108,7 +110,10 @@ report_failure(WsStoreWriter *writer, const char *action, int error)
 			errmsg("could not %s file \"%s\": %m", action, writer->path));
 }
 
-/* Compare with what is stored; *differs_lsn is the first byte that differs. */
+/*
+ * Compare with what is stored.  Sets *differs_lsn to the first byte that
+ * differs.
+ */
 static bool
 compare_bytes(WsStoreWriter *writer, XLogRecPtr lsn, const char *data, size_t len,
 			  XLogRecPtr *differs_lsn)
@@ -134,8 +139,8 @@ compare_bytes(WsStoreWriter *writer, XLogRecPtr lsn, const char *data, size_t le
 }
 
 /*
- * Have the file of the next position's segment open, or find that the segment
- * is closed: then stored_lsn moves to its end.
+ * Open the file of the next position's segment, or, if the segment is closed,
+ * move stored_lsn to its end.
  */
 static WsWriteResult
 open_segment(WsStoreWriter *writer)
@@ -151,7 +156,7 @@ open_segment(WsStoreWriter *writer)
 		return WS_WRITE_OK;
 	}
 
-	/* so it is if what was recovered ends within a closed one */
+	/* this happens if the recovered WAL ends within a closed segment */
 	if (ws_store_has_segment(&writer->store, writer->tli, segno))
 	{
 		writer->stored_lsn = (segno + 1) * segment_size;
@@ -181,7 +186,7 @@ open_segment(WsStoreWriter *writer)
 	return WS_WRITE_OK;
 }
 
-/* The open segment is full: make it durable and give it its name. */
+/* Close the open segment, which is full: make it durable and rename it. */
 static void
 close_segment(WsStoreWriter *writer)
 {
@@ -201,7 +206,7 @@ close_segment(WsStoreWriter *writer)
 	if (error != 0)
 		report_failure(writer, "close", error);
 
-	/* an ERROR while syncing the directory leaves has_failed behind */
+	/* if syncing the directory raises an ERROR, has_failed must stay set */
 	writer->has_failed = true;
 	ws_segment_file_name(&writer->store, writer->tli, writer->segno,
 						 WS_SEGMENT_PARTIAL, from);
@@ -214,7 +219,7 @@ close_segment(WsStoreWriter *writer)
 	writer->flushed_lsn = writer->written_lsn;
 }
 
-/* Write at the end of what is stored, within a segment. */
+/* Write at the end of the stored range, within a segment. */
 static WsWriteResult
 append_bytes(WsStoreWriter *writer, const char *data, size_t len)
 {
@@ -225,7 +230,9 @@ append_bytes(WsStoreWriter *writer, const char *data, size_t len)
 	writer->is_dirty = true;
 	error = ws_file_write(writer->fd, data, len, offset, WAIT_EVENT_WAL_WRITE);
 
-	/* its room was allocated, but some file systems need new room to write */
+	/*
+	 * the file was allocated, but some file systems need new room for a write
+	 */
 	if (ws_errno_is_no_space(error))
 		return WS_WRITE_NO_SPACE;
 	if (error != 0)
@@ -277,7 +284,7 @@ ws_store_write(WsStoreWriter *writer, XLogRecPtr lsn, const char *data, size_t l
 			if (!compare_bytes(writer, lsn, data, count, differs_lsn))
 				return WS_WRITE_DIFFERS;
 
-			/* what a closed segment holds is durable */
+			/* a closed segment is durable */
 			if (lsn + count > writer->written_lsn)
 				writer->written_lsn = writer->flushed_lsn = lsn + count;
 		}

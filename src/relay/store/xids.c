@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * xids.c
- *	  The file in which a store keeps how far transaction ids have come.
+ *	  Reads and writes the file that keeps the next transaction id known.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -11,7 +11,7 @@
 
 #include "relay/store/file.h"
 
-/* A file that is longer is none of ours. */
+/* Most bytes of the file. */
 #define MAX_BYTES	65536
 
 bool
@@ -50,7 +50,7 @@ ws_store_remove_xids(const WsStore *store)
 {
 	char		path[MAXPGPATH];
 
-	/* if it comes back after a crash, a checkpoint puts right what it says */
+	/* if the file comes back after a crash, a checkpoint corrects it */
 	ws_file_path(store->path, WS_XIDS_FILE, path);
 	ws_file_remove(path);
 }
