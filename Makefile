@@ -9,6 +9,7 @@
 #	make installcheck			against a running server that preloads walstream
 #	make demo					a primary, a standby and a load to look at
 #	make test					all tests (TESTS="t/..." only some of t/)
+#	make check-style			layout of C, Perl and shell, and who includes whom
 #	make test-asan				the server tests with sanitizers in the module
 #	make fuzz SECONDS=60		look for input that breaks a decoder or parser
 #	make bench					against stock PostgreSQL (QUICK=1 a short one)
@@ -64,7 +65,7 @@ override with_llvm := no
 endif
 
 # These install what is missing, PostgreSQL included, so they go without PGXS.
-script_goals = demo test test-asan fuzz bench
+script_goals = demo test check-style test-asan fuzz bench
 
 ifneq ($(filter-out $(script_goals),$(or $(MAKECMDGOALS),all)),)
 PG_CONFIG ?= pg_config
@@ -115,6 +116,9 @@ demo:
 
 test:
 	src/tools/run_tests
+
+check-style:
+	src/tools/check_style
 
 test-asan:
 	SANITIZE=1 src/tools/run_tests

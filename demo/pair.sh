@@ -95,7 +95,7 @@ watch_load()
 	while kill -0 "$job" 2>/dev/null; do
 		look_at_stream
 		# until it changes it is that of the load before
-		if [ "$lag_us" != "$old_lag_us" ] && [ "$lag_us" -gt $max_lag_us ]; then
+		if [ "$lag_us" != "$old_lag_us" ] && [ "$lag_us" -gt "$max_lag_us" ]; then
 			max_lag_us=$lag_us
 		fi
 		if [ $SECONDS -ge $next ]; then

@@ -6,7 +6,7 @@
 
 walz=$1
 make_segment=$2
-tmp=`mktemp -d` || exit 1
+tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 count=0
@@ -31,26 +31,27 @@ try()
 	expected=$1
 	shift
 	"$walz" "$@" >"$tmp/out" 2>"$tmp/err"
-	[ $? -eq $expected ]
+	[ $? -eq "$expected" ]
 }
 
 # bytes <file> <offset> <format of printf>: overwrite some
 bytes()
 {
-	printf "$3" | dd of="$1" bs=1 seek=$2 conv=notrunc 2>/dev/null
+	# shellcheck disable=SC2059
+	printf "$3" | dd of="$1" bs=1 seek="$2" conv=notrunc 2>/dev/null
 }
 
 # flip <file> <offset>: change all bits of a byte
 flip()
 {
-	was=`od -An -v -t u1 -j $2 -N 1 "$1"`
-	bytes "$1" $2 "\\`printf %03o $((255 - was))`"
+	was=$(od -An -v -t u1 -j "$2" -N 1 "$1")
+	bytes "$1" "$2" "\\$(printf %03o $((255 - was)))"
 }
 
 # no temporary file is left beside any output
 no_temporary()
 {
-	[ -z "`find "$tmp" -name '*.tmp.*'`" ]
+	[ -z "$(find "$tmp" -name '*.tmp.*')" ]
 }
 
 # start <arguments>: run walz in the background until it has made its
@@ -75,7 +76,7 @@ try 2 compress "$segment"
 ok "unknown command"
 
 try 0 encode "$segment" && [ -s "$segment.walz" ] &&
-	[ `wc -c <"$segment.walz"` -lt 250000 ]
+	[ "$(wc -c <"$segment.walz")" -lt 250000 ]
 ok "encode"
 cmp -s "$segment" "$tmp/original"
 ok "encode leaves the segment alone"
@@ -94,7 +95,7 @@ try 0 verify "$tmp/wal" && grep -q "^2 files verified" "$tmp/out"
 ok "verify a folder with a segment and an encoded file"
 
 # damage: a byte in the middle, a file that is cut
-size=`wc -c <"$segment.walz"`
+size=$(wc -c <"$segment.walz")
 cp "$segment.walz" "$tmp/damaged.walz"
 printf 'x' | dd of="$tmp/damaged.walz" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
 try 1 verify "$tmp/damaged.walz" && grep -q damaged "$tmp/err"
@@ -144,7 +145,7 @@ cp "$tmp/mine" "$tmp/target"
 try 0 --force --output="$tmp/target" encode "$segment" && cmp -s "$tmp/target" "$segment.walz"
 ok "encode with --force does"
 (umask 0; "$walz" --force --output="$tmp/target" encode "$segment") >"$tmp/out" 2>"$tmp/err" &&
-	ls -l "$tmp/target" | grep -q '^-rw-------'
+	[ -n "$(find "$tmp/target" -perm 600)" ]
 ok "only the owner may read what is written"
 
 cp "$segment" "$tmp/input"
@@ -157,7 +158,7 @@ try 1 --force --output="$tmp/link" encode "$segment" && [ -L "$tmp/link" ] &&
 ok "nor what is no regular file"
 try 1 --output="$tmp/missing/file" encode "$segment" && grep -q "could not create" "$tmp/err"
 ok "no such folder to write to"
-long=`printf '%01100d' 0`
+long=$(printf '%01100d' 0)
 try 1 --output="$long" encode "$segment" && grep -q "too long" "$tmp/err"
 ok "a name that is too long is not cut"
 (ulimit -f 8; "$walz" --output="$tmp/none" encode "$segment") >"$tmp/out" 2>"$tmp/err"
@@ -182,29 +183,35 @@ ok "a signal leaves nothing"
 # headers with sizes that cannot be calculated with; without blocks, nothing
 # else is wrong that would be found first
 for field in "16 block" "20 segment"; do
-	set -- $field
-	zero=$tmp/0000000100000000000000$1
+	at=${field% *}
+	zero=$tmp/0000000100000000000000$at
 	for byte in 0 1 377; do
 		(head -c 24 "$segment.walz"; printf '\0\0\0\0') >"$zero"
-		bytes "$zero" $1 "\\$byte\\$byte\\$byte\\$byte"
+		bytes "$zero" "$at" "\\$byte\\$byte\\$byte\\$byte"
 		for command in report verify decode; do
 			try 1 --output="$tmp/none" $command "$zero" && grep -q "$zero.*damaged: sizes" "$tmp/err"
-			ok "$command: an encoded file with $2 size of bytes $byte"
+			ok "$command: an encoded file with ${field#* } size of bytes $byte"
 		done
 	done
 done
 
 # damage everywhere: the file's header and the first block's, and then here
 # and there; cut likewise
-size=`wc -c <"$segment.walz"`
+size=$(wc -c <"$segment.walz")
 bad=$tmp/bad.walz
 status=0
-for at in `seq 0 40` `seq 41 $((size / 40)) $((size - 5))` `seq $((size - 4)) $((size - 1))`; do
+for at in $(seq 0 40) $(seq 41 $((size / 40)) $((size - 5))) $(seq $((size - 4)) $((size - 1))); do
 	cp "$segment.walz" "$bad"
-	flip "$bad" $at
-	try 1 verify "$bad" && grep -q "$bad" "$tmp/err" || { echo "# byte $at"; status=1; }
-	head -c $at "$segment.walz" >"$bad"
-	try 1 report "$bad" && grep -q "$bad" "$tmp/err" || { echo "# cut at $at"; status=1; }
+	flip "$bad" "$at"
+	if ! { try 1 verify "$bad" && grep -q "$bad" "$tmp/err"; }; then
+		echo "# byte $at"
+		status=1
+	fi
+	head -c "$at" "$segment.walz" >"$bad"
+	if ! { try 1 report "$bad" && grep -q "$bad" "$tmp/err"; }; then
+		echo "# cut at $at"
+		status=1
+	fi
 done
 [ $status -eq 0 ]
 ok "damage anywhere is found"
@@ -229,7 +236,7 @@ if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
 	grep -q '^0 of 1 files, [1-9][0-9]* %' "$tmp/out"
 	ok "progress within a file"
 	# that takes some seconds here; for each of its messages it would be 10000s
-	[ `grep -c ' of 1 files' "$tmp/out"` -lt 400 ]
+	[ "$(grep -c ' of 1 files' "$tmp/out")" -lt 400 ]
 	ok "but not too often"
 	script -qec "'$walz' --quiet report '$tmp/large'" /dev/null </dev/null >"$tmp/out"
 	grep -q segments "$tmp/out" && ! grep -q ' of 1 files' "$tmp/out"
@@ -245,4 +252,4 @@ try 1 report "$tmp/missing"
 ok "no such file"
 
 echo "1..$count"
-exit ${failed:-0}
+exit "${failed:-0}"
