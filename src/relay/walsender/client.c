@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * client.c
- *	  Talking to the client of a relay sender without ever waiting in a place
- *	  where signals are not served.
+ *	  Exchanges messages with a relay sender's client, without waiting where
+ *	  signals are not handled.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -22,19 +22,20 @@
 #include "utils/memutils.h"
 #include "utils/wait_event.h"
 
-/* What comes before a message's content: its type and its length. */
+/* Size of a message's type and length. */
 #define HEADER_SIZE		5
 
 /*
- * No command or standby message is nearly as long.  A longer command is
- * thrown away as it arrives, so that a client cannot make us allocate.
+ * Size of the input buffer, much larger than any command or standby message.
+ * A longer command is thrown away as it arrives, so that a client cannot make
+ * us allocate memory.
  */
 #define MAX_CONTENT		PQ_SMALL_MESSAGE_LIMIT
 
 static char input[HEADER_SIZE + MAX_CONTENT];
 static int	input_start = 0;
 static int	input_end = 0;
-static uint32 discarding = 0;	/* bytes left of a command that is too long */
+static uint32 discarding = 0;	/* bytes left of a command that was too long */
 static char discarded_type;
 static uint32 discarded_length;
 static char content[MAX_CONTENT + 1];
@@ -43,8 +44,8 @@ static char content[MAX_CONTENT + 1];
 static const PQcommMethods *prev_methods = NULL;
 
 /*
- * What PostgreSQL's putmessage_noblock does last is to call
- * PqCommMethods->putmessage, that is, us.
+ * PostgreSQL's putmessage_noblock calls PqCommMethods->putmessage, that is,
+ * our function.
  */
 static bool passing_on = false;
 
@@ -108,8 +109,8 @@ ws_client_init(void)
 	PqCommMethods = &client_methods;
 
 	/*
-	 * What authentication has read too much; never as much as we have room
-	 * for.
+	 * Take the bytes that authentication has read in advance, which always
+	 * fit.
 	 */
 	if (ws_pq_has_data())
 	{
@@ -145,7 +146,7 @@ ws_client_gone(void)
 }
 
 /*
- * Read what has arrived and there is room for.
+ * Read the bytes that have arrived, as far as there is room.
  */
 static WsReadResult
 fill_input(void)
@@ -176,7 +177,7 @@ fill_input(void)
 		if (errno == EINTR)
 			continue;
 
-		/* this goes to the log alone */
+		/* COMMERROR goes only to the log */
 		ereport(COMMERROR,
 				(errcode_for_socket_access(),
 				 errmsg("could not receive data from client: %m")));
@@ -185,8 +186,8 @@ fill_input(void)
 }
 
 /*
- * What cannot be a message here is garbage: there is no telling where the
- * next one begins.
+ * Refuse bytes that cannot be a message here; nothing tells where the next
+ * message begins.
  */
 static void
 check_type(char type, WsExpect expect)
@@ -209,7 +210,7 @@ check_type(char type, WsExpect expect)
 				 errmsg("invalid frontend message type %d", (unsigned char) type)));
 }
 
-/* The length of the content of the message at the start of input. */
+/* Returns the length of the content of the message at the start of input. */
 static uint32
 read_length(WsExpect expect)
 {
@@ -225,7 +226,7 @@ read_length(WsExpect expect)
 	return len - 4;
 }
 
-/* Throw away what is there of a command that is too long. */
+/* Throw away the bytes that have arrived of a command that is too long. */
 static void
 discard(void)
 {
@@ -260,7 +261,7 @@ take_message(WsExpect expect, WsClientMessage *message)
 	if ((uint32) (input_end - input_start) < HEADER_SIZE + len)
 		return false;
 
-	/* pq_getmsgstring() wants a zero behind it */
+	/* pq_getmsgstring() needs a zero after the string */
 	message->type = input[input_start];
 	message->length = len;
 	message->too_long = false;

@@ -1,14 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * client.h
- *	  Talking to the client of a relay sender without ever waiting in a place
- *	  where signals are not served.
+ *	  Exchanges messages with a relay sender's client, without waiting where
+ *	  signals are not handled.
  *
- * PostgreSQL's own reading and writing waits inside libpq's server side, where
- * in the midst of a message only a request to die is looked at.  Here nothing
- * but ws_client_wait() waits, and its callers check for interrupts around it:
- * so a client that stalls in a message, or never reads, delays neither a stop
- * nor what other processes want of this one (ProcSignalBarrier).
+ * PostgreSQL's own functions wait inside libpq's server side, where in the
+ * middle of a message only a request to die is noticed.  Here only
+ * ws_client_wait() waits, and its callers check for interrupts before and
+ * after it.  So a client that stalls in a message, or never reads, delays
+ * neither a stop nor requests of other processes (ProcSignalBarrier).
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,7 +19,7 @@
 
 #include "lib/stringinfo.h"
 
-/* Which messages may come, and how large they may be. */
+/* Which messages are allowed, and how large they may be. */
 typedef enum WsExpect
 {
 	WS_EXPECT_COMMAND,
@@ -30,8 +30,8 @@ typedef struct WsClientMessage
 {
 	char		type;
 	uint32		length;			/* of its content */
-	bool		too_long;		/* which was thrown away; only outside of a
-								 * COPY */
+	bool		too_long;		/* the content was thrown away; only outside
+								 * of a COPY */
 	StringInfoData content;		/* valid until the next read */
 } WsClientMessage;
 
@@ -43,36 +43,41 @@ typedef enum WsReadResult
 } WsReadResult;
 
 /*
- * From here on PostgreSQL's functions that send only fill the output buffer,
- * whatever its size, and those that flush send what the socket takes.
+ * From here on, PostgreSQL's functions that send only fill the output buffer,
+ * which grows as needed, and those that flush send as much as the socket
+ * takes.
  */
 extern void ws_client_init(void);
 
 /*
- * Take the next message if it has arrived.  FATAL if it may not come here.
+ * Take the next message if it has arrived.  Raises FATAL if it is not allowed
+ * here.
  */
 extern WsReadResult ws_client_read(WsExpect expect, WsClientMessage *message);
 
 /*
- * Wait for the socket (WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE, 0), the latch
- * or the end of timeout_ms, -1 for none.  Exits if the postmaster has.
+ * Wait for the socket (WL_SOCKET_READABLE, WL_SOCKET_WRITEABLE, or 0 for
+ * neither), the latch or the end of timeout_ms (-1 for none).  Exits if the
+ * postmaster has died.
  */
 extern void ws_client_wait(uint32 socket_events, long timeout_ms,
 						   uint32 wait_event);
 
-/* Send what the socket takes now; exits if the connection is lost. */
+/* Send as much as the socket takes now; exits if the connection is lost. */
 extern void ws_client_flush_some(void);
 
-/* Send all of the output, waiting as long as it takes; serves interrupts. */
+/*
+ * Send all of the output, waiting as long as it takes; checks for interrupts.
+ */
 extern void ws_client_flush(void);
 
 /*
- * Who the client is, for a log line: its application_name, user and address, and
- * the relay slot that it uses, if that is not NULL.  Palloc'd.
+ * Returns a description of the client for a log line: its application_name,
+ * user and address, and the relay slot that it uses, if not NULL.  Palloc'd.
  */
 extern char *ws_client_describe(const char *slot_name);
 
-/* End this process, the client being gone. */
+/* End this process, because the client is gone. */
 ws_noreturn extern void ws_client_gone(void);
 
 /*----------------------------------------------------------------
@@ -86,7 +91,7 @@ typedef struct WsColumn
 	Oid			type;			/* TEXTOID, INT4OID or INT8OID */
 } WsColumn;
 
-/* A result of one row; values are text, NULL for null. */
+/* Send a result of one row; values are text, NULL for null. */
 extern void ws_client_send_row(const WsColumn *columns, int count,
 							   const char *const *values);
 

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * command.c
- *	  The replication commands of a relay sender, but for START_REPLICATION's
- *	  stream.
+ *	  The replication commands of a relay sender, except for
+ *	  START_REPLICATION's stream.
  *
- * Parsed with PostgreSQL's own grammar; results have the shape of
- * PostgreSQL's.  What concerns the cluster whose WAL is served is answered for
- * that one, not for the relay's instance.
+ * Commands are parsed with PostgreSQL's own grammar, and results have the same
+ * columns as PostgreSQL's.  Questions about the cluster whose WAL is served
+ * are answered for that one, not for the relay's instance.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -122,7 +122,7 @@ timeline_history(const TimeLineHistoryCmd *cmd)
 	ws_client_send_row(columns, 2, values);
 }
 
-/* As SHOW prints wal_segment_size. */
+/* Format a number as SHOW prints wal_segment_size. */
 static char *
 format_size(uint32 bytes)
 {
@@ -132,8 +132,8 @@ format_size(uint32 bytes)
 }
 
 /*
- * The value of a setting in which the served cluster may differ from this
- * instance; NULL for all others.
+ * Returns the value of a setting in which the served cluster may differ from
+ * this instance; NULL for all others.
  */
 static const char *
 served_setting(const char *name)
@@ -141,9 +141,10 @@ served_setting(const char *name)
 	bool		version_num = pg_strcasecmp(name, "server_version_num") == 0;
 
 	/*
-	 * Who asks wants to know what this is, as another relay does; who looks
-	 * for a primary goes by what it was told in the beginning, or if it is of
-	 * an older kind by the other one.
+	 * A client that asks for this, such as another relay, wants to know what
+	 * this server is.  A client that looks for a primary uses the value
+	 * reported at the start of the session, or, if it is older,
+	 * transaction_read_only.
 	 */
 	if (pg_strcasecmp(name, "in_hot_standby") == 0)
 		return "on";
@@ -184,7 +185,7 @@ show(const VariableShowStmt *stmt)
 	WsColumn	column = {stmt->name, TEXTOID};
 	const char *value = served_setting(stmt->name);
 
-	/* looking at rights needs a transaction */
+	/* checking privileges needs a transaction */
 	StartTransactionCommand();
 	if (value == NULL)
 		value = GetConfigOptionByName(stmt->name, &column.name, false);
@@ -194,7 +195,7 @@ show(const VariableShowStmt *stmt)
 }
 
 /*
- * The options of CREATE_REPLICATION_SLOT; the grammar takes any name.
+ * Check the options of CREATE_REPLICATION_SLOT; the grammar accepts any name.
  */
 static bool
 wants_wal_reserved(const CreateReplicationSlotCmd *cmd)
@@ -223,9 +224,10 @@ wants_wal_reserved(const CreateReplicationSlotCmd *cmd)
 }
 
 /*
- * From where RESERVE_WAL holds WAL: the oldest that there is.  Whoever reserves
- * takes a base backup next, and one from a standby begins at that standby's
- * last restartpoint, which may be long before what we have now.
+ * Returns the position from which RESERVE_WAL holds WAL: the oldest available.
+ * The client will probably take a base backup next, and one from a standby
+ * begins at that standby's last restartpoint, which may be long before the end
+ * of our WAL.
  */
 static void
 find_reserved(const WsStore *store, TimeLineID *tli, XLogRecPtr *lsn)
@@ -235,12 +237,15 @@ find_reserved(const WsStore *store, TimeLineID *tli, XLogRecPtr *lsn)
 	ws_relay_get_status(&status);
 	*lsn = Max(status.first_lsn, ws_slots_floor());
 
-	/* no WAL yet, or about to be set aside */
+	/* there is no WAL yet, or it is about to be set aside */
 	if (!status.is_open || XLogRecPtrIsInvalid(status.first_lsn) ||
 		*lsn > status.flushed_lsn)
 		not_ready();
 
-	/* not first_tli: the keeper may be removing what is before that position */
+	/*
+	 * not first_tli, since the keeper may be removing WAL before that
+	 * position
+	 */
 	*tli = ws_history_tli_at(ws_store_read_history(store, status.tli), *lsn);
 }
 
@@ -286,7 +291,7 @@ read_slot(const ReadReplicationSlotCmd *cmd)
 	WsSlotSnapshot slot;
 	char		chain[WS_CHAIN_TEXT_SIZE];
 
-	/* another relay's question */
+	/* this is another relay's question for the chain */
 	if (strcmp(cmd->slotname, WS_CHAIN_QUESTION) == 0)
 	{
 		ws_chain_tell(chain);
@@ -297,7 +302,7 @@ read_slot(const ReadReplicationSlotCmd *cmd)
 	{
 		values[0] = "physical";
 
-		/* of one that is lost PostgreSQL tells none either */
+		/* PostgreSQL does not show the position of a lost slot either */
 		if (!slot.lost && !XLogRecPtrIsInvalid(slot.restart_lsn))
 		{
 			values[1] = format_lsn(slot.restart_lsn);
@@ -326,7 +331,7 @@ refuse(const char *command)
 			 errhint("Connect to the primary or to a standby of that cluster.")));
 }
 
-/* Parse; the error is reported here if there is one. */
+/* Parse a command, and report an error if there is one. */
 static Node *
 parse(const char *query)
 {
@@ -350,7 +355,7 @@ parse(const char *query)
 	return node;
 }
 
-/* A command's name, for the process title and its CommandComplete. */
+/* Returns a command's name, for the process title and CommandComplete. */
 static const char *
 command_name(const Node *node)
 {
@@ -412,9 +417,9 @@ execute(const Node *node, const char *name)
 }
 
 /*
- * What the client sent, for the server's log and for pg_stat_activity.  Unlike
- * PostgreSQL's, ours has no line breaks that would look like lines of others,
- * and no byte that makes the view fail for all who read it.
+ * Show the command in the server's log and in pg_stat_activity.  Unlike
+ * PostgreSQL's, ours has no line breaks, which could imitate other log lines,
+ * and no bytes that would make the view fail for all its readers.
  */
 static void
 show_command(const char *query)

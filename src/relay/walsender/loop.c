@@ -4,8 +4,8 @@
  *	  The session of a relay sender: reads commands, has them executed,
  *	  recovers from errors, and ends.
  *
- * PostgresMain() is the model.  Everything that comes after an error is in
- * the handler here, as there are no transactions to abort.
+ * PostgresMain() is the model.  All cleanup after an error is in the handler
+ * here, since there are no transactions to abort.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -40,12 +40,15 @@
 static volatile sig_atomic_t is_copying = false;
 static volatile sig_atomic_t is_stopping = false;
 
-/* After an error in an extended-query message, all is ignored up to Sync. */
+/*
+ * After an error in an extended-query message, everything up to Sync is
+ * ignored.
+ */
 static bool ignore_till_sync = false;
 
 /*
- * SIGUSR2: the server stops.  PostgreSQL's walsenders are told to get ready
- * beforehand, by a signal that is sent only to those with a WalSnd.
+ * SIGUSR2: the server stops.  (PostgreSQL's walsenders are prepared for that
+ * by an earlier signal, which is sent only to those with a WalSnd.)
  */
 static void
 handle_stop(SIGNAL_ARGS)
@@ -94,7 +97,7 @@ ws_session_reload(void)
 }
 
 /*
- * After an error: report it, and let go of everything.
+ * After an error: report it, and release everything.
  */
 static void
 recover_from_error(void)
@@ -127,8 +130,7 @@ recover_from_error(void)
 }
 
 /*
- * Tell the client that it may send a command, and wait until it has been
- * told.
+ * Send ReadyForQuery, and wait until it has been sent.
  */
 static void
 become_idle(void)
@@ -142,7 +144,7 @@ become_idle(void)
 }
 
 /*
- * Wait for the next message; false if the client is gone.
+ * Wait for the next message.  Returns false if the client is gone.
  */
 static bool
 read_message(WsClientMessage *message)
@@ -153,7 +155,7 @@ read_message(WsClientMessage *message)
 	if (limited)
 		enable_timeout_after(IDLE_SESSION_TIMEOUT, IdleSessionTimeout);
 
-	/* a request to cancel means nothing while we are idle */
+	/* ignore a request to cancel while idle */
 	HOLD_CANCEL_INTERRUPTS();
 	for (;;)
 	{
@@ -236,7 +238,11 @@ process_message(WsClientMessage *message)
 			break;
 
 		default:
-			/* of a COPY that has failed, or a Flush: we always do */
+
+			/*
+			 * messages of a COPY that has failed, or a Flush, which is never
+			 * needed
+			 */
 			break;
 	}
 	return false;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * reply.c
- *	  What a downstream tells its relay sender while it streams.
+ *	  Handles the replies of a downstream while it streams.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,8 +17,8 @@
 #include "utils/timestamp.h"
 
 /*
- * A standby that has more WAL than we knows of later transactions; so many more
- * are worth a line in the log.
+ * A standby that has more WAL than we have knows later transactions; if its
+ * xmin is this far ahead, that is worth a line in the log.
  */
 #define FAR_AHEAD	1000000
 
@@ -31,9 +31,9 @@ publish(WsReplies *replies)
 }
 
 /*
- * A lag that cannot be told leaves the last one shown, until the downstream
- * says twice that it has everything.  What it never reports, such as
- * a relay that applies nothing, has no lag.
+ * If a lag is unknown, the last one is shown until the downstream has reported
+ * twice that it has everything.  A position that is never reported has no lag,
+ * for example the apply position of a relay.
  */
 static void
 update_lags(WsReplies *replies, const XLogRecPtr reached[WS_LAG_READERS],
@@ -55,7 +55,7 @@ update_lags(WsReplies *replies, const XLogRecPtr reached[WS_LAG_READERS],
 	}
 }
 
-/* A client's clock may say anything; what is no time could not be shown. */
+/* A client may send any time; only a valid timestamp can be shown. */
 static TimestampTz
 read_time(StringInfo content)
 {
@@ -87,8 +87,8 @@ take_status(WsReplies *replies, StringInfo content)
 	publish(replies);
 
 	/*
-	 * A downstream may hold bytes behind the end of this timeline; and none
-	 * is believed that says it has more than there is.
+	 * A downstream may have bytes after the end of this timeline, and a
+	 * position beyond all WAL is not believed.
 	 */
 	if (replies->slot_name != NULL && !XLogRecPtrIsInvalid(replies->flush_lsn))
 		ws_slot_advance(replies->store, replies->tli,
@@ -107,7 +107,10 @@ read_xid(StringInfo content)
 	return FullTransactionIdFromEpochAndXid(epoch, xid);
 }
 
-/* Is it so far ahead of the stored WAL that somebody should look at the client? */
+/*
+ * Returns true if an xmin is so far ahead of the stored WAL that somebody
+ * should look at the client.
+ */
 static bool
 is_far_ahead(FullTransactionId xid, FullTransactionId next)
 {
@@ -138,8 +141,8 @@ report_feedback(const WsReplies *replies, WsFeedback feedback,
 }
 
 /*
- * Look at what a client asks for, and say so once if it makes no sense.  False if
- * it is to be passed over: PostgreSQL passes over what is too old to be.
+ * Check a client's feedback, and log once if it makes no sense.  Returns false
+ * if it must be ignored, as PostgreSQL does with an xmin that is too old.
  */
 static bool
 check_feedback(const WsReplies *replies, WsFeedback feedback)

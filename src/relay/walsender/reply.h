@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * reply.h
- *	  What a downstream tells its relay sender while it streams.
+ *	  Handles the replies of a downstream while it streams.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -20,25 +20,27 @@ typedef struct WsReplies
 	/* set by the stream */
 	WsSender   *sender;
 	const WsStore *store;
-	const char *slot_name;		/* that has been acquired, or NULL */
+	const char *slot_name;		/* the acquired slot, or NULL */
 	TimeLineID	tli;			/* being streamed */
 	XLogRecPtr	sent_lsn;
-	XLogRecPtr	limit_lsn;		/* no downstream can have more of tli */
+	XLogRecPtr	limit_lsn;		/* end of all WAL on tli that a downstream can
+								 * have */
 
-	/* what the downstream has told */
+	/* what the downstream has reported */
 	XLogRecPtr	write_lsn;
 	XLogRecPtr	flush_lsn;
 	XLogRecPtr	apply_lsn;
 	int64		lag_us[WS_LAG_READERS];
-	TimestampTz reply_time;		/* 0: none, or none that can be */
+	TimestampTz reply_time;		/* 0 if none, or if it is not a valid
+								 * timestamp */
 
 	WsLag		lag;
 } WsReplies;
 
 /*
- * Act on the content of a CopyData message: a status update, whose flush
- * position moves the slot, or feedback.  Returns whether the client wants an
- * answer.
+ * Handle the content of a CopyData message: a status update, whose flush
+ * position moves the slot, or feedback.  Returns whether the client asks for
+ * an answer.
  */
 extern bool ws_replies_take(WsReplies *replies, StringInfo content);
 

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * send.c
- *	  What a relay sender sends: which timeline, up to where, and the next
- *	  piece of WAL.
+ *	  Sends WAL: determines the timeline and how far to send, and sends the
+ *	  next piece.
  *
- * A timeline that the relay has left ends where its upstream left it, be it
- * long ago or while we stream; a client gets CopyDone there, and then the name
- * of the next one.
+ * A timeline that the relay has left, long ago or while we stream, ends where
+ * its upstream left it.  A client gets CopyDone there, and then the name of
+ * the next timeline.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,12 +27,12 @@
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
-/* One message carries at most this much WAL, as PostgreSQL's. */
+/* Most WAL in one message, as in PostgreSQL. */
 #define MAX_SEND_SIZE	(XLOG_BLCKSZ * 16)
 
 /*
- * The relay is on another timeline than we knew, and not on ours: find where
- * ours was left.  False if it does not lead there.
+ * Find where our timeline was left, after the relay has switched to another
+ * one.  Returns false if ours does not lead there.
  */
 static bool
 find_timeline_end(WsStream *stream, TimeLineID relay_tli)
@@ -54,8 +54,9 @@ find_timeline_end(WsStream *stream, TimeLineID relay_tli)
 }
 
 /*
- * Which timeline to send, and from where.  The start is checked loosely, as
- * clients begin at a segment's start, which may be before the timeline's.
+ * Choose the timeline to send, and the start.  The start is checked loosely,
+ * since clients begin at a segment's start, which may be before the
+ * timeline's.
  */
 void
 ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
@@ -81,7 +82,9 @@ ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
 	stream->replies->limit_lsn = Min(stream->end_lsn, flushed_lsn);
 }
 
-/* As PostgreSQL after CopyBothResponse, and so within the COPY. */
+/*
+ * This is checked within the COPY, as PostgreSQL does after CopyBothResponse.
+ */
 void
 ws_stream_check_start(const WsStream *stream)
 {
@@ -94,7 +97,7 @@ ws_stream_check_start(const WsStream *stream)
 	if (tli != stream->tli || flushed_lsn >= stream->start_lsn)
 		return;
 
-	/* it may well be there */
+	/* the WAL may well be there */
 	ws_serve_get_position(&tli, &flushed_lsn);
 	if (flushed_lsn < stream->start_lsn)
 		ereport(ERROR,
@@ -105,9 +108,9 @@ ws_stream_check_start(const WsStream *stream)
 }
 
 /*
- * Positions and files may be of another range than the stream's from the moment
- * on in which this fails: so it is asked after each look at them, and before
- * anything of it is sent.
+ * Check that the stream's range of WAL still exists.  Once this fails,
+ * positions and files may belong to another range, so it is called after each
+ * look at them, and before anything is sent.
  */
 static void
 check_generation(const WsStream *stream)
@@ -121,9 +124,9 @@ check_generation(const WsStream *stream)
 }
 
 /*
- * Up to where can be sent.  The end of a timeline that was left is not always
- * there: a range that begins in the segment with that end holds it only once
- * it has been received.
+ * Returns the position up to which WAL can be sent.  The end of a timeline
+ * that was left is not always stored: a range that begins in the segment with
+ * that end has it only once it has been received.
  */
 static XLogRecPtr
 get_limit(WsStream *stream)
@@ -131,7 +134,7 @@ get_limit(WsStream *stream)
 	TimeLineID	tli;
 	XLogRecPtr	limit_lsn;
 
-	/* in the generation of this stream there has been WAL, and so there is */
+	/* this stream's range had WAL, so it still has */
 	(void) ws_relay_get_served(&tli, &limit_lsn);
 	check_generation(stream);
 	if (tli != stream->relay_tli && !find_timeline_end(stream, tli))
@@ -157,7 +160,7 @@ ws_stream_send_copy_done(WsStream *stream)
 }
 
 /*
- * A slot that has had no position holds WAL from here on.
+ * Let a slot without a position hold WAL from here on.
  */
 static void
 note_slot_position(WsStream *stream)
@@ -198,8 +201,8 @@ send_wal(WsStream *stream, XLogRecPtr end_lsn, XLogRecPtr limit_lsn)
 }
 
 /*
- * Send the next piece of WAL, if there is one: up to the end, or else to a
- * page boundary, so that no record's header is cut.
+ * Send the next piece of WAL, if there is one: up to the end, or to a page
+ * boundary, so that no record header is split.
  */
 void
 ws_stream_send_next(WsStream *stream)
@@ -212,7 +215,7 @@ ws_stream_send_next(WsStream *stream)
 		return;
 	limit_lsn = get_limit(stream);
 
-	/* a client may have bytes behind the end, of an incomplete record */
+	/* a client may have bytes of an incomplete record after the end */
 	if (stream->historic && stream->end_lsn <= stream->sent_lsn)
 	{
 		elog(DEBUG1, "relay sender reached end of timeline %u at " WS_LSN " (sent up to " WS_LSN ")",
@@ -234,7 +237,7 @@ ws_stream_send_next(WsStream *stream)
 	send_wal(stream, end_lsn, limit_lsn);
 }
 
-/* All that was sent has been handed to the socket: show it. */
+/* Show the position sent, once everything has been handed to the socket. */
 void
 ws_stream_publish_sent(WsStream *stream)
 {
@@ -253,7 +256,7 @@ ws_stream_publish_sent(WsStream *stream)
 	}
 }
 
-/* What follows the end of a timeline that has a successor. */
+/* Send the row that follows the end of a timeline with a successor. */
 void
 ws_stream_send_next_timeline(const WsStream *stream)
 {

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * session.h
- *	  What the parts of a relay sender share: its entry in the array, and how
- *	  it takes a stop.
+ *	  Functions that the files of a relay sender share.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,10 +14,13 @@
 #include "relay/senders.h"
 #include "relay/store/store.h"
 
-/* walsender/takeover.c: this process' entry. */
+/* walsender/takeover.c: this process's entry in the array of senders. */
 extern WsSender *ws_session_sender(void);
 
-/* walsender/takeover.c: every report from here on says who the client is. */
+/*
+ * walsender/takeover.c: add a description of the client to every report from
+ * here on.
+ */
 extern void ws_session_name_client(void);
 
 /*----------------------------------------------------------------
@@ -26,22 +28,22 @@ extern void ws_session_name_client(void);
  *----------------------------------------------------------------
  */
 
-/* From now on the postmaster's SIGUSR2 is understood. */
+/* Install the handler for the postmaster's SIGUSR2. */
 extern void ws_session_take_stop(void);
 
 /* Serve the client until it or the server ends. */
 ws_noreturn extern void ws_session_loop(void);
 
 /*
- * While a COPY goes on, a stop of the server (SIGUSR2) is a request for a last
- * cycle; otherwise it ends the process.
+ * During a COPY, a stop of the server (SIGUSR2) requests a last cycle;
+ * otherwise it ends the process.
  */
 extern void ws_session_set_copying(bool copying);
 
-/* Has a last cycle been asked for? */
+/* Returns true if a last cycle has been requested. */
 extern bool ws_session_is_stopping(void);
 
-/* Read the configuration again, if that was asked for. */
+/* Reload the configuration, if that was requested. */
 extern void ws_session_reload(void);
 
 /*----------------------------------------------------------------
@@ -52,19 +54,19 @@ extern void ws_session_reload(void);
 /* Execute one command, up to its CommandComplete. */
 extern void ws_serve_command(const char *query);
 
-/* The whole of START_REPLICATION but its last CommandComplete. */
+/* Execute START_REPLICATION, except for its last CommandComplete. */
 extern void ws_serve_stream(const StartReplicationCmd *cmd);
 
-/* After an error, let go of what a stream held. */
+/* After an error, release what a stream has held. */
 extern void ws_serve_stream_cleanup(void);
 
-/* The open store; an ERROR while there is none. */
+/* Returns the open store; raises an ERROR while there is none. */
 extern void ws_serve_get_store(WsStore *store);
 
-/* The same for the position up to which can be served. */
+/* Returns the position up to which WAL can be served, or raises an ERROR. */
 extern void ws_serve_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
 
-/* ... and before it is known whether that is the end. */
+/* The same, even before the end is known. */
 extern void ws_serve_get_served(TimeLineID *tli, XLogRecPtr *served_lsn);
 
 #endif							/* WS_RELAY_WALSENDER_SESSION_H */

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * stream.c
- *	  START_REPLICATION of a relay sender: the COPY, for as long as timeline and
- *	  client last.
+ *	  START_REPLICATION of a relay sender: runs the COPY until the timeline or
+ *	  the client ends it.
  *
  * The protocol, the timeouts and the states are those of PostgreSQL's
  * walsender.  A stop of the server asks for a last cycle, in which the client
@@ -30,10 +30,16 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* A client that sends without end does not keep us from anything else. */
+/*
+ * Most replies taken at a time, so that a client that keeps sending does not
+ * keep us from other work.
+ */
 #define MAX_REPLIES		1000
 
-/* In the last cycle a client that has not confirmed all is asked this often. */
+/*
+ * How often a client that has not confirmed everything is asked in the last
+ * cycle.
+ */
 #define ASK_AGAIN_MS	100
 
 static WsStream *stream = NULL;
@@ -65,8 +71,8 @@ send_keepalive(bool request_reply)
 }
 
 /*
- * However often a client has asked: one that asks and does not read would have
- * us pile up answers.
+ * Send one keepalive, however often the client has asked: answers for a client
+ * that asks and does not read would pile up.
  */
 static void
 answer(void)
@@ -77,8 +83,8 @@ answer(void)
 }
 
 /*
- * Has the client confirmed more than ever before?  What it was not sent does not
- * count.
+ * Returns true if the client has confirmed more than ever before.  WAL that it
+ * was not sent does not count.
  */
 static bool
 note_progress(void)
@@ -94,8 +100,8 @@ note_progress(void)
 }
 
 /*
- * Take the messages that have arrived.  What comes after the client's CopyDone
- * is the next command, and not for us.
+ * Take the messages that have arrived.  Messages after the client's CopyDone
+ * belong to the next command.
  */
 static void
 take_replies(void)
@@ -145,14 +151,17 @@ take_replies(void)
 		return;
 	stream->waiting_for_reply = false;
 
-	/* a stop does not wait for a client that talks but confirms nothing new */
+	/*
+	 * a stop does not wait for a client that sends replies but confirms
+	 * nothing new
+	 */
 	if (note_progress() || !ws_session_is_stopping())
 		stream->last_reply_time = stream->now;
 }
 
 /*
- * The client has to answer within wal_sender_timeout; it is asked to after
- * half of that.
+ * Ask the client to answer after half of wal_sender_timeout, and give it up
+ * after all of it.
  */
 static void
 check_timeout(void)
@@ -163,7 +172,7 @@ check_timeout(void)
 	if (stream->now >= TimestampTzPlusMilliseconds(stream->last_reply_time,
 												   wal_sender_timeout))
 	{
-		/* not to the client, which most likely cannot be reached */
+		/* not to the client, which can probably not be reached */
 		ereport(COMMERROR,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("terminating walsender process due to replication timeout"),
@@ -182,7 +191,10 @@ check_timeout(void)
 	}
 }
 
-/* When a stop waits for this client no longer; DT_NOEND: it has no limit. */
+/*
+ * Returns the time until which a stop waits for this client; DT_NOEND if there
+ * is no limit.
+ */
 static TimestampTz
 find_stop_deadline(void)
 {
@@ -192,8 +204,9 @@ find_stop_deadline(void)
 }
 
 /*
- * A stop waits for wal_sender_shutdown_timeout, if that is set.  The client is
- * told that the stream has ended, if it reads, and may not have all of it.
+ * End the stream when a stop has waited for wal_sender_shutdown_timeout, if
+ * that is set.  A client that reads is told that the stream has ended; it may
+ * not have all of it.
  */
 static void
 check_stop_deadline(void)
@@ -201,7 +214,7 @@ check_stop_deadline(void)
 	if (stream->now < find_stop_deadline())
 		return;
 
-	/* behind what it does not read it would have to wait */
+	/* more output would have to wait for what it does not read */
 	if (!pq_is_send_pending())
 	{
 		ws_client_send_complete("COPY 0");
@@ -233,7 +246,7 @@ compute_sleep_ms(void)
 												   TimestampTzPlusMilliseconds(stream->last_reply_time, timeout));
 	}
 
-	/* there is somebody to ask again */
+	/* the client can be asked again */
 	if (stream->asked_time != 0 && !stream->waiting_for_reply &&
 		(sleep_ms < 0 || sleep_ms > ASK_AGAIN_MS))
 		sleep_ms = ASK_AGAIN_MS;
@@ -270,11 +283,11 @@ wait_for_work(void)
 }
 
 /*
- * The last cycle: the server stops, and all there is has been sent.  End once
- * the client has confirmed it: flushed it, or written it if it never says what
- * it has flushed, as pg_receivewal does.  Who was sent nothing has nothing to
- * confirm, and may not be able to: a receiver names no position before it has
- * received something.
+ * The last cycle: the server stops, and everything has been sent.  End when
+ * the client has confirmed that it has flushed everything, or written it, if
+ * it never reports a flush position, like pg_receivewal.  A client that was
+ * sent nothing has nothing to confirm, and may not be able to: a receiver
+ * reports no position before it has received something.
  */
 static void
 finish_last_cycle(void)
@@ -293,7 +306,10 @@ finish_last_cycle(void)
 		proc_exit(0);
 	}
 
-	/* an answer that does not confirm all comes at once, again and again */
+	/*
+	 * a client that has not confirmed everything answers at once, again and
+	 * again
+	 */
 	if (!stream->waiting_for_reply &&
 		stream->now >= TimestampTzPlusMilliseconds(stream->asked_time, ASK_AGAIN_MS))
 	{
@@ -304,8 +320,8 @@ finish_last_cycle(void)
 }
 
 /*
- * The relay's WAL now comes through relays that this client, a relay too, has not
- * heard of; it may be one of them.  It asks when it connects.
+ * End the stream of another relay if our WAL now comes through relays that it
+ * does not know; it may be one of them.  It will ask again when it connects.
  */
 static void
 end_for_new_chain(void)
@@ -315,7 +331,7 @@ end_for_new_chain(void)
 					ws_client_describe(stream->slot_name)),
 			 errdetail("It connects again, and sees whether it is one of them.")));
 
-	/* behind what it does not read it would have to wait */
+	/* more output would have to wait for what it does not read */
 	if (!pq_is_send_pending())
 	{
 		ws_client_send_complete("COPY 0");
@@ -324,7 +340,9 @@ end_for_new_chain(void)
 	proc_exit(0);
 }
 
-/* Nothing is left to be sent, and nothing waits in the output buffer. */
+/*
+ * Returns true if nothing is left to be sent, and the output buffer is empty.
+ */
 static void
 become_caught_up(void)
 {
@@ -391,8 +409,8 @@ run_stream(void)
 }
 
 /*
- * From here on a stop asks for a last cycle.  What the client has not read
- * of earlier results must have left before: it may never read it.
+ * From here on, a stop requests a last cycle.  So earlier results must have
+ * been sent before, since the client may never read them.
  */
 static void
 begin_copy(void)
@@ -412,7 +430,7 @@ begin_copy(void)
 }
 
 /*
- * Make the stream, in a context of its own, under the one for the command.
+ * Make the stream, in a context below the command's.
  */
 static void
 make_stream(const StartReplicationCmd *cmd)
@@ -485,7 +503,7 @@ ws_serve_stream(const StartReplicationCmd *cmd)
 	ws_stream_choose_timeline(stream, cmd);
 	stream->replies->tli = stream->tli;
 
-	/* PostgreSQL enters no COPY where nothing can be in it */
+	/* like PostgreSQL, do not enter a COPY that cannot have any content */
 	if (!stream->historic || stream->start_lsn != stream->end_lsn)
 	{
 		begin_copy();

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * stream.h
- *	  A relay sender's stream, for the two files that run it.
+ *	  A relay sender's stream, for stream.c and send.c only.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,26 +16,28 @@
 
 typedef struct WsStream
 {
-	MemoryContext context;		/* of everything in here */
+	MemoryContext context;		/* memory context of everything in here */
 	WsStore		store;
 	WsStoreReader *reader;
 	WsSender   *sender;
-	const char *slot_name;		/* NULL: none */
+	const char *slot_name;		/* NULL if none */
 	bool		slot_has_position;
 	WsReplies  *replies;
 	StringInfoData message;
 
-	uint64		generation;		/* of the range of WAL that is being sent */
+	uint64		generation;		/* number of the range of WAL that is being
+								 * sent */
 
 	/* the timeline being sent */
 	TimeLineID	tli;
-	TimeLineID	relay_tli;		/* the relay's, when we looked last */
-	bool		historic;		/* the relay has gone on to next_tli at
+	TimeLineID	relay_tli;		/* the relay's timeline, when we last looked */
+	bool		historic;		/* the relay has switched to next_tli at
 								 * end_lsn */
 	TimeLineID	next_tli;
 	XLogRecPtr	end_lsn;
-	TimeLineID	switch_tli;		/* the last one that begins in the segment of
-								 * end_lsn, which may be the first one stored */
+	TimeLineID	switch_tli;		/* the last timeline that begins in the
+								 * segment of end_lsn, which may be the first
+								 * one stored */
 
 	XLogRecPtr	start_lsn;
 	XLogRecPtr	sent_lsn;		/* put into the output buffer */
@@ -43,19 +45,20 @@ typedef struct WsStream
 	bool		caught_up;		/* nothing is left to send at the moment */
 	bool		done_sending;	/* CopyDone was sent */
 	bool		done_receiving; /* ... and received */
-	bool		has_more_replies;	/* all that have arrived were not taken */
+	bool		has_more_replies;	/* some that have arrived were not taken */
 
 	/* timeouts */
 	TimestampTz now;
-	TimestampTz last_reply_time;	/* or of its last progress, in the last
-									 * cycle */
-	XLogRecPtr	most_written_lsn;	/* the highest of what was sent that the
-									 * client has ever confirmed */
+	TimestampTz last_reply_time;	/* in the last cycle, time of the last
+									 * progress */
+	XLogRecPtr	most_written_lsn;	/* highest position sent that the client
+									 * has ever confirmed */
 	XLogRecPtr	most_flushed_lsn;
 	bool		waiting_for_reply;
-	bool		wants_answer;	/* the client does */
-	TimestampTz asked_time;		/* in the last cycle; 0: not yet */
-	TimestampTz stop_time;		/* when the server began to stop; 0: not yet */
+	bool		wants_answer;	/* the client has asked for an answer */
+	TimestampTz asked_time;		/* when the client was asked in the last
+								 * cycle; 0 if not yet */
+	TimestampTz stop_time;		/* when the server began to stop; 0 if not yet */
 	WsSenderState state;
 } WsStream;
 
@@ -64,25 +67,27 @@ typedef struct WsStream
  *----------------------------------------------------------------
  */
 
-/* Which timeline to send, and up to where, if the relay has left it. */
+/* Choose the timeline to send, and its end, if the relay has left it. */
 extern void ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd);
 
-/* Within the COPY: an ERROR if it is to start beyond what there is. */
+/* Within the COPY: raise an ERROR if the start is beyond the end of WAL. */
 extern void ws_stream_check_start(const WsStream *stream);
 
 /*
  * Put the next piece of WAL into the output buffer, if there is one, or
- * CopyDone at the end of the timeline; says whether we are caught up.
+ * CopyDone at the end of the timeline.  Sets caught_up.
  */
 extern void ws_stream_send_next(WsStream *stream);
 
-/* Unless it has been sent. */
+/* Send CopyDone, unless it has been sent. */
 extern void ws_stream_send_copy_done(WsStream *stream);
 
-/* All that was sent has been handed to the socket: show it. */
+/* Show the position sent, once everything has been handed to the socket. */
 extern void ws_stream_publish_sent(WsStream *stream);
 
-/* After the COPY, where the timeline has a successor: a row that names it. */
+/*
+ * After the COPY, if the timeline has a successor: send a row that names it.
+ */
 extern void ws_stream_send_next_timeline(const WsStream *stream);
 
 #endif							/* WS_RELAY_WALSENDER_STREAM_H */

@@ -1,21 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * takeover.c
- *	  The relay's walsender: takes an authenticated connection over.
+ *	  Takes over an authenticated connection for the relay's walsender.
  *
- * PostgreSQL's walsender can only read the WAL of its own cluster.  So once
- * a client that wants physical replication has been authenticated by the
- * rules of the instance, our ClientAuthentication_hook does what is left of
- * PostgreSQL's start of a walsender, in the same order (InitPostgres() and
- * PostgresMain() are the model, for each version), and hands the process to
- * walsender/loop.c.  It never returns to PostgreSQL.
+ * PostgreSQL's walsender can only read the WAL of its own cluster.  So once a
+ * physical replication client has been authenticated by the instance's rules,
+ * our ClientAuthentication_hook does the rest of PostgreSQL's startup of a
+ * walsender, in the same order (InitPostgres() and PostgresMain() are the
+ * model, for each version), and hands the process to walsender/loop.c.  It
+ * never returns to PostgreSQL.
  *
- * Not taken over are those whose walstream.accept holds the word "own", by
- * which a superuser gets the instance's own walsender.
+ * A connection whose walstream.accept has the word "own" is not taken over; it
+ * gives a superuser the instance's own walsender.
  *
- * The process is a walsender to the postmaster, which therefore lets it live
- * through the shutdown checkpoint, but it has no WalSnd: the checkpointer
- * would wait for that one to stop.
+ * For the postmaster the process is a walsender, so it may live through the
+ * shutdown checkpoint.  But it has no WalSnd, since the checkpointer would
+ * wait for that to stop.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -64,8 +64,8 @@ ws_session_sender(void)
 }
 
 /*
- * Who the client is: copies, for the callback, which must not fail.
- * application_name is "" until the settings have been taken over.
+ * The client's names, copied for the error context callback, which must not
+ * fail.  application_name is "" until the settings have been taken over.
  */
 static char client_name[NAMEDATALEN];
 static char client_user[NAMEDATALEN];
@@ -89,7 +89,10 @@ ws_session_name_client(void)
 	error_context_stack = &callback;
 }
 
-/* A host's port tells several clients on it apart; a socket has neither. */
+/*
+ * The port distinguishes several clients on one host; a Unix socket has
+ * neither host nor port.
+ */
 static void
 learn_client(const Port *port)
 {
@@ -104,8 +107,8 @@ learn_client(const Port *port)
 }
 
 /*
- * The client's command-line options as words, the first one standing for the
- * program's name.
+ * Split the client's command-line options into words; the first word stands
+ * for the program's name.
  */
 static char **
 split_options(Port *port, int *count)
@@ -130,8 +133,8 @@ is_accept(const char *name)
 }
 
 /*
- * Does the client want the instance's own walsender?  Settings have not been
- * taken from the startup packet yet.
+ * Returns true if the client wants the instance's own walsender.  Settings
+ * have not been taken from the startup packet yet.
  */
 static bool
 wants_own(Port *port)
@@ -159,7 +162,7 @@ wants_own(Port *port)
 			accept = value;
 	}
 
-	/* names and values in turn; these come after the options */
+	/* names and values alternate; these are applied after the options */
 	lc = list_head(port->guc_options);
 	while (lc != NULL)
 	{
@@ -176,7 +179,7 @@ wants_own(Port *port)
 	return ws_accept_parse(accept).own;
 }
 
-/* As PostgreSQL's line for log_connections. */
+/* Write the same line as PostgreSQL for log_connections. */
 static void
 log_authorized(Port *port)
 {
@@ -202,7 +205,7 @@ log_authorized(Port *port)
 	pfree(line.data);
 }
 
-/* As PostgreSQL's line for log_disconnections. */
+/* Write the same line as PostgreSQL for log_disconnections. */
 static void
 log_disconnection(int code, Datum arg)
 {
@@ -220,7 +223,7 @@ log_disconnection(int code, Datum arg)
 					port->remote_port[0] ? " port=" : "", port->remote_port)));
 }
 
-/* The settings that the client sent, as PostgreSQL takes them. */
+/* Apply the settings that the client sent, as PostgreSQL does. */
 static void
 take_startup_options(Port *port)
 {
@@ -247,7 +250,7 @@ take_startup_options(Port *port)
 }
 
 /*
- * What PostgreSQL does between ClientAuthentication() and the end of
+ * Do what PostgreSQL does between ClientAuthentication() and the end of
  * InitPostgres().  A transaction is open.
  */
 static void
@@ -292,10 +295,10 @@ send_parameter(const char *name, const char *value)
 }
 
 /*
- * Tell the client the settings that it is told at the start of a session, and
- * then those in which the served cluster is not this instance: its version,
- * and unless set otherwise that nothing can be written here, so that a client
- * which looks for a primary in a list of hosts goes on to the next one.
+ * Report the settings that are reported at the start of a session, and then
+ * those in which the served cluster differs from this instance: its version,
+ * and, unless configured otherwise, that nothing can be written here, so that
+ * a client which looks for a primary in a list of hosts tries the next one.
  */
 static void
 report_settings(void)
@@ -325,7 +328,7 @@ send_cancel_key(void)
 }
 
 /*
- * The connection is ours from here on.
+ * Take over the connection; this function does not return.
  */
 static void
 take_over(Port *port)
@@ -339,7 +342,10 @@ take_over(Port *port)
 	ws_client_init();
 	start_session(port);
 
-	/* hba and ident lines; what else is left of startup lives elsewhere */
+	/*
+	 * this frees hba and ident lines; other memory of the startup is
+	 * elsewhere
+	 */
 	if (PostmasterContext != NULL)
 	{
 		MemoryContextSwitchTo(TopMemoryContext);
@@ -366,15 +372,16 @@ take_over(Port *port)
 }
 
 /*
- * The instance's own walsender gives away what the instance is made of: its
- * settings, with the upstream's password, and all that the relay holds.
+ * Check the right to use the instance's own walsender, which gives access to
+ * the instance's files: its settings with the upstream's password, and the
+ * whole store.
  */
 static void
 check_may_have_own(Port *port)
 {
 	Oid			role = get_role_oid(port->user_name, true);
 
-	/* a role that does not exist is for PostgreSQL to refuse */
+	/* PostgreSQL refuses a role that does not exist */
 	if (OidIsValid(role) && !superuser_arg(role))
 		ereport(FATAL,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
@@ -393,9 +400,9 @@ refuse_database(void)
 }
 
 /*
- * Called for every connection attempt, also for those that fail.  The
- * previous hooks go first: one of them may refuse, and one is the filter of
- * sender.c, which encodes.
+ * Called for every connection attempt, including those that fail.  The
+ * previous hooks are called first: one of them may refuse, and one is that of
+ * sender.c, which installs the encoder.
  */
 static void
 client_authentication(Port *port, int status)

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * takeover.h
- *	  The relay's walsender: a connection for physical replication, taken over
- *	  after PostgreSQL has authenticated it.
+ *	  Takes over an authenticated connection for the relay's walsender.
  *
  * Copyright (c) 2026, the walstream authors
  *
