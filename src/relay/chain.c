@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * chain.c
- *	  Which relays this one's WAL comes through, so that none receives from
- *	  itself.
+ *	  Keeps track of the relays that this one's WAL comes through, so that no
+ *	  relay receives from itself.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,8 +18,8 @@
 #include "storage/spin.h"
 
 /*
- * chain begins with this relay's identity, which does not change.  mutex guards
- * the rest, which the receiver writes; changes counts how often it has.
+ * chain begins with this relay's identity, which never changes. mutex guards
+ * the rest, which the receiver writes; changes counts the changes.
  */
 typedef struct ChainShared
 {
@@ -30,7 +30,10 @@ typedef struct ChainShared
 
 static ChainShared *shared = NULL;
 
-/* What this sender has told its client, and at which change; count 0: nothing. */
+/*
+ * The chain that this sender has sent to its client, and the number of the
+ * change; count is 0 if none was sent.
+ */
 static WsChain told_chain;
 static uint32 told_changes;
 
@@ -111,7 +114,7 @@ ws_chain_publish(const WsChain *upstream)
 void
 ws_chain_tell(char *text)
 {
-	/* what changes after this is noticed */
+	/* any later change will be noticed */
 	told_changes = pg_atomic_read_u32(&shared->changes);
 	copy_chain(&told_chain);
 	ws_chain_format(&told_chain, text);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * feedback.c
- *	  What downstreams want kept on the primary.
+ *	  Combines what downstreams want the primary to keep.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,9 +12,9 @@
 #include "relay/feedback.h"
 
 /*
- * No transaction that is in use is further back than this: PostgreSQL begins
- * no more long before half of all ids are between the oldest and the next.  What
- * is, the primary would refuse, and with it what all others want.
+ * Largest age of a transaction id in use: PostgreSQL stops assigning ids long
+ * before half of all ids lie between the oldest and the next.  The primary
+ * would refuse an older one, and with it what all others want.
  */
 #define MAX_AGE		(PG_INT32_MAX - 1000000)
 
@@ -47,8 +47,9 @@ ws_feedback_normalize(WsFeedback feedback)
 }
 
 /*
- * The older of two.  In one cluster no two are further apart than half of all
- * transaction ids: then the older one is nonsense.
+ * Returns the older of two ids.  No two ids of one cluster are further apart
+ * than half of all transaction ids; if they are, the older one is nonsense and
+ * is ignored.
  */
 static FullTransactionId
 older_xid(FullTransactionId a, FullTransactionId b)

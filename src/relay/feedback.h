@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * feedback.h
- *	  What downstreams want kept on the primary.
+ *	  Combines what downstreams want the primary to keep.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,7 +12,10 @@
 
 #include "access/transam.h"
 
-/* Rows that these transactions can see are to be kept; invalid: nothing. */
+/*
+ * The primary must keep rows that these transactions can see; nothing if
+ * invalid.
+ */
 typedef struct WsFeedback
 {
 	FullTransactionId xmin;
@@ -24,20 +27,26 @@ extern const WsFeedback ws_feedback_nothing;
 extern bool ws_feedback_equals(WsFeedback a, WsFeedback b);
 extern bool ws_feedback_is_nothing(WsFeedback feedback);
 
-/* An epoch without xid is nothing. */
+/*
+ * Normalize the feedback in a standby's message: an epoch without xid means
+ * nothing.
+ */
 extern WsFeedback ws_feedback_normalize(WsFeedback feedback);
 
-/* Of two downstreams' feedback, what keeps enough for both; nonsense for none. */
+/*
+ * Combine the feedback of two downstreams, so that it keeps enough for both;
+ * an impossible xid is ignored.
+ */
 extern WsFeedback ws_feedback_older(WsFeedback a, WsFeedback b);
 
 /*
- * What of it can be, where next is known to be at or before the next
- * transaction of the primary: nothing is later than that, and what is older than
- * any transaction can be is nothing.
+ * Limit feedback to valid xids.  next is at or before the primary's next
+ * transaction id; a later xid becomes next, and one that is older than any
+ * transaction in use becomes invalid.
  */
 extern WsFeedback ws_feedback_limit(WsFeedback told, FullTransactionId next);
 
-/* Is one of the two older than any transaction can be? */
+/* Returns true if one of the two is older than any transaction in use. */
 extern bool ws_feedback_is_too_old(WsFeedback told, FullTransactionId next);
 
 #endif							/* WS_RELAY_FEEDBACK_H */

@@ -2,15 +2,16 @@
  *
  * keeper.c
  *	  The relay's keeper: a background worker that compresses closed segments
- *	  and removes what need not be kept.
+ *	  and removes WAL that need not be kept.
  *
- * It works in rounds, in this order: remove, make the spare segment, compress
- * one segment.  So on a full disk room is made before any is used.  Between
- * rounds it sleeps until the receiver has closed a segment, a slot has let go
- * of one, one becomes old enough, or something that failed is worth another
- * try.  What fails keeps it from nothing else.
+ * The keeper works in rounds, in this order: remove WAL, make the spare
+ * segment, compress one segment.  So on a full disk it makes room before it
+ * uses any.  Between rounds it sleeps until the receiver has closed a segment,
+ * a slot has released one, one becomes old enough, or something that failed is
+ * worth another try.  A failure of one task does not keep it from the others.
  *
- * Nothing that it knows has to outlive it: each round looks at the directory.
+ * The keeper needs no memory beyond its life: each round looks at the
+ * directory.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -31,24 +32,27 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* What failed for want of room, or for all segments, is tried again after this. */
+/*
+ * Pause before another try of a task that failed for want of room, or for all
+ * segments.
+ */
 #define RETRY_PAUSE_MS		10000
 
-/* A segment that could not be compressed, after this or a reload. */
+/* Pause before another try to compress a segment; a reload ends it too. */
 #define FAILED_PAUSE_S		600
 
 #define BYTES_PER_MB		((uint64) 1024 * 1024)
 
-/* A round's view; what is to be done next time goes into pause_ms. */
+/* State of a round. */
 typedef struct KeepRound
 {
 	const WsRelaySettings *settings;
 	WsRelayStatus status;
-	const WsHistory *history;	/* of the relay's timeline */
+	const WsHistory *history;	/* history of the relay's timeline */
 	WsSegment  *segments;
 	int			segment_count;
-	bool		has_removed;	/* ... some of them */
-	long		pause_ms;		/* until the next round; -1: until woken */
+	bool		has_removed;	/* the round has removed some of them */
+	long		pause_ms;		/* pause before the next round; -1 until woken */
 } KeepRound;
 
 /* A segment that could not be compressed. */
@@ -61,7 +65,7 @@ typedef struct FailedSegment
 
 static List *failed_segments = NIL;
 
-/* Reported, and not done since. */
+/* Failures that have been reported and have not ended since. */
 static bool told_no_room_to_compress = false;
 static bool told_no_spare = false;
 static bool told_no_removal = false;
@@ -73,7 +77,7 @@ shorten_pause(KeepRound *keep, long pause_ms)
 		keep->pause_ms = pause_ms;
 }
 
-/* Say why something could not be done, in the log and in SQL. */
+/* Report in the log and in SQL why something could not be done. */
 static void
 report_failure(const char *what, const ErrorData *edata)
 {
@@ -88,7 +92,7 @@ report_failure(const char *what, const ErrorData *edata)
 			 errhint("The relay goes on; this is tried again later.")));
 }
 
-/* The same once, until it has been done. */
+/* Report a failure once, until the task has succeeded. */
 static void
 note_result(KeepRound *keep, bool *told, const char *what, const ErrorData *edata)
 {
@@ -102,8 +106,8 @@ note_result(KeepRound *keep, bool *told, const char *what, const ErrorData *edat
 }
 
 /*
- * Do some work on the store, which is locked.  NULL if that succeeded, else the
- * error.
+ * Do some work on the store, which is locked.  Returns NULL on success, else
+ * the error.
  */
 static ErrorData *
 try_work(KeepRound *keep, void (*work) (KeepRound *keep, const WsSegment *segment),
@@ -139,7 +143,10 @@ segment_start(const KeepRound *keep, XLogRecPtr lsn)
 	return lsn - lsn % keep->status.store.identity.segment_size;
 }
 
-/* The start of the segment that ends size_mb before the end of WAL, or 0. */
+/*
+ * Returns the start of the segment that ends size_mb before the end of WAL, or
+ * 0.
+ */
 static XLogRecPtr
 go_back(const KeepRound *keep, int size_mb)
 {
@@ -150,9 +157,9 @@ go_back(const KeepRound *keep, int size_mb)
 }
 
 /*
- * Where WAL begins that is kept without any slot.  The segment before the one
- * that is being written always is: what the last record is, is found from
- * there after a crash.
+ * Returns the start of the WAL that is kept even without any slot.  The
+ * segment before the open one is always kept, since recovery looks for the
+ * last record from there after a crash.
  */
 static XLogRecPtr
 find_kept_start(KeepRound *keep)
@@ -197,7 +204,9 @@ ends_segment_before(const KeepRound *keep, XLogRecPtr lsn)
 	return false;
 }
 
-/* Slots that need what is gone, or what no slot may hold, are lost. */
+/*
+ * Invalidate slots that need WAL which is gone, or which slots may not hold.
+ */
 static void
 invalidate_slots(KeepRound *keep, XLogRecPtr kept_lsn)
 {
@@ -213,7 +222,7 @@ invalidate_slots(KeepRound *keep, XLogRecPtr kept_lsn)
 }
 
 /*
- * Remove whole segments, oldest first: whatever ends this leaves WAL without a
+ * Remove complete segments, oldest first, so that an interruption leaves no
  * gap.
  */
 static void
@@ -273,7 +282,10 @@ find_failed(const WsSegment *segment)
 	return NULL;
 }
 
-/* The oldest raw segment that is worth a try; *more: it is not the only one. */
+/*
+ * Find the oldest raw segment that is worth a try.  Sets *more if it is not
+ * the only one.
+ */
 static const WsSegment *
 choose_segment(KeepRound *keep, bool *more)
 {
@@ -310,7 +322,7 @@ compress_segment(KeepRound *keep, const WsSegment *segment)
 							 WS_SEGMENT_LZ4 : WS_SEGMENT_ZSTD);
 }
 
-/* Remember that, so that the next one comes first. */
+/* Remember the failure, so that other segments come first. */
 static void
 put_off(const WsSegment *segment, FailedSegment *failed)
 {
@@ -368,7 +380,7 @@ compress_one(KeepRound *keep)
 	}
 	else
 	{
-		/* or the receiver has set it aside meanwhile */
+		/* unless the receiver has set it aside meanwhile */
 		told_no_room_to_compress = false;
 		failed_segments = list_delete_ptr(failed_segments, failed);
 		if (failed != NULL)
@@ -385,7 +397,7 @@ make_spare_segment(KeepRound *keep, const WsSegment *unused)
 }
 
 /*
- * On a full disk the receiver needs the room more than the next segment does.
+ * On a full disk the receiver needs the room more than compression does.
  */
 static void
 make_spare(KeepRound *keep)
@@ -412,7 +424,7 @@ save_xids(KeepRound *keep)
 		shorten_pause(keep, pause_ms);
 }
 
-/* Returns how long to sleep in ms, or -1. */
+/* Work one round.  Returns how long to sleep in ms, or -1. */
 static long
 do_round(void)
 {
@@ -422,8 +434,8 @@ do_round(void)
 	};
 
 	/*
-	 * What is removed has to be of the range that the positions are in, so
-	 * the receiver must not begin another one between looking and removing.
+	 * The WAL to remove must belong to the same range as the positions, so
+	 * the receiver must not begin another range between looking and removing.
 	 */
 	ws_relay_lock_store();
 	ws_relay_get_status(&keep.status);
@@ -441,7 +453,7 @@ do_round(void)
 	make_spare(&keep);
 	CHECK_FOR_INTERRUPTS();
 
-	/* some of it is gone, and more may have been closed */
+	/* segments have been removed, and others may have been closed */
 	keep.segment_count = ws_store_list(&keep.status.store, &keep.segments);
 	compress_one(&keep);
 	return keep.pause_ms;
@@ -467,7 +479,7 @@ keep_for_ever(void)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 
-			/* how an operator says that something was mended */
+			/* with a reload an operator says that a fault has been fixed */
 			list_free_deep(failed_segments);
 			failed_segments = NIL;
 		}

@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * relay.c
- *	  Makes an instance a relay: checks that it can be one and starts its
+ *	  Makes an instance a relay: checks that it can be one, and starts its
  *	  workers.
  *
- * What can be known before the server accepts connections is checked in
- * _PG_init and stops the start, so that an operator does not find out in the
- * hour of need that nothing was received.
+ * _PG_init checks everything that can be known before the server accepts
+ * connections, and a failure stops the start.  Otherwise an operator might
+ * notice only in an emergency that nothing was received.
  *
- * The workers are static: the postmaster starts them again whenever they end.
- * How soon is decided here, in the worker that was started, because the
- * postmaster knows only one fixed pause.
+ * The workers are static, so the postmaster starts them again whenever they
+ * end.  The postmaster knows only one fixed pause, so a new worker itself
+ * waits as long as the back-off after failures demands.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -44,20 +44,20 @@
 #define RECEIVER_NAME	"walstream relay receiver"
 #define KEEPER_NAME		"walstream relay keeper"
 
-/* A worker that has failed waits this long, doubled each time ... */
+/* Pause of a worker after a failure, doubled each time ... */
 #define MIN_BACKOFF_MS	1000
 #define MAX_BACKOFF_MS	60000
-/* ... until one of them has worked for this long. */
+/* ... until a worker has run for this long. */
 #define GOOD_WORK_MS	60000
 
 static WsRelayWorker my_worker;
-static TimestampTz work_began = 0;	/* 0: the back-off is not over */
+static TimestampTz work_began = 0;	/* 0 during the back-off */
 
-/* SIGTERM has come, and that is why this worker ends. */
+/* This worker ends because of SIGTERM. */
 static volatile sig_atomic_t got_sigterm = false;
 static bool ends_in_order = false;
 
-/* ... or else the error that it ends with; 0: none is known. */
+/* ... or otherwise with this error; 0 if none is known. */
 static int	failed_sqlstate = 0;
 
 bool
@@ -66,7 +66,10 @@ ws_relay_enabled(void)
 	return ws_guc_relay()->enabled;
 }
 
-/* A standby's own WAL comes from elsewhere, and it may be promoted. */
+/*
+ * Refuse to run on a standby, whose own WAL comes from elsewhere, and which
+ * may be promoted.
+ */
 static void
 check_not_standby(void)
 {
@@ -101,7 +104,8 @@ check_settings(void)
 }
 
 /*
- * PostgreSQL only logs that there is no room for a worker, and starts without.
+ * If there is no room for a worker, PostgreSQL only logs that and starts
+ * without it.  So check it here.
  */
 static void
 register_worker(const char *name, const char *function, int flags)
@@ -133,8 +137,8 @@ lock_shmem_size(void)
 }
 
 /*
- * Not done in _PG_init, which also runs for "postgres -C", beside a server that
- * is up.
+ * This cannot be done in _PG_init, which also runs for "postgres -C" while a
+ * server is running.
  */
 static void
 lock_store(void)
@@ -163,7 +167,7 @@ ws_relay_init(void)
 	ws_serve_init();
 }
 
-/* An error that this worker does not survive is kept for last_error. */
+/* Keep an error that ends this worker for last_error. */
 static void
 note_failure(const ErrorData *edata)
 {
@@ -178,9 +182,9 @@ note_failure(const ErrorData *edata)
 }
 
 /*
- * The outermost error context callback.  A FATAL error is caught nowhere, and
- * whether it comes to be logged depends on log_min_messages; but this is called
- * for each.
+ * The outermost error context callback.  A FATAL error cannot be caught, and
+ * whether it is logged depends on log_min_messages; but this function is
+ * called for each one.
  */
 static void
 note_if_fatal(void *arg)
@@ -198,7 +202,7 @@ note_if_fatal(void *arg)
 	MemoryContextSwitchTo(error_context);
 }
 
-/* Do the work; the error that ends it goes on to whoever reports it. */
+/* Do the work.  An error that ends it is noted and thrown on. */
 static void
 work_and_note(void (*work) (void))
 {
@@ -232,8 +236,8 @@ handle_sigterm(SIGNAL_ARGS)
 }
 
 /*
- * What was claimed is given back, and a failure counted.  Being told to end
- * is none.
+ * At exit: release what the worker has claimed, and count a failure unless the
+ * worker was told to end.
  */
 static void
 end_worker(int code, Datum arg)
@@ -248,8 +252,8 @@ end_worker(int code, Datum arg)
 }
 
 /*
- * Wait until the back-off is over, somebody asks for something, or the
- * configuration is reloaded, which may have mended what failed.
+ * Wait until the back-off is over, an operator requests something, or the
+ * configuration is reloaded, which may have fixed the fault.
  */
 static void
 wait_for_backoff(int failures, TimestampTz failed_at)

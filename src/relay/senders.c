@@ -3,8 +3,8 @@
  * senders.c
  *	  The shared array of relay senders.
  *
- * PostgreSQL's own array of walsenders is not used: the checkpointer waits at
- * shutdown for everybody in it.
+ * PostgreSQL's own array of walsenders is not used, since the checkpointer
+ * waits at shutdown for every process in it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -25,16 +25,17 @@
 /*
  * One sender.
  *
- * mutex guards everything else, and is held for a few assignments only: no
- * call, allocation, report or clock inside.  Only the owner writes, and may
- * read without it.  snapshot.pid is 0 and latch NULL in a free one.
+ * mutex guards everything else, and is held for a few assignments only,
+ * without calls, allocations, reports or looks at the clock.  Only the owner
+ * writes, and it may read without the mutex. snapshot.pid is 0 and latch NULL
+ * in a free entry.
  */
 struct WsSender
 {
 	slock_t		mutex;
 	Latch	   *latch;
-	WsFeedback	feedback;		/* of a downstream without slot */
-	WsSenderSnapshot snapshot;	/* but for slot */
+	WsFeedback	feedback;		/* feedback of a downstream without a slot */
+	WsSenderSnapshot snapshot;	/* without slot */
 };
 
 static WsSender *senders = NULL;
@@ -195,7 +196,7 @@ ws_senders_wake(void)
 		latch = senders[i].latch;
 		SpinLockRelease(&senders[i].mutex);
 
-		/* of a process that has exited since, it is harmless */
+		/* harmless if the latch's process has exited */
 		if (latch != NULL)
 			SetLatch(latch);
 	}
@@ -208,7 +209,7 @@ ws_senders_snapshot(WsSenderSnapshot **result)
 
 	*result = snapshots;
 
-	/* in single-user mode */
+	/* NULL in single-user mode */
 	if (senders == NULL)
 		return 0;
 

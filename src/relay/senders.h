@@ -15,7 +15,7 @@
 #include "datatype/timestamp.h"
 #include "relay/feedback.h"
 
-/* PostgreSQL's own words for them, see WalSndState */
+/* States, as in PostgreSQL's WalSndState. */
 typedef enum WsSenderState
 {
 	WS_SENDER_STARTUP,
@@ -29,26 +29,26 @@ typedef struct WsSender WsSender;
 typedef struct WsSenderSnapshot
 {
 	int			slot;			/* index in the array */
-	pid_t		pid;			/* 0: free, and nothing else is set */
+	pid_t		pid;			/* 0 if free; then nothing else is set */
 	WsSenderState state;
 	TimeLineID	tli;
 	XLogRecPtr	sent_lsn;		/* handed to the socket up to here */
 	XLogRecPtr	write_lsn;
 	XLogRecPtr	flush_lsn;
 	XLogRecPtr	apply_lsn;
-	int64		write_lag_us;	/* -1: not known */
+	int64		write_lag_us;	/* -1 if not known */
 	int64		flush_lag_us;
 	int64		apply_lag_us;
-	TimestampTz reply_time;		/* 0: none yet */
-	char		relay_slot[NAMEDATALEN];	/* "" without */
+	TimestampTz reply_time;		/* 0 if none yet */
+	char		relay_slot[NAMEDATALEN];	/* "" without one */
 } WsSenderSnapshot;
 
 /* In _PG_init of a relay. */
 extern void ws_senders_init(void);
 
 /*
- * Claim a free sender for this process, FATAL TOO_MANY_CONNECTIONS as
- * PostgreSQL's if there is none.  Given back on every exit.
+ * Claim a free sender for this process, until it exits.  Raises FATAL
+ * (TOO_MANY_CONNECTIONS) like PostgreSQL if there is none.
  */
 extern WsSender *ws_sender_claim(void);
 
@@ -61,23 +61,32 @@ extern void ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn,
 extern void ws_sender_set_relay_slot(WsSender *sender, const char *name);
 
 /*
- * Owner only: the feedback of a downstream without slot (with one it is the
- * slot's); goes away with the sender.
+ * Owner only: set the feedback of a downstream without a slot (with one, the
+ * slot has it).  It ends with the sender.
  */
 extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
 
-/* Set the latch of every sender: there is more to send, or another timeline. */
+/*
+ * Set the latch of every sender, when there is more to send or another
+ * timeline.
+ */
 extern void ws_senders_wake(void);
 
-/* All max_wal_senders entries in a palloc'd array; none in single-user mode. */
+/*
+ * Copy all max_wal_senders entries into a palloc'd array; none in single-user
+ * mode.
+ */
 extern int	ws_senders_snapshot(WsSenderSnapshot **senders);
 
-/* How far the slowest active sender has sent; Invalid if none is active. */
+/*
+ * Returns how far the slowest active sender has sent; invalid if none is
+ * active.
+ */
 extern XLogRecPtr ws_senders_oldest_send_lsn(void);
 
 /*
- * The oldest that any connected sender without slot needs, as far as it can be
- * (xids.h), and their number.
+ * Returns the oldest feedback of all connected senders without slot, limited
+ * to valid xids (xids.h), and their number.
  */
 extern WsFeedback ws_senders_feedback(int *connected);
 

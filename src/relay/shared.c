@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * shared.c
- *	  What the relay's processes tell each other in shared memory.
+ *	  The state that the relay's processes share.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -26,36 +26,38 @@
 
 /*
  * mutex guards the positions, which change with each message, and the latches;
- * it is held for a few assignments.  The receiver writes them, a worker its
- * latch.
+ * it is held for a few assignments.  The receiver writes the positions, and
+ * each worker its latch.
  *
- * lock guards the rest.  The receiver writes it, but for first_*, which are
- * the keeper's once the store is open.  Nothing may raise an error while it is
- * held: the error's report takes it again.
+ * lock guards the rest.  The receiver writes it, except for first_*, which the
+ * keeper writes once the store is open.  No error may be raised while it is
+ * held, since the error's report takes it again.
  */
 typedef struct RelayShared
 {
 	slock_t		mutex;
 	bool		has_wal;		/* the store is open and the positions are set */
-	bool		has_closed;		/* ... or only tli and flushed_lsn, to the end
-								 * of the closed segments: the end is not
-								 * known yet */
-	uint64		generation;		/* of the range that they are in */
+	bool		has_closed;		/* ... or only tli and flushed_lsn are set, to
+								 * the end of the closed segments, while the
+								 * end is not known yet */
+	uint64		generation;		/* number of the range that the positions
+								 * belong to */
 	TimeLineID	tli;
 	XLogRecPtr	received_lsn;
 	XLogRecPtr	written_lsn;
 	XLogRecPtr	flushed_lsn;
 	XLogRecPtr	upstream_lsn;
 	TimestampTz last_message_time;
-	Latch	   *latches[WS_RELAY_WORKERS];	/* NULL: it does not run */
+	Latch	   *latches[WS_RELAY_WORKERS];	/* NULL if the worker does not run */
 
 	pg_atomic_uint32 requests;	/* a bit for each WsRelayRequest */
 	pg_atomic_uint32 is_synced; /* see ws_relay_is_synced() */
-	pg_atomic_uint32 feedback_changed;	/* 1: since the receiver looked */
+	pg_atomic_uint32 feedback_changed;	/* 1 if it has changed since the
+										 * receiver looked */
 
 	/*
-	 * An LWLock would not do for what takes so long: interrupts are held
-	 * while one is.  store_user is guarded by lock.
+	 * A lock that can be held for long, which an LWLock cannot, since it
+	 * holds off interrupts.  store_user is guarded by lock.
 	 */
 	ConditionVariable store_unlocked;
 	pid_t		store_user;		/* 0: none */
@@ -63,12 +65,12 @@ typedef struct RelayShared
 	LWLock		lock;
 	WsRelayState state;
 	char		reason[WS_RELAY_TEXT];
-	bool		other_store;	/* failed: the store is not the one that is
-								 * remembered */
+	bool		other_store;	/* failed because the store is not the
+								 * remembered one */
 	pid_t		pids[WS_RELAY_WORKERS];
 	int			failures[WS_RELAY_WORKERS]; /* in a row */
 	TimestampTz failed_at[WS_RELAY_WORKERS];
-	bool		store_is_open;	/* has an identity, maybe no WAL */
+	bool		store_is_open;	/* the store has an identity, and maybe no WAL */
 	WsStore		store;
 	TimeLineID	first_tli;
 	XLogRecPtr	first_lsn;
@@ -130,7 +132,7 @@ ws_relay_shared_begin_worker(WsRelayWorker worker, TimestampTz *failed_at)
 	return failures;
 }
 
-/* What state a receiver leaves behind; the caller holds the lock. */
+/* Set the state after a receiver has ended; the caller holds the lock. */
 static void
 end_receiver(bool failed, bool disk_full, bool other_store)
 {
@@ -236,7 +238,7 @@ wake_worker(WsRelayWorker worker)
 	latch = shared->latches[worker];
 	SpinLockRelease(&shared->mutex);
 
-	/* of a process that has ended since, it wakes nobody or its successor */
+	/* if the latch's process has ended, this wakes nobody, or its successor */
 	if (latch != NULL)
 		SetLatch(latch);
 }
@@ -453,9 +455,9 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 	set_store(store, extent);
 
 	/*
-	 * A receiver that starts again finds where the last complete record ends,
-	 * its predecessor may have published some bytes of the next: they are
-	 * durable, and may have been sent on.  What has been told is never taken
+	 * A new receiver finds the end of the last complete record, but its
+	 * predecessor may have published some bytes of the next record, which are
+	 * durable and may have been sent on.  A published position never goes
 	 * back.
 	 */
 	SpinLockAcquire(&shared->mutex);
@@ -496,7 +498,7 @@ ws_relay_publish_position(TimeLineID tli, XLogRecPtr received_lsn,
 		shared->flushed_lsn = flushed_lsn;
 	}
 
-	/* what comes again was received before */
+	/* WAL that comes again was received before */
 	shared->received_lsn = Max(received_lsn, shared->flushed_lsn);
 	shared->written_lsn = Max(written_lsn, shared->flushed_lsn);
 	SpinLockRelease(&shared->mutex);

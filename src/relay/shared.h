@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * shared.h
- *	  The life of the relay's workers in shared memory; for relay.c only, what
- *	  everybody may know is in relay.h.
+ *	  The relay's workers in shared memory, for relay.c only; relay.h has what
+ *	  others may use.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,21 +24,22 @@ typedef enum WsRelayWorker
 extern void ws_relay_shared_init(void);
 
 /*
- * This process is the worker now.  Returns how often it has failed in a row,
- * and when it last did.
+ * Claim the worker's place for this process.  Returns how often the worker has
+ * failed in a row, and the time of the last failure.
  */
 extern int	ws_relay_shared_begin_worker(WsRelayWorker worker, TimestampTz *failed_at);
 
 /*
- * It no longer is.  failed: by an error; worked: for so long before that earlier
- * failures do not count; disk_full: the error was that; other_store: it was
- * that the store is not the one that is remembered.
+ * Release the worker's place.  failed tells that the worker ends with an
+ * error; worked, that it has run long enough for earlier failures not to
+ * count; disk_full and other_store, that the error was a full disk, or a store
+ * that is not the remembered one.
  */
 extern void ws_relay_shared_end_worker(WsRelayWorker worker, bool failed,
 									   bool worked, bool disk_full,
 									   bool other_store);
 
-/* What operators have asked for, to see whether that changes. */
+/* Returns the requests of operators, for noticing a change. */
 extern uint32 ws_relay_shared_requests(void);
 
 #endif							/* WS_RELAY_SHARED_H */

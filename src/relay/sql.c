@@ -3,9 +3,9 @@
  * sql.c
  *	  SQL functions about the relay, its store and its slots.
  *
- * Those that show something return no rows on a server that is no relay; those
- * that do something raise an error there.  Who may call what is said in the
- * extension script.
+ * On a server that is not a relay, functions that show something return no
+ * rows, and functions that do something raise an error.  The extension script
+ * grants the right to call them.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -36,7 +36,7 @@ PG_FUNCTION_INFO_V1(walstream_relay_forget_store);
 PG_FUNCTION_INFO_V1(walstream_create_relay_slot);
 PG_FUNCTION_INFO_V1(walstream_drop_relay_slot);
 
-/* In single-user mode nothing of a relay is in shared memory. */
+/* In single-user mode there is no shared memory of a relay. */
 static bool
 is_relay(void)
 {
@@ -54,7 +54,7 @@ check_relay(void)
 				 errhint("Call this on a server that runs with \"walstream.relay\" set to on.")));
 }
 
-/* An ERROR unless the store is open. */
+/* Raise an ERROR unless the store is open. */
 static void
 get_store(WsStore *store)
 {
@@ -66,7 +66,7 @@ get_store(WsStore *store)
 				 errhint("See the view \"walstream_relay\" for what the relay is doing.")));
 }
 
-/* The same, with WAL in it. */
+/* Raise an ERROR unless the store is open and has WAL. */
 static void
 get_store_and_position(WsStore *store, TimeLineID *tli, XLogRecPtr *flushed_lsn)
 {
@@ -78,7 +78,7 @@ get_store_and_position(WsStore *store, TimeLineID *tli, XLogRecPtr *flushed_lsn)
 				 errhint("See the view \"walstream_relay\" for what the relay is doing.")));
 }
 
-/* Null for 0, which stands for nothing. */
+/* Add a number, null if it is 0. */
 static void
 add_number(WsRow *row, int value)
 {
@@ -88,7 +88,7 @@ add_number(WsRow *row, int value)
 		ws_row_add_null(row);
 }
 
-/* Null for an empty string. */
+/* Add a string, null if it is empty. */
 static void
 add_string(WsRow *row, const char *value)
 {
@@ -118,7 +118,7 @@ add_sizes(WsRow *row, const WsStore *store)
 	ws_row_add(row, INT8OID, Int64GetDatum((int64) stored_bytes));
 }
 
-/* What is known of WAL; nulls while there is none. */
+/* Add the columns about WAL; nulls while there is none. */
 static void
 add_positions(WsRow *row, const WsRelayStatus *status)
 {
@@ -311,8 +311,9 @@ walstream_relay_resume(PG_FUNCTION_ARGS)
 }
 
 /*
- * What these two ask for throws something away.  A request that is not an
- * answer to a state that the operator has seen must not lie in wait for one.
+ * Both requests throw something away.  So refuse them unless the relay is in
+ * such a state now; a request must not wait for a state that the operator has
+ * not seen.
  */
 Datum
 walstream_relay_follow(PG_FUNCTION_ARGS)
@@ -360,7 +361,10 @@ walstream_relay_forget_store(PG_FUNCTION_ARGS)
 				 errmsg("the relay has not failed to open its store"),
 				 errdetail("Its state is \"%s\".", ws_relay_state_name(status.state))));
 
-	/* after another failure, a store that is missing next would not be missed */
+	/*
+	 * after another failure, this would accept a store that goes missing
+	 * later
+	 */
 	if (!status.other_store)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -372,7 +376,7 @@ walstream_relay_forget_store(PG_FUNCTION_ARGS)
 }
 
 /*
- * Returns from where on the slot holds WAL: all that comes from now on.
+ * Returns the position from which the slot holds WAL: all WAL from now on.
  */
 Datum
 walstream_create_relay_slot(PG_FUNCTION_ARGS)

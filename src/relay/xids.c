@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * xids.c
- *	  How far the transaction ids in the stored WAL have come.
+ *	  Keeps the next transaction id known from the stored WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,7 +21,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* After the file was written. */
+/* Minimum time between two writes of the file. */
 #define SAVE_PAUSE_MS	10000
 
 StaticAssertDecl(RM_XLOG_ID == WS_SCAN_RM_XLOG, "resource manager of checkpoints");
@@ -36,9 +36,9 @@ StaticAssertDecl(XLOG_RUNNING_XACTS == WS_SCAN_RUNNING_XACTS, "running transacti
 StaticAssertDecl(offsetof(xl_running_xacts, nextXid) == WS_SCAN_RUNNING_XID, "running transactions' next id");
 
 /*
- * Written by the receiver alone, read by everybody; 0: not known.  What the file
- * says, 0 if there is none that was written here, is both workers', with the
- * store locked.
+ * The receiver writes next_xid and checkpoint_tli, any process reads them; 0
+ * if not known.  saved_xid is the id in the file, 0 if the file was not
+ * written here; both workers use it, with the store locked.
  */
 typedef struct XidsShared
 {
@@ -151,7 +151,7 @@ ws_xids_forget(const WsStore *store)
 	ws_store_remove_xids(store);
 }
 
-/* False, and logged at elevel, if it cannot be written. */
+/* Write the file.  Returns false after a report at elevel if that fails. */
 static bool
 write_file(const WsStore *store, const WsXidFile *file, int elevel)
 {

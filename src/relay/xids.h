@@ -1,16 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * xids.h
- *	  How far the transaction ids in the stored WAL have come.
+ *	  Keeps the next transaction id known from the stored WAL.
  *
- * A downstream that asks for rows to be kept since a transaction that has not
- * begun yet would have the primary refuse what all of them ask for.  So what
- * they ask for is limited to the next transaction that is known from the WAL
- * itself.  That may be an older one than the primary's, which keeps more.
+ * If a downstream asked to keep rows for a transaction that has not begun yet,
+ * the primary would refuse the feedback of all downstreams.  So their feedback
+ * is limited to the next transaction id known from the WAL itself.  That may
+ * be older than the primary's next one, which keeps more.
  *
- * The receiver learns it from what it stores (pure/xidscan.h).  It is in shared
- * memory, and in the store's file walstream.xids, since a checkpoint, without
- * which it cannot be told, may be far back.
+ * The receiver learns the id from the WAL that it stores
+ * (pure/relay/xidscan.h).  It is kept in shared memory and in the store's file
+ * walstream.xids, since the last checkpoint, without which it cannot be
+ * determined, may be far back.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -26,10 +27,16 @@
 /* In _PG_init of a relay. */
 extern void ws_xids_init(void);
 
-/* The next transaction, or an earlier one; Invalid while none is known. */
+/*
+ * Returns the next transaction id, or an earlier one; invalid while none is
+ * known.
+ */
 extern FullTransactionId ws_xids_next(void);
 
-/* What of a downstream's feedback counts; all, while nothing is known. */
+/*
+ * Limit a downstream's feedback to valid xids; does nothing while no id is
+ * known.
+ */
 extern WsFeedback ws_xids_limit(WsFeedback told);
 
 /*
@@ -38,12 +45,16 @@ extern WsFeedback ws_xids_limit(WsFeedback told);
  */
 extern void ws_xids_load(const WsStore *store);
 
-/* Receiver: another source says that ids have come this far. */
+/*
+ * Receiver: note that the next id is at least this one, according to another
+ * source.
+ */
 extern void ws_xids_raise(FullTransactionId next);
 
 /*
- * Receiver: follow the WAL that is written, from lsn on, beginning with what is
- * known; anew: of what is to replace that, with nothing.
+ * Receiver: begin to follow the WAL that is written, from lsn on, with the id
+ * known so far; with anew, for a range that will replace the stored one,
+ * without it.
  */
 extern void ws_xids_begin_scan(WsXidScan *scan, const WsStore *store, XLogRecPtr lsn,
 							   bool anew);
