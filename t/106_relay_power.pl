@@ -75,7 +75,11 @@ my $relay = walstream_relay(
 	start => 0,
 	conf => "fsync = on\n");
 
-# Nothing to send at first, so that a slot is promised before there is WAL.
+# Nothing to send at first, so that a slot is promised before there is WAL: the
+# background writer would log a snapshot every 15 seconds.
+my $bgwriter = $one->safe_psql('postgres',
+	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'");
+kill('STOP', $bgwriter);
 $one->safe_psql('postgres', 'SELECT pg_switch_wal()');
 
 sub start_recorded
@@ -99,6 +103,7 @@ command_ok(
 	'a slot before there is WAL');
 add_mark($log, 'slot early');
 is(relay_row($relay)->{flushed_lsn}, undef, 'there is no WAL yet');
+kill('CONT', $bgwriter);
 $one->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
 $one->reload;
 my $standby = walstream_standby(
