@@ -60,6 +60,11 @@ SELECT walstream_relay_resume();
 SELECT walstream_relay_follow();
 SELECT walstream_relay_restart_after_gap();
 SELECT walstream_relay_forget_store();
+SELECT walstream_relay_wait('0/0', '0');
+SELECT walstream_relay_wait_confirmed('regress_walstream', '0');
+SELECT walstream_relay_seal(1);
+SELECT walstream_relay_unseal('');
+SELECT * FROM walstream_get_relay_seal();
 SELECT walstream_create_relay_slot('regress_walstream');
 SELECT walstream_drop_relay_slot('regress_walstream');
 

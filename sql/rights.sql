@@ -44,6 +44,11 @@ SELECT count(*) FROM walstream_relay_slots;
 SELECT walstream_relay_pause();
 SELECT walstream_relay_forget_store();
 SELECT walstream_create_relay_slot('regress_walstream');
+SELECT walstream_relay_wait('0/0', '0');
+SELECT walstream_relay_wait_confirmed('regress_walstream', '0');
+SELECT walstream_relay_seal(1);
+SELECT walstream_relay_unseal('');
+SELECT * FROM walstream_get_relay_seal();
 RESET ROLE;
 
 -- pg_monitor: everything but the reset
@@ -69,6 +74,9 @@ SELECT walstream_relay_follow();
 SELECT walstream_relay_restart_after_gap();
 SELECT walstream_create_relay_slot('regress_walstream');
 SELECT walstream_drop_relay_slot('regress_walstream');
+SELECT walstream_relay_seal(1);
+SELECT walstream_relay_unseal('');
+SELECT * FROM walstream_get_relay_seal();
 RESET ROLE;
 
 -- whom EXECUTE is granted to: the reset, and still nothing to read

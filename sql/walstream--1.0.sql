@@ -370,7 +370,11 @@ CREATE FUNCTION walstream_get_relay(
     OUT last_error text,
     OUT last_error_time timestamptz,
     OUT receiver_pid integer,
-    OUT keeper_pid integer)
+    OUT keeper_pid integer,
+    OUT sealed_timeline integer,
+    OUT sealed_since timestamptz,
+    OUT upstream_standby_names text,
+    OUT upstream_standby_names_time timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
@@ -462,6 +466,51 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_relay_restart_after_gap() IS
 'let the relay begin anew with the WAL that its upstream still has: what it holds is put aside, and its slots are lost';
 
+CREATE FUNCTION walstream_relay_wait(lsn pg_lsn, timeout interval)
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_wait(pg_lsn, interval) IS
+'wait until the relay holds all WAL up to a position durably; false if it does not within the timeout';
+
+CREATE FUNCTION walstream_relay_wait_confirmed(
+    application_name text,
+    timeout interval)
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_wait_confirmed(text, interval) IS
+'wait until a downstream has confirmed to hold all that the relay holds; false if it does not within the timeout, or is not connected';
+
+CREATE FUNCTION walstream_relay_seal(timeline integer)
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION walstream_relay_seal(integer) IS
+'let the relay receive and acknowledge nothing of its timeline any more, until there is a newer one or it is unsealed with the returned token';
+
+CREATE FUNCTION walstream_relay_unseal(token text)
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION walstream_relay_unseal(text) IS
+'take a seal of the relay back; false if there is none';
+
+CREATE FUNCTION walstream_get_relay_seal(
+    OUT timeline integer,
+    OUT since timestamptz,
+    OUT token text)
+RETURNS record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_relay_seal() IS
+'the relay''s seal with its token, for who has lost it; nulls if the relay is not sealed';
+
 CREATE FUNCTION walstream_relay_forget_store()
 RETURNS void
 AS 'MODULE_PATHNAME'
@@ -510,11 +559,15 @@ CREATE VIEW walstream_relay AS
         r.last_error,
         r.last_error_time,
         r.receiver_pid,
-        r.keeper_pid
+        r.keeper_pid,
+        r.sealed_timeline,
+        r.sealed_since,
+        r.upstream_standby_names,
+        r.upstream_standby_names_time
     FROM walstream_get_relay() AS r;
 
 COMMENT ON VIEW walstream_relay IS 'one row on a relay, none elsewhere. As a synchronous standby a relay satisfies synchronous_commit remote_write and on; remote_apply cannot be satisfied, because it replays nothing';
-COMMENT ON COLUMN walstream_relay.state IS 'stopped, opening, waiting for upstream, catching up, streaming, disk full, diverged, gap, behind, paused or failed';
+COMMENT ON COLUMN walstream_relay.state IS 'stopped, opening, waiting for upstream, catching up, streaming, disk full, diverged, gap, sealed, behind, paused or failed';
 COMMENT ON COLUMN walstream_relay.reason IS 'why the relay is in this state, where that is not plain';
 COMMENT ON COLUMN walstream_relay.upstream_host IS 'host that the relay is connected to; null while it is not';
 COMMENT ON COLUMN walstream_relay.upstream_port IS 'port that the relay is connected to';
@@ -535,6 +588,10 @@ COMMENT ON COLUMN walstream_relay.last_error IS 'last error of the receiver or t
 COMMENT ON COLUMN walstream_relay.last_error_time IS 'when that was';
 COMMENT ON COLUMN walstream_relay.receiver_pid IS 'process ID of the receiver; null while it does not run';
 COMMENT ON COLUMN walstream_relay.keeper_pid IS 'process ID of the keeper; null while it does not run';
+COMMENT ON COLUMN walstream_relay.sealed_timeline IS 'timeline for which the relay is sealed: nothing of it is acknowledged; null if it is not';
+COMMENT ON COLUMN walstream_relay.sealed_since IS 'since when it is sealed';
+COMMENT ON COLUMN walstream_relay.upstream_standby_names IS 'synchronous_standby_names of the primary, as the relay last saw it when it connected; null if it never did';
+COMMENT ON COLUMN walstream_relay.upstream_standby_names_time IS 'when that was';
 
 CREATE VIEW walstream_relay_segments AS
     SELECT
@@ -599,6 +656,11 @@ REVOKE ALL ON FUNCTION walstream_relay_pause() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_follow() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_restart_after_gap() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_wait(pg_lsn, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_wait_confirmed(text, interval) FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_seal(integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_unseal(text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_relay_seal() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_forget_store() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_create_relay_slot(name, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_drop_relay_slot(name) FROM PUBLIC;
@@ -613,6 +675,8 @@ GRANT EXECUTE ON FUNCTION walstream_get_relay_segments() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_relay_slots() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_oldest_send_lsn() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_verify() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_relay_wait(pg_lsn, interval) TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_relay_wait_confirmed(text, interval) TO pg_monitor;
 
 REVOKE ALL ON walstream_senders FROM PUBLIC;
 REVOKE ALL ON walstream_receiver FROM PUBLIC;

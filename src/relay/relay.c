@@ -27,6 +27,7 @@
 #include "postmaster/interrupt.h"
 #include "relay/chain.h"
 #include "relay/relay.h"
+#include "relay/seal.h"
 #include "relay/senders.h"
 #include "relay/shared.h"
 #include "relay/slots/slots.h"
@@ -161,6 +162,7 @@ ws_relay_init(void)
 	ws_shmem_add(lock_shmem_size, lock_store);
 	ws_relay_shared_init();
 	ws_chain_init();
+	ws_seal_init();
 	ws_xids_init();
 	ws_senders_init();
 	ws_slots_init();

@@ -17,6 +17,7 @@
 
 #include "datatype/timestamp.h"
 #include "relay/store/store.h"
+#include "storage/condition_variable.h"
 
 /* States of the receiver, in their usual order. */
 typedef enum WsRelayState
@@ -31,6 +32,8 @@ typedef enum WsRelayState
 								 * connected */
 	WS_RELAY_STREAMING,
 	WS_RELAY_DISK_FULL,			/* keeps the connection, tries to write again */
+	WS_RELAY_SEALED,			/* for the upstream's timeline: asks again,
+								 * until walstream_relay_unseal() */
 	WS_RELAY_BEHIND,			/* the upstream has less than we have: asks
 								 * again, until
 								 * walstream_relay_restart_after_gap() */
@@ -43,6 +46,7 @@ typedef enum WsRelayState
 } WsRelayState;
 
 #define WS_RELAY_TEXT	512
+#define WS_RELAY_NAMES	1024
 
 /* A snapshot of the relay, without its senders and slots. */
 typedef struct WsRelayStatus
@@ -75,6 +79,9 @@ typedef struct WsRelayStatus
 	uint64		reconnects;		/* connections made after the first */
 	char		last_error[WS_RELAY_TEXT];
 	TimestampTz last_error_time;	/* 0: none */
+	char		standby_names[WS_RELAY_NAMES];	/* the upstream's
+												 * synchronous_standby_names */
+	TimestampTz standby_names_time; /* when it was asked; 0: never */
 } WsRelayStatus;
 
 /* Requests of an operator to the receiver. */
@@ -116,6 +123,9 @@ extern bool ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn);
  * Also returns true while the store is being opened, for its closed segments.
  */
 extern bool ws_relay_get_served(TimeLineID *tli, XLogRecPtr *served_lsn);
+
+/* Returns what is broadcast when the position becomes known, or has changed. */
+extern ConditionVariable *ws_relay_position_news(void);
 
 /*
  * Returns a number that changes before stored WAL is set aside for another
@@ -209,6 +219,7 @@ extern bool ws_relay_is_synced(void);
 extern void ws_relay_set_synced(bool synced);
 
 extern void ws_relay_set_upstream(const char *host, int port, int version);
+extern void ws_relay_set_standby_names(const char *names, TimestampTz asked_at);
 extern void ws_relay_set_upstream_lsn(XLogRecPtr lsn, TimestampTz message_time);
 extern void ws_relay_note_error(const char *message);
 

@@ -38,13 +38,22 @@ struct WsSender
 	WsSenderSnapshot snapshot;	/* without slot */
 };
 
+/* All of them; news is told of what ws_senders_news() says. */
+typedef struct SendersShared
+{
+	ConditionVariable news;
+	WsSender	senders[FLEXIBLE_ARRAY_MEMBER]; /* max_wal_senders */
+} SendersShared;
+
+static SendersShared *shared = NULL;
 static WsSender *senders = NULL;
 static WsSender *my_sender = NULL;
 
 static Size
 shmem_size(void)
 {
-	return mul_size(max_wal_senders, sizeof(WsSender));
+	return add_size(offsetof(SendersShared, senders),
+					mul_size(max_wal_senders, sizeof(WsSender)));
 }
 
 static void
@@ -52,12 +61,14 @@ shmem_init(void)
 {
 	bool		found;
 
-	senders = ShmemInitStruct("walstream relay senders",
-							  shmem_size(), &found);
+	shared = ShmemInitStruct("walstream relay senders",
+							 shmem_size(), &found);
+	senders = shared->senders;
 	if (found)
 		return;
 
-	memset(senders, 0, shmem_size());
+	memset(shared, 0, shmem_size());
+	ConditionVariableInit(&shared->news);
 	for (int i = 0; i < max_wal_senders; i++)
 		SpinLockInit(&senders[i].mutex);
 }
@@ -80,6 +91,7 @@ release_mine(int code, Datum arg)
 	sender->latch = NULL;
 	sender->snapshot.pid = 0;
 	SpinLockRelease(&sender->mutex);
+	ConditionVariableBroadcast(&shared->news);
 
 	if (had_feedback)
 		ws_relay_note_feedback();
@@ -97,6 +109,7 @@ ws_sender_claim(void)
 	};
 
 	Assert(my_sender == NULL);
+	strlcpy(fresh.application_name, application_name, NAMEDATALEN);
 
 	for (int i = 0; i < max_wal_senders && my_sender == NULL; i++)
 	{
@@ -146,6 +159,8 @@ ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn, XLogRecPtr flush_lsn
 					XLogRecPtr apply_lsn, const int64 lag_us[3],
 					TimestampTz reply_time)
 {
+	bool		is_news = flush_lsn != sender->snapshot.flush_lsn;
+
 	SpinLockAcquire(&sender->mutex);
 	sender->snapshot.write_lsn = write_lsn;
 	sender->snapshot.flush_lsn = flush_lsn;
@@ -155,6 +170,8 @@ ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn, XLogRecPtr flush_lsn
 	sender->snapshot.apply_lag_us = lag_us[2];
 	sender->snapshot.reply_time = reply_time;
 	SpinLockRelease(&sender->mutex);
+	if (is_news)
+		ConditionVariableBroadcast(&shared->news);
 }
 
 void
@@ -200,6 +217,12 @@ ws_senders_wake(void)
 		if (latch != NULL)
 			SetLatch(latch);
 	}
+}
+
+ConditionVariable *
+ws_senders_news(void)
+{
+	return &shared->news;
 }
 
 int

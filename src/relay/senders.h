@@ -14,6 +14,7 @@
 #include "access/xlogdefs.h"
 #include "datatype/timestamp.h"
 #include "relay/feedback.h"
+#include "storage/condition_variable.h"
 
 /* States, as in PostgreSQL's WalSndState. */
 typedef enum WsSenderState
@@ -41,6 +42,7 @@ typedef struct WsSenderSnapshot
 	int64		apply_lag_us;
 	TimestampTz reply_time;		/* 0 if none yet */
 	char		relay_slot[NAMEDATALEN];	/* "" without one */
+	char		application_name[NAMEDATALEN];	/* of the client */
 } WsSenderSnapshot;
 
 /* In _PG_init of a relay. */
@@ -71,6 +73,11 @@ extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
  * timeline.
  */
 extern void ws_senders_wake(void);
+
+/*
+ * Returns what is broadcast when a downstream has confirmed more, or has gone.
+ */
+extern ConditionVariable *ws_senders_news(void);
 
 /*
  * Copy all max_wal_senders entries into a palloc'd array; none in single-user

@@ -50,6 +50,8 @@ typedef struct RelayShared
 	TimestampTz last_message_time;
 	Latch	   *latches[WS_RELAY_WORKERS];	/* NULL if the worker does not run */
 
+	ConditionVariable position_news;	/* see ws_relay_position_news() */
+
 	pg_atomic_uint32 requests;	/* a bit for each WsRelayRequest */
 	pg_atomic_uint32 is_synced; /* see ws_relay_is_synced() */
 	pg_atomic_uint32 feedback_changed;	/* 1 if it has changed since the
@@ -80,6 +82,8 @@ typedef struct RelayShared
 	uint64		reconnects;
 	char		last_error[WS_RELAY_TEXT];
 	TimestampTz last_error_time;
+	char		standby_names[WS_RELAY_NAMES];
+	TimestampTz standby_names_time;
 } RelayShared;
 
 static RelayShared *shared = NULL;
@@ -105,6 +109,7 @@ shmem_init(void)
 	pg_atomic_init_u32(&shared->is_synced, 0);
 	pg_atomic_init_u32(&shared->feedback_changed, 0);
 	ConditionVariableInit(&shared->store_unlocked);
+	ConditionVariableInit(&shared->position_news);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay"));
 	shared->state = WS_RELAY_STOPPED;
 }
@@ -311,6 +316,8 @@ ws_relay_get_status(WsRelayStatus *status)
 	status->reconnects = shared->reconnects > 0 ? shared->reconnects - 1 : 0;
 	memcpy(status->last_error, shared->last_error, WS_RELAY_TEXT);
 	status->last_error_time = shared->last_error_time;
+	memcpy(status->standby_names, shared->standby_names, WS_RELAY_NAMES);
+	status->standby_names_time = shared->standby_names_time;
 
 	SpinLockAcquire(&shared->mutex);
 	status->is_open = shared->has_wal;
@@ -341,6 +348,8 @@ ws_relay_state_name(WsRelayState state)
 			return "streaming";
 		case WS_RELAY_DISK_FULL:
 			return "disk full";
+		case WS_RELAY_SEALED:
+			return "sealed";
 		case WS_RELAY_BEHIND:
 			return "behind";
 		case WS_RELAY_DIVERGED:
@@ -366,6 +375,12 @@ ws_relay_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn)
 	*flushed_lsn = shared->flushed_lsn;
 	SpinLockRelease(&shared->mutex);
 	return has_wal;
+}
+
+ConditionVariable *
+ws_relay_position_news(void)
+{
+	return &shared->position_news;
 }
 
 bool
@@ -480,6 +495,7 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 	}
 	SpinLockRelease(&shared->mutex);
 
+	ConditionVariableBroadcast(&shared->position_news);
 	ws_senders_wake();
 	ws_relay_wake_keeper();
 }
@@ -504,7 +520,10 @@ ws_relay_publish_position(TimeLineID tli, XLogRecPtr received_lsn,
 	SpinLockRelease(&shared->mutex);
 
 	if (is_news)
+	{
+		ConditionVariableBroadcast(&shared->position_news);
 		ws_senders_wake();
+	}
 }
 
 bool
@@ -537,6 +556,15 @@ ws_relay_set_upstream_lsn(XLogRecPtr lsn, TimestampTz message_time)
 	shared->upstream_lsn = lsn;
 	shared->last_message_time = message_time;
 	SpinLockRelease(&shared->mutex);
+}
+
+void
+ws_relay_set_standby_names(const char *names, TimestampTz asked_at)
+{
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	ws_peertext_copy(shared->standby_names, WS_RELAY_NAMES, names);
+	shared->standby_names_time = asked_at;
+	LWLockRelease(&shared->lock);
 }
 
 void

@@ -17,7 +17,9 @@
 #include "funcapi.h"
 #include "relay/relay.h"
 #include "relay/senders.h"
+#include "relay/seal.h"
 #include "relay/slots/slots.h"
+#include "relay/sql.h"
 #include "sqlrow.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
@@ -43,8 +45,8 @@ is_relay(void)
 	return ws_relay_enabled() && IsPostmasterEnvironment;
 }
 
-static void
-check_relay(void)
+void
+ws_relay_sql_check(void)
 {
 	ws_sql_check_preloaded();
 	if (!is_relay())
@@ -54,11 +56,10 @@ check_relay(void)
 				 errhint("Call this on a server that runs with \"walstream.relay\" set to on.")));
 }
 
-/* Raise an ERROR unless the store is open. */
-static void
-get_store(WsStore *store)
+void
+ws_relay_sql_get_store(WsStore *store)
 {
-	check_relay();
+	ws_relay_sql_check();
 	if (!ws_relay_get_store(store))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -66,11 +67,10 @@ get_store(WsStore *store)
 				 errhint("See the view \"walstream_relay\" for what the relay is doing.")));
 }
 
-/* Raise an ERROR unless the store is open and has WAL. */
-static void
-get_store_and_position(WsStore *store, TimeLineID *tli, XLogRecPtr *flushed_lsn)
+void
+ws_relay_sql_get_position(WsStore *store, TimeLineID *tli, XLogRecPtr *flushed_lsn)
 {
-	get_store(store);
+	ws_relay_sql_get_store(store);
 	if (!ws_relay_get_position(tli, flushed_lsn))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -149,12 +149,14 @@ walstream_get_relay(PG_FUNCTION_ARGS)
 	WsRelayStatus status;
 	WsStore		store;
 	bool		has_store;
+	WsSealFile	seal;
 	WsRow		row = {0};
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
 	if (!is_relay())
 		return (Datum) 0;
+	(void) ws_seal_get(&seal);
 	ws_relay_get_status(&status);
 	has_store = ws_relay_get_store(&store);
 
@@ -179,6 +181,10 @@ walstream_get_relay(PG_FUNCTION_ARGS)
 	ws_row_add_time(&row, status.last_error_time);
 	add_number(&row, status.receiver_pid);
 	add_number(&row, status.keeper_pid);
+	add_number(&row, seal.tli);
+	ws_row_add_time(&row, seal.since_us);
+	ws_row_add_text(&row, status.standby_names_time != 0 ? status.standby_names : NULL);
+	ws_row_add_time(&row, status.standby_names_time);
 	ws_row_put(fcinfo, &row);
 	return (Datum) 0;
 }
@@ -282,7 +288,7 @@ walstream_relay_verify(PG_FUNCTION_ARGS)
 	bool		ok;
 	WsRow		row = {0};
 
-	get_store_and_position(&store, &tli, &flushed_lsn);
+	ws_relay_sql_get_position(&store, &tli, &flushed_lsn);
 	ok = ws_store_verify(&store, tli, flushed_lsn, &bad_tli, &bad_lsn, &reason,
 						 &verified_bytes);
 
@@ -297,7 +303,7 @@ walstream_relay_verify(PG_FUNCTION_ARGS)
 Datum
 walstream_relay_pause(PG_FUNCTION_ARGS)
 {
-	check_relay();
+	ws_relay_sql_check();
 	ws_relay_request(WS_REQUEST_PAUSE);
 	PG_RETURN_VOID();
 }
@@ -305,7 +311,7 @@ walstream_relay_pause(PG_FUNCTION_ARGS)
 Datum
 walstream_relay_resume(PG_FUNCTION_ARGS)
 {
-	check_relay();
+	ws_relay_sql_check();
 	ws_relay_request(WS_REQUEST_RESUME);
 	PG_RETURN_VOID();
 }
@@ -320,7 +326,7 @@ walstream_relay_follow(PG_FUNCTION_ARGS)
 {
 	WsRelayStatus status;
 
-	check_relay();
+	ws_relay_sql_check();
 	ws_relay_get_status(&status);
 	if (status.state != WS_RELAY_DIVERGED)
 		ereport(ERROR,
@@ -336,7 +342,7 @@ walstream_relay_restart_after_gap(PG_FUNCTION_ARGS)
 {
 	WsRelayStatus status;
 
-	check_relay();
+	ws_relay_sql_check();
 	ws_relay_get_status(&status);
 	if (status.state != WS_RELAY_GAP && status.state != WS_RELAY_DIVERGED &&
 		status.state != WS_RELAY_BEHIND)
@@ -353,7 +359,7 @@ walstream_relay_forget_store(PG_FUNCTION_ARGS)
 {
 	WsRelayStatus status;
 
-	check_relay();
+	ws_relay_sql_check();
 	ws_relay_get_status(&status);
 	if (status.state != WS_RELAY_FAILED)
 		ereport(ERROR,
@@ -390,7 +396,7 @@ walstream_create_relay_slot(PG_FUNCTION_ARGS)
 	ws_sql_check_arguments(fcinfo, 2);
 	name = PG_GETARG_NAME(0);
 	temporary = PG_GETARG_BOOL(1);
-	get_store_and_position(&store, &tli, &flushed_lsn);
+	ws_relay_sql_get_position(&store, &tli, &flushed_lsn);
 	ws_slot_create(&store, NameStr(*name), temporary, tli, flushed_lsn);
 	PG_RETURN_LSN(flushed_lsn);
 }
@@ -403,7 +409,7 @@ walstream_drop_relay_slot(PG_FUNCTION_ARGS)
 
 	ws_sql_check_arguments(fcinfo, 1);
 	name = PG_GETARG_NAME(0);
-	get_store(&store);
+	ws_relay_sql_get_store(&store);
 	ws_slot_drop(&store, NameStr(*name), false);
 	PG_RETURN_VOID();
 }

@@ -3,10 +3,12 @@
  * store.h
  *	  The directory in which a relay keeps another cluster's WAL.
  *
- *	walstream.identity whose WAL this is (see WsStoreIdentity) walstream.lock
- *	held with flock() by the instance that uses it walstream.spare a file made
- *	ready to become the next segment walstream.xids the next transaction id
- *	known (pure/relay/xidfile.h) TTTTTTTTXXXXXXXXYYYYYYYY a closed segment, raw
+ *	walstream.identity			whose WAL this is (see WsStoreIdentity)
+ *	walstream.lock				held with flock() by the instance that uses it
+ *	walstream.spare				a file made ready to become the next segment
+ *	walstream.xids				how far transaction ids have come (pure/relay/xidfile.h)
+ *	walstream.seal				the relay is sealed (pure/relay/sealfile.h)
+ *	TTTTTTTTXXXXXXXXYYYYYYYY	a closed segment, raw
  *	 ... .zst, .lz4				a closed segment, compressed; "zstd -dc" is the
  *								restore_command
  *	 ... .partial				the segment that is being written, or the last
@@ -43,6 +45,7 @@
 #include "pgtime.h"
 #include "pure/relay/history.h"
 #include "pure/relay/identity.h"
+#include "pure/relay/sealfile.h"
 #include "pure/relay/xidfile.h"
 
 /* An open store; path and identity do not change while it is open. */
@@ -139,6 +142,15 @@ extern bool ws_store_make_slots_directory(const char *path);
 extern bool ws_store_read_xids(const WsStore *store, WsXidFile *file);
 extern void ws_store_write_xids(const WsStore *store, const WsXidFile *file);
 extern void ws_store_remove_xids(const WsStore *store);
+
+/*
+ * Whether the relay is sealed is kept in a file (store/seal.c).  Reading returns
+ * false if there is no such file.  A damaged one is an ERROR, because it is not
+ * known then what must not be acknowledged.  Writing and removing are durable.
+ */
+extern bool ws_store_read_seal(const WsStore *store, WsSealFile *file);
+extern void ws_store_write_seal(const WsStore *store, const WsSealFile *file);
+extern void ws_store_remove_seal(const WsStore *store);
 
 /*
  * Returns all segments in a palloc'd array, sorted by timeline and number.  A

@@ -26,6 +26,26 @@ ws_pull_differ(const char *reason)
 }
 
 /*
+ * Asked again and again: its next timeline may be the one that ends the seal.
+ */
+WsPullEnd
+ws_pull_be_sealed(const WsPull *pull)
+{
+	WsRelayStatus status;
+	char	   *reason = psprintf("the relay is sealed, and the upstream is on timeline %u",
+								  pull->upstream_tli);
+
+	ws_relay_get_status(&status);
+	ws_pull_set_state(WS_RELAY_SEALED, reason);
+	if (status.state != WS_RELAY_SEALED)
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay does not receive from its upstream: %s", reason),
+				 errhint("It goes on with a newer timeline, or after SELECT walstream_relay_unseal(token).")));
+	return WS_PULL_RETRY;
+}
+
+/*
  * There is no code to go by, and the words may be in any language; but they
  * name the segment, without a path, and give no other reason.
  */

@@ -14,6 +14,7 @@
  */
 #include "compat.h"
 
+#include "relay/seal.h"
 #include "relay/slots/slots.h"
 #include "relay/walreceiver/stream.h"
 #include "utils/ps_status.h"
@@ -74,6 +75,7 @@ publish_range(WsPullStream *s)
 	extent.first_lsn = s->start.begin_lsn;
 	extent.end_lsn = s->flushed_lsn;
 	ws_relay_publish_store(&pull->store, &extent);
+	ws_seal_end_before(&pull->store, s->start.tli);
 	pull->has_wal = true;
 	pull->tli = pull->published_tli = s->start.tli;
 	pull->end_lsn = s->flushed_lsn;
@@ -132,6 +134,7 @@ publish(WsPullStream *s)
 		pull->published_tli = tli;
 		pull->follow_allowed = false;
 		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
+		ws_seal_end_before(&pull->store, tli);
 	}
 	if (wake_keeper)
 		ws_relay_wake_keeper();

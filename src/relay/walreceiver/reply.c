@@ -5,7 +5,8 @@
  *	  that downstreams and slots need.
  *
  * The messages are a walreceiver's.  The apply position is never told: nothing
- * is applied here, and a primary that waits for it must go on waiting.
+ * is applied here, and a primary that waits for it must go on waiting.  Of a
+ * timeline for which the relay is sealed no position is told.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,6 +17,7 @@
 #include "access/transam.h"
 #include "lib/stringinfo.h"
 #include "libpq/pqformat.h"
+#include "relay/seal.h"
 #include "relay/senders.h"
 #include "relay/slots/slots.h"
 #include "relay/walreceiver/state.h"
@@ -87,6 +89,8 @@ ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
 	if (!force && written_lsn == told_written && flushed_lsn == told_flushed &&
 		now < reply_due)
 		return;
+	if (!ws_seal_lets_tell())
+		written_lsn = flushed_lsn = InvalidXLogRecPtr;
 
 	resetStringInfo(&message);
 	pq_sendbyte(&message, 'r');

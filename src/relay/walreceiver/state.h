@@ -170,9 +170,10 @@ extern void ws_pull_check_version(const WsPull *pull);
 extern WsPullEnd ws_pull_check_chain(WsPull *pull);
 
 /*
- * Refuse an upstream whose WAL cannot be ours, by ERROR; then see to the slot.
+ * Refuse an upstream whose WAL cannot be ours, by ERROR; or one on a timeline for
+ * which the relay is sealed, WS_PULL_RETRY.  Then see to the slot: WS_PULL_NEXT.
  */
-extern void ws_pull_check_upstream(WsPull *pull);
+extern WsPullEnd ws_pull_check_upstream(WsPull *pull);
 
 /*
  * START_REPLICATION: WS_PULL_NEXT in the COPY.  A slot with which nobody is let
@@ -311,6 +312,9 @@ extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
  * the next connection begins later.
  */
 extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
+
+/* The relay is sealed for the upstream's timeline: state and WS_PULL_RETRY. */
+extern WsPullEnd ws_pull_be_sealed(const WsPull *pull);
 
 /* The state and a line in the log: there is no room for WAL from lsn on. */
 extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);

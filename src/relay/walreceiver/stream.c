@@ -17,6 +17,7 @@
 #include "pgstat.h"
 #include "port/pg_bswap.h"
 #include "pure/wire/frame.h"
+#include "relay/seal.h"
 #include "relay/walreceiver/stream.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
@@ -322,6 +323,8 @@ ws_pull_stream(WsPull *pull, const WsPullStart *start)
 	options.startpoint = start->begin_lsn;
 	options.proto.physical.startpointTLI = start->tli;
 	end = ws_pull_start_streaming(pull, &options);
+	if (end == WS_PULL_NEXT && !ws_seal_begin_stream(start->tli, pull->upstream_tli))
+		end = ws_pull_be_sealed(pull);
 	if (end == WS_PULL_NEXT)
 	{
 		ereport(LOG,

@@ -21,6 +21,7 @@
 #include "peertext.h"
 #include "receiver.h"
 #include "relay/chain.h"
+#include "relay/seal.h"
 #include "relay/walreceiver/state.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -60,6 +61,7 @@ ws_pull_disconnect(WsPull *pull)
 	if (pull->conn != NULL)
 		walrcv_disconnect(pull->conn);
 	pull->conn = NULL;
+	ws_seal_end_stream();
 	(void) ws_chain_publish(NULL);
 	ws_relay_set_upstream(NULL, 0, 0);
 	MemoryContextReset(pull->context);
@@ -422,18 +424,26 @@ ws_pull_check_chain(WsPull *pull)
 	return WS_PULL_NEXT;
 }
 
-void
+WsPullEnd
 ws_pull_check_upstream(WsPull *pull)
 {
 	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	WsPullEnd	end = WS_PULL_NEXT;
 
 	ws_pull_identify(pull);
 	check_identifier(pull);
 	check_settings(pull);
 	pull->upstream_is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
+	if (!pull->upstream_is_standby)
+		ws_relay_set_standby_names(ask_setting(pull, "synchronous_standby_names"),
+								   GetCurrentTimestamp());
 	ws_receiver_set_segment_size(pull->segment_size);
-	prepare_slot(pull);
+	if (ws_seal_covers(pull->upstream_tli))
+		end = ws_pull_be_sealed(pull);
+	else
+		prepare_slot(pull);
 	MemoryContextSwitchTo(old);
+	return end;
 }
 
 /*

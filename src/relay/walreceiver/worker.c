@@ -27,6 +27,7 @@
 #include "postmaster/interrupt.h"
 #include "receiver.h"
 #include "relay/chain.h"
+#include "relay/seal.h"
 #include "relay/slots/slots.h"
 #include "relay/walreceiver/state.h"
 #include "storage/ipc.h"
@@ -113,7 +114,8 @@ bool
 ws_pull_must_end(WsPull *pull)
 {
 	reload_if_asked();
-	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || settings_differ(pull);
+	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || settings_differ(pull) ||
+		ws_seal_ends_stream();
 }
 
 /* Wait until woken, or for so long; -1: until woken. */
@@ -171,6 +173,7 @@ open_store(WsPull *pull)
 	}
 
 	check_store(&pull->store);
+	ws_seal_load(&pull->store);
 	load_slots(pull);
 	ws_relay_lock_store();
 	if (ws_store_find_closed(&pull->store, &extent))
@@ -188,6 +191,7 @@ open_store(WsPull *pull)
 	ws_pull_set_state(WS_RELAY_WAITING, NULL);
 	if (pull->has_wal)
 	{
+		ws_seal_end_before(&pull->store, extent.tli);
 		pull->tli = pull->published_tli = extent.tli;
 		pull->end_lsn = extent.end_lsn;
 		ereport(LOG,
@@ -209,6 +213,7 @@ create_store(WsPull *pull)
 	identity.major_version = WS_MAJOR_VERSION;
 	ws_store_create(ws_guc_relay()->directory, &identity, &pull->store);
 	pull->store_is_open = true;
+	ws_seal_load(&pull->store);
 	load_slots(pull);
 	ws_relay_publish_store(&pull->store, NULL);
 	ereport(LOG,
@@ -250,7 +255,9 @@ run_connection(WsPull *pull)
 	end = ws_pull_check_chain(pull);
 	if (end != WS_PULL_NEXT)
 		return end;
-	ws_pull_check_upstream(pull);
+	end = ws_pull_check_upstream(pull);
+	if (end != WS_PULL_NEXT)
+		return end;
 	if (!pull->store_is_open)
 		create_store(pull);
 
@@ -424,6 +431,8 @@ wait_before_retry(WsPull *pull)
 			pull->restart_allowed = true;
 			return;
 		}
+		if (shown_state == WS_RELAY_SEALED && !ws_seal_covers(pull->tli))
+			return;
 		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
 		/* or the clock was put back */
@@ -453,6 +462,13 @@ finish(int code, Datum arg)
 	(void) ws_chain_publish(NULL);
 }
 
+/* The same, also where that could not keep what has arrived. */
+static void
+tell_nothing_more(int code, Datum arg)
+{
+	ws_seal_end_stream();
+}
+
 static void
 receive_for_ever(void)
 {
@@ -463,6 +479,7 @@ receive_for_ever(void)
 	ws_pull_link_init();
 	pull.context = AllocSetContextCreate(TopMemoryContext, "walstream relay connection",
 										 ALLOCSET_DEFAULT_SIZES);
+	before_shmem_exit(tell_nothing_more, 0);
 	open_store(&pull);
 	before_shmem_exit(finish, PointerGetDatum(&pull));
 

@@ -1,0 +1,324 @@
+/*-------------------------------------------------------------------------
+ *
+ * seal.c
+ *	  The seal: this relay acknowledges nothing of a timeline any more.
+ *
+ * Receiver and whoever seals do without a lock between them: the one says what it
+ * streams before it looks whether the relay is sealed, the other seals it before
+ * he looks what is streamed, each with a full barrier in between.  So either the
+ * stream does not begin, or he sees it and waits for its end.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "relay/relay.h"
+#include "relay/seal.h"
+#include "shmem.h"
+#include "storage/condition_variable.h"
+#include "storage/ipc.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+#include "utils/timestamp.h"
+
+/*
+ * lock is held while the file is written or removed, and guards loaded and seal;
+ * sealed_tli is that of seal, 0 without one, and is written with it held.
+ *
+ * streaming_tli is the receiver's: of this timeline positions are told, 0 while
+ * of none.
+ */
+typedef struct SealShared
+{
+	pg_atomic_uint32 sealed_tli;
+	pg_atomic_uint32 streaming_tli;
+	ConditionVariable stream_ended;
+
+	LWLock		lock;
+	bool		loaded;			/* the store's file has been read */
+	WsSealFile	seal;
+} SealShared;
+
+static SealShared *shared = NULL;
+
+/* Receiver: of this timeline positions are told in the stream; 0: of none. */
+static TimeLineID told_tli = 0;
+
+static Size
+shmem_size(void)
+{
+	return sizeof(SealShared);
+}
+
+static void
+shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("walstream relay seal", shmem_size(), &found);
+	if (found)
+		return;
+
+	memset(shared, 0, sizeof(SealShared));
+	pg_atomic_init_u32(&shared->sealed_tli, 0);
+	pg_atomic_init_u32(&shared->streaming_tli, 0);
+	ConditionVariableInit(&shared->stream_ended);
+	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay_seal"));
+}
+
+void
+ws_seal_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
+}
+
+bool
+ws_seal_get(WsSealFile *seal)
+{
+	bool		is_sealed;
+
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	is_sealed = shared->seal.tli != 0;
+	*seal = shared->seal;
+	LWLockRelease(&shared->lock);
+	return is_sealed;
+}
+
+bool
+ws_seal_covers(TimeLineID tli)
+{
+	return tli <= pg_atomic_read_u32(&shared->sealed_tli);
+}
+
+/* The caller holds the lock. */
+static void
+set_seal(const WsSealFile *seal)
+{
+	shared->seal = *seal;
+	(void) pg_atomic_exchange_u32(&shared->sealed_tli, seal->tli);
+}
+
+static void
+clear_seal(void)
+{
+	const WsSealFile none = {0};
+
+	set_seal(&none);
+}
+
+void
+ws_seal_load(const WsStore *store)
+{
+	WsSealFile	seal = {0};
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	if (!shared->loaded)
+	{
+		if (ws_store_read_seal(store, &seal))
+			set_seal(&seal);
+		shared->loaded = true;
+	}
+	LWLockRelease(&shared->lock);
+
+	if (seal.tli != 0)
+		ereport(LOG,
+				(errmsg("relay is sealed for timeline %u: it receives and acknowledges nothing of it",
+						seal.tli)));
+}
+
+void
+ws_seal_end_before(const WsStore *store, TimeLineID tli)
+{
+	TimeLineID	sealed_tli = pg_atomic_read_u32(&shared->sealed_tli);
+
+	if (sealed_tli == 0 || tli <= sealed_tli)
+		return;
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	sealed_tli = shared->seal.tli;
+	if (sealed_tli != 0 && sealed_tli < tli)
+	{
+		ws_store_remove_seal(store);
+		clear_seal();
+	}
+	LWLockRelease(&shared->lock);
+
+	if (sealed_tli != 0 && sealed_tli < tli)
+		ereport(LOG,
+				(errmsg("relay is no longer sealed: it has gone on from timeline %u to %u",
+						sealed_tli, tli)));
+}
+
+bool
+ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli)
+{
+	(void) pg_atomic_exchange_u32(&shared->streaming_tli, tli);
+	told_tli = tli;
+
+	/* the stream before may have been of another timeline, which now is over */
+	if (!ws_seal_covers(tli))
+		ConditionVariableBroadcast(&shared->stream_ended);
+	else
+		ws_seal_end_stream();
+	return !ws_seal_covers(upstream_tli);
+}
+
+void
+ws_seal_end_stream(void)
+{
+	told_tli = 0;
+	if (pg_atomic_exchange_u32(&shared->streaming_tli, 0) != 0)
+		ConditionVariableBroadcast(&shared->stream_ended);
+}
+
+bool
+ws_seal_ends_stream(void)
+{
+	return told_tli != 0 && ws_seal_covers(told_tli);
+}
+
+bool
+ws_seal_lets_tell(void)
+{
+	return told_tli != 0 && !ws_seal_covers(told_tli);
+}
+
+typedef struct PendingSeal
+{
+	const WsStore *store;
+	WsSealFile	seal;
+} PendingSeal;
+
+/*
+ * After an error or on exit: nobody knows the token.  A file that could not be
+ * written may be there all the same.
+ */
+static void
+undo_seal(int code, Datum arg)
+{
+	const PendingSeal *pending = (PendingSeal *) DatumGetPointer(arg);
+
+	LWLockReleaseAll();
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	if (shared->loaded &&
+		(shared->seal.tli == 0 || strcmp(shared->seal.token, pending->seal.token) == 0))
+	{
+		ws_store_remove_seal(pending->store);
+		clear_seal();
+	}
+	LWLockRelease(&shared->lock);
+	ws_relay_wake_receiver();
+}
+
+static void
+make_seal(TimeLineID tli, WsSealFile *seal)
+{
+	uint8		bytes[WS_SEAL_TOKEN_LEN / 2];
+
+	if (!pg_strong_random(bytes, sizeof(bytes)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a token")));
+	ws_seal_format_token(bytes, seal->token);
+	seal->tli = tli;
+	seal->since_us = GetCurrentTimestamp();
+}
+
+/* In the file, then for the receiver: it is never sealed only for a while. */
+static void
+write_seal(const WsStore *store, const WsSealFile *seal)
+{
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	if (!shared->loaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay does not know yet whether it is sealed")));
+	if (shared->seal.tli != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the relay is sealed already"),
+				 errdetail("It is sealed for timeline %u since %s.", shared->seal.tli,
+						   timestamptz_to_str(shared->seal.since_us)),
+				 errhint("Whoever has sealed it takes that back with walstream_relay_unseal(); a superuser finds the token in walstream_get_relay_seal().")));
+	ws_store_write_seal(store, seal);
+	set_seal(seal);
+	LWLockRelease(&shared->lock);
+	ws_relay_wake_receiver();
+}
+
+/*
+ * Nothing is acknowledged any more of what is sealed.  A receiver that hangs on
+ * its disk, or on a connection that takes nothing more, is waited for: it may
+ * have something in hand.
+ */
+static void
+wait_for_stream_end(TimeLineID sealed_tli)
+{
+	ConditionVariablePrepareToSleep(&shared->stream_ended);
+	for (;;)
+	{
+		TimeLineID	tli = pg_atomic_read_u32(&shared->streaming_tli);
+
+		if (tli == 0 || tli > sealed_tli)
+			break;
+		ConditionVariableSleep(&shared->stream_ended, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+}
+
+char *
+ws_seal_set(const WsStore *store, TimeLineID tli)
+{
+	PendingSeal pending = {.store = store};
+	TimeLineID	now_tli;
+	XLogRecPtr	end_lsn;
+
+	make_seal(tli, &pending.seal);
+	PG_ENSURE_ERROR_CLEANUP(undo_seal, PointerGetDatum(&pending));
+	{
+		write_seal(store, &pending.seal);
+		wait_for_stream_end(tli);
+
+		/* it may have followed its upstream while we sealed it */
+		if (!ws_relay_get_position(&now_tli, &end_lsn) || now_tli != tli)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the relay is no longer on timeline %u", tli)));
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(undo_seal, PointerGetDatum(&pending));
+
+	ereport(LOG,
+			(errmsg("relay is sealed for timeline %u, with WAL up to " WS_LSN,
+					tli, LSN_FORMAT_ARGS(end_lsn))));
+	return pstrdup(pending.seal.token);
+}
+
+bool
+ws_seal_break(const WsStore *store, const char *token)
+{
+	TimeLineID	tli;
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	tli = shared->seal.tli;
+	if (tli != 0)
+	{
+		if (strcmp(token, shared->seal.token) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the relay is not sealed with this token"),
+					 errdetail("It is sealed for timeline %u since %s.", tli,
+							   timestamptz_to_str(shared->seal.since_us))));
+		ws_store_remove_seal(store);
+		clear_seal();
+	}
+	LWLockRelease(&shared->lock);
+	if (tli == 0)
+		return false;
+
+	ws_relay_wake_receiver();
+	ereport(LOG, (errmsg("relay is no longer sealed for timeline %u", tli)));
+	return true;
+}

@@ -1,0 +1,224 @@
+/*-------------------------------------------------------------------------
+ *
+ * sql_failover.c
+ *	  SQL functions for whoever fails over: sealing the relay, and waiting for
+ *	  what it holds or what a downstream has of that.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "catalog/pg_type.h"
+#include "pgstat.h"
+#include "relay/relay.h"
+#include "relay/seal.h"
+#include "relay/senders.h"
+#include "relay/sql.h"
+#include "sqlrow.h"
+#include "storage/condition_variable.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(walstream_relay_wait);
+PG_FUNCTION_INFO_V1(walstream_relay_wait_confirmed);
+PG_FUNCTION_INFO_V1(walstream_relay_seal);
+PG_FUNCTION_INFO_V1(walstream_relay_unseal);
+PG_FUNCTION_INFO_V1(walstream_get_relay_seal);
+
+typedef enum Answer
+{
+	NOT_YET,
+	NEVER,
+	REACHED
+} Answer;
+
+/* As now() + timeout has it; more than 24 days are taken for these. */
+static long
+timeout_ms(const Interval *timeout)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	Datum		until = DirectFunctionCall2(timestamptz_pl_interval,
+											TimestampTzGetDatum(now),
+											IntervalPGetDatum(timeout));
+
+	return TimestampDifferenceMilliseconds(now, DatumGetTimestampTz(until));
+}
+
+/* Look again whenever the variable is told, until the timeout. */
+static bool
+wait_for(ConditionVariable *news, const Interval *timeout,
+		 Answer (*look) (const void *arg), const void *arg)
+{
+	long		limit_ms = timeout_ms(timeout);
+	instr_time	start;
+	Answer		answer;
+
+	INSTR_TIME_SET_CURRENT(start);
+	ConditionVariablePrepareToSleep(news);
+	while ((answer = look(arg)) == NOT_YET)
+	{
+		instr_time	now;
+		long		left_ms;
+
+		INSTR_TIME_SET_CURRENT(now);
+		INSTR_TIME_SUBTRACT(now, start);
+		left_ms = limit_ms - (long) INSTR_TIME_GET_MILLISEC(now);
+		if (left_ms <= 0)
+			break;
+		(void) ConditionVariableTimedSleep(news, left_ms, PG_WAIT_EXTENSION);
+	}
+	ConditionVariableCancelSleep();
+	return answer == REACHED;
+}
+
+static Answer
+look_at_position(const void *arg)
+{
+	XLogRecPtr	wanted_lsn = *(const XLogRecPtr *) arg;
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+
+	return ws_relay_get_position(&tli, &flushed_lsn) && flushed_lsn >= wanted_lsn ?
+		REACHED : NOT_YET;
+}
+
+Datum
+walstream_relay_wait(PG_FUNCTION_ARGS)
+{
+	XLogRecPtr	lsn;
+
+	ws_sql_check_arguments(fcinfo, 2);
+	lsn = PG_GETARG_LSN(0);
+	ws_relay_sql_check();
+	PG_RETURN_BOOL(wait_for(ws_relay_position_news(), PG_GETARG_INTERVAL_P(1),
+							look_at_position, &lsn));
+}
+
+/* Where several have the name, all of them. */
+static Answer
+look_at_downstream(const void *arg)
+{
+	const char *name = arg;
+	WsSenderSnapshot *senders;
+	int			count = ws_senders_snapshot(&senders);
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+	bool		is_known = ws_relay_get_position(&tli, &flushed_lsn);
+	Answer		answer = NEVER;
+
+	for (int i = 0; i < count && answer != NOT_YET; i++)
+	{
+		WsSenderSnapshot *sender = &senders[i];
+
+		if (sender->pid == 0 || strcmp(sender->application_name, name) != 0)
+			continue;
+		answer = is_known && sender->tli == tli && sender->flush_lsn >= flushed_lsn ?
+			REACHED : NOT_YET;
+	}
+	pfree(senders);
+	return answer;
+}
+
+Datum
+walstream_relay_wait_confirmed(PG_FUNCTION_ARGS)
+{
+	char		name[NAMEDATALEN];
+
+	ws_sql_check_arguments(fcinfo, 2);
+
+	/* as much of it as the view shows */
+	strlcpy(name, text_to_cstring(PG_GETARG_TEXT_PP(0)), NAMEDATALEN);
+	ws_relay_sql_check();
+	PG_RETURN_BOOL(wait_for(ws_senders_news(), PG_GETARG_INTERVAL_P(1),
+							look_at_downstream, name));
+}
+
+static void
+check_timeline(TimeLineID tli, const WsStore *store, TimeLineID own_tli)
+{
+	WsHistory  *line;
+	XLogRecPtr	left_lsn;
+	TimeLineID	next_tli;
+
+	if (tli == own_tli)
+		return;
+	line = ws_store_read_history(store, own_tli);
+	if (ws_history_find(line, tli, &left_lsn, &next_tli))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay is on a newer timeline than %u", tli),
+				 errdetail("It is on timeline %u; timeline %u was left at " WS_LSN ".",
+						   own_tli, tli, LSN_FORMAT_ARGS(left_lsn))));
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("timeline %u is not in the line of the relay's WAL", tli),
+			 errdetail("The relay is on timeline %u.", own_tli)));
+}
+
+Datum
+walstream_relay_seal(PG_FUNCTION_ARGS)
+{
+	int32		tli;
+	WsStore		store;
+	WsRelayStatus status;
+	TimeLineID	own_tli;
+	XLogRecPtr	flushed_lsn;
+
+	ws_sql_check_arguments(fcinfo, 1);
+	tli = PG_GETARG_INT32(0);
+	ws_relay_sql_get_position(&store, &own_tli, &flushed_lsn);
+	ws_relay_get_status(&status);
+	if (status.state == WS_RELAY_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay cannot use its store"),
+				 errdetail("Its state is \"%s\": %s", ws_relay_state_name(status.state),
+						   status.reason)));
+	if (tli <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no timeline %d", tli)));
+	check_timeline(tli, &store, own_tli);
+	PG_RETURN_TEXT_P(cstring_to_text(ws_seal_set(&store, tli)));
+}
+
+/*
+ * Also where the end of what is stored is not known: that it may acknowledge
+ * again.
+ */
+Datum
+walstream_relay_unseal(PG_FUNCTION_ARGS)
+{
+	WsStore		store;
+
+	ws_sql_check_arguments(fcinfo, 1);
+	ws_relay_sql_get_store(&store);
+	PG_RETURN_BOOL(ws_seal_break(&store, text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}
+
+/*
+ * For superusers: with the token.  All null if the relay is not sealed.
+ */
+Datum
+walstream_get_relay_seal(PG_FUNCTION_ARGS)
+{
+	WsSealFile	seal;
+	WsRow		row = {0};
+
+	ws_relay_sql_check();
+	if (ws_seal_get(&seal))
+	{
+		ws_row_add(&row, INT4OID, Int32GetDatum(seal.tli));
+		ws_row_add_time(&row, seal.since_us);
+		ws_row_add_text(&row, seal.token);
+	}
+	else
+	{
+		for (int i = 0; i < 3; i++)
+			ws_row_add_null(&row);
+	}
+	return ws_row_to_datum(fcinfo, &row);
+}

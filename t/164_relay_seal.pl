@@ -1,0 +1,356 @@
+# Copyright (c) 2026, the walstream authors
+
+# A failover seals the relay, and from then on it acknowledges nothing of the old
+# primary's timeline, whatever that goes on to do and however the relay is
+# restarted, until it is unsealed or there is a newer timeline.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes;
+use WalstreamRelay;
+use WalstreamTest;
+
+my $one = walstream_primary('one');
+my $two = walstream_standby($one, 'two', start => 0);
+my $hosts = join(' ',
+	'host=' . join(',', map { $_->host } $one, $two),
+	'port=' . join(',', map { $_->port } $one, $two),
+	'target_session_attrs=read-write');
+my $relay = walstream_relay(
+	$one, 'relay',
+	conninfo => $hosts,
+	conf => "wal_retrieve_retry_interval = 200ms\n");
+wait_for_relay_state($relay, 'streaming');
+$two->append_conf('postgresql.conf',
+	"primary_conninfo = '" . $relay->connstr . " application_name=two'\n");
+$two->start;
+make_synchronous($one, $relay);
+
+# What a session that runs a statement on the relay gets, or its error.
+sub ask
+{
+	my ($sql) = @_;
+	my ($rc, $stdout, $stderr) = $relay->psql('postgres', $sql);
+
+	return $rc == 0 ? $stdout : $stderr;
+}
+
+# A commit that waits on a primary; ended before the primary is.
+sub start_commit
+{
+	my ($node, $name) = @_;
+	my $session = start_psql($node, "CREATE TABLE $name (id int)");
+
+	waits_for_standby($node, $name)
+	  || die "the commit \"$name\" does not wait\n";
+	return $session;
+}
+
+# No commit on the node comes to be confirmed while the relay asks its upstream
+# several times more.
+sub nothing_is_confirmed
+{
+	my ($node, $count, $what) = @_;
+	my $reconnects = relay_row($relay)->{reconnects};
+	my $query =
+	  "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'";
+
+	$relay->poll_query_until('postgres',
+		"SELECT reconnects >= $reconnects + 3 FROM walstream_relay")
+	  || die "the relay does not ask its upstream\n";
+	is($node->safe_psql('postgres', $query), $count, "$what: commits wait");
+	return;
+}
+
+sub seal
+{
+	my ($tli) = @_;
+
+	return $relay->safe_psql('postgres', "SELECT walstream_relay_seal($tli)");
+}
+
+#
+# Waiting for what the relay holds.
+#
+load_wal($one, 100);
+my $end = $one->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
+is(ask("SELECT walstream_relay_wait('$end', '1 hour')"),
+	't', 'the relay comes to hold a position');
+my $far = format_lsn(((lsn_number($end) >> 20) + 1 << 20) + 100);
+is(ask("SELECT walstream_relay_wait('$far', '10 ms')"),
+	'f', 'not one that is not there');
+is(ask("SELECT walstream_relay_wait('$far', '-1 hour')"),
+	'f', 'nor before the timeout has begun');
+is(ask("SELECT walstream_relay_wait('$end', '-1 hour')"),
+	't', 'but one that it holds');
+is(ask("SELECT walstream_relay_wait('$end', NULL) IS NULL"),
+	't', 'null for a timeout');
+like(
+	ask("SET statement_timeout = 100; SELECT walstream_relay_wait('$far', '1 year')"
+	),
+	qr/canceling statement/,
+	'waiting can be interrupted');
+my $waiter = start_psql($relay,
+	"SELECT walstream_relay_wait('$far', '1 hour') AS waited_for");
+$relay->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%waited_for' AND wait_event = 'Extension'"
+) || die "nobody waits\n";
+$one->safe_psql('postgres', 'SELECT pg_switch_wal()');
+load_wal($one, 100);
+$waiter->{run}->finish;
+is(${ $waiter->{output} }, "t\n", 'who waits is told when it is there');
+
+is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
+	't', 'a downstream has all of it');
+is(ask("SELECT walstream_relay_wait_confirmed('nobody', '1 hour')"),
+	'f', 'one that there is not has nothing');
+my ($pid) =
+  $two->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver');
+kill('STOP', $pid);
+load_wal($one, 100);
+is(ask("SELECT walstream_relay_wait_confirmed('two', '50 ms')"),
+	'f', 'one that does not answer has not');
+$waiter = start_psql($relay,
+	"SELECT walstream_relay_wait_confirmed('two', '1 hour') AS confirmed");
+$relay->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%confirmed' AND wait_event = 'Extension'"
+) || die "nobody waits\n";
+kill('CONT', $pid);
+$waiter->{run}->finish;
+is(${ $waiter->{output} }, "t\n", 'when it has confirmed, who waits is told');
+$waiter = start_psql($relay,
+	"SELECT walstream_relay_wait_confirmed('gone', '1 hour') AS confirmed");
+$waiter->{run}->finish;
+is(${ $waiter->{output} }, "f\n", 'nobody is waited for who is not there');
+
+#
+# What cannot be sealed.
+#
+like(
+	ask('SELECT walstream_relay_seal(0)'),
+	qr/there is no timeline 0/,
+	'timeline 0');
+like(
+	ask('SELECT walstream_relay_seal(-1)'),
+	qr/there is no timeline -1/,
+	'a negative timeline');
+like(
+	ask('SELECT walstream_relay_seal(2)'),
+	qr/timeline 2 is not in the line of the relay's WAL.*It is on timeline 1|The relay is on timeline 1/s,
+	'a timeline of which the relay has nothing');
+is(ask("SELECT walstream_relay_unseal('x')"), 'f', 'no seal to take back');
+is(relay_row($relay)->{sealed_timeline}, undef, 'the relay is not sealed');
+is( ask('SELECT timeline IS NULL AND since IS NULL AND token IS NULL FROM walstream_get_relay_seal()'
+	),
+	't',
+	'and there is no token');
+
+#
+# Sealed while commits come: all wait when the function has returned.
+#
+my $client = start_commits($one);
+$one->poll_query_until('postgres', 'SELECT count(*) > 50 FROM acked')
+  || die "no commits\n";
+my $token = seal(1);
+my $row = relay_row($relay);
+my $sealed_end = $row->{flushed_lsn};
+is($row->{sealed_timeline},
+	1, 'the view shows for which timeline it is sealed');
+like($row->{sealed_since}, qr/^\d{4}-/, 'and since when');
+is(length($token), 32, 'there is a token');
+waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
+my $confirmed = scalar(acked_ids($client));
+my $commit = start_commit($one, 'sealed');
+nothing_is_confirmed($one, 2, 'sealed');
+wait_for_relay_state($relay, 'sealed');
+is(scalar(acked_ids($client)), $confirmed, 'no client has heard of a commit');
+is(relay_row($relay)->{flushed_lsn},
+	$sealed_end, 'the end of what is stored stays where it is');
+is($one->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_replication'),
+	0, 'the primary has no stream to the relay');
+is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
+	't', 'downstreams get all that it holds');
+
+like(
+	ask('SELECT walstream_relay_seal(1)'),
+	qr/is sealed already.*for timeline 1 since \d{4}-/s,
+	'it cannot be sealed twice');
+like(
+	ask("SELECT walstream_relay_unseal('" . 'x' x 32 . "')"),
+	qr/not sealed with this token/,
+	'another token does not unseal');
+like(
+	ask("SELECT walstream_relay_unseal('')"),
+	qr/not sealed with this token/,
+	'nor does none');
+is(ask('SELECT token FROM walstream_get_relay_seal()'),
+	$token, 'a superuser finds the token');
+
+#
+# Restarts.
+#
+sub still_sealed
+{
+	my ($what, $waiting) = @_;
+
+	wait_for_relay_state($relay, 'sealed');
+	my $now = relay_row($relay);
+	is( "$now->{sealed_timeline} $now->{sealed_since}",
+		"1 $row->{sealed_since}",
+		"$what: it is sealed still");
+
+	# a record that is not complete there is received again
+	cmp_ok(lsn_number($now->{flushed_lsn}),
+		'<=', lsn_number($sealed_end), "$what: with no more WAL");
+	nothing_is_confirmed($one, $waiting, $what);
+	return;
+}
+
+$relay->restart;
+still_sealed('restart', 2);
+kill_and_wait($relay, relay_row($relay)->{receiver_pid});
+$relay->start;
+still_sealed('receiver killed', 2);
+my @pids = split(
+	/\n/,
+	$relay->safe_psql(
+		'postgres',
+		'SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() UNION SELECT pid FROM walstream_senders'
+	));
+push @pids, $relay->{_pid};
+$relay->kill9;
+
+foreach (@pids)
+{
+	select(undef, undef, undef, 0.01) while kill(0, $_);
+}
+$relay->start;
+still_sealed('server killed', 2);
+is(scalar(acked_ids($client)), $confirmed, 'no client has heard of a commit');
+
+is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'the token unseals');
+is(relay_row($relay)->{sealed_timeline}, undef, 'it is not sealed any more');
+ok(!-e store_dir($relay) . '/walstream.seal', 'and there is no file');
+$commit->{run}->finish;
+wait_until(
+	$one,
+	"SELECT count(*) > $confirmed + 50 FROM acked",
+	'commits go on');
+is(ask("SELECT walstream_relay_unseal('$token')"), 'f', 'once');
+stop_commits($client);
+
+# Interrupted, it leaves the relay as it was: here the receiver does not notice.
+$pid = relay_row($relay)->{receiver_pid};
+kill('STOP', $pid);
+like(
+	ask("SET statement_timeout = '200ms'; SELECT walstream_relay_seal(1)"),
+	qr/canceling statement/,
+	'a receiver that hangs in its stream is waited for');
+kill('CONT', $pid);
+is(relay_row($relay)->{sealed_timeline}, undef, 'the relay is as it was');
+ok(!-e store_dir($relay) . '/walstream.seal', 'without a file');
+wait_for_relay_state($relay, 'streaming');
+
+#
+# The primary hangs and lives on, while a standby takes its place.
+#
+$client = start_commits($one, first => 1_000_000);
+$one->poll_query_until('postgres', 'SELECT max(id) > 1000050 FROM acked')
+  || die "no commits\n";
+($pid) = $one->safe_psql('postgres', 'SELECT pid FROM pg_stat_replication');
+kill('STOP', $pid);
+waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
+$token = seal(1);
+$sealed_end = relay_row($relay)->{flushed_lsn};
+kill('CONT', $pid);
+waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
+nothing_is_confirmed($one, 1, 'the primary lives on');
+is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
+	't', 'the standby has all');
+is(relay_row($relay)->{flushed_lsn}, $sealed_end,
+	'which has not become more');
+load_wal($one, 0);
+$one->safe_psql('postgres',
+	"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat('y', 100000))"
+);
+$two->promote;
+$two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
+$two->reload;
+
+# Both can be written to; the relay comes to whichever.  A newer timeline ends the
+# seal.
+set_relay_upstream($relay, $two->connstr);
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'the relay follows');
+wait_until(
+	$relay,
+	'SELECT sealed_timeline IS NULL FROM walstream_relay',
+	'and is no longer sealed');
+ok(!-e store_dir($relay) . '/walstream.seal', 'nor in a file');
+is(ask("SELECT walstream_relay_unseal('$token')"),
+	'f', 'there is nothing to take back');
+$two->safe_psql('postgres', 'CREATE TABLE after_failover (id int)');
+my @missing = missing_ids($two, acked_ids($client));
+is("@missing", '', 'all commits that were confirmed are on the new primary');
+$confirmed = join(' ', acked_ids($client));
+like(
+	ask('SELECT walstream_relay_seal(1)'),
+	qr/on a newer timeline than 1.*timeline 1 was left at/s,
+	'the old timeline cannot be sealed any more');
+
+#
+# Sealed for the new one, it acknowledges nothing of that one's ancestors.
+#
+$token = seal(2);
+set_relay_upstream($relay, $one->connstr);
+wait_for_relay_state($relay, 'sealed');
+like(
+	relay_row($relay)->{reason},
+	qr/upstream is on timeline 1/,
+	'an upstream on an older timeline');
+nothing_is_confirmed($one, 1, 'an older timeline');
+is(join(' ', acked_ids($client)),
+	$confirmed, 'the old primary has confirmed nothing');
+set_relay_upstream($relay, $two->connstr);
+$commit = start_commit($two, 'waits');
+nothing_is_confirmed($two, 1, 'its own timeline');
+
+# A seal that was over comes back in a crash, as its file may.
+my $seal_file = store_dir($relay) . '/walstream.seal';
+my $content = slurp_file($seal_file);
+is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'it is unsealed');
+$commit->{run}->finish;
+$relay->stop;
+$one->stop('immediate');
+eval { stop_commits($client) };
+
+# A damaged file: what it says is not known, so nothing is acknowledged.
+append_to_file($seal_file, $content =~ s/timeline 2/timeline 1/r);
+$relay->start;
+wait_for_relay_state($relay, 'failed');
+like(
+	relay_row($relay)->{last_error},
+	qr/walstream\.seal" is damaged/,
+	'a damaged file is refused');
+like(
+	ask('SELECT walstream_relay_seal(2)'),
+	qr/the relay has no WAL yet|cannot use its store|has not opened/,
+	'nothing can be sealed then');
+$relay->stop;
+unlink($seal_file);
+append_to_file($seal_file, $content);
+$relay->start;
+wait_for_relay_state($relay, 'sealed');
+is( ask("SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()"
+	),
+	't',
+	'unsealed without the token at hand');
+wait_for_relay_state($relay, 'streaming');
+
+done_testing();
