@@ -189,14 +189,14 @@ ws_history_tli_at(const WsHistory *history, XLogRecPtr lsn)
 }
 
 bool
-ws_history_equals(const WsHistory *a, const WsHistory *b)
+ws_history_is_shared(const WsHistory *a, const WsHistory *b, int i)
 {
-	if (a->count != b->count)
+	if (i >= a->count || i >= b->count || a->entries[i].tli != b->entries[i].tli)
 		return false;
-	for (int i = 0; i < a->count; i++)
+	for (int j = 0; j < i; j++)
 	{
-		if (a->entries[i].tli != b->entries[i].tli ||
-			a->entries[i].end_lsn != b->entries[i].end_lsn)
+		if (a->entries[j].tli != b->entries[j].tli ||
+			a->entries[j].end_lsn != b->entries[j].end_lsn)
 			return false;
 	}
 	return true;

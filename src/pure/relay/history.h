@@ -65,7 +65,10 @@ extern bool ws_history_find(const WsHistory *history, TimeLineID tli,
 /* Returns the timeline of this line that continues from lsn. */
 extern TimeLineID ws_history_tli_at(const WsHistory *history, XLogRecPtr lsn);
 
-/* Returns true if both have the same timelines, left at the same positions. */
-extern bool ws_history_equals(const WsHistory *a, const WsHistory *b);
+/*
+ * Returns true if the i-th timeline of both is the same one, reached by the same
+ * way.  Where it was left does not matter.
+ */
+extern bool ws_history_is_shared(const WsHistory *a, const WsHistory *b, int i);
 
 #endif							/* WS_PURE_RELAY_HISTORY_H */

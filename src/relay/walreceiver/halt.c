@@ -14,6 +14,35 @@
 #include "relay/walreceiver/state.h"
 
 WsPullEnd
+ws_pull_be_behind(const char *reason)
+{
+	WsRelayStatus status;
+
+	/* it is found again with every attempt */
+	ws_relay_get_status(&status);
+	ws_pull_set_state(WS_RELAY_BEHIND, reason);
+	if (status.state != WS_RELAY_BEHIND)
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("relay waits until its upstream has what is stored"),
+				 errdetail_internal("%s.", reason),
+				 errhint("What is stored is still served.  If the upstream never gets there, correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
+	return WS_PULL_RETRY;
+}
+
+WsPullEnd
+ws_pull_diverge(const char *reason, const char *hint)
+{
+	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ereport(LOG,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("relay stops receiving: the upstream's WAL is not a continuation of what is stored"),
+			 errdetail("%s.", reason),
+			 errhint("%s", hint)));
+	return WS_PULL_DIVERGED;
+}
+
+WsPullEnd
 ws_pull_differ(const char *reason)
 {
 	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
@@ -79,31 +108,11 @@ ws_pull_halt_in_gap(const char *reason)
 }
 
 WsPullEnd
-ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
+ws_pull_wait_for_wal(const char *reason)
 {
-	char	   *upstream;
-
-	if (!pull->has_wal || start->replaces)
-		return ws_pull_range_is_missing(pull, start);
-
-	/* it is not missing if it was only to be compared */
-	if (start->begin_lsn < start->tell_lsn)
-	{
-		pull->earlier_is_gone = true;
-		return WS_PULL_CHANGED;
-	}
-
-	/* where a slot stands does not say that there is WAL */
-	upstream = psprintf("and the upstream is at " WS_LSN, LSN_FORMAT_ARGS(pull->upstream_lsn));
-	if (pull->slot_lsn >= start->begin_lsn + pull->segment_size)
-		upstream = psprintf("%s, its slot \"%s\" at " WS_LSN, upstream,
-							pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
-	else if (!XLogRecPtrIsInvalid(pull->slot_lsn))
-		upstream = psprintf("%s, although its slot \"%s\" should keep it from " WS_LSN " on",
-							upstream, pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn));
-	return ws_pull_halt_in_gap(psprintf("The upstream has no longer the WAL from " WS_LSN " on timeline %u on; stored is WAL up to " WS_LSN ", %s",
-										LSN_FORMAT_ARGS(start->begin_lsn), start->tli,
-										LSN_FORMAT_ARGS(pull->end_lsn), upstream));
+	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_relay_note_error(reason);
+	return WS_PULL_RETRY;
 }
 
 void

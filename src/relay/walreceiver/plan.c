@@ -1,13 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  Decides where on which timeline the relay's receiver goes on.
- *
- * The upstream's history, made durable before anything is asked of a timeline,
- * is laid beside what is stored.  Where the upstream left a timeline before the
- * end of what we have of it, our bytes past that point are harmless as long
- * as no complete record is among them; if one is, somebody may have been told
- * that it is safe, and an operator has to decide.
+ *	  The relay's receiver gathers what the decision where to go on depends on
+ *	  (pure/relay/plan.h), and carries it out.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,599 +11,272 @@
 #include "compat.h"
 
 #include "access/xlog_internal.h"
-#include "lib/stringinfo.h"
-#include "peertext.h"
 #include "relay/slots/slots.h"
 #include "relay/walreceiver/state.h"
 #include "utils/memutils.h"
 
-/* So much is compared once more with an upstream that was compared with. */
-#define COMPARE_AGAIN_BYTES	(256 * 1024)
-
+/* Where the WAL that leads to a timeline begins; Invalid if there is none. */
 static XLogRecPtr
-segment_start(const WsPull *pull, XLogRecPtr lsn)
-{
-	return lsn - lsn % pull->segment_size;
-}
-
-/* Parse a history file that the upstream has sent. */
-static WsHistory *
-parse_history(TimeLineID tli, const char *content, size_t len)
-{
-	WsHistory  *history = palloc(sizeof(WsHistory));
-	int			line;
-
-	history->entries = palloc(sizeof(WsHistoryEntry) * (WS_HISTORY_MAX_ENTRIES + 1));
-	if (ws_history_parse(tli, content, len, history, &line) != WS_OK)
-		ereport(ERROR,
-				(ws_pull_errupstream(),
-				 errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream sent an invalid history file of timeline %u", tli),
-				 errdetail("Line %d cannot be used.", line)));
-	return history;
-}
-
-static char *
-fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
-{
-	char		expected[MAXFNAMELEN];
-	char	   *name;
-	char	   *content;
-	int			size;
-
-	walrcv_readtimelinehistoryfile(pull->conn, tli, &name, &content, &size);
-	TLHistoryFileName(expected, tli);
-	if (strcmp(name, expected) != 0)
-		ereport(ERROR,
-				(ws_pull_errupstream(),
-				 errcode(ERRCODE_PROTOCOL_VIOLATION),
-				 errmsg("upstream sent history file \"%s\" instead of \"%s\"",
-						ws_peertext_value(name), expected)));
-	*len = size;
-	return content;
-}
-
-/*
- * Store a history file if the upstream has it.  It need not have that of a
- * timeline which is not in its line, nor of an ancestor: who begins with a base
- * backup has its own timeline's, which names all ancestors.
- */
-static bool
-store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool is_there = false;
-
-	PG_TRY();
-	{
-		size_t		len;
-		char	   *content = fetch_history(pull, tli, &len);
-
-		(void) parse_history(tli, content, len);
-		ws_store_write_history(store, tli, content, len);
-		is_there = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-
-		/* what the store says is not to be passed over */
-		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
-			PG_RE_THROW();
-		FlushErrorState();
-		(void) ws_pull_take_blame();
-
-		/* nor is a lost connection, which looks the same */
-		ws_pull_check_connection(pull);
-		ereport(DEBUG1,
-				(errmsg_internal("upstream has no history of timeline %u: %s",
-								 tli, ws_peertext_for_log(error->message))));
-	}
-	PG_END_TRY();
-	return is_there;
-}
-
-/*
- * The history of the i-th timeline of the line, of which the upstream has no
- * file, as the line tells it: WAL of that timeline is to be stored, and nothing
- * in a store is without its history.
- */
-static void
-store_history_from_line(const WsStore *store, const WsHistory *line, int i)
-{
-	StringInfoData content;
-
-	initStringInfo(&content);
-	for (int j = 0; j < i; j++)
-		appendStringInfo(&content, "%u\t" WS_LSN "\tas the history of timeline %u has it\n",
-						 line->entries[j].tli, LSN_FORMAT_ARGS(line->entries[j].end_lsn),
-						 line->entries[line->count - 1].tli);
-	ws_store_write_history(store, line->entries[i].tli, content.data, content.len);
-	pfree(content.data);
-}
-
-/* The history of the upstream's timeline, and its file. */
-static WsHistory *
-receive_history(WsPull *pull, char **content, size_t *len)
-{
-	if (pull->upstream_tli == 1)
-	{
-		*content = "";
-		*len = 0;
-	}
-	else
-		*content = fetch_history(pull, pull->upstream_tli, len);
-	return parse_history(pull->upstream_tli, *content, *len);
-}
-
-/* Is the history of the i-th timeline of the line the stored one? */
-static bool
-is_stored_history(const WsStore *store, const WsHistory *line, int i)
-{
-	TimeLineID	tli = line->entries[i].tli;
-	WsHistory	theirs;
-
-	if (!ws_store_has_history(store, tli))
-		return false;
-	theirs.count = i + 1;
-	theirs.entries = palloc(theirs.count * sizeof(WsHistoryEntry));
-	memcpy(theirs.entries, line->entries, theirs.count * sizeof(WsHistoryEntry));
-	theirs.entries[i].end_lsn = InvalidXLogRecPtr;
-	return ws_history_equals(&theirs, ws_store_read_history(store, tli));
-}
-
-/*
- * A timeline of the upstream's line of which WAL of another one with the same
- * number is stored; 0 if there is none.
- */
-static TimeLineID
-find_conflict(const WsPull *pull, const WsHistory *theirs)
-{
-	for (int i = 0; i < theirs->count; i++)
-	{
-		TimeLineID	tli = theirs->entries[i].tli;
-		TimeLineID	first_tli;
-		XLogRecPtr	first_lsn;
-
-		if (ws_store_has_history(&pull->store, tli) &&
-			!is_stored_history(&pull->store, theirs, i) &&
-			ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn))
-			return tli;
-	}
-	return 0;
-}
-
-/*
- * Store the history files up to the upstream's timeline, in what is stored or in
- * a new range; they take the place of files of timelines of which no WAL is
- * stored.  If the upstream lacks an ancestor's file, that is done without where
- * all WAL is from behind it: downstreams that ask for it hear that it is not
- * there, as from the upstream.  The upstream's own file comes last: where it is
- * there, we have had all that there are of its ancestors'.
- */
-static void
-store_histories(WsPull *pull, const WsStore *store, const WsHistory *history,
-				const char *content, size_t len, XLogRecPtr first_lsn)
-{
-	TimeLineID	tli = pull->upstream_tli;
-	int			last = history->count - 1;
-	bool		was_stored = is_stored_history(store, history, last);
-
-	for (int i = 0; i < last; i++)
-	{
-		TimeLineID	ancestor = history->entries[i].tli;
-
-		CHECK_FOR_INTERRUPTS();
-
-		/* asked for before, and an upstream logs each question for nothing */
-		if (was_stored && !ws_store_has_history(store, ancestor) &&
-			history->entries[i].end_lsn <= first_lsn)
-			continue;
-		if (is_stored_history(store, history, i) ||
-			store_history_if_there(pull, store, ancestor))
-			continue;
-		if (history->entries[i].end_lsn > first_lsn)
-			store_history_from_line(store, history, i);
-		else
-			ws_store_remove_history(store, ancestor);
-	}
-	if (was_stored)
-		return;
-
-	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
-		 other < tli; other++)
-	{
-		XLogRecPtr	end_lsn;
-		TimeLineID	next_tli;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!ws_history_find(history, other, &end_lsn, &next_tli) &&
-			!ws_store_has_history(store, other))
-			(void) store_history_if_there(pull, store, other);
-	}
-	ws_store_write_history(store, tli, content, len);
-}
-
-/* Where all that is stored begins. */
-static XLogRecPtr
-first_stored_lsn(const WsPull *pull)
+first_stored_lsn(const WsPull *pull, TimeLineID tli)
 {
 	TimeLineID	first_tli;
 	XLogRecPtr	first_lsn;
 
-	if (!ws_store_find_first(&pull->store, pull->tli, &first_tli, &first_lsn))
+	if (!ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn))
 		return InvalidXLogRecPtr;
 	return first_lsn;
 }
 
-/*
- * It may come to where we are, and is asked again and again; or it never will,
- * and an operator gives up what we have.
- */
-static WsPullEnd
-be_behind(const char *reason)
+static void
+add_timeline(const WsPull *pull, WsPlanTimeline *timelines, int *count, TimeLineID tli)
 {
-	WsRelayStatus status;
-
-	/* it is found again with every attempt */
-	ws_relay_get_status(&status);
-	ws_pull_set_state(WS_RELAY_BEHIND, reason);
-	if (status.state != WS_RELAY_BEHIND)
-		ereport(LOG,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("relay waits until its upstream has what is stored"),
-				 errdetail_internal("%s.", reason),
-				 errhint("What is stored is still served.  If the upstream never gets there, correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
-	return WS_PULL_RETRY;
-}
-
-/*
- * A standby or relay that has just been started has less than we for a moment,
- * and is waited for in the stream, unless it is a segment or more, which
- * PostgreSQL would refuse.  A primary has all that it has ever sent: one that
- * has less was put back to an earlier state.
- */
-static WsPullEnd
-check_not_behind(const WsPull *pull, const WsPullStart *start)
-{
-	if (start->tli != pull->upstream_tli)
-		return WS_PULL_NEXT;
-	if (pull->upstream_lsn < start->begin_lsn)
-		return be_behind(psprintf("the upstream is at " WS_LSN " on timeline %u, before the segment in which the stored WAL ends at " WS_LSN,
-								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
-								  LSN_FORMAT_ARGS(pull->end_lsn)));
-	if (!pull->upstream_is_standby && pull->upstream_lsn < start->stored_lsn)
-		return be_behind(psprintf("the upstream is a primary at " WS_LSN " on timeline %u, and WAL is stored up to " WS_LSN ": it was put back to an earlier state",
-								  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
-								  LSN_FORMAT_ARGS(start->stored_lsn)));
-	return WS_PULL_NEXT;
-}
-
-static WsPullEnd
-diverge(const char *reason, const char *hint)
-{
-	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
-	ereport(LOG,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("relay stops receiving: the upstream's WAL is not a continuation of what is stored"),
-			 errdetail("%s.", reason),
-			 errhint("%s", hint)));
-	return WS_PULL_DIVERGED;
-}
-
-static WsPullEnd
-diverge_unless_followed(WsPull *pull, const char *reason)
-{
-	if (pull->follow_allowed)
+	for (int i = 0; i < *count; i++)
 	{
-		ereport(LOG,
-				(errmsg("relay follows the upstream although its WAL is not a continuation of what is stored"),
-				 errdetail("%s.", reason)));
-		return WS_PULL_NEXT;
+		if (timelines[i].tli == tli)
+			return;
 	}
-	return diverge(reason,
-				   "What is stored is still served.  SELECT walstream_relay_follow() goes on with the upstream's timeline.");
+	if (!ws_store_has_history(&pull->store, tli))
+		return;
+	timelines[*count].tli = tli;
+	timelines[(*count)++].history = ws_store_read_history(&pull->store, tli);
 }
 
-/* Is a timeline still stored from the segment with this position on? */
+/* What the store has of the upstream's timelines, and of ours. */
+static void
+gather_timelines(const WsPull *pull, WsPlanInput *input)
+{
+	const WsHistory *theirs = input->upstream_history;
+	WsPlanTimeline *timelines = palloc0((theirs->count + 2) * sizeof(WsPlanTimeline));
+
+	input->timeline_count = 0;
+	add_timeline(pull, timelines, &input->timeline_count, input->served.tli);
+	add_timeline(pull, timelines, &input->timeline_count, input->stored.tli);
+	for (int i = 0; i < theirs->count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_timeline(pull, timelines, &input->timeline_count, theirs->entries[i].tli);
+	}
+	input->timelines = timelines;
+}
+
+/* All that need not be asked for. */
+static void
+gather(const WsPull *pull, WsPlanInput *input)
+{
+	memset(input, 0, sizeof(*input));
+	input->segment_size = pull->segment_size;
+	input->page_size = XLOG_BLCKSZ;
+	input->has_wal = pull->has_wal;
+	input->stored.tli = pull->tli;
+	input->stored.lsn = pull->end_lsn;
+	input->served.tli = pull->published_tli;
+	input->served.lsn = pull->tli == pull->published_tli ? pull->end_lsn : pull->published_end_lsn;
+	input->upstream_tli = pull->upstream_tli;
+	input->upstream_lsn = pull->upstream_lsn;
+	input->upstream_is_primary = !pull->upstream_is_standby;
+	input->was_compared = pull->was_compared;
+	input->earlier_is_gone = pull->earlier_is_gone;
+	input->slot_lsn = pull->slot_lsn;
+	input->slot_is_new = pull->slot_is_new;
+	input->follow_allowed = pull->follow_allowed;
+	input->restart_allowed = pull->restart_allowed;
+}
+
+static void
+answer_first(const WsPull *pull, WsPlanInput *input, TimeLineID tli)
+{
+	for (int i = 0; i < input->timeline_count; i++)
+	{
+		WsPlanTimeline *timeline = &input->timelines[i];
+
+		if (timeline->tli != tli)
+			continue;
+		timeline->first_lsn = first_stored_lsn(pull, tli);
+		timeline->first_is_known = true;
+	}
+}
+
+/* Is there a page of WAL, or are there zeros? */
 static bool
-is_stored_from(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
+has_page(const WsPull *pull, const WsPlanPoint *point)
 {
-	TimeLineID	first_tli;
-	XLogRecPtr	first_lsn;
-
-	return ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn) &&
-		first_lsn <= segment_start(pull, lsn);
-}
-
-/*
- * What the upstream has in common with us is not stored any more, so there is
- * nothing to go on from: following would leave a gap.
- */
-static WsPullEnd
-diverge_before_first(const char *reason)
-{
-	return diverge(psprintf("%s, and WAL from there on is no longer stored", reason),
-				   "What is stored is still served.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
-}
-
-/*
- * The upstream has left our timeline at switch_lsn, before the end of what we
- * have of it.
- */
-static WsPullEnd
-check_surplus(WsPull *pull, XLogRecPtr switch_lsn)
-{
-	XLogRecPtr	commit_lsn;
-	XLogRecPtr	record_lsn;
-	char	   *reason;
-
-	if (!is_stored_from(pull, pull->tli, switch_lsn))
-		return diverge_before_first(psprintf("Timeline %u, on which WAL is stored up to " WS_LSN ", was left by the upstream at " WS_LSN,
-											 pull->tli, LSN_FORMAT_ARGS(pull->end_lsn),
-											 LSN_FORMAT_ARGS(switch_lsn)));
-	if (!ws_store_has_record_after(&pull->store, pull->tli, switch_lsn, pull->end_lsn,
-								   &commit_lsn, &record_lsn))
-		return WS_PULL_NEXT;
-
-	reason = psprintf("Timeline %u was left by the upstream at " WS_LSN "; stored are " UINT64_FORMAT " bytes more, with complete records up to " WS_LSN "%s",
-					  pull->tli, LSN_FORMAT_ARGS(switch_lsn),
-					  pull->end_lsn - switch_lsn, LSN_FORMAT_ARGS(record_lsn),
-					  XLogRecPtrIsInvalid(commit_lsn) ? " and no commit" :
-					  psprintf(", the last commit up to " WS_LSN, LSN_FORMAT_ARGS(commit_lsn)));
-	return diverge_unless_followed(pull, reason);
-}
-
-/*
- * The newest timeline that is in our line and in the upstream's, and how far
- * we are on it.
- */
-static WsPullEnd
-find_common(WsPull *pull, const WsHistory *theirs, TimeLineID *tli, XLogRecPtr *end_lsn)
-{
-	WsHistory  *ours = ws_store_read_history(&pull->store, pull->tli);
-	XLogRecPtr	switch_lsn;
-	TimeLineID	next_tli;
-	WsPullEnd	end;
-	char	   *reason;
-	int			i = ours->count - 1;
-
-	while (i >= 0 && !ws_history_find(theirs, ours->entries[i].tli, &switch_lsn, &next_tli))
-		i--;
-	if (i < 0)
-		return diverge("The upstream's timelines and the stored ones have nothing in common",
-					   "Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
-
-	*tli = ours->entries[i].tli;
-	*end_lsn = pull->end_lsn;
-	if (i == ours->count - 1)
-		return WS_PULL_NEXT;
-
-	*end_lsn = ours->entries[i].end_lsn;
-	reason = psprintf("Timeline %u, on which WAL is stored up to " WS_LSN ", is not in the history of the upstream's timeline %u; what they have in common ends on timeline %u at or before " WS_LSN,
-					  pull->tli, LSN_FORMAT_ARGS(pull->end_lsn), pull->upstream_tli,
-					  *tli, LSN_FORMAT_ARGS(*end_lsn));
-	end = is_stored_from(pull, *tli, *end_lsn) ?
-		diverge_unless_followed(pull, reason) : diverge_before_first(reason);
-	if (end == WS_PULL_NEXT)
-	{
-		if (pull->tli == pull->published_tli)
-			pull->published_end_lsn = pull->end_lsn;
-		pull->tli = *tli;
-		pull->end_lsn = *end_lsn;
-	}
-	return end;
-}
-
-/*
- * Where all that is stored ends with a segment, as after pg_switch_wal(), begin
- * one segment earlier: an upstream that has gone another way would otherwise
- * be noticed by nobody, since nothing of it would be compared.
- */
-static void
-begin_earlier(WsPull *pull, WsPullStart *start)
-{
-	XLogSegNo	segno = start->begin_lsn / pull->segment_size;
-
-	if (start->stored_lsn == start->begin_lsn && start->tli == pull->tli &&
-		!pull->earlier_is_gone && segno > 1 &&
-		ws_store_has_segment(&pull->store, start->tli, segno - 1))
-		start->begin_lsn -= pull->segment_size;
-}
-
-/*
- * What is stored has been compared already, up to its end and with the same
- * upstream: the last of it is enough, however large a segment is.  An upstream
- * that was put back since, and has gone another way, has other bytes in there;
- * but for zeros, which say nothing.
- */
-static void
-begin_later(WsPull *pull, WsPullStart *start)
-{
-	XLogRecPtr	lsn = start->stored_lsn - COMPARE_AGAIN_BYTES;
-	WsStoreReader *reader;
+	WsStoreReader *reader = ws_store_reader_new(&pull->store);
 	uint16		magic;
 
-	lsn -= lsn % XLOG_BLCKSZ;
-	if (!pull->was_compared || start->tli != pull->tli || pull->tli != pull->published_tli ||
-		start->stored_lsn != pull->end_lsn || pull->upstream_lsn < start->stored_lsn ||
-		start->stored_lsn % pull->segment_size <= COMPARE_AGAIN_BYTES + XLOG_BLCKSZ)
-		return;
-
-	reader = ws_store_reader_new(&pull->store);
-	ws_store_read(reader, start->tli, 0, lsn, (char *) &magic, sizeof(magic));
+	ws_store_read(reader, point->tli, 0, point->lsn, (char *) &magic, sizeof(magic));
 	ws_store_reader_free(reader);
-	if (magic == XLOG_PAGE_MAGIC)
-		start->begin_lsn = start->tell_lsn = lsn;
+	return magic == XLOG_PAGE_MAGIC;
 }
 
-/*
- * Where what is stored ends with a segment, or nothing of a timeline is stored
- * yet, no byte that comes again need show that the upstream has gone another way;
- * its first record does.  Also where a segment more is compared: it may have come
- * from the same upstream, and have been closed without being checked.
- */
 static void
-set_check(const WsPull *pull, const WsHistory *theirs, WsPullStart *start)
+answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *theirs)
 {
-	XLogRecPtr	first_lsn = InvalidXLogRecPtr;
-
-	for (int i = 1; i < theirs->count; i++)
+	switch (plan->need)
 	{
-		if (theirs->entries[i].tli == start->tli)
-			first_lsn = theirs->entries[i - 1].end_lsn;
+		case WS_PLAN_NEED_HISTORY:
+			ws_pull_ask_history(pull, theirs);
+			input->upstream_history = theirs->line;
+			if (pull->has_wal)
+				gather_timelines(pull, input);
+			break;
+		case WS_PLAN_NEED_FIRST:
+			answer_first(pull, input, plan->point.tli);
+			break;
+		case WS_PLAN_NEED_SURPLUS:
+			input->surplus_is_known = true;
+			input->surplus_has_record =
+				ws_store_has_record_after(&pull->store, plan->point.tli, plan->point.lsn,
+										  plan->end_lsn, &input->surplus_commit_lsn,
+										  &input->surplus_record_lsn);
+			break;
+		case WS_PLAN_NEED_SEGMENT:
+			input->segment_is_known = true;
+			input->segment_is_there =
+				ws_store_has_segment(&pull->store, plan->point.tli,
+									 plan->point.lsn / pull->segment_size - 1);
+			break;
+		case WS_PLAN_NEED_PAGE:
+			input->page_is_known = true;
+			input->page_is_there = has_page(pull, &plan->point);
+			break;
+		default:
+			elog(ERROR, "unexpected question of the plan: %d", (int) plan->need);
 	}
-	if (start->publish_lsn <= first_lsn || start->publish_lsn % pull->segment_size == 0)
-		start->check_lsn = start->publish_lsn;
+}
+
+/* A plan, with all that it needs to know. */
+static void
+make_plan(WsPull *pull, WsPlanInput *input, WsPullHistory *theirs, WsPlan *plan)
+{
+	for (;;)
+	{
+		ws_plan_make(input, plan);
+		if (plan->verdict != WS_PLAN_NEED)
+			return;
+		answer(pull, plan, input, theirs);
+	}
 }
 
 /*
  * The keeper goes by what is served.  What is written of another timeline, from
  * where that begins, it leaves alone only if we say so.
  */
-static WsPullEnd
-hold_range(const WsPull *pull, const WsPullStart *start)
+static bool
+hold_start(const WsPull *pull, const WsPullStart *start)
 {
-	bool		served = start->tli == pull->published_tli;
+	bool		is_served = start->tli == pull->published_tli;
 
-	if (ws_slots_hold_for_receiver(served ? InvalidXLogRecPtr : start->begin_lsn))
-		return WS_PULL_NEXT;
-	return diverge_before_first(psprintf("The upstream's WAL on timeline %u goes on from " WS_LSN,
-										 start->tli, LSN_FORMAT_ARGS(start->begin_lsn)));
+	return ws_slots_hold_for_receiver(is_served ? InvalidXLogRecPtr : start->begin_lsn);
 }
 
-/*
- * Go on from what is served.  On the way from a common ancestor to a timeline
- * that an operator has allowed it is not that; but the way may end before that
- * is reached.
- */
+/* Go on from where the plan does. */
 static void
-go_back_to_published(WsPull *pull)
+take_position(WsPull *pull, const WsPlanInput *input, const WsPlan *plan)
 {
-	if (!pull->has_wal || pull->tli == pull->published_tli)
-		return;
-	pull->tli = pull->published_tli;
-	pull->end_lsn = pull->published_end_lsn;
+	pull->published_end_lsn = input->served.lsn;
+	pull->tli = plan->stored.tli;
+	pull->end_lsn = plan->stored.lsn;
 }
 
-/* Go on behind what is stored. */
-static WsPullEnd
-resume_range(WsPull *pull, const WsHistory *theirs, WsPullStart *start)
+static void
+report_going_on(const WsPull *pull, const WsPlanInput *input, const WsPlan *plan)
 {
-	WsPullEnd	end;
-	XLogRecPtr	left_lsn;
-	TimeLineID	next_tli;
-
-	/* here nobody has to be asked */
-	if (ws_history_find(theirs, pull->published_tli, &left_lsn, &next_tli))
-		go_back_to_published(pull);
-	end = find_common(pull, theirs, &start->tli, &start->stored_lsn);
-	if (end != WS_PULL_NEXT)
-		return end;
-	ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
-
-	start->begin_lsn = segment_start(pull, start->stored_lsn);
-	start->publish_lsn = start->stored_lsn;
-
-	/* where all of a timeline is there, the next one, of which nothing is */
-	while (!XLogRecPtrIsInvalid(start->switch_lsn) &&
-		   start->stored_lsn >= start->switch_lsn)
-	{
-		if (start->tli == pull->tli)
-		{
-			end = check_surplus(pull, start->switch_lsn);
-			if (end != WS_PULL_NEXT)
-				return end;
-		}
-		start->parent_tli = start->tli;
-		start->tli = next_tli;
-		start->publish_lsn = start->switch_lsn;
-		start->begin_lsn = segment_start(pull, start->switch_lsn);
-		start->stored_lsn = start->begin_lsn;
-		ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
-	}
-
-	start->tell_lsn = start->begin_lsn;
-	end = check_not_behind(pull, start);
-	if (end != WS_PULL_NEXT)
-		return end;
-
-	if (segment_start(pull, pull->slot_lsn) > start->begin_lsn)
+	for (int i = 0; i < plan->overruled_count; i++)
+		ereport(LOG,
+				(errmsg("relay follows the upstream although its WAL is not a continuation of what is stored"),
+				 errdetail("%s.", ws_pull_reason(pull, input, &plan->overruled[i]))));
+	if (!XLogRecPtrIsInvalid(plan->late_lsn))
 		ereport(LOG,
 				(errmsg("replication slot \"%s\" keeps the upstream's WAL only from " WS_LSN " on, the relay needs it from " WS_LSN " on",
 						pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn),
-						LSN_FORMAT_ARGS(start->begin_lsn)),
+						LSN_FORMAT_ARGS(plan->late_lsn)),
 				 errdetail("What is missing is received if the upstream happens to have it still.")));
-	begin_earlier(pull, start);
-	begin_later(pull, start);
-	set_check(pull, theirs, start);
-	return hold_range(pull, start);
 }
 
-/* Begin a range: the first, or with what an operator has allowed another one. */
+/* Begin a range, the first or another one, and store its histories in it. */
 static WsPullEnd
-plan_new_range(WsPull *pull, const WsHistory *theirs, const char *content,
-			   size_t len, WsPullStart *start)
+begin_range(WsPull *pull, const WsPlan *plan, const WsPullHistory *theirs)
 {
-	const WsStore *store = &pull->store;
-
-	if (!ws_pull_range_begin(pull, theirs, start))
-		return WS_PULL_CHANGED;
-	if (start->replaces)
-		store = &pull->new_range;
-	store_histories(pull, store, theirs, content, len, start->begin_lsn);
+	ws_pull_range_begin(pull, &plan->start);
+	ws_pull_store_histories(pull, plan->start.replaces ? &pull->new_range : &pull->store,
+							theirs, plan->start.begin_lsn);
 	pull->restart_allowed = false;
 	return WS_PULL_NEXT;
 }
 
+/*
+ * The histories of a server that is not followed are not stored: there may be
+ * another with the same timeline later.
+ */
 static WsPullEnd
-plan_continuation(WsPull *pull, const WsHistory *theirs, const char *content,
-				  size_t len, WsPullStart *start)
+carry_out(WsPull *pull, const WsPlanInput *input, const WsPlan *plan,
+		  const WsPullHistory *theirs)
 {
-	TimeLineID	conflict = find_conflict(pull, theirs);
-	WsPullEnd	end;
-
-	if (conflict != 0)
-		return diverge(psprintf("The history of the upstream's timeline %u is not the stored one",
-								conflict),
-					   "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().");
-	end = resume_range(pull, theirs, start);
-
-	/*
-	 * Not those of a server that is not followed: there may be another with
-	 * the same timeline later.
-	 */
-	if (end == WS_PULL_NEXT)
-		store_histories(pull, &pull->store, theirs, content, len, first_stored_lsn(pull));
-	return end;
+	switch (plan->verdict)
+	{
+		case WS_PLAN_CONTINUE:
+		case WS_PLAN_FOLLOW:
+			ws_pull_store_histories(pull, &pull->store, theirs,
+									first_stored_lsn(pull, pull->tli));
+			return WS_PULL_NEXT;
+		case WS_PLAN_NEW_RANGE:
+			return begin_range(pull, plan, theirs);
+		case WS_PLAN_NEW_SLOT:
+			pull->dead_slot_lsn = pull->slot_lsn;
+			return WS_PULL_CHANGED;
+		case WS_PLAN_COMPARE_LESS:
+			pull->earlier_is_gone = true;
+			return WS_PULL_CHANGED;
+		case WS_PLAN_WAIT:
+			return ws_pull_wait_for_wal(ws_pull_reason(pull, input, &plan->why));
+		case WS_PLAN_BEHIND:
+			return ws_pull_be_behind(ws_pull_reason(pull, input, &plan->why));
+		case WS_PLAN_DIVERGED:
+			return ws_pull_diverge(ws_pull_reason(pull, input, &plan->why),
+								   ws_pull_reason_hint(&plan->why));
+		case WS_PLAN_GAP:
+			return ws_pull_halt_in_gap(ws_pull_reason(pull, input, &plan->why));
+		default:
+			elog(ERROR, "unexpected verdict of the plan: %d", (int) plan->verdict);
+	}
 }
 
 WsPullEnd
 ws_pull_plan(WsPull *pull, WsPullStart *start)
 {
 	MemoryContext old = MemoryContextSwitchTo(pull->context);
-	bool		is_new = !pull->has_wal || pull->restart_allowed;
-	WsHistory  *theirs;
-	char	   *content;
-	size_t		len;
+	WsPullHistory theirs;
+	WsPlanInput input;
+	WsPlan		plan;
 	WsPullEnd	end;
 
-	memset(start, 0, sizeof(*start));
-	if (!pull->follow_allowed)
-		go_back_to_published(pull);
-
-	if (!is_new && pull->upstream_tli < pull->tli)
-		end = be_behind(psprintf("the upstream is on timeline %u, behind timeline %u of the stored WAL",
-								 pull->upstream_tli, pull->tli));
-	else
+	gather(pull, &input);
+	make_plan(pull, &input, &theirs, &plan);
+	if ((plan.verdict == WS_PLAN_CONTINUE || plan.verdict == WS_PLAN_FOLLOW) &&
+		!hold_start(pull, &plan.start))
 	{
-		theirs = receive_history(pull, &content, &len);
-		end = is_new ? plan_new_range(pull, theirs, content, len, start) :
-			plan_continuation(pull, theirs, content, len, start);
+		input.was_removed = true;
+		make_plan(pull, &input, &theirs, &plan);
 	}
+	report_going_on(pull, &input, &plan);
+	take_position(pull, &input, &plan);
+	end = carry_out(pull, &input, &plan, &theirs);
+	*start = plan.start;
 	MemoryContextSwitchTo(old);
 	return end;
+}
+
+WsPullEnd
+ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
+{
+	WsPlanInput input;
+	WsPlan		plan;
+
+	gather(pull, &input);
+	ws_plan_miss(&input, start, &plan);
+
+	/* what was allowed is not done yet */
+	if (plan.verdict == WS_PLAN_NEW_SLOT)
+		pull->restart_allowed = start->replaces;
+	return carry_out(pull, &input, &plan, NULL);
 }

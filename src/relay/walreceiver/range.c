@@ -65,33 +65,13 @@ leave_range(WsPull *pull, const WsPullStart *start)
 	ws_slots_reset_floor(start->begin_lsn);
 }
 
-bool
-ws_pull_range_begin(WsPull *pull, const WsHistory *history, WsPullStart *start)
+void
+ws_pull_range_begin(WsPull *pull, const WsPullStart *start)
 {
-	XLogRecPtr	lsn = pull->slot_lsn;
-	TimeLineID	next_tli;
-
-	/* of an upstream that was put back its slot may be from later */
-	if (lsn > pull->upstream_lsn && !pull->slot_is_new)
-	{
-		pull->dead_slot_lsn = lsn;
-		return false;
-	}
-	if (XLogRecPtrIsInvalid(lsn))
-		lsn = pull->upstream_lsn;
-
-	start->replaces = pull->has_wal;
-	start->tli = ws_history_tli_at(history, lsn);
-	start->begin_lsn = lsn - lsn % pull->segment_size;
-	start->stored_lsn = start->tell_lsn = start->begin_lsn;
-	start->publish_lsn = start->begin_lsn;
-	ws_history_find(history, start->tli, &start->switch_lsn, &next_tli);
-
 	if (start->replaces)
 		ws_store_begin_new_range(&pull->store, &pull->new_range);
 	else
 		leave_range(pull, start);
-	return true;
 }
 
 void
@@ -101,28 +81,4 @@ ws_pull_range_enter(WsPull *pull, const WsPullStart *start)
 	ws_relay_lock_store();
 	ws_store_enter_new_range(&pull->store);
 	ws_relay_unlock_store();
-}
-
-WsPullEnd
-ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start)
-{
-	char	   *reason;
-
-	/* a slot that promises what is not there is ours: another in its place */
-	if (!XLogRecPtrIsInvalid(pull->slot_lsn) && !pull->slot_is_new)
-	{
-		pull->dead_slot_lsn = pull->slot_lsn;
-		pull->restart_allowed = start->replaces;
-		return WS_PULL_CHANGED;
-	}
-
-	reason = psprintf("The upstream, which is at " WS_LSN " on timeline %u, has not even the WAL from " WS_LSN " on to begin with%s",
-					  LSN_FORMAT_ARGS(pull->upstream_lsn), pull->upstream_tli,
-					  LSN_FORMAT_ARGS(start->begin_lsn),
-					  start->replaces ? "; what is stored is as it was" : "");
-	if (start->replaces)
-		return ws_pull_halt_in_gap(reason);
-	ws_pull_set_state(WS_RELAY_WAITING, reason);
-	ws_relay_note_error(reason);
-	return WS_PULL_RETRY;
 }

@@ -6,11 +6,13 @@
  *	worker.c		what it does next, and the waiting in between
  *	link.c			whether an error is the upstream's
  *	upstream.c		connecting, and whether this is our upstream
- *	plan.c			where on which timeline to go on
+ *	plan.c			gathers what the plan where to go on depends on, and does it
+ *	reason.c		why not, in words
+ *	histories.c		the upstream's timeline history files
  *	range.c			beginning a range, the first or another one
  *	check.c			whether what comes continues what is stored
  *	stream.c		storing what is streamed of one timeline (stream.h)
- *	halt.c			stopping until an operator has decided
+ *	halt.c			stopping until something or an operator has decided
  *	reply.c			status updates and feedback
  *
  * Copyright (c) 2026, the walstream authors
@@ -20,6 +22,7 @@
 #ifndef WS_RELAY_WALRECEIVER_STATE_H
 #define WS_RELAY_WALRECEIVER_STATE_H
 
+#include "pure/relay/plan.h"
 #include "relay/relay.h"
 #include "replication/walreceiver.h"
 
@@ -88,27 +91,7 @@ typedef struct WsPull
 } WsPull;
 
 /* Where streaming is to begin. */
-typedef struct WsPullStart
-{
-	TimeLineID	tli;
-	XLogRecPtr	begin_lsn;		/* a segment's start, or a page's in the
-								 * segment in which stored_lsn is */
-	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
-	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
-								 * start, later than begin_lsn if that is only
-								 * for comparing */
-	XLogRecPtr	check_lsn;		/* what comes from here on is to be checked to
-								 * continue what is stored, since that does
-								 * not come again; Invalid: need not */
-	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
-	TimeLineID	parent_tli;		/* what comes before publish_lsn is compared
-								 * with what is stored of this one; 0: nothing
-								 * comes that is of another timeline */
-	bool		replaces;		/* what is stored, which is left as it is
-								 * until the first bytes of this are durable */
-	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
-								 * Invalid if it is on it */
-} WsPullStart;
+typedef WsPlanStart WsPullStart;
 
 /*----------------------------------------------------------------
  * pull.c
@@ -195,32 +178,61 @@ extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPullStart *start,
  */
 
 /*
- * Make the upstream's history durable and decide where to begin: WS_PULL_NEXT
- * and *start.  Begins a new range where there is no WAL, or that is allowed.
+ * Decide where to begin: WS_PULL_NEXT and *start, with the upstream's histories
+ * durable.  Begins a new range where there is no WAL, or that is allowed.
  */
 extern WsPullEnd ws_pull_plan(WsPull *pull, WsPullStart *start);
+
+/* The upstream says at the start of the stream that it has not the WAL. */
+extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
+
+/*----------------------------------------------------------------
+ * reason.c
+ *----------------------------------------------------------------
+ */
+
+/* For the state and the log's detail, palloc'd. */
+extern char *ws_pull_reason(const WsPull *pull, const WsPlanInput *input,
+							const WsPlanWhy *why);
+
+/* What helps where it is diverged for this reason. */
+extern const char *ws_pull_reason_hint(const WsPlanWhy *why);
+
+/*----------------------------------------------------------------
+ * histories.c
+ *----------------------------------------------------------------
+ */
+
+/* That of the upstream's timeline, and its file. */
+typedef struct WsPullHistory
+{
+	WsHistory  *line;
+	const char *content;
+	size_t		len;
+} WsPullHistory;
+
+extern void ws_pull_ask_history(WsPull *pull, WsPullHistory *history);
+
+/*
+ * Store the history files up to the upstream's timeline in a store whose WAL
+ * begins at first_lsn.
+ */
+extern void ws_pull_store_histories(WsPull *pull, const WsStore *store,
+									const WsPullHistory *theirs, XLogRecPtr first_lsn);
 
 /*----------------------------------------------------------------
  * range.c
  *----------------------------------------------------------------
  */
 
-/*
- * Begin where the slot does, or with what comes now; where WAL is stored, with
- * the histories and the first bytes in pull->new_range.  False if the slot must
- * be made anew before: connect again.
- */
-extern bool ws_pull_range_begin(WsPull *pull, const WsHistory *history,
-								WsPullStart *start);
+/* Begin there; where WAL is stored, with the first bytes in pull->new_range. */
+extern void ws_pull_range_begin(WsPull *pull, const WsPullStart *start);
 
 /*
  * The first bytes are durable: set aside what is stored, and put the new range
  * in its place.
  */
 extern void ws_pull_range_enter(WsPull *pull, const WsPullStart *start);
-
-/* The upstream has not the WAL to begin with. */
-extern WsPullEnd ws_pull_range_is_missing(WsPull *pull, const WsPullStart *start);
 
 /*----------------------------------------------------------------
  * check.c
@@ -295,7 +307,19 @@ extern void ws_pull_stream_finish(WsPull *pull, bool reply);
  *----------------------------------------------------------------
  */
 
-/* Stop because the upstream's WAL is not what is stored, for this reason. */
+/*
+ * The upstream may come to where we are, and is asked again and again; or it never
+ * will, and an operator gives up what we have.
+ */
+extern WsPullEnd ws_pull_be_behind(const char *reason);
+
+/* It has nothing yet to begin with. */
+extern WsPullEnd ws_pull_wait_for_wal(const char *reason);
+
+/* Stop because its WAL is not a continuation of what is stored. */
+extern WsPullEnd ws_pull_diverge(const char *reason, const char *hint);
+
+/* Stop because it is not what is stored, for this reason. */
 extern WsPullEnd ws_pull_differ(const char *reason);
 
 /*
@@ -306,12 +330,6 @@ extern bool ws_pull_says_removed(const char *message);
 
 /* Stop because WAL is missing, for this reason. */
 extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
-
-/*
- * It says so at the start of the stream.  Where that was only for comparing,
- * the next connection begins later.
- */
-extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
 
 /* The relay is sealed for the upstream's timeline: state and WS_PULL_RETRY. */
 extern WsPullEnd ws_pull_be_sealed(const WsPull *pull);

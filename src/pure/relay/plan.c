@@ -1,0 +1,412 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.c
+ *	  Decides where a relay goes on with its upstream.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "c.h"
+
+#include "pure/relay/plan.h"
+
+static XLogRecPtr
+segment_start(const WsPlanInput *input, XLogRecPtr lsn)
+{
+	return lsn - lsn % input->segment_size;
+}
+
+/*
+ * The functions below return true once there is a verdict, as these three do.
+ */
+static bool
+ask(WsPlan *plan, WsPlanNeed need, TimeLineID tli, XLogRecPtr lsn)
+{
+	plan->verdict = WS_PLAN_NEED;
+	plan->need = need;
+	plan->point.tli = tli;
+	plan->point.lsn = lsn;
+	return true;
+}
+
+static bool
+refuse(WsPlan *plan, WsPlanVerdict verdict, const WsPlanWhy *why)
+{
+	plan->verdict = verdict;
+	plan->why = *why;
+	return true;
+}
+
+static bool
+diverge_unless_followed(const WsPlanInput *input, WsPlan *plan, const WsPlanWhy *why)
+{
+	if (!input->follow_allowed || why->is_removed)
+		return refuse(plan, WS_PLAN_DIVERGED, why);
+	plan->overruled[plan->overruled_count++] = *why;
+	return false;
+}
+
+/* What is stored of a timeline; NULL: nothing. */
+static const WsPlanTimeline *
+find_timeline(const WsPlanInput *input, TimeLineID tli)
+{
+	for (int i = 0; i < input->timeline_count; i++)
+	{
+		if (input->timelines[i].tli == tli)
+			return &input->timelines[i];
+	}
+	return NULL;
+}
+
+/* Where the WAL that leads to a timeline begins; Invalid: there is none. */
+static bool
+find_first(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr *first_lsn)
+{
+	const WsPlanTimeline *timeline = find_timeline(input, tli);
+
+	*first_lsn = InvalidXLogRecPtr;
+	if (timeline == NULL)
+		return false;
+	if (!timeline->first_is_known)
+		return ask(plan, WS_PLAN_NEED_FIRST, tli, InvalidXLogRecPtr);
+	*first_lsn = timeline->first_lsn;
+	return false;
+}
+
+/* Is a timeline no longer stored from the segment with this position on? */
+static bool
+find_removed(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr lsn,
+			 bool *is_removed)
+{
+	XLogRecPtr	first_lsn;
+
+	if (find_first(input, plan, tli, &first_lsn))
+		return true;
+	*is_removed = first_lsn == InvalidXLogRecPtr || first_lsn > segment_start(input, lsn);
+	return false;
+}
+
+/*
+ * Two servers may have been promoted to the same timeline.  Such a one, of which
+ * WAL of the other's is stored, ends it; a history alone does not.
+ */
+static bool
+check_histories(const WsPlanInput *input, WsPlan *plan)
+{
+	const WsHistory *theirs = input->upstream_history;
+	WsPlanWhy	why = {.reason = WS_PLAN_OTHER_HISTORY};
+
+	for (int i = 0; i < theirs->count; i++)
+	{
+		TimeLineID	tli = theirs->entries[i].tli;
+		const WsPlanTimeline *timeline = find_timeline(input, tli);
+		XLogRecPtr	first_lsn;
+
+		if (timeline == NULL || timeline->history == NULL ||
+			ws_history_is_shared(timeline->history, theirs, i))
+			continue;
+		if (find_first(input, plan, tli, &first_lsn))
+			return true;
+		why.theirs.tli = tli;
+		if (first_lsn != InvalidXLogRecPtr)
+			return refuse(plan, WS_PLAN_DIVERGED, &why);
+	}
+	return false;
+}
+
+/*
+ * Go on from what is served.  On the way from a common ancestor to a timeline
+ * that an operator has allowed it is not that; but the way may end before that
+ * is reached.
+ */
+static void
+go_back_to_served(const WsPlanInput *input, WsPlan *plan)
+{
+	if (input->has_wal)
+		plan->stored = input->served;
+}
+
+/*
+ * The newest timeline that is in our line and in the upstream's is where we go
+ * on from, wherever we are on it.
+ */
+static bool
+find_common(const WsPlanInput *input, WsPlan *plan)
+{
+	const WsPlanTimeline *timeline = find_timeline(input, plan->stored.tli);
+	const WsHistory *ours = timeline != NULL ? timeline->history : NULL;
+	WsPlanWhy	nothing = {.reason = WS_PLAN_NOTHING_COMMON};
+	WsPlanWhy	why = {.reason = WS_PLAN_NOT_IN_HISTORY,.ours = plan->stored};
+	int			last = ours != NULL ? ours->count - 1 : -1;
+	int			i = last;
+
+	while (i >= 0 && !ws_history_is_shared(ours, input->upstream_history, i))
+		i--;
+	if (i < 0)
+		return refuse(plan, WS_PLAN_DIVERGED, &nothing);
+	if (i == last)
+		return false;
+
+	why.theirs.tli = input->upstream_tli;
+	why.common.tli = ours->entries[i].tli;
+	why.common.lsn = ours->entries[i].end_lsn;
+	if (find_removed(input, plan, why.common.tli, why.common.lsn, &why.is_removed) ||
+		diverge_unless_followed(input, plan, &why))
+		return true;
+	plan->stored = why.common;
+	return false;
+}
+
+/*
+ * The upstream has left our timeline at switch_lsn, before the end of what we
+ * have of it, or there.
+ */
+static bool
+check_surplus(const WsPlanInput *input, WsPlan *plan, XLogRecPtr switch_lsn)
+{
+	WsPlanWhy	why = {.reason = WS_PLAN_LEFT_EARLIER,.ours = plan->stored};
+
+	why.theirs.tli = plan->stored.tli;
+	why.theirs.lsn = switch_lsn;
+	if (find_removed(input, plan, plan->stored.tli, switch_lsn, &why.is_removed))
+		return true;
+	if (why.is_removed)
+		return refuse(plan, WS_PLAN_DIVERGED, &why);
+	if (switch_lsn >= plan->stored.lsn)
+		return false;
+	if (!input->surplus_is_known)
+	{
+		plan->end_lsn = plan->stored.lsn;
+		return ask(plan, WS_PLAN_NEED_SURPLUS, plan->stored.tli, switch_lsn);
+	}
+	return input->surplus_has_record && diverge_unless_followed(input, plan, &why);
+}
+
+/*
+ * A standby or relay that has just been started has less than we for a moment,
+ * and is waited for in the stream, unless it is a segment or more, which
+ * PostgreSQL would refuse.  A primary has all that it has ever sent: one that
+ * has less was put back to an earlier state.
+ */
+static bool
+check_not_behind(const WsPlanInput *input, WsPlan *plan)
+{
+	WsPlanWhy	why = {.ours = plan->stored};
+
+	why.theirs.tli = input->upstream_tli;
+	why.theirs.lsn = input->upstream_lsn;
+	if (plan->start.tli != input->upstream_tli)
+		return false;
+	if (input->upstream_lsn < plan->start.begin_lsn)
+		why.reason = WS_PLAN_BEFORE_SEGMENT;
+	else if (input->upstream_is_primary && input->upstream_lsn < plan->start.stored_lsn)
+	{
+		why.reason = WS_PLAN_PUT_BACK;
+		why.ours.lsn = plan->start.stored_lsn;
+	}
+	return why.reason != WS_PLAN_NO_REASON && refuse(plan, WS_PLAN_BEHIND, &why);
+}
+
+/*
+ * Where all that is stored ends with a segment, as after pg_switch_wal(), begin
+ * one segment earlier: an upstream that has gone another way would otherwise
+ * be noticed by nobody, since nothing of it would be compared.
+ */
+static bool
+begin_earlier(const WsPlanInput *input, WsPlan *plan)
+{
+	WsPlanStart *start = &plan->start;
+
+	if (start->stored_lsn != start->begin_lsn || start->tli != plan->stored.tli ||
+		input->earlier_is_gone || start->begin_lsn / input->segment_size <= 1)
+		return false;
+	if (!input->segment_is_known)
+		return ask(plan, WS_PLAN_NEED_SEGMENT, start->tli, start->begin_lsn);
+	if (input->segment_is_there)
+		start->begin_lsn -= input->segment_size;
+	return false;
+}
+
+/*
+ * What is stored has been compared already, up to its end and with the same
+ * upstream: the last of it is enough, however large a segment is.  An upstream
+ * that was put back since, and has gone another way, has other bytes in there;
+ * but for zeros, which say nothing.
+ */
+static bool
+begin_later(const WsPlanInput *input, WsPlan *plan)
+{
+	WsPlanStart *start = &plan->start;
+	XLogRecPtr	lsn = start->stored_lsn - WS_PLAN_COMPARE_BYTES;
+
+	if (!input->was_compared || start->tli != plan->stored.tli ||
+		plan->stored.tli != input->served.tli || input->upstream_lsn < start->stored_lsn ||
+		start->stored_lsn % input->segment_size <= WS_PLAN_COMPARE_BYTES + input->page_size)
+		return false;
+	lsn -= lsn % input->page_size;
+	if (!input->page_is_known)
+		return ask(plan, WS_PLAN_NEED_PAGE, start->tli, lsn);
+	if (input->page_is_there)
+		start->begin_lsn = start->tell_lsn = lsn;
+	return false;
+}
+
+/*
+ * Where what is stored ends with a segment, or nothing of a timeline is stored
+ * yet, no byte that comes again need show that the upstream has gone another way;
+ * its first record does.  Also where a segment more is compared: it may have come
+ * from the same upstream, and have been closed without being checked.
+ */
+static void
+set_check(const WsPlanInput *input, WsPlanStart *start)
+{
+	const WsHistory *theirs = input->upstream_history;
+	XLogRecPtr	first_lsn = InvalidXLogRecPtr;
+
+	for (int i = 1; i < theirs->count; i++)
+	{
+		if (theirs->entries[i].tli == start->tli)
+			first_lsn = theirs->entries[i - 1].end_lsn;
+	}
+	if (start->publish_lsn <= first_lsn || start->publish_lsn % input->segment_size == 0)
+		start->check_lsn = start->publish_lsn;
+}
+
+/* Where that stands from which we go on: behind it, or on the next timeline. */
+static bool
+find_start(const WsPlanInput *input, WsPlan *plan)
+{
+	const WsHistory *theirs = input->upstream_history;
+	WsPlanStart *start = &plan->start;
+	TimeLineID	next_tli = 0;
+
+	start->tli = plan->stored.tli;
+	start->stored_lsn = start->publish_lsn = plan->stored.lsn;
+	start->begin_lsn = segment_start(input, start->stored_lsn);
+	ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
+
+	/* where all of a timeline is there, the next one, of which nothing is */
+	while (start->switch_lsn != InvalidXLogRecPtr && start->stored_lsn >= start->switch_lsn)
+	{
+		if (start->tli == plan->stored.tli && check_surplus(input, plan, start->switch_lsn))
+			return true;
+		start->parent_tli = start->tli;
+		start->tli = next_tli;
+		start->publish_lsn = start->switch_lsn;
+		start->begin_lsn = segment_start(input, start->switch_lsn);
+		start->stored_lsn = start->begin_lsn;
+		ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
+	}
+	start->tell_lsn = start->begin_lsn;
+	return false;
+}
+
+/* Go on behind what is stored. */
+static bool
+resume_range(const WsPlanInput *input, WsPlan *plan)
+{
+	WsPlanStart *start = &plan->start;
+	XLogRecPtr	left_lsn;
+	TimeLineID	next_tli;
+
+	/* here nobody has to be asked */
+	if (ws_history_find(input->upstream_history, input->served.tli, &left_lsn, &next_tli))
+		go_back_to_served(input, plan);
+	if (find_common(input, plan) || find_start(input, plan) ||
+		check_not_behind(input, plan))
+		return true;
+
+	if (segment_start(input, input->slot_lsn) > start->begin_lsn)
+		plan->late_lsn = start->begin_lsn;
+	if (begin_earlier(input, plan) || begin_later(input, plan))
+		return true;
+	set_check(input, start);
+	if (input->was_removed)
+	{
+		WsPlanWhy	why = {.reason = WS_PLAN_REMOVED_HERE,.is_removed = true};
+
+		why.theirs.tli = start->tli;
+		why.theirs.lsn = start->begin_lsn;
+		return refuse(plan, WS_PLAN_DIVERGED, &why);
+	}
+	plan->verdict = start->tli == plan->stored.tli ? WS_PLAN_CONTINUE : WS_PLAN_FOLLOW;
+	return true;
+}
+
+/*
+ * Begin where the slot does, or with what comes now.  Of an upstream that was put
+ * back the slot may be from later.
+ */
+static bool
+begin_range(const WsPlanInput *input, WsPlan *plan)
+{
+	WsPlanStart *start = &plan->start;
+	XLogRecPtr	lsn = input->slot_lsn;
+	TimeLineID	next_tli;
+
+	if (lsn > input->upstream_lsn && !input->slot_is_new)
+	{
+		plan->verdict = WS_PLAN_NEW_SLOT;
+		return true;
+	}
+	if (lsn == InvalidXLogRecPtr)
+		lsn = input->upstream_lsn;
+
+	start->replaces = input->has_wal;
+	start->tli = ws_history_tli_at(input->upstream_history, lsn);
+	start->begin_lsn = segment_start(input, lsn);
+	start->stored_lsn = start->tell_lsn = start->begin_lsn;
+	start->publish_lsn = start->begin_lsn;
+	ws_history_find(input->upstream_history, start->tli, &start->switch_lsn, &next_tli);
+	plan->verdict = WS_PLAN_NEW_RANGE;
+	return true;
+}
+
+void
+ws_plan_make(const WsPlanInput *input, WsPlan *plan)
+{
+	bool		is_new = !input->has_wal || input->restart_allowed;
+	WsPlanWhy	older = {.reason = WS_PLAN_OLDER_TIMELINE};
+
+	memset(plan, 0, sizeof(*plan));
+	plan->stored = input->stored;
+	if (!input->follow_allowed)
+		go_back_to_served(input, plan);
+
+	/*
+	 * What is served counts, also on the way to a timeline that an operator
+	 * has allowed: an older one than that would never be served.
+	 */
+	older.theirs.tli = input->upstream_tli;
+	older.ours = input->served;
+	if (!is_new && input->upstream_tli < input->served.tli)
+		(void) refuse(plan, WS_PLAN_BEHIND, &older);
+	else if (input->upstream_history == NULL)
+		(void) ask(plan, WS_PLAN_NEED_HISTORY, input->upstream_tli, InvalidXLogRecPtr);
+	else if (is_new)
+		(void) begin_range(input, plan);
+	else if (!check_histories(input, plan))
+		(void) resume_range(input, plan);
+}
+
+void
+ws_plan_miss(const WsPlanInput *input, const WsPlanStart *start, WsPlan *plan)
+{
+	bool		is_new = !input->has_wal || start->replaces;
+	WsPlanWhy	why = {.reason = is_new ? WS_PLAN_NOTHING_THERE : WS_PLAN_REMOVED_THERE};
+
+	memset(plan, 0, sizeof(*plan));
+	plan->stored = input->stored;
+	why.ours = input->stored;
+	why.theirs.tli = start->tli;
+	why.theirs.lsn = start->begin_lsn;
+
+	/* a slot that promises what is not there is ours: another in its place */
+	if (is_new && input->slot_lsn != InvalidXLogRecPtr && !input->slot_is_new)
+		plan->verdict = WS_PLAN_NEW_SLOT;
+	else if (!is_new && start->begin_lsn < start->tell_lsn)
+		plan->verdict = WS_PLAN_COMPARE_LESS;
+	else
+		(void) refuse(plan, input->has_wal ? WS_PLAN_GAP : WS_PLAN_WAIT, &why);
+}

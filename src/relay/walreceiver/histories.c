@@ -1,0 +1,193 @@
+/*-------------------------------------------------------------------------
+ *
+ * histories.c
+ *	  The relay's receiver asks its upstream for timeline history files and
+ *	  stores them.
+ *
+ * They are durable before anything is asked of a timeline.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog_internal.h"
+#include "lib/stringinfo.h"
+#include "peertext.h"
+#include "relay/walreceiver/state.h"
+
+/* Parse a history file that the upstream has sent. */
+static WsHistory *
+parse_history(TimeLineID tli, const char *content, size_t len)
+{
+	WsHistory  *history = palloc(sizeof(WsHistory));
+	int			line;
+
+	history->entries = palloc(sizeof(WsHistoryEntry) * (WS_HISTORY_MAX_ENTRIES + 1));
+	if (ws_history_parse(tli, content, len, history, &line) != WS_OK)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent an invalid history file of timeline %u", tli),
+				 errdetail("Line %d cannot be used.", line)));
+	return history;
+}
+
+static char *
+fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
+{
+	char		expected[MAXFNAMELEN];
+	char	   *name;
+	char	   *content;
+	int			size;
+
+	walrcv_readtimelinehistoryfile(pull->conn, tli, &name, &content, &size);
+	TLHistoryFileName(expected, tli);
+	if (strcmp(name, expected) != 0)
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("upstream sent history file \"%s\" instead of \"%s\"",
+						ws_peertext_value(name), expected)));
+	*len = size;
+	return content;
+}
+
+/*
+ * Store a history file if the upstream has it.  It need not have that of a
+ * timeline which is not in its line, nor of an ancestor: who begins with a base
+ * backup has its own timeline's, which names all ancestors.
+ */
+static bool
+store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool is_there = false;
+
+	PG_TRY();
+	{
+		size_t		len;
+		char	   *content = fetch_history(pull, tli, &len);
+
+		(void) parse_history(tli, content, len);
+		ws_store_write_history(store, tli, content, len);
+		is_there = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+
+		/* what the store says is not to be passed over */
+		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
+			PG_RE_THROW();
+		FlushErrorState();
+		(void) ws_pull_take_blame();
+
+		/* nor is a lost connection, which looks the same */
+		ws_pull_check_connection(pull);
+		ereport(DEBUG1,
+				(errmsg_internal("upstream has no history of timeline %u: %s",
+								 tli, ws_peertext_for_log(error->message))));
+	}
+	PG_END_TRY();
+	return is_there;
+}
+
+/*
+ * The history of the i-th timeline of the line, of which the upstream has no
+ * file, as the line tells it: WAL of that timeline is to be stored, and nothing
+ * in a store is without its history.
+ */
+static void
+store_history_from_line(const WsStore *store, const WsHistory *line, int i)
+{
+	StringInfoData content;
+
+	initStringInfo(&content);
+	for (int j = 0; j < i; j++)
+		appendStringInfo(&content, "%u\t" WS_LSN "\tas the history of timeline %u has it\n",
+						 line->entries[j].tli, LSN_FORMAT_ARGS(line->entries[j].end_lsn),
+						 line->entries[line->count - 1].tli);
+	ws_store_write_history(store, line->entries[i].tli, content.data, content.len);
+	pfree(content.data);
+}
+
+void
+ws_pull_ask_history(WsPull *pull, WsPullHistory *history)
+{
+	TimeLineID	tli = pull->upstream_tli;
+
+	history->content = "";
+	history->len = 0;
+	if (tli != 1)
+		history->content = fetch_history(pull, tli, &history->len);
+	history->line = parse_history(tli, history->content, history->len);
+}
+
+/* Is the history of the i-th timeline of the line the stored one? */
+static bool
+is_stored_history(const WsStore *store, const WsHistory *line, int i)
+{
+	TimeLineID	tli = line->entries[i].tli;
+	const WsHistory *stored;
+
+	if (!ws_store_has_history(store, tli))
+		return false;
+	stored = ws_store_read_history(store, tli);
+	return stored->count == i + 1 && ws_history_is_shared(stored, line, i);
+}
+
+/*
+ * The files take the place of those of timelines of which no WAL is stored.  If
+ * the upstream lacks an ancestor's file, that is done without where all WAL is
+ * from behind it: downstreams that ask for it hear that it is not there, as from
+ * the upstream.  The upstream's own file comes last: where it is there, we have
+ * had all that there are of its ancestors'.
+ */
+void
+ws_pull_store_histories(WsPull *pull, const WsStore *store,
+						const WsPullHistory *theirs, XLogRecPtr first_lsn)
+{
+	const WsHistory *history = theirs->line;
+	TimeLineID	tli = pull->upstream_tli;
+	int			last = history->count - 1;
+	bool		was_stored = is_stored_history(store, history, last);
+
+	for (int i = 0; i < last; i++)
+	{
+		TimeLineID	ancestor = history->entries[i].tli;
+
+		CHECK_FOR_INTERRUPTS();
+
+		/* asked for before, and an upstream logs each question for nothing */
+		if (was_stored && !ws_store_has_history(store, ancestor) &&
+			history->entries[i].end_lsn <= first_lsn)
+			continue;
+		if (is_stored_history(store, history, i) ||
+			store_history_if_there(pull, store, ancestor))
+			continue;
+		if (history->entries[i].end_lsn > first_lsn)
+			store_history_from_line(store, history, i);
+		else
+			ws_store_remove_history(store, ancestor);
+	}
+	if (was_stored)
+		return;
+
+	for (TimeLineID other = tli > WS_HISTORY_MAX_ENTRIES ? tli - WS_HISTORY_MAX_ENTRIES : 2;
+		 other < tli; other++)
+	{
+		XLogRecPtr	end_lsn;
+		TimeLineID	next_tli;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!ws_history_find(history, other, &end_lsn, &next_tli) &&
+			!ws_store_has_history(store, other))
+			(void) store_history_if_there(pull, store, other);
+	}
+	ws_store_write_history(store, tli, theirs->content, theirs->len);
+}
