@@ -87,6 +87,15 @@ find_removed(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr 
 	return false;
 }
 
+/* Is a timeline in the upstream's history the one of which this is stored? */
+static bool
+is_theirs(const WsPlanInput *input, const WsPlanTimeline *timeline)
+{
+	return timeline != NULL && timeline->history != NULL &&
+		ws_history_is_shared(timeline->history, input->upstream_history,
+							 timeline->history->count - 1);
+}
+
 /*
  * Two servers may have been promoted to the same timeline.  Such a one, of which
  * WAL of the other's is stored, ends it; a history alone does not.
@@ -103,8 +112,7 @@ check_histories(const WsPlanInput *input, WsPlan *plan)
 		const WsPlanTimeline *timeline = find_timeline(input, tli);
 		XLogRecPtr	first_lsn;
 
-		if (timeline == NULL || timeline->history == NULL ||
-			ws_history_is_shared(timeline->history, theirs, i))
+		if (timeline == NULL || timeline->history == NULL || is_theirs(input, timeline))
 			continue;
 		if (find_first(input, plan, tli, &first_lsn))
 			return true;
@@ -307,11 +315,9 @@ static bool
 resume_range(const WsPlanInput *input, WsPlan *plan)
 {
 	WsPlanStart *start = &plan->start;
-	XLogRecPtr	left_lsn;
-	TimeLineID	next_tli;
 
 	/* here nobody has to be asked */
-	if (ws_history_find(input->upstream_history, input->served.tli, &left_lsn, &next_tli))
+	if (is_theirs(input, find_timeline(input, input->served.tli)))
 		go_back_to_served(input, plan);
 	if (find_common(input, plan) || find_start(input, plan) ||
 		check_not_behind(input, plan))

@@ -12,19 +12,20 @@
 #include <stdarg.h>
 
 #include "plans.h"
+#include "tap.h"
 
 /* What is left of a buffer. */
 typedef struct Text
 {
 	char	   *next;
 	size_t		left;
-}			Text;
+} Text;
 
 static void
-			add(Text * text, const char *fmt,...) pg_attribute_printf(2, 3);
+			add(Text *text, const char *fmt,...) TAP_PRINTF(2, 3);
 
 static void
-add(Text * text, const char *fmt,...)
+add(Text *text, const char *fmt,...)
 {
 	va_list		args;
 	size_t		len;
@@ -38,7 +39,7 @@ add(Text * text, const char *fmt,...)
 }
 
 static void
-add_point(Text * text, const char *name, const WsPlanPoint *point)
+add_point(Text *text, const char *name, const WsPlanPoint *point)
 {
 	if (point->tli != 0)
 		add(text, "%s %u", name, point->tli);
@@ -47,14 +48,14 @@ add_point(Text * text, const char *name, const WsPlanPoint *point)
 }
 
 static void
-add_position(Text * text, const char *name, XLogRecPtr lsn)
+add_position(Text *text, const char *name, XLogRecPtr lsn)
 {
 	if (lsn != InvalidXLogRecPtr)
 		add(text, "%s %llx", name, (unsigned long long) lsn);
 }
 
 static void
-add_why(Text * text, const WsPlanInput *input, const WsPlanWhy *why)
+add_why(Text *text, const WsPlanInput *input, const WsPlanWhy *why)
 {
 	static const char *const names[] = {
 		"no reason", "older timeline", "before the segment", "put back", "other history",
@@ -82,7 +83,7 @@ add_why(Text * text, const WsPlanInput *input, const WsPlanWhy *why)
 }
 
 static void
-add_start(Text * text, const WsPlan *plan)
+add_start(Text *text, const WsPlan *plan)
 {
 	const WsPlanStart *start = &plan->start;
 

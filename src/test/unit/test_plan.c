@@ -50,7 +50,7 @@ typedef struct Case
 
 	const char *asked;			/* questions by their first letters, in order */
 	const char *expected;
-}			Case;
+} Case;
 
 static WsHistoryEntry entries[MAX_STORED + 1][MAX_ENTRIES];
 static WsHistory histories[MAX_STORED + 1];
@@ -78,7 +78,7 @@ read_history(int i, const char *text)
 }
 
 static void
-read_store(const Case * c, WsPlanInput *input)
+read_store(const Case *c, WsPlanInput *input)
 {
 	memset(timelines, 0, sizeof(timelines));
 	input->timelines = timelines;
@@ -93,7 +93,7 @@ read_store(const Case * c, WsPlanInput *input)
 }
 
 static void
-answer(const Case * c, const WsPlan *plan, WsPlanInput *input)
+answer(const Case *c, const WsPlan *plan, WsPlanInput *input)
 {
 	switch (plan->need)
 	{
@@ -129,7 +129,7 @@ answer(const Case * c, const WsPlan *plan, WsPlanInput *input)
 }
 
 static void
-read_input(const Case * c, WsPlanInput *input)
+read_input(const Case *c, WsPlanInput *input)
 {
 	memset(input, 0, sizeof(*input));
 	input->segment_size = 0x100000;
@@ -154,7 +154,7 @@ read_input(const Case * c, WsPlanInput *input)
 
 /* Ask and answer until there is a verdict. */
 static void
-try_case(const Case * c)
+try_case(const Case *c)
 {
 	char		asked[16] = "";
 	char text[	1024];
@@ -400,7 +400,7 @@ static const Case new_range[] = {
 };
 
 static void
-test_table(const Case * table, int count)
+test_table(const Case *table, int count)
 {
 	for (int i = 0; i < count; i++)
 		try_case(&table[i]);
@@ -482,7 +482,7 @@ test_chain(void)
 
 /* The upstream says that it has not the WAL. */
 static void
-try_miss(const Case * c, const WsPlanStart *start, const char *expected)
+try_miss(const Case *c, const WsPlanStart *start, const char *expected)
 {
 	WsPlanInput input;
 	WsPlan		plan;
