@@ -80,9 +80,13 @@ my $slow = WalstreamClient->new($relays{after});
 my $oldest = relay_row($relays{after})->{first_lsn};
 $slow->start("START_REPLICATION $oldest TIMELINE 1");
 $proxy->set_rules({ action => 'hold', kind => 'Z', nth => 1 });
-set_relay_upstream($relays{after}, $proxy->connstr);
-wait_for_relay_state($relays{after}, 'diverged');
+
+# The state is what it was before; a request would be dropped with it.
 my $log = -s $relays{after}->logfile;
+set_relay_upstream($relays{after}, $proxy->connstr);
+$relays{after}->wait_for_log(qr/relay stops receiving/, $log);
+wait_for_relay_state($relays{after}, 'diverged');
+$log = -s $relays{after}->logfile;
 $relays{after}->safe_psql('postgres', 'SELECT walstream_relay_follow()');
 $relays{after}->wait_for_log(qr/relay receives WAL from/, $log);
 set_relay_upstream($relays{after}, $three->connstr);
