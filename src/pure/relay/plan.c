@@ -18,7 +18,8 @@ segment_start(const WsPlanInput *input, XLogRecPtr lsn)
 }
 
 /*
- * The functions below return true once there is a verdict, as these three do.
+ * These three set the verdict.  They and the functions that use them return true
+ * once there is one.
  */
 static bool
 ask(WsPlan *plan, WsPlanNeed need, TimeLineID tli, XLogRecPtr lsn)
@@ -47,7 +48,7 @@ diverge_unless_followed(const WsPlanInput *input, WsPlan *plan, const WsPlanWhy 
 	return false;
 }
 
-/* What is stored of a timeline; NULL: nothing. */
+/* Returns what is stored of a timeline, or NULL. */
 static const WsPlanTimeline *
 find_timeline(const WsPlanInput *input, TimeLineID tli)
 {
@@ -59,7 +60,7 @@ find_timeline(const WsPlanInput *input, TimeLineID tli)
 	return NULL;
 }
 
-/* Where the WAL that leads to a timeline begins; Invalid: there is none. */
+/* Find where the WAL that leads to a timeline begins; Invalid: there is none. */
 static bool
 find_first(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr *first_lsn)
 {
@@ -74,7 +75,7 @@ find_first(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr *f
 	return false;
 }
 
-/* Is a timeline no longer stored from the segment with this position on? */
+/* Find out whether a timeline is not stored from this position's segment on. */
 static bool
 find_removed(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr lsn,
 			 bool *is_removed)
@@ -87,7 +88,7 @@ find_removed(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr 
 	return false;
 }
 
-/* Is a timeline in the upstream's history the one of which this is stored? */
+/* Returns true if this timeline is one of the upstream's history. */
 static bool
 is_theirs(const WsPlanInput *input, const WsPlanTimeline *timeline)
 {
@@ -97,8 +98,8 @@ is_theirs(const WsPlanInput *input, const WsPlanTimeline *timeline)
 }
 
 /*
- * Two servers may have been promoted to the same timeline.  Such a one, of which
- * WAL of the other's is stored, ends it; a history alone does not.
+ * Two servers may have been promoted to the same timeline.  If WAL of one is
+ * stored, the other cannot be followed.  A stored history alone is no obstacle.
  */
 static bool
 check_histories(const WsPlanInput *input, WsPlan *plan)
@@ -124,9 +125,8 @@ check_histories(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * Go on from what is served.  On the way from a common ancestor to a timeline
- * that an operator has allowed it is not that; but the way may end before that
- * is reached.
+ * Go on from what is served, even if the receiver is on the way to a timeline
+ * that an operator has allowed and has not reached it.
  */
 static void
 go_back_to_served(const WsPlanInput *input, WsPlan *plan)
@@ -136,8 +136,8 @@ go_back_to_served(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * The newest timeline that is in our line and in the upstream's is where we go
- * on from, wherever we are on it.
+ * Go on from the newest timeline that our history and the upstream's share, at
+ * the end of what is stored of it.
  */
 static bool
 find_common(const WsPlanInput *input, WsPlan *plan)
@@ -167,8 +167,8 @@ find_common(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * The upstream has left our timeline at switch_lsn, before the end of what we
- * have of it, or there.
+ * The upstream left our timeline at switch_lsn, which is not behind the end of
+ * what is stored of it.
  */
 static bool
 check_surplus(const WsPlanInput *input, WsPlan *plan, XLogRecPtr switch_lsn)
@@ -192,10 +192,10 @@ check_surplus(const WsPlanInput *input, WsPlan *plan, XLogRecPtr switch_lsn)
 }
 
 /*
- * A standby or relay that has just been started has less than we for a moment,
- * and is waited for in the stream, unless it is a segment or more, which
- * PostgreSQL would refuse.  A primary has all that it has ever sent: one that
- * has less was put back to an earlier state.
+ * A standby or relay that has just started may have less than is stored for a
+ * moment, and the stream waits for it.  PostgreSQL refuses a start position that
+ * it has not reached, so a standby must have reached the segment.  A primary has
+ * all that it has ever sent: one with less was put back to an earlier state.
  */
 static bool
 check_not_behind(const WsPlanInput *input, WsPlan *plan)
@@ -217,9 +217,9 @@ check_not_behind(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * Where all that is stored ends with a segment, as after pg_switch_wal(), begin
- * one segment earlier: an upstream that has gone another way would otherwise
- * be noticed by nobody, since nothing of it would be compared.
+ * If the stored WAL ends with a segment, as after pg_switch_wal(), begin one
+ * segment earlier: otherwise nothing would be compared, and an upstream that has
+ * gone another way would not be noticed.
  */
 static bool
 begin_earlier(const WsPlanInput *input, WsPlan *plan)
@@ -237,10 +237,9 @@ begin_earlier(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * What is stored has been compared already, up to its end and with the same
- * upstream: the last of it is enough, however large a segment is.  An upstream
- * that was put back since, and has gone another way, has other bytes in there;
- * but for zeros, which say nothing.
+ * If all that is stored has been compared with this upstream before, the last of
+ * it is enough, however large a segment is.  An upstream that was put back since,
+ * and has gone another way, has other bytes there.  Zeros would not show that.
  */
 static bool
 begin_later(const WsPlanInput *input, WsPlan *plan)
@@ -261,10 +260,10 @@ begin_later(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * Where what is stored ends with a segment, or nothing of a timeline is stored
- * yet, no byte that comes again need show that the upstream has gone another way;
- * its first record does.  Also where a segment more is compared: it may have come
- * from the same upstream, and have been closed without being checked.
+ * If the stored WAL ends with a segment, or nothing of a timeline is stored yet,
+ * the bytes that are compared need not show that the upstream has gone another
+ * way.  Its first record does.  That holds also if one more segment is compared:
+ * it may have come from this upstream, and have been closed without a check.
  */
 static void
 set_check(const WsPlanInput *input, WsPlanStart *start)
@@ -281,7 +280,7 @@ set_check(const WsPlanInput *input, WsPlanStart *start)
 		start->check_lsn = start->publish_lsn;
 }
 
-/* Where that stands from which we go on: behind it, or on the next timeline. */
+/* Begin at the end of what is stored, or with the timeline that follows there. */
 static bool
 find_start(const WsPlanInput *input, WsPlan *plan)
 {
@@ -294,7 +293,7 @@ find_start(const WsPlanInput *input, WsPlan *plan)
 	start->begin_lsn = segment_start(input, start->stored_lsn);
 	ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
 
-	/* where all of a timeline is there, the next one, of which nothing is */
+	/* all of a timeline is stored: go to the next one, of which nothing is */
 	while (start->switch_lsn != InvalidXLogRecPtr && start->stored_lsn >= start->switch_lsn)
 	{
 		if (start->tli == plan->stored.tli && check_surplus(input, plan, start->switch_lsn))
@@ -310,13 +309,13 @@ find_start(const WsPlanInput *input, WsPlan *plan)
 	return false;
 }
 
-/* Go on behind what is stored. */
+/* Continue or follow. */
 static bool
 resume_range(const WsPlanInput *input, WsPlan *plan)
 {
 	WsPlanStart *start = &plan->start;
 
-	/* here nobody has to be asked */
+	/* nobody has to allow that */
 	if (is_theirs(input, find_timeline(input, input->served.tli)))
 		go_back_to_served(input, plan);
 	if (find_common(input, plan) || find_start(input, plan) ||
@@ -341,8 +340,8 @@ resume_range(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * Begin where the slot does, or with what comes now.  Of an upstream that was put
- * back the slot may be from later.
+ * Begin where the slot does, or with what comes now.  After an upstream was put
+ * back to an earlier state, its slot may be ahead of it.
  */
 static bool
 begin_range(const WsPlanInput *input, WsPlan *plan)
@@ -380,10 +379,7 @@ ws_plan_make(const WsPlanInput *input, WsPlan *plan)
 	if (!input->follow_allowed)
 		go_back_to_served(input, plan);
 
-	/*
-	 * What is served counts, also on the way to a timeline that an operator
-	 * has allowed: an older one than that would never be served.
-	 */
+	/* a timeline older than what is served would never be served itself */
 	older.theirs.tli = input->upstream_tli;
 	older.ours = input->served;
 	if (!is_new && input->upstream_tli < input->served.tli)
@@ -408,7 +404,7 @@ ws_plan_miss(const WsPlanInput *input, const WsPlanStart *start, WsPlan *plan)
 	why.theirs.tli = start->tli;
 	why.theirs.lsn = start->begin_lsn;
 
-	/* a slot that promises what is not there is ours: another in its place */
+	/* the slot is ours, and promises what is not there: replace it */
 	if (is_new && input->slot_lsn != InvalidXLogRecPtr && !input->slot_is_new)
 		plan->verdict = WS_PLAN_NEW_SLOT;
 	else if (!is_new && start->begin_lsn < start->tell_lsn)

@@ -1,17 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * plan.h
- *	  Where a relay goes on: on which timeline of its upstream, from which
- *	  position, or why not.
+ *	  Decides where a relay goes on: on which timeline of its upstream and from
+ *	  which position, or why not.
  *
- * The upstream's history is laid beside what is stored.  Where the upstream left
- * a timeline before the end of what we have of it, our bytes past that point are
- * harmless as long as no complete record is among them; if one is, somebody may
- * have been told that it is safe, and an operator has to decide.
+ * The upstream's history is compared with what is stored.  If the upstream left
+ * a timeline before the end of what is stored of it, the stored bytes past that
+ * point are harmless as long as they hold no complete record.  If they do,
+ * somebody may have been told that the record is safe, and an operator has to
+ * decide.
  *
- * A plan depends on nothing but its input.  What it takes long to find out is
- * asked for only where it matters: the verdict is WS_PLAN_NEED then, the caller
- * adds the answer to the input and calls again.  No question is asked twice.
+ * A plan depends on nothing but its input.  Facts that are expensive to find out
+ * are asked for only if they matter: the verdict is then WS_PLAN_NEED, and the
+ * caller adds the answer to the input and calls again.  No question is asked
+ * twice.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -25,7 +27,7 @@
 #include "access/xlogdefs.h"
 #include "pure/relay/history.h"
 
-/* So much is compared once more with an upstream that was compared with. */
+/* So much is compared again with an upstream that was compared before. */
 #define WS_PLAN_COMPARE_BYTES	(256 * 1024)
 
 typedef struct WsPlanPoint
@@ -49,25 +51,27 @@ typedef struct WsPlanInput
 	uint32		segment_size;
 	uint32		page_size;
 
-	/* What is stored; without WAL only has_wal counts. */
+	/* What is stored; the rest is not looked at unless has_wal. */
 	bool		has_wal;
 	WsPlanPoint served;			/* the newest timeline that is served, and the
 								 * end of it that is durable */
-	WsPlanPoint stored;			/* where to go on: the same, or on the way
-								 * from a common ancestor to a timeline that
-								 * an operator has allowed, never newer */
-	WsPlanTimeline *timelines;	/* those in the upstream's history of which
-								 * there is a history here, and both of above */
+	WsPlanPoint stored;			/* where to go on: the same, or, while a
+								 * timeline is followed that an operator has
+								 * allowed, a point on the way to it from a
+								 * common ancestor; never a newer timeline */
+	WsPlanTimeline *timelines;	/* those of the upstream's history whose
+								 * history is stored, and the two above */
 	int			timeline_count;
 
 	/* The upstream */
 	TimeLineID	upstream_tli;
 	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
 	bool		upstream_is_primary;
-	const WsHistory *upstream_history;	/* of that timeline; NULL: not asked */
-	bool		was_compared;	/* all up to stored, with this upstream */
-	bool		earlier_is_gone;	/* it has no more WAL from before the
-									 * stored end than it must */
+	const WsHistory *upstream_history;	/* of that timeline; NULL: not asked
+										 * for yet */
+	bool		was_compared;	/* all up to stored was, with this upstream */
+	bool		earlier_is_gone;	/* the segment before the one that comes
+									 * next is missing there */
 	XLogRecPtr	slot_lsn;		/* where our slot there stands; Invalid: none */
 	bool		slot_is_new;	/* made with this connection */
 
@@ -90,8 +94,8 @@ typedef struct WsPlanInput
 	bool		page_is_there;
 
 	/*
-	 * A plan to go on was made, and meanwhile the WAL that it begins with was
-	 * removed here.
+	 * A plan to go on was made, but the WAL with which it begins was removed
+	 * here meanwhile.
 	 */
 	bool		was_removed;
 } WsPlanInput;
@@ -106,9 +110,9 @@ typedef struct WsPlanStart
 	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
 								 * start, later than begin_lsn if that is only
 								 * for comparing */
-	XLogRecPtr	check_lsn;		/* what comes from here on is to be checked to
-								 * continue what is stored, since that does
-								 * not come again; Invalid: need not */
+	XLogRecPtr	check_lsn;		/* the records must show that they continue
+								 * here, since nothing before it is compared;
+								 * Invalid: they need not */
 	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
 	TimeLineID	parent_tli;		/* what comes before publish_lsn is compared
 								 * with what is stored of this one; 0: nothing
@@ -122,21 +126,23 @@ typedef struct WsPlanStart
 typedef enum WsPlanVerdict
 {
 	WS_PLAN_NEED,				/* an answer: need says of what */
-	WS_PLAN_CONTINUE,			/* stream from start, a timeline of which we
-								 * are at the end */
+	WS_PLAN_CONTINUE,			/* stream from start, on the timeline where
+								 * the stored WAL ends */
 	WS_PLAN_FOLLOW,				/* stream from start, a timeline that begins
-								 * where we are */
+								 * where the stored WAL ends */
 	WS_PLAN_NEW_RANGE,			/* stream from start, the first range or one
-								 * in the place of what is stored */
-	WS_PLAN_NEW_SLOT,			/* connect again, and make the slot anew: what
-								 * it promises is not there */
-	WS_PLAN_COMPARE_LESS,		/* connect again: what is missing was only to
-								 * be compared */
-	WS_PLAN_WAIT,				/* the upstream has no WAL yet to begin with */
-	WS_PLAN_BEHIND,				/* the upstream has less than is stored: ask
-								 * again */
-	WS_PLAN_DIVERGED,			/* an operator has to decide */
-	WS_PLAN_GAP					/* here too */
+								 * that replaces what is stored */
+	WS_PLAN_NEW_SLOT,			/* connect again and replace the slot, since
+								 * the WAL that it promises is not there */
+	WS_PLAN_COMPARE_LESS,		/* connect again with earlier_is_gone; the WAL
+								 * that is missing was only to be compared */
+	WS_PLAN_WAIT,				/* the upstream has no WAL to begin with yet */
+	WS_PLAN_BEHIND,				/* the upstream has less than is stored; ask
+								 * again later */
+	WS_PLAN_DIVERGED,			/* the upstream's WAL does not continue what
+								 * is stored; an operator has to decide */
+	WS_PLAN_GAP					/* WAL is missing in between; an operator has
+								 * to decide */
 } WsPlanVerdict;
 
 typedef enum WsPlanNeed
@@ -148,31 +154,32 @@ typedef enum WsPlanNeed
 								 * behind point.lsn and before end_lsn? */
 	WS_PLAN_NEED_SEGMENT,		/* is the segment of point.tli that ends at
 								 * point.lsn stored and closed? */
-	WS_PLAN_NEED_PAGE			/* is a page at point, and not zeros? */
+	WS_PLAN_NEED_PAGE			/* does a page begin at point, not zeros? */
 } WsPlanNeed;
 
-/* Why not, and which of the facts below belong to it. */
+/* Why not; the comments name the fields of WsPlanWhy that are set. */
 typedef enum WsPlanReason
 {
 	WS_PLAN_NO_REASON,
 
 	/* behind */
-	WS_PLAN_OLDER_TIMELINE,		/* upstream's tli, ours */
-	WS_PLAN_BEFORE_SEGMENT,		/* the upstream is at theirs, ours */
+	WS_PLAN_OLDER_TIMELINE,		/* theirs.tli, ours.tli */
+	WS_PLAN_BEFORE_SEGMENT,		/* theirs, where the upstream is; ours */
 	WS_PLAN_PUT_BACK,			/* the same */
 
 	/* diverged */
 	WS_PLAN_OTHER_HISTORY,		/* theirs.tli */
 	WS_PLAN_NOTHING_COMMON,
-	WS_PLAN_NOT_IN_HISTORY,		/* ours is not in that of theirs.tli; the end
-								 * of what is common */
-	WS_PLAN_LEFT_EARLIER,		/* ours was left at theirs.lsn; surplus_* of
-								 * the input */
-	WS_PLAN_REMOVED_HERE,		/* theirs goes on from where nothing is stored */
+	WS_PLAN_NOT_IN_HISTORY,		/* ours, which is not in the history of
+								 * theirs.tli; common, the end of what both
+								 * share */
+	WS_PLAN_LEFT_EARLIER,		/* theirs, where the upstream left our
+								 * timeline; ours; surplus_* of the input */
+	WS_PLAN_REMOVED_HERE,		/* theirs, where the upstream's WAL goes on */
 
 	/* gap, wait */
-	WS_PLAN_REMOVED_THERE,		/* theirs, where WAL is missing, and ours */
-	WS_PLAN_NOTHING_THERE		/* theirs, not even to begin with */
+	WS_PLAN_REMOVED_THERE,		/* theirs, where WAL is missing; ours */
+	WS_PLAN_NOTHING_THERE		/* theirs, where a range was to begin */
 } WsPlanReason;
 
 typedef struct WsPlanWhy
@@ -181,11 +188,11 @@ typedef struct WsPlanWhy
 	WsPlanPoint ours;
 	WsPlanPoint theirs;
 	WsPlanPoint common;
-	bool		is_removed;		/* WAL from there on is no longer stored, so
-								 * it does not help to be allowed to follow */
+	bool		is_removed;		/* WAL from there on is no longer stored, so a
+								 * permission to follow does not help */
 } WsPlanWhy;
 
-/* An operator's permission can be needed twice on the way. */
+/* One plan can need an operator's permission twice. */
 #define WS_PLAN_MAX_OVERRULED	2
 
 typedef struct WsPlan
@@ -195,22 +202,23 @@ typedef struct WsPlan
 	WsPlanPoint point;			/* what need asks about */
 	XLogRecPtr	end_lsn;
 	WsPlanWhy	why;			/* of BEHIND, DIVERGED, GAP, WAIT */
-	WsPlanWhy	overruled[WS_PLAN_MAX_OVERRULED];	/* reasons to diverge, but
-													 * follow_allowed */
+	WsPlanWhy	overruled[WS_PLAN_MAX_OVERRULED];	/* reasons to diverge that
+													 * follow_allowed
+													 * overrules */
 	int			overruled_count;
 	WsPlanStart start;			/* of CONTINUE, FOLLOW, NEW_RANGE */
-	WsPlanPoint stored;			/* where to go on from now on, whatever the
-								 * verdict but NEED is */
-	XLogRecPtr	late_lsn;		/* needed, but our slot keeps WAL only from a
-								 * later segment on; Invalid: it does not */
+	WsPlanPoint stored;			/* the input's from now on; not with NEED */
+	XLogRecPtr	late_lsn;		/* WAL is needed from here on, but the slot
+								 * keeps it only from a later segment on;
+								 * Invalid: not so */
 } WsPlan;
 
-/* What to do with an upstream. */
+/* Decide what to do. */
 extern void ws_plan_make(const WsPlanInput *input, WsPlan *plan);
 
 /*
- * That plan was carried out, and the upstream says that it no longer has the WAL
- * from start on: COMPARE_LESS, NEW_SLOT, GAP or WAIT.
+ * Decide what to do after the upstream has said that it no longer has the WAL
+ * with which a plan begins.  The verdict is COMPARE_LESS, NEW_SLOT, GAP or WAIT.
  */
 extern void ws_plan_miss(const WsPlanInput *input, const WsPlanStart *start,
 						 WsPlan *plan);

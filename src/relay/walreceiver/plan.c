@@ -15,7 +15,7 @@
 #include "relay/walreceiver/state.h"
 #include "utils/memutils.h"
 
-/* Where the WAL that leads to a timeline begins; Invalid if there is none. */
+/* Returns where the WAL that leads to a timeline begins; Invalid: there is none. */
 static XLogRecPtr
 first_stored_lsn(const WsPull *pull, TimeLineID tli)
 {
@@ -41,7 +41,7 @@ add_timeline(const WsPull *pull, WsPlanTimeline *timelines, int *count, TimeLine
 	timelines[(*count)++].history = ws_store_read_history(&pull->store, tli);
 }
 
-/* What the store has of the upstream's timelines, and of ours. */
+/* Add what the store has of the upstream's timelines and of ours. */
 static void
 gather_timelines(const WsPull *pull, WsPlanInput *input)
 {
@@ -59,7 +59,7 @@ gather_timelines(const WsPull *pull, WsPlanInput *input)
 	input->timelines = timelines;
 }
 
-/* All that need not be asked for. */
+/* Fill in what is known without asking. */
 static void
 gather(const WsPull *pull, WsPlanInput *input)
 {
@@ -96,7 +96,7 @@ answer_first(const WsPull *pull, WsPlanInput *input, TimeLineID tli)
 	}
 }
 
-/* Is there a page of WAL, or are there zeros? */
+/* Returns true if a page of WAL begins there, and not zeros. */
 static bool
 has_page(const WsPull *pull, const WsPlanPoint *point)
 {
@@ -108,6 +108,7 @@ has_page(const WsPull *pull, const WsPlanPoint *point)
 	return magic == XLOG_PAGE_MAGIC;
 }
 
+/* Add the answer to what the plan asks. */
 static void
 answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *theirs)
 {
@@ -144,7 +145,7 @@ answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *thei
 	}
 }
 
-/* A plan, with all that it needs to know. */
+/* Make a plan, and find out what it needs to know. */
 static void
 make_plan(WsPull *pull, WsPlanInput *input, WsPullHistory *theirs, WsPlan *plan)
 {
@@ -158,8 +159,8 @@ make_plan(WsPull *pull, WsPlanInput *input, WsPullHistory *theirs, WsPlan *plan)
 }
 
 /*
- * The keeper goes by what is served.  What is written of another timeline, from
- * where that begins, it leaves alone only if we say so.
+ * Keep the keeper from removing what is written of a timeline that is not served
+ * yet.  False if it has removed what is there to begin with.
  */
 static bool
 hold_start(const WsPull *pull, const WsPullStart *start)
@@ -205,8 +206,8 @@ begin_range(WsPull *pull, const WsPlan *plan, const WsPullHistory *theirs)
 }
 
 /*
- * The histories of a server that is not followed are not stored: there may be
- * another with the same timeline later.
+ * Do what the plan says.  The histories of a server that is not followed are not
+ * stored, since another one with the same timeline may come later.
  */
 static WsPullEnd
 carry_out(WsPull *pull, const WsPlanInput *input, const WsPlan *plan,
