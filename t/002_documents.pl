@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # The documents name every setting, view, column, function and state that there
-# is, and none that there is not.
+# is, and none that there is not; and their links lead somewhere.
 
 use strict;
 use warnings;
@@ -161,5 +161,97 @@ foreach my $text (@reasons, @messages)
 
 	is(join(', ', @missing), '', "the server says: $text");
 }
+
+#
+# Links: what they point to is there, and from the README every document can be
+# reached.
+#
+sub blank_code
+{
+	my ($text) = @_;
+
+	$text =~ s/^```.*?^```$//msg;
+	$text =~ s/^\ {4,}.*$//mg;
+	$text =~ s/`[^`\n]*`//g;
+	return $text;
+}
+
+# Anchors of a document's headings, as forges make them.
+sub anchors
+{
+	my ($text) = @_;
+	my %anchors;
+
+	$text =~ s/^```.*?^```$//msg;
+	foreach my $heading ($text =~ /^\#+\ +(.*?)\s*$/mg)
+	{
+		my $anchor = lc($heading) =~ s/[^\w\- ]//gr =~ s/\ /-/gr;
+
+		$anchors{$anchor} = 1;
+	}
+	return \%anchors;
+}
+
+# Where a link of a document points to, from the top on.
+sub target_of
+{
+	my ($document, $link) = @_;
+	my @path = split(m{/}, dirname($document));
+
+	foreach my $part (split(m{/}, $link))
+	{
+		if ($part eq '..')
+		{
+			pop @path;
+		}
+		else
+		{
+			push @path, $part;
+		}
+	}
+	return join('/', grep { $_ ne '.' } @path);
+}
+
+my @documents =
+  map { s{^\Q$top\E/}{}r } glob("$top/*.md"), glob("$top/docs/*.md");
+my %links;
+my @broken;
+foreach my $document (@documents)
+{
+	my $text = blank_code(read_document($document));
+
+	foreach my $link ($text =~ /\]\(([^()\s]+)\)/g)
+	{
+		next if $link =~ /^\w+:/;
+		my ($file, $anchor) = $link =~ /^([^#]*)(?:#(.*))?$/;
+		my $target = $file eq '' ? $document : target_of($document, $file);
+
+		$links{$document}{$target} = 1;
+		if (!-e "$top/$target")
+		{
+			push @broken, "$document: $link";
+		}
+		elsif (defined $anchor
+			&& !anchors(read_document($target))->{$anchor})
+		{
+			push @broken, "$document: $link";
+		}
+	}
+}
+cmp_ok(scalar(map { keys %$_ } values %links), '>', 20, 'there are links');
+is_deeply(\@broken, [], 'links of the documents lead somewhere');
+
+my %reached = ('README.md' => 1);
+my @waiting = ('README.md');
+while (defined(my $document = shift @waiting))
+{
+	foreach my $target (grep { !$reached{$_}++ } keys %{ $links{$document} })
+	{
+		push @waiting, $target;
+	}
+}
+is_deeply([ grep { !$reached{$_} } @documents ],
+	[], 'every document can be reached from the README');
+cmp_ok(-s "$top/README.md", '<=', 10 * 1024, 'the README is short');
 
 done_testing();
