@@ -9,6 +9,9 @@
 #	make installcheck			against a running server that preloads walstream
 #	make demo					a primary, a standby and a load to look at
 #	make test					all tests (TESTS="t/..." only some of t/)
+#	make check					what is changed, quickly (T=t/022, UNIT=test_frame)
+#	make coverage				what the tests reach (PURE=1 those without servers)
+#	make test-assert			the server tests on a PostgreSQL with assertions
 #	make check-style			layout of C, Perl and shell, and who includes whom
 #	make test-asan				the server tests with sanitizers in the module
 #	make fuzz SECONDS=60		look for input that breaks a decoder or parser
@@ -58,6 +61,18 @@ PG_CFLAGS += -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 SHLIB_LINK += -fsanitize=address,undefined
 endif
 
+# What "make coverage" counts; lines are still there only without optimization.
+ifdef COVERAGE
+PG_CFLAGS += --coverage -O0 -U_FORTIFY_SOURCE
+SHLIB_LINK += --coverage
+endif
+
+# Each object says which headers it was made from.  PGXS has a way of its own,
+# but to that two files of one name in two folders are one.
+override autodepend := no
+PG_CFLAGS += -MMD -MP
+EXTRA_CLEAN = $(foreach kind,d gcno gcda,$(OBJS:.o=.$(kind)))
+
 # Bitcode for the JIT compiler serves inlining into expressions only, and its
 # rules want clang even where the server was built without need of it.
 ifneq ($(origin with_llvm),command line)
@@ -65,7 +80,7 @@ override with_llvm := no
 endif
 
 # These install what is missing, PostgreSQL included, so they go without PGXS.
-script_goals = demo test check-style test-asan fuzz bench
+script_goals = demo test check check-style coverage test-asan test-assert fuzz bench
 
 ifneq ($(filter-out $(script_goals),$(or $(MAKECMDGOALS),all)),)
 PG_CONFIG ?= pg_config
@@ -81,7 +96,8 @@ src/pure/walz/io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
 src/walstream.o src/sqlfuncs.o: override CPPFLAGS += -DWS_VERSION='"$(version)"'
 src/walstream.o src/sqlfuncs.o: walstream.control
 
-$(OBJS): $(addprefix $(top)/,$(call source_files,$(addsuffix /*.h,$(code_dirs))))
+$(OBJS): $(top)/Makefile
+-include $(wildcard $(OBJS:.o=.d))
 
 # Not there yet when built in another directory; absolute, or VPATH finds those
 # of the source.
@@ -117,11 +133,20 @@ demo:
 test:
 	src/tools/run_tests
 
+check:
+	CHECK=1 src/tools/run_tests
+
+coverage:
+	COVERAGE=1 src/tools/run_tests
+
 check-style:
 	src/tools/check_style
 
 test-asan:
 	SANITIZE=1 src/tools/run_tests
+
+test-assert:
+	ASSERT=1 src/tools/run_tests
 
 fuzz:
 	PG_CONFIG=$$(src/tools/setup test) && \

@@ -13,12 +13,12 @@
 #-------------------------------------------------------------------------
 
 CFLAGS ?= -O1 -g
+SANITIZERS ?= -fsanitize=address,undefined -fno-sanitize-recover=all
 
 SAN_CPPFLAGS = -MMD -MP -DFRONTEND -DWS_WALZ_VERIFY -D_GNU_SOURCE -I$(pure)/.. -I../unit -I../../cli \
 	-isystem $(shell $(PG_CONFIG) --includedir-server) $(CPPFLAGS)
 SAN_CFLAGS = $(CFLAGS) -fno-omit-frame-pointer -fno-strict-aliasing \
-	-Wall -Wextra -Wdeclaration-after-statement -Werror \
-	-fsanitize=address,undefined -fno-sanitize-recover=all
+	-Wall -Wextra -Wdeclaration-after-statement -Werror $(SANITIZERS)
 SAN_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) \
 	-lpgport -lzstd -llz4 -lm $(LDFLAGS)
 
