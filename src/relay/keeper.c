@@ -137,12 +137,6 @@ try_work(KeepRound *keep, void (*work) (KeepRound *keep, const WsSegment *segmen
  *----------------------------------------------------------------
  */
 
-static XLogRecPtr
-segment_start(const KeepRound *keep, XLogRecPtr lsn)
-{
-	return lsn - lsn % keep->status.store.identity.segment_size;
-}
-
 /*
  * Returns the start of the segment that ends size_mb before the end of WAL, or
  * 0.
@@ -153,7 +147,9 @@ go_back(const KeepRound *keep, int size_mb)
 	uint64		bytes = size_mb * BYTES_PER_MB;
 	XLogRecPtr	end_lsn = keep->status.flushed_lsn;
 
-	return end_lsn > bytes ? segment_start(keep, end_lsn - bytes) : InvalidXLogRecPtr;
+	if (end_lsn <= bytes)
+		return InvalidXLogRecPtr;
+	return ws_store_segment_start(&keep->status.store, end_lsn - bytes);
 }
 
 /*
@@ -165,7 +161,8 @@ static XLogRecPtr
 find_kept_start(KeepRound *keep)
 {
 	uint32		segment_size = keep->status.store.identity.segment_size;
-	XLogRecPtr	start_lsn = segment_start(keep, keep->status.flushed_lsn);
+	XLogRecPtr	start_lsn = ws_store_segment_start(&keep->status.store,
+												   keep->status.flushed_lsn);
 	pg_time_t	now = (pg_time_t) time(NULL);
 
 	start_lsn = start_lsn > segment_size ? start_lsn - segment_size : InvalidXLogRecPtr;

@@ -15,8 +15,6 @@
  */
 #include "compat.h"
 
-#include <signal.h>
-
 #include "relay/relay.h"
 #include "relay/slots/shared.h"
 #include "relay/xids.h"
@@ -28,9 +26,6 @@
 #define USUAL_PAUSE_MS		1000
 #define SEGMENT_PAUSE_MS	100 /* the same if the keeper can then remove
 								 * another segment */
-
-/* A position that is larger than any slot's. */
-#define EVERYTHING			PG_UINT64_MAX
 
 /*
  * State of the slot that this process has acquired: what its downstream has
@@ -44,24 +39,27 @@ static TimestampTz last_write_time;
 static bool write_failed;
 static XLogSegNo latest_segno;
 
-void
-ws_slot_begin_holding(void)
+static WsSlot *my_slot = NULL;
+
+WsSlot *
+ws_slot_mine(void)
 {
-	wanted_feedback = ws_slot_mine()->feedback;
+	return my_slot;
+}
+
+void
+ws_slot_begin_holding(WsSlot *slot)
+{
+	my_slot = slot;
+	wanted_feedback = slot->feedback;
 	file_holds_less = false;
 	last_write_time = 0;
 	write_failed = false;
 	latest_segno = 0;
 }
 
-static XLogSegNo
-segment_of(const WsStore *store, XLogRecPtr lsn)
-{
-	return lsn / store->identity.segment_size;
-}
-
-static void
-fill_file(const WsSlot *slot, WsFeedback feedback, WsSlotFile *file)
+void
+ws_slot_fill_file(const WsSlot *slot, WsFeedback feedback, WsSlotFile *file)
 {
 	memset(file, 0, sizeof(*file));
 	file->xmins_checked = FullTransactionIdIsValid(ws_xids_next());
@@ -80,7 +78,7 @@ fill_file(const WsSlot *slot, WsFeedback feedback, WsSlotFile *file)
 static void
 save_mine(const WsStore *store)
 {
-	WsSlot	   *slot = ws_slot_mine();
+	WsSlot	   *slot = my_slot;
 	XLogRecPtr	before_lsn = slot->held_lsn;
 	WsFeedback	before = slot->feedback;
 
@@ -89,7 +87,7 @@ save_mine(const WsStore *store)
 	{
 		WsSlotFile	file;
 
-		fill_file(slot, wanted_feedback, &file);
+		ws_slot_fill_file(slot, wanted_feedback, &file);
 
 		/* do not repeat the message every second */
 		if (!ws_slot_file_write(store, &file, write_failed ? DEBUG1 : LOG))
@@ -106,8 +104,9 @@ save_mine(const WsStore *store)
 	slot->feedback = wanted_feedback;
 	SpinLockRelease(&slot->mutex);
 
-	latest_segno = Max(latest_segno, segment_of(store, slot->held_lsn));
-	if (segment_of(store, before_lsn) != segment_of(store, slot->held_lsn))
+	latest_segno = Max(latest_segno, ws_store_segment_number(store, slot->held_lsn));
+	if (ws_store_segment_number(store, before_lsn) !=
+		ws_store_segment_number(store, slot->held_lsn))
 		ws_relay_wake_keeper();
 	if (!ws_feedback_equals(before, slot->feedback))
 		ws_relay_note_feedback();
@@ -123,14 +122,14 @@ has_news(const WsSlot *slot)
 TimestampTz
 ws_slot_save_due(const WsStore *store)
 {
-	WsSlot	   *slot = ws_slot_mine();
+	WsSlot	   *slot = my_slot;
 	bool		frees_segment;
 
 	if (slot == NULL || !has_news(slot))
 		return DT_NOEND;
 	frees_segment = !write_failed &&
-		segment_of(store, slot->restart_lsn) > Max(latest_segno,
-												   segment_of(store, slot->held_lsn));
+		ws_store_segment_number(store, slot->restart_lsn) >
+		Max(latest_segno, ws_store_segment_number(store, slot->held_lsn));
 	return TimestampTzPlusMilliseconds(last_write_time,
 									   frees_segment ? SEGMENT_PAUSE_MS : USUAL_PAUSE_MS);
 }
@@ -155,8 +154,9 @@ ws_slot_end_holding(void)
 {
 	WsStore		store;
 
-	if (has_news(ws_slot_mine()) && ws_relay_get_store(&store))
+	if (has_news(my_slot) && ws_relay_get_store(&store))
 		save_mine(&store);
+	my_slot = NULL;
 }
 
 /*
@@ -166,11 +166,10 @@ ws_slot_end_holding(void)
 static bool
 hold_more(WsSlot *slot, TimeLineID tli, XLogRecPtr lsn)
 {
-	WsSlots    *slots = ws_slots_shared();
 	bool		possible;
 
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
-	possible = lsn >= slots->floor_lsn;
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
+	possible = lsn >= ws_slots->floor_lsn;
 	if (possible)
 	{
 		SpinLockAcquire(&slot->mutex);
@@ -179,14 +178,14 @@ hold_more(WsSlot *slot, TimeLineID tli, XLogRecPtr lsn)
 		slot->held_lsn = lsn;
 		SpinLockRelease(&slot->mutex);
 	}
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 	return possible;
 }
 
 void
 ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 {
-	WsSlot	   *slot = ws_slot_mine();
+	WsSlot	   *slot = my_slot;
 	TimeLineID	flushed_tli;
 	XLogRecPtr	flushed_lsn;
 
@@ -220,7 +219,7 @@ ws_slot_advance(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 void
 ws_slot_set_feedback(const WsStore *store, WsFeedback feedback)
 {
-	WsSlot	   *slot = ws_slot_mine();
+	WsSlot	   *slot = my_slot;
 	WsFeedback	at_once;
 
 	Assert(slot != NULL);
@@ -246,14 +245,13 @@ ws_slot_set_feedback(const WsStore *store, WsFeedback feedback)
 WsFeedback
 ws_slots_feedback(int *count)
 {
-	WsSlots    *slots = ws_slots_shared();
 	WsFeedback	oldest = ws_feedback_nothing;
 
 	*count = 0;
-	LWLockAcquire(&slots->lock, LW_SHARED);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		WsSlot	   *slot = &slots->slots[i];
+		WsSlot	   *slot = &ws_slots->slots[i];
 		WsFeedback	feedback;
 
 		if (!slot->in_use)
@@ -264,7 +262,7 @@ ws_slots_feedback(int *count)
 		oldest = ws_feedback_older(oldest, ws_xids_limit(feedback));
 		(*count)++;
 	}
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 	return oldest;
 }
 
@@ -299,9 +297,8 @@ needed_lsn(WsSlot *slot, const WsHistory *history)
 	return lsn;
 }
 
-/* Returns the same position, or invalid if it is not before limit_lsn. */
-static XLogRecPtr
-needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
+XLogRecPtr
+ws_slot_needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
 {
 	XLogRecPtr	lsn = needed_lsn(slot, history);
 
@@ -310,13 +307,13 @@ needed_before(WsSlot *slot, const WsHistory *history, XLogRecPtr limit_lsn)
 
 /* The lock must be held. */
 static XLogRecPtr
-find_oldest_lsn(WsSlots *slots, const WsHistory *history)
+find_oldest_lsn(const WsHistory *history)
 {
 	XLogRecPtr	oldest = InvalidXLogRecPtr;
 
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		XLogRecPtr	lsn = needed_lsn(&slots->slots[i], history);
+		XLogRecPtr	lsn = needed_lsn(&ws_slots->slots[i], history);
 
 		if (!XLogRecPtrIsInvalid(lsn) &&
 			(XLogRecPtrIsInvalid(oldest) || lsn < oldest))
@@ -328,38 +325,36 @@ find_oldest_lsn(WsSlots *slots, const WsHistory *history)
 XLogRecPtr
 ws_slots_oldest_lsn(const WsHistory *history)
 {
-	WsSlots    *slots = ws_slots_shared();
 	XLogRecPtr	oldest;
 
-	LWLockAcquire(&slots->lock, LW_SHARED);
-	oldest = find_oldest_lsn(slots, history);
-	LWLockRelease(&slots->lock);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
+	oldest = find_oldest_lsn(history);
+	LWLockRelease(&ws_slots->lock);
 	return oldest;
 }
 
 bool
 ws_slots_hold_for_receiver(XLogRecPtr lsn)
 {
-	WsSlots    *slots = ws_slots_shared();
 	XLogRecPtr	held_lsn;
 	bool		possible = true;
 
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
-	held_lsn = slots->receiver_lsn;
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
+	held_lsn = ws_slots->receiver_lsn;
 	if (XLogRecPtrIsInvalid(lsn))
 	{
 		/* slots that needed more may have become lost meanwhile */
 		if (!XLogRecPtrIsInvalid(held_lsn))
-			slots->floor_lsn = Min(slots->floor_lsn, held_lsn);
-		slots->receiver_lsn = InvalidXLogRecPtr;
+			ws_slots->floor_lsn = Min(ws_slots->floor_lsn, held_lsn);
+		ws_slots->receiver_lsn = InvalidXLogRecPtr;
 	}
 	else if (XLogRecPtrIsInvalid(held_lsn) || lsn < held_lsn)
 	{
-		possible = lsn >= slots->floor_lsn;
+		possible = lsn >= ws_slots->floor_lsn;
 		if (possible)
-			slots->receiver_lsn = lsn;
+			ws_slots->receiver_lsn = lsn;
 	}
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 	return possible;
 }
 
@@ -367,176 +362,49 @@ XLogRecPtr
 ws_slots_allow_removal(const WsStore *store, const WsHistory *history,
 					   XLogRecPtr wanted_lsn)
 {
-	WsSlots    *slots = ws_slots_shared();
 	XLogRecPtr	allowed = InvalidXLogRecPtr;
 	TimeLineID	tli;
 	XLogRecPtr	flushed_lsn;
 
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
 
 	/*
 	 * The receiver releases its WAL once it has published another timeline,
 	 * and then wanted_lsn is out of date.
 	 */
 	(void) ws_relay_get_position(&tli, &flushed_lsn);
-	if (slots->loaded && tli == history->entries[history->count - 1].tli)
+	if (ws_slots->loaded && tli == history->entries[history->count - 1].tli)
 	{
-		XLogRecPtr	oldest_lsn = find_oldest_lsn(slots, history);
+		XLogRecPtr	oldest_lsn = find_oldest_lsn(history);
 
 		allowed = wanted_lsn;
 		if (!XLogRecPtrIsInvalid(oldest_lsn))
 			allowed = Min(allowed, oldest_lsn);
-		if (!XLogRecPtrIsInvalid(slots->receiver_lsn))
-			allowed = Min(allowed, slots->receiver_lsn);
-		allowed -= allowed % store->identity.segment_size;
-		slots->floor_lsn = Max(slots->floor_lsn, allowed);
+		if (!XLogRecPtrIsInvalid(ws_slots->receiver_lsn))
+			allowed = Min(allowed, ws_slots->receiver_lsn);
+		allowed = ws_store_segment_start(store, allowed);
+		ws_slots->floor_lsn = Max(ws_slots->floor_lsn, allowed);
 	}
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 	return allowed;
-}
-
-/*
- * Mark the slot, which we own, as lost and release it: it needs WAL from lsn
- * on that is being removed.  If the file cannot be written, the keeper finds
- * the same again after a restart.  For a new range it would not, so the range
- * must not begin then.  kept_lsn is as in invalidate_slot().
- */
-static void
-mark_lost(const WsStore *store, WsSlot *slot, XLogRecPtr lsn, XLogRecPtr kept_lsn)
-{
-	WsSlotFile	file;
-
-	fill_file(slot, ws_feedback_nothing, &file);
-	file.lost = true;
-
-	if (!slot->temporary)
-		(void) ws_slot_file_write(store, &file,
-								  kept_lsn == EVERYTHING ? ERROR : LOG);
-
-	SpinLockAcquire(&slot->mutex);
-	slot->lost = true;
-	slot->feedback = ws_feedback_nothing;
-	SpinLockRelease(&slot->mutex);
-	ws_slot_set_active(slot, 0);
-
-	ereport(LOG,
-			(errmsg("relay slot \"%s\" is lost", file.name),
-			 kept_lsn == EVERYTHING ?
-			 errdetail("It needs WAL from " WS_LSN " on, and the relay begins anew.",
-					   LSN_FORMAT_ARGS(lsn)) :
-			 errdetail("It needs WAL from " WS_LSN " on, and the relay keeps WAL from " WS_LSN " on.",
-					   LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(kept_lsn)),
-			 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup. Slots may hold \"walstream.relay_max_slot_keep_size\" of WAL.")));
-	ws_relay_note_feedback();
-}
-
-/*
- * Returns true if the owner is the receiver or the keeper, which own a slot
- * only while they invalidate it.
- */
-static bool
-is_relay_worker(pid_t pid)
-{
-	WsRelayStatus status;
-
-	ws_relay_get_status(&status);
-	return pid == status.receiver_pid || pid == status.keeper_pid;
-}
-
-/*
- * Invalidate one slot if it needs WAL before kept_lsn.  This terminates the
- * slot's user, if any, and waits for it to end; a new user cannot acquire the
- * slot, since the floor is above its position.
- */
-static void
-invalidate_slot(const WsStore *store, WsSlot *slot, const WsHistory *history,
-				XLogRecPtr kept_lsn)
-{
-	WsSlots    *slots = ws_slots_shared();
-	pid_t		signalled_pid = 0;
-
-	for (;;)
-	{
-		XLogRecPtr	lsn;
-		pid_t		active_pid;
-		bool		claimed;
-
-		ConditionVariablePrepareToSleep(&slot->active_cv);
-		LWLockAcquire(&slots->lock, LW_SHARED);
-		lsn = needed_before(slot, history, kept_lsn);
-		SpinLockAcquire(&slot->mutex);
-		active_pid = slot->active_pid;
-		claimed = !XLogRecPtrIsInvalid(lsn) && active_pid == 0;
-		if (claimed)
-			slot->active_pid = MyProcPid;
-		SpinLockRelease(&slot->mutex);
-
-		/* its last owner may have changed it before that */
-		if (claimed)
-			lsn = needed_before(slot, history, kept_lsn);
-		LWLockRelease(&slots->lock);
-
-		if (claimed || XLogRecPtrIsInvalid(lsn))
-		{
-			ConditionVariableCancelSleep();
-			if (!XLogRecPtrIsInvalid(lsn))
-				mark_lost(store, slot, lsn, kept_lsn);
-			else if (claimed)
-				ws_slot_set_active(slot, 0);
-			return;
-		}
-
-		if (signalled_pid != active_pid && !is_relay_worker(active_pid))
-		{
-			ereport(LOG,
-					(errmsg("terminating process %d to release relay slot \"%s\"",
-							(int) active_pid, slot->name)));
-			(void) kill(active_pid, SIGTERM);
-			signalled_pid = active_pid;
-		}
-		ConditionVariableSleep(&slot->active_cv, PG_WAIT_EXTENSION);
-	}
-}
-
-void
-ws_slots_invalidate_before(const WsStore *store, const WsHistory *history,
-						   XLogRecPtr lsn)
-{
-	WsSlots    *slots = ws_slots_shared();
-
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
-	slots->floor_lsn = Max(slots->floor_lsn, lsn);
-	LWLockRelease(&slots->lock);
-
-	ws_slot_prepare_exit();
-	for (int i = 0; i < max_replication_slots; i++)
-		invalidate_slot(store, &slots->slots[i], history, lsn);
-}
-
-void
-ws_slots_invalidate_all(const WsStore *store)
-{
-	ws_slots_invalidate_before(store, NULL, EVERYTHING);
 }
 
 void
 ws_slots_reset_floor(XLogRecPtr lsn)
 {
-	WsSlots    *slots = ws_slots_shared();
 
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
-	slots->floor_lsn = lsn;
-	LWLockRelease(&slots->lock);
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
+	ws_slots->floor_lsn = lsn;
+	LWLockRelease(&ws_slots->lock);
 }
 
 XLogRecPtr
 ws_slots_floor(void)
 {
-	WsSlots    *slots = ws_slots_shared();
 	XLogRecPtr	floor_lsn;
 
-	LWLockAcquire(&slots->lock, LW_SHARED);
-	floor_lsn = slots->floor_lsn;
-	LWLockRelease(&slots->lock);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
+	floor_lsn = ws_slots->floor_lsn;
+	LWLockRelease(&ws_slots->lock);
 	return floor_lsn;
 }

@@ -64,11 +64,14 @@ typedef struct WsSlots
 	WsSlot		slots[FLEXIBLE_ARRAY_MEMBER];	/* max_replication_slots */
 } WsSlots;
 
-/* slots.c */
-extern WsSlots *ws_slots_shared(void);
-extern WsSlot *ws_slot_mine(void);
-extern void ws_slot_free(WsSlot *slot);
+/* slots/shared.c */
+extern WsSlots *ws_slots;
+
+/* By the owner, or by anybody for a slot without one, with the lock held. */
 extern void ws_slot_set_active(WsSlot *slot, pid_t pid);
+
+/* slots/slots.c */
+extern void ws_slot_free(WsSlot *slot);
 
 /*
  * Must be called before a process owns a slot, so that the slot is released on
@@ -76,9 +79,26 @@ extern void ws_slot_set_active(WsSlot *slot, pid_t pid);
  */
 extern void ws_slot_prepare_exit(void);
 
-/* slots/hold.c: forget or write what the acquired slot has not written yet */
-extern void ws_slot_begin_holding(void);
+/*
+ * slots/hold.c: this process has acquired a slot, or gives it back, which
+ * writes what its file does not contain yet.
+ */
+extern void ws_slot_begin_holding(WsSlot *slot);
 extern void ws_slot_end_holding(void);
+
+/* The slot that was acquired; NULL if there is none. */
+extern WsSlot *ws_slot_mine(void);
+
+/* Fill in what a slot's file is to contain. */
+extern void ws_slot_fill_file(const WsSlot *slot, WsFeedback feedback,
+							  WsSlotFile *file);
+
+/*
+ * The position from which on a slot needs WAL, if that is before limit_lsn;
+ * otherwise, or if it needs none, invalid.  The caller holds the lock.
+ */
+extern XLogRecPtr ws_slot_needed_before(WsSlot *slot, const WsHistory *history,
+										XLogRecPtr limit_lsn);
 
 /* slots/file.c */
 extern int	ws_slot_files_read(const WsStore *store, WsSlotFile **files);

@@ -3,7 +3,8 @@
  * slots.c
  *	  Relay slots: creating, acquiring, dropping and listing them.
  *
- * slots/hold.c determines what a slot holds back; slots/file.c has its file.
+ * slots/hold.c determines what a slot holds back; slots/invalidate.c makes it
+ * lost; slots/file.c has its file.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,83 +17,22 @@
 #include "relay/slots/shared.h"
 #include "relay/xids.h"
 #include "replication/slot.h"
-#include "shmem.h"
 #include "storage/ipc.h"
-#include "storage/shmem.h"
 #include "utils/wait_event.h"
-
-#define TRANCHE_NAME "walstream_relay_slots"
-
-static WsSlots *slots = NULL;
-static WsSlot *my_slot = NULL;
-
-WsSlots *
-ws_slots_shared(void)
-{
-	return slots;
-}
-
-WsSlot *
-ws_slot_mine(void)
-{
-	return my_slot;
-}
-
-static Size
-shmem_size(void)
-{
-	return add_size(offsetof(WsSlots, slots),
-					mul_size(max_replication_slots, sizeof(WsSlot)));
-}
-
-static void
-shmem_init(void)
-{
-	bool		found;
-
-	slots = ShmemInitStruct("walstream relay slots", shmem_size(), &found);
-	if (found)
-		return;
-
-	memset(slots, 0, shmem_size());
-	LWLockInitialize(&slots->lock, ws_lwlock_new_tranche(TRANCHE_NAME));
-	for (int i = 0; i < max_replication_slots; i++)
-	{
-		SpinLockInit(&slots->slots[i].mutex);
-		ConditionVariableInit(&slots->slots[i].active_cv);
-	}
-}
-
-void
-ws_slots_init(void)
-{
-	ws_shmem_add(shmem_size, shmem_init);
-}
 
 /*----------------------------------------------------------------
  * Owning a slot
  *----------------------------------------------------------------
  */
 
-/* Called by the owner, or for a slot without owner with the lock held. */
-void
-ws_slot_set_active(WsSlot *slot, pid_t pid)
-{
-	SpinLockAcquire(&slot->mutex);
-	slot->active_pid = pid;
-	SpinLockRelease(&slot->mutex);
-	if (pid == 0)
-		ConditionVariableBroadcast(&slot->active_cv);
-}
-
 /* Release the slot; the owner may not touch it afterwards. */
 void
 ws_slot_free(WsSlot *slot)
 {
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
 	slot->in_use = false;
 	ws_slot_set_active(slot, 0);
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 
 	/* the slot holds nothing back any more */
 	ws_relay_wake_keeper();
@@ -110,8 +50,8 @@ give_back_all(int code, Datum arg)
 	/* the slot was being made, dropped or invalidated */
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		if (slots->slots[i].active_pid == MyProcPid)
-			ws_slot_set_active(&slots->slots[i], 0);
+		if (ws_slots->slots[i].active_pid == MyProcPid)
+			ws_slot_set_active(&ws_slots->slots[i], 0);
 	}
 }
 
@@ -133,7 +73,7 @@ find_slot(const char *name)
 {
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		WsSlot	   *slot = &slots->slots[i];
+		WsSlot	   *slot = &ws_slots->slots[i];
 
 		if (slot->in_use && strcmp(slot->name, name) == 0)
 			return slot;
@@ -166,7 +106,7 @@ take_slot(const char *name, bool wait)
 		WsSlot	   *slot;
 		pid_t		active_pid = 0;
 
-		LWLockAcquire(&slots->lock, LW_SHARED);
+		LWLockAcquire(&ws_slots->lock, LW_SHARED);
 		slot = find_slot(name);
 		if (slot != NULL)
 		{
@@ -179,7 +119,7 @@ take_slot(const char *name, bool wait)
 			active_pid = slot->active_pid;
 			SpinLockRelease(&slot->mutex);
 		}
-		LWLockRelease(&slots->lock);
+		LWLockRelease(&ws_slots->lock);
 
 		if (slot == NULL)
 			ereport(ERROR,
@@ -216,14 +156,14 @@ ws_slot_acquire(const char *name)
 	WsSlot	   *slot;
 	bool		lost;
 
-	Assert(my_slot == NULL);
+	Assert(ws_slot_mine() == NULL);
 	slot = take_slot(name, false);
 
 	/* the keeper may be about to mark it as lost */
-	LWLockAcquire(&slots->lock, LW_SHARED);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
 	lost = slot->lost || (!XLogRecPtrIsInvalid(slot->held_lsn) &&
-						  slot->held_lsn < slots->floor_lsn);
-	LWLockRelease(&slots->lock);
+						  slot->held_lsn < ws_slots->floor_lsn);
+	LWLockRelease(&ws_slots->lock);
 	if (lost)
 	{
 		give_back(slot);
@@ -234,19 +174,17 @@ ws_slot_acquire(const char *name)
 				 errhint("Drop the slot and create it again. The downstream needs WAL from an archive, or a new base backup.")));
 	}
 
-	my_slot = slot;
-	ws_slot_begin_holding();
+	ws_slot_begin_holding(slot);
 }
 
 void
 ws_slot_release(void)
 {
-	WsSlot	   *slot = my_slot;
+	WsSlot	   *slot = ws_slot_mine();
 
 	if (slot == NULL)
 		return;
 	ws_slot_end_holding();
-	my_slot = NULL;
 	give_back(slot);
 }
 
@@ -285,19 +223,19 @@ claim_slot(const WsSlotFile *file, bool temporary)
 	bool		too_old;
 	bool		exists;
 
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
 	exists = find_slot(file->name) != NULL;
-	floor_lsn = slots->floor_lsn;
+	floor_lsn = ws_slots->floor_lsn;
 	too_old = !XLogRecPtrIsInvalid(file->restart_lsn) &&
 		file->restart_lsn < floor_lsn;
 	for (int i = 0; i < max_replication_slots && slot == NULL; i++)
 	{
-		if (!slots->slots[i].in_use)
-			slot = &slots->slots[i];
+		if (!ws_slots->slots[i].in_use)
+			slot = &ws_slots->slots[i];
 	}
 	if (!exists && !too_old && slot != NULL)
 		fill_slot(slot, file, temporary, MyProcPid);
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 
 	if (exists)
 		ereport(ERROR,
@@ -379,7 +317,7 @@ ws_slots_drop_temporary(void)
 {
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		WsSlot	   *slot = &slots->slots[i];
+		WsSlot	   *slot = &ws_slots->slots[i];
 
 		/* no other process makes a slot ours, or changes one that is */
 		if (slot->in_use && slot->temporary && slot->active_pid == MyProcPid)
@@ -421,11 +359,11 @@ ws_slots_load(const WsStore *store)
 	for (int i = 0; i < count; i++)
 		raise_xids(&files[i]);
 
-	LWLockAcquire(&slots->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&ws_slots->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < count; i++)
-		fill_slot(&slots->slots[i], &files[i], false, 0);
-	slots->loaded = true;
-	LWLockRelease(&slots->lock);
+		fill_slot(&ws_slots->slots[i], &files[i], false, 0);
+	ws_slots->loaded = true;
+	LWLockRelease(&ws_slots->lock);
 	pfree(files);
 }
 
@@ -434,9 +372,9 @@ ws_slots_are_loaded(void)
 {
 	bool		loaded;
 
-	LWLockAcquire(&slots->lock, LW_SHARED);
-	loaded = slots->loaded;
-	LWLockRelease(&slots->lock);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
+	loaded = ws_slots->loaded;
+	LWLockRelease(&ws_slots->lock);
 	return loaded;
 }
 
@@ -463,11 +401,11 @@ ws_slot_get(const char *name, WsSlotSnapshot *snapshot)
 {
 	WsSlot	   *slot;
 
-	LWLockAcquire(&slots->lock, LW_SHARED);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
 	slot = find_slot(name);
 	if (slot != NULL)
 		copy_slot(slot, snapshot);
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 	return slot != NULL;
 }
 
@@ -477,13 +415,13 @@ ws_slots_snapshot(WsSlotSnapshot **result)
 	WsSlotSnapshot *snapshots = palloc(sizeof(WsSlotSnapshot) * Max(max_replication_slots, 1));
 	int			count = 0;
 
-	LWLockAcquire(&slots->lock, LW_SHARED);
+	LWLockAcquire(&ws_slots->lock, LW_SHARED);
 	for (int i = 0; i < max_replication_slots; i++)
 	{
-		if (slots->slots[i].in_use)
-			copy_slot(&slots->slots[i], &snapshots[count++]);
+		if (ws_slots->slots[i].in_use)
+			copy_slot(&ws_slots->slots[i], &snapshots[count++]);
 	}
-	LWLockRelease(&slots->lock);
+	LWLockRelease(&ws_slots->lock);
 
 	*result = snapshots;
 	return count;

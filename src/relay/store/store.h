@@ -47,6 +47,7 @@
 #include "pure/relay/identity.h"
 #include "pure/relay/sealfile.h"
 #include "pure/relay/xidfile.h"
+#include "pure/segment.h"
 
 /* An open store; path and identity do not change while it is open. */
 typedef struct WsStore
@@ -55,6 +56,19 @@ typedef struct WsStore
 									 * directory */
 	WsStoreIdentity identity;
 } WsStore;
+
+/* The segment that a position is in, and the first position in that. */
+static inline XLogSegNo
+ws_store_segment_number(const WsStore *store, XLogRecPtr lsn)
+{
+	return ws_segment_number(lsn, store->identity.segment_size);
+}
+
+static inline XLogRecPtr
+ws_store_segment_start(const WsStore *store, XLogRecPtr lsn)
+{
+	return ws_segment_start(lsn, store->identity.segment_size);
+}
 
 /* Forms in which a segment is kept. */
 typedef enum WsSegmentForm

@@ -47,7 +47,8 @@ find_timeline_end(WsStream *stream, TimeLineID relay_tli)
 	stream->historic = found && stream->next_tli != 0;
 	if (stream->historic)
 		stream->switch_tli = ws_history_tli_at(history,
-											   stream->end_lsn - stream->end_lsn % segment_size + segment_size - 1);
+											   ws_store_segment_start(&stream->store, stream->end_lsn) +
+											   segment_size - 1);
 	pfree(history->entries);
 	pfree(history);
 	return stream->historic;
