@@ -166,7 +166,7 @@ ws_relay_init(void)
 	ws_xids_init();
 	ws_senders_init();
 	ws_slots_init();
-	ws_serve_init();
+	ws_takeover_init();
 }
 
 /* Keep an error that ends this worker for last_error. */

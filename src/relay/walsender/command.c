@@ -26,7 +26,9 @@
 #include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
-#include "relay/walsender/session.h"
+#include "relay/walsender/command.h"
+#include "relay/walsender/served.h"
+#include "relay/walsender/stream.h"
 #include "replication/slot.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
@@ -34,41 +36,6 @@
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/ps_status.h"
-
-static void
-not_ready(void)
-{
-	TimeLineID	tli;
-	XLogRecPtr	lsn;
-
-	ereport(ERROR,
-			(errcode(ERRCODE_CANNOT_CONNECT_NOW),
-			 ws_relay_get_served(&tli, &lsn) ?
-			 errmsg("the relay does not know yet where its WAL ends") :
-			 errmsg("the relay has no WAL to serve yet"),
-			 errhint("The view \"walstream_relay\" on the relay shows what it is doing.")));
-}
-
-void
-ws_serve_get_store(WsStore *store)
-{
-	if (!ws_relay_get_store(store))
-		not_ready();
-}
-
-void
-ws_serve_get_position(TimeLineID *tli, XLogRecPtr *flushed_lsn)
-{
-	if (!ws_relay_get_position(tli, flushed_lsn))
-		not_ready();
-}
-
-void
-ws_serve_get_served(TimeLineID *tli, XLogRecPtr *served_lsn)
-{
-	if (!ws_relay_get_served(tli, served_lsn))
-		not_ready();
-}
 
 static char *
 format_lsn(XLogRecPtr lsn)
@@ -90,8 +57,8 @@ identify_system(void)
 	TimeLineID	tli;
 	XLogRecPtr	flushed_lsn;
 
-	ws_serve_get_store(&store);
-	ws_serve_get_position(&tli, &flushed_lsn);
+	ws_served_get_store(&store);
+	ws_served_get_position(&tli, &flushed_lsn);
 
 	values[0] = psprintf(UINT64_FORMAT, store.identity.system_identifier);
 	values[1] = psprintf("%u", tli);
@@ -113,7 +80,7 @@ timeline_history(const TimeLineHistoryCmd *cmd)
 	char	   *content;
 	size_t		len;
 
-	ws_serve_get_store(&store);
+	ws_served_get_store(&store);
 	content = ws_store_read_history_file(&store, cmd->timeline, &len);
 	TLHistoryFileName(file_name, cmd->timeline);
 
@@ -169,7 +136,7 @@ served_setting(const char *name)
 	{
 		WsStore		store;
 
-		ws_serve_get_store(&store);
+		ws_served_get_store(&store);
 		if (pg_strcasecmp(name, "wal_block_size") == 0)
 			return psprintf("%u", store.identity.block_size);
 		return format_size(store.identity.segment_size);
@@ -240,7 +207,7 @@ find_reserved(const WsStore *store, TimeLineID *tli, XLogRecPtr *lsn)
 	/* there is no WAL yet, or it is about to be set aside */
 	if (!status.is_open || XLogRecPtrIsInvalid(status.first_lsn) ||
 		*lsn > status.flushed_lsn)
-		not_ready();
+		ws_served_not_ready();
 
 	/*
 	 * not first_tli, since the keeper may be removing WAL before that
@@ -270,7 +237,7 @@ create_slot(const CreateReplicationSlotCmd *cmd)
 				 errhint("Connect to the primary or to a standby for logical replication.")));
 
 	ws_slot_validate_name(cmd->slotname, ERROR);
-	ws_serve_get_store(&store);
+	ws_served_get_store(&store);
 
 	if (wants_wal_reserved(cmd))
 		find_reserved(&store, &tli, &lsn);
@@ -317,7 +284,7 @@ drop_slot(const DropReplicationSlotCmd *cmd)
 {
 	WsStore		store;
 
-	ws_serve_get_store(&store);
+	ws_served_get_store(&store);
 	ws_slot_drop(&store, cmd->slotname, cmd->wait);
 }
 
@@ -409,7 +376,7 @@ execute(const Node *node, const char *name)
 			drop_slot((const DropReplicationSlotCmd *) node);
 			break;
 		case T_StartReplicationCmd:
-			ws_serve_stream((const StartReplicationCmd *) node);
+			ws_stream_run((const StartReplicationCmd *) node);
 			break;
 		default:
 			refuse(name);
@@ -433,7 +400,7 @@ show_command(const char *query)
 }
 
 void
-ws_serve_command(const char *query)
+ws_command_execute(const char *query)
 {
 	Node	   *node;
 	const char *name;

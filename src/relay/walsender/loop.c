@@ -21,7 +21,10 @@
 #include "postmaster/interrupt.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
+#include "relay/walsender/command.h"
+#include "relay/walsender/loop.h"
 #include "relay/walsender/session.h"
+#include "relay/walsender/stream.h"
 #include "storage/condition_variable.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
@@ -37,64 +40,11 @@
 #include "utils/timeout.h"
 #include "utils/wait_event.h"
 
-static volatile sig_atomic_t is_copying = false;
-static volatile sig_atomic_t is_stopping = false;
-
 /*
  * After an error in an extended-query message, everything up to Sync is
  * ignored.
  */
 static bool ignore_till_sync = false;
-
-/*
- * SIGUSR2: the server stops.  (PostgreSQL's walsenders are prepared for that
- * by an earlier signal, which is sent only to those with a WalSnd.)
- */
-static void
-handle_stop(SIGNAL_ARGS)
-{
-	int			save_errno = errno;
-
-	if (is_copying)
-	{
-		is_stopping = true;
-		SetLatch(MyLatch);
-	}
-	else
-		ws_die_from_signal();
-
-	errno = save_errno;
-}
-
-void
-ws_session_take_stop(void)
-{
-	pqsignal(SIGUSR2, handle_stop);
-}
-
-void
-ws_session_set_copying(bool copying)
-{
-	is_copying = copying;
-	if (!copying && is_stopping)
-		proc_exit(0);
-}
-
-bool
-ws_session_is_stopping(void)
-{
-	return is_stopping;
-}
-
-void
-ws_session_reload(void)
-{
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
 
 /*
  * After an error: report it, and release everything.
@@ -116,7 +66,7 @@ recover_from_error(void)
 	LWLockReleaseAll();
 	ConditionVariableCancelSleep();
 	pgstat_report_wait_end();
-	ws_serve_stream_cleanup();
+	ws_stream_cleanup();
 	AtEOXact_Files(false);
 	ws_slot_release();
 	ws_slots_drop_temporary();
@@ -192,7 +142,7 @@ execute_query(WsClientMessage *message)
 	SetCurrentStatementStartTimestamp();
 	query = pq_getmsgstring(&message->content);
 	pq_getmsgend(&message->content);
-	ws_serve_command(query);
+	ws_command_execute(query);
 }
 
 /*
@@ -249,7 +199,7 @@ process_message(WsClientMessage *message)
 }
 
 void
-ws_session_loop(void)
+ws_loop_run(void)
 {
 	sigjmp_buf	local_sigjmp_buf;
 	volatile bool ready = true;

@@ -22,7 +22,7 @@
 #include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
-#include "relay/walsender/session.h"
+#include "relay/walsender/served.h"
 #include "relay/walsender/stream.h"
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
@@ -67,7 +67,7 @@ ws_stream_choose_timeline(WsStream *stream, const StartReplicationCmd *cmd)
 
 	/* first, see check_generation() */
 	stream->generation = ws_relay_get_generation();
-	ws_serve_get_served(&current_tli, &flushed_lsn);
+	ws_served_get_upto(&current_tli, &flushed_lsn);
 	stream->relay_tli = current_tli;
 	stream->tli = cmd->timeline != 0 ? cmd->timeline : current_tli;
 	stream->replies->limit_lsn = flushed_lsn;
@@ -94,12 +94,12 @@ ws_stream_check_start(const WsStream *stream)
 
 	if (stream->historic)
 		return;
-	ws_serve_get_served(&tli, &flushed_lsn);
+	ws_served_get_upto(&tli, &flushed_lsn);
 	if (tli != stream->tli || flushed_lsn >= stream->start_lsn)
 		return;
 
 	/* the WAL may well be there */
-	ws_serve_get_position(&tli, &flushed_lsn);
+	ws_served_get_position(&tli, &flushed_lsn);
 	if (flushed_lsn < stream->start_lsn)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -19,6 +19,7 @@
 #include "relay/chain.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
+#include "relay/walsender/served.h"
 #include "relay/walsender/session.h"
 #include "relay/walsender/stream.h"
 #include "replication/walsender.h"
@@ -445,7 +446,7 @@ make_stream(const StartReplicationCmd *cmd)
 	made->context = context;
 	stream = made;
 
-	ws_serve_get_store(&stream->store);
+	ws_served_get_store(&stream->store);
 	stream->sender = ws_session_sender();
 	stream->state = WS_SENDER_STARTUP;
 	stream->start_lsn = stream->sent_lsn = cmd->startpoint;
@@ -473,7 +474,7 @@ take_slot(const char *name)
 }
 
 void
-ws_serve_stream_cleanup(void)
+ws_stream_cleanup(void)
 {
 	MemoryContext context;
 
@@ -487,7 +488,7 @@ ws_serve_stream_cleanup(void)
 }
 
 void
-ws_serve_stream(const StartReplicationCmd *cmd)
+ws_stream_run(const StartReplicationCmd *cmd)
 {
 	MemoryContext command_context = CurrentMemoryContext;
 
@@ -522,5 +523,5 @@ ws_serve_stream(const StartReplicationCmd *cmd)
 	if (stream->historic)
 		ws_stream_send_next_timeline(stream);
 	ws_client_send_complete("START_STREAMING");
-	ws_serve_stream_cleanup();
+	ws_stream_cleanup();
 }

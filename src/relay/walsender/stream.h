@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * stream.h
- *	  A relay sender's stream, for stream.c and send.c only.
+ *	  A relay sender's stream.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -61,6 +61,12 @@ typedef struct WsStream
 	TimestampTz stop_time;		/* when the server began to stop; 0 if not yet */
 	WsSenderState state;
 } WsStream;
+
+/* Execute START_REPLICATION, except for its last CommandComplete. */
+extern void ws_stream_run(const StartReplicationCmd *cmd);
+
+/* After an error, release what a stream has held. */
+extern void ws_stream_cleanup(void);
 
 /*----------------------------------------------------------------
  * send.c

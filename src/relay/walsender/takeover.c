@@ -37,6 +37,7 @@
 #include "pure/wire/accept.h"
 #include "relay/relay.h"
 #include "relay/walsender/client.h"
+#include "relay/walsender/loop.h"
 #include "relay/walsender/session.h"
 #include "relay/walsender/takeover.h"
 #include "replication/walsender.h"
@@ -53,58 +54,7 @@
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
 
-static WsSender *my_sender = NULL;
-
 static void client_authentication(Port *port, int status);
-
-WsSender *
-ws_session_sender(void)
-{
-	return my_sender;
-}
-
-/*
- * The client's names, copied for the error context callback, which must not
- * fail.  application_name is "" until the settings have been taken over.
- */
-static char client_name[NAMEDATALEN];
-static char client_user[NAMEDATALEN];
-static char client_host[NI_MAXHOST];
-
-static void
-add_client(void *arg)
-{
-	errcontext("relay sender for \"%s\", user \"%s\", host %s",
-			   application_name != NULL && application_name[0] != '\0' ?
-			   application_name : client_name, client_user, client_host);
-}
-
-void
-ws_session_name_client(void)
-{
-	static ErrorContextCallback callback;
-
-	callback.callback = add_client;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-}
-
-/*
- * The port distinguishes several clients on one host; a Unix socket has
- * neither host nor port.
- */
-static void
-learn_client(const Port *port)
-{
-	char		host[NI_MAXHOST];
-
-	snprintf(host, sizeof(host), "%s%s%s", port->remote_host,
-			 port->remote_port[0] != '\0' ? ":" : "", port->remote_port);
-	ws_peertext_copy(client_host, sizeof(client_host), host);
-	ws_peertext_copy(client_user, sizeof(client_user), port->user_name);
-	ws_peertext_copy(client_name, sizeof(client_name),
-					 port->application_name != NULL ? port->application_name : "");
-}
 
 /*
  * Split the client's command-line options into words; the first word stands
@@ -362,13 +312,12 @@ take_over(Port *port)
 	if (Log_disconnections)
 		on_proc_exit(log_disconnection, 0);
 
-	my_sender = ws_sender_claim();
-	ws_session_take_stop();
+	ws_session_begin();
 	MarkPostmasterChildWalSender();
 	SendPostmasterSignal(PMSIGNAL_ADVANCE_STATE_MACHINE);
 
 	send_cancel_key();
-	ws_session_loop();
+	ws_loop_run();
 }
 
 /*
@@ -410,9 +359,9 @@ client_authentication(Port *port, int status)
 	if (prev_client_authentication)
 		prev_client_authentication(port, status);
 
-	if (status != STATUS_OK || !am_walsender || !ws_relay_enabled())
+	if (status != STATUS_OK || !am_walsender)
 		return;
-	learn_client(port);
+	ws_session_learn_client(port);
 	ws_session_name_client();
 	if (!wants_own(port))
 	{
@@ -425,7 +374,7 @@ client_authentication(Port *port, int status)
 }
 
 void
-ws_serve_init(void)
+ws_takeover_init(void)
 {
 	prev_client_authentication = ClientAuthentication_hook;
 	ClientAuthentication_hook = client_authentication;

@@ -11,6 +11,6 @@
 #define WS_RELAY_WALSENDER_TAKEOVER_H
 
 /* In _PG_init of a relay, after ws_sender_init(): install the hook. */
-extern void ws_serve_init(void);
+extern void ws_takeover_init(void);
 
 #endif							/* WS_RELAY_WALSENDER_TAKEOVER_H */
