@@ -1,0 +1,154 @@
+# Copyright (c) 2026, the walstream authors
+
+# Power cuts while a relay is sealed and unsealed: from the return of one function
+# to the call of the other it is sealed, after that it is not, and in between there
+# is a whole file or none.  Any sync left out must fail that, and which there are is
+# known.  While it is sealed nothing is acknowledged.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamPower;
+use WalstreamRelay;
+use WalstreamTest;
+
+my @kinds = (
+	'fsync store/walstream.seal',
+	'fsync of the directory store/ after renaming store/walstream.seal to store/walstream.seal',
+	'fsync of the directory store/ after removing store/walstream.seal');
+
+my $seed = $ENV{WALSTREAM_TEST_SEED} // time();
+note("seed $seed");
+
+my $base = PostgreSQL::Test::Utils::tempdir();
+my $watched = "$base/watched";
+my $log = "$base/record";
+my $file = 'store/walstream.seal';
+mkdir($watched);
+
+my $primary = walstream_primary('primary');
+my $relay = walstream_relay(
+	$primary, 'relay',
+	directory => "$watched/store",
+	start => 0,
+	conf => "fsync = on\nwal_retrieve_retry_interval = 100ms\n");
+start_preloaded($relay, 'power_record', $watched, $log);
+$relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
+wait_for_relay_state($relay, 'streaming');
+make_synchronous($primary, $relay);
+
+# Sealed and unsealed while commits come, and left sealed at the end.
+my $client = start_commits($primary);
+my @contents;
+foreach my $round (1 .. 3)
+{
+	my $count = $primary->safe_psql('postgres', 'SELECT count(*) FROM acked');
+
+	$primary->poll_query_until('postgres', "SELECT count(*) > $count + 5 FROM acked")
+	  || die "commits do not go on\n";
+	add_mark($log, 'sealing');
+	my $token = $relay->safe_psql('postgres', 'SELECT walstream_relay_seal(1)');
+	add_mark($log, 'sealed');
+	push @contents, slurp_file("$watched/$file");
+	waits_for_standby($primary, 'INSERT INTO acked') || die "commits do not wait\n";
+	last if $round == 3;
+	add_mark($log, 'unsealing');
+	$relay->safe_psql('postgres', "SELECT walstream_relay_unseal('$token')");
+	add_mark($log, 'unsealed');
+}
+$primary->stop('immediate');
+eval { stop_commits($client) };
+$relay->stop('immediate');
+
+my $record = WalstreamPower->new($log);
+my @marks = $record->find('mark');
+
+# What holds at each moment: sealed, unsealed, or something in between.
+my @spans;
+foreach my $i (0 .. $#marks)
+{
+	my $mark = ($record->fields($marks[$i]))[1];
+	my $end = $i < $#marks ? $marks[ $i + 1 ] : $record->count - 1;
+
+	push @spans, [ $mark, $marks[$i] + 1, $end ];
+}
+
+my %known = map { $_ => 1 } @contents;
+
+# Of the files that are there after a power cut; undef if nothing is wrong.
+sub find_fault
+{
+	my ($state, $files) = @_;
+	my $content = $files->{$file};
+
+	return 'a damaged file' if defined $content && !$known{$content};
+	return 'not sealed' if $state eq 'sealed' && !defined $content;
+	return 'sealed' if $state eq 'unsealed' && defined $content;
+	return undef;
+}
+
+# The first moment at which something is wrong, and what.  What moves on without
+# the file is looked at once.
+sub find_fault_at_moments
+{
+	my ($leave_out, $tries) = @_;
+	my $replay = $record->replay(leave_out => $leave_out);
+
+	foreach my $span (@spans)
+	{
+		my ($state, $begin, $end) = @$span;
+		my @moments = grep {
+			my ($name, @fields) = $record->fields($_);
+			$_ == $begin || $_ == $end || grep { /walstream\.seal/ } @fields;
+		} $begin .. $end;
+
+		foreach my $moment (map { ($_, $_ + 1) } @moments)
+		{
+			next if $moment > $end;
+			$replay->advance($moment);
+			my $fault = find_fault($state, $replay->files);
+			foreach my $try (1 .. $tries)
+			{
+				$fault //= find_fault($state, $replay->files($seed + 1000 * $try + $moment));
+			}
+			return "record $moment, $state: $fault" if defined $fault;
+		}
+	}
+	return undef;
+}
+
+is(find_fault_at_moments('', 8), undef, 'sealed when it is said to be, and only then');
+
+my $replay = $record->replay;
+$replay->advance($record->count);
+my %all = $replay->kinds;
+my %kinds = map { $_ => 1 } grep { /walstream\.seal/ } keys %all;
+is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
+foreach my $kind (@kinds)
+{
+	my $fault = find_fault_at_moments($kind, 32);
+
+	isnt($fault, undef, "without \"$kind\" that does not hold");
+	note("without \"$kind\": $fault") if defined $fault;
+}
+
+# What the upstream was told.
+my %told = (sealed => 0, unsealed => 0);
+foreach my $span (@spans)
+{
+	my ($state, $begin, $end) = @$span;
+
+	foreach my $moment ($begin .. $end)
+	{
+		my ($name, undef, $written, $flushed) = $record->fields($moment);
+
+		$told{$state}++ if $name eq 'ack' && (hex($written) > 0 || hex($flushed) > 0);
+	}
+}
+is($told{sealed}, 0, 'nothing is acknowledged while it is sealed');
+cmp_ok($told{unsealed}, '>', 0, 'but when it is not');
+
+done_testing();
