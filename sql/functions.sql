@@ -65,6 +65,7 @@ SELECT walstream_relay_wait_confirmed('regress_walstream', '0');
 SELECT walstream_relay_seal(1);
 SELECT walstream_relay_unseal('');
 SELECT * FROM walstream_get_relay_seal();
+SELECT * FROM walstream_get_relay_standby_names();
 SELECT walstream_create_relay_slot('regress_walstream');
 SELECT walstream_drop_relay_slot('regress_walstream');
 

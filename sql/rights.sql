@@ -49,6 +49,7 @@ SELECT walstream_relay_wait_confirmed('regress_walstream', '0');
 SELECT walstream_relay_seal(1);
 SELECT walstream_relay_unseal('');
 SELECT * FROM walstream_get_relay_seal();
+SELECT * FROM walstream_get_relay_standby_names();
 RESET ROLE;
 
 -- pg_monitor: everything but the reset

@@ -511,6 +511,18 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_get_relay_seal() IS
 'the relay''s seal with its token, for who has lost it; nulls if the relay is not sealed';
 
+CREATE FUNCTION walstream_get_relay_standby_names(
+    OUT timeline integer,
+    OUT names text,
+    OUT first_seen timestamptz,
+    OUT last_seen timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_get_relay_standby_names() IS
+'the values of the primary''s synchronous_standby_names that the relay has seen when it connected, the last 16';
+
 CREATE FUNCTION walstream_relay_forget_store()
 RETURNS void
 AS 'MODULE_PATHNAME'
@@ -661,6 +673,7 @@ REVOKE ALL ON FUNCTION walstream_relay_wait_confirmed(text, interval) FROM PUBLI
 REVOKE ALL ON FUNCTION walstream_relay_seal(integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_unseal(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_get_relay_seal() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_get_relay_standby_names() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_forget_store() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_create_relay_slot(name, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_drop_relay_slot(name) FROM PUBLIC;
@@ -675,6 +688,7 @@ GRANT EXECUTE ON FUNCTION walstream_get_relay_segments() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_relay_slots() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_oldest_send_lsn() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_verify() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_get_relay_standby_names() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_wait(pg_lsn, interval) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_wait_confirmed(text, interval) TO pg_monitor;
 

@@ -29,6 +29,7 @@ my @kinds = (
 	'fsync of the directory store/ after making store/slots',
 	'fsync of the directory store/ after renaming store/walstream.identity to store/walstream.identity',
 	'fsync of the directory store/ after renaming store/walstream.xids to store/walstream.xids',
+	'fsync of the directory store/ after renaming store/walstream.standby_names to store/walstream.standby_names',
 	'fsync of the directory store/ after renaming store/TIMELINE.history to store/TIMELINE.history',
 	'fsync of the directory store/ after renaming store/walstream.spare to store/SEGMENT.partial',
 	'fsync of the directory store/ after renaming store/SEGMENT.partial to store/SEGMENT.partial',
@@ -39,6 +40,7 @@ my @kinds = (
 	'fsync of the directory store/slots/ after removing store/slots/NAME',
 	'fsync store/walstream.identity',
 	'fsync store/walstream.xids',
+	'fsync store/walstream.standby_names',
 	'fsync store/TIMELINE.history',
 	'fsync store/slots/NAME',
 	'fsync store/SEGMENT.zst',
@@ -78,7 +80,8 @@ my $relay = walstream_relay(
 # Nothing to send at first, so that a slot is promised before there is WAL: the
 # background writer would log a snapshot every 15 seconds.
 my $bgwriter = $one->safe_psql('postgres',
-	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'");
+	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'"
+);
 kill('STOP', $bgwriter);
 $one->safe_psql('postgres', 'SELECT pg_switch_wal()');
 
@@ -339,13 +342,20 @@ note("$_: $kinds{$_}") foreach sort keys %kinds;
 is(kinds_fault(\%kinds, @kinds),
 	undef, 'all kinds of sync occur that are known, and no other');
 
-# Each sync is needed; but what is lost without that of walstream.xids is no WAL: a
-# relay starts without it, and learns it again.
-foreach my $kind (grep { !/walstream\.xids/ } sort keys %kinds)
+# Each sync is needed; but what is lost without that of walstream.xids or
+# walstream.standby_names is no WAL: a relay starts without it, and learns it again.
+# The latter is written just after the store was made, so its sync of the directory
+# would make good what is left out there.
+my $names =
+  'fsync of the directory store/ after renaming store/walstream.standby_names to store/walstream.standby_names';
+foreach
+  my $kind (grep { !/walstream\.(?:xids|standby_names)/ } sort keys %kinds)
 {
-	my $fault = find_fault_at_moments(leave_out => $kind)
-	  // find_fault_at_moments(leave_out => $kind, torn_names => 32)
-	  // find_fault_at_moments(leave_out => $kind, torn => 8);
+	my $fault = find_fault_at_moments(leave_out => [ $kind, $names ])
+	  // find_fault_at_moments(
+		leave_out => [ $kind, $names ],
+		torn_names => 32
+	  ) // find_fault_at_moments(leave_out => [ $kind, $names ], torn => 8);
 
 	isnt($fault, undef, "without \"$kind\" something is lost");
 	note("without \"$kind\": $fault") if defined $fault;

@@ -74,6 +74,34 @@ sub seal
 }
 
 #
+# Which synchronous standbys the primary has, as the relay sees it when it connects.
+#
+sub shown_names
+{
+	my $row = relay_row($relay);
+
+	return
+	  defined $row->{upstream_standby_names_time}
+	  ? $row->{upstream_standby_names}
+	  : 'none';
+}
+
+is(shown_names(), '', 'there was none when the relay connected');
+$relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
+wait_for_relay_state($relay, 'paused');
+$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+wait_for_relay_state($relay, 'streaming');
+is(shown_names(), 'relay', 'when it has connected again it sees itself');
+is( ask('SELECT timeline, names FROM walstream_get_relay_standby_names() ORDER BY first_seen'
+	),
+	"1|\n1|relay",
+	'both are kept');
+is( ask('SELECT count(*) FROM walstream_get_relay_standby_names() WHERE first_seen > last_seen OR last_seen > now()'
+	),
+	'0',
+	'with their times');
+
+#
 # Waiting for what the relay holds.
 #
 load_wal($one, 100);
@@ -170,8 +198,11 @@ wait_for_relay_state($relay, 'sealed');
 is(scalar(acked_ids($client)), $confirmed, 'no client has heard of a commit');
 is(relay_row($relay)->{flushed_lsn},
 	$sealed_end, 'the end of what is stored stays where it is');
-is($one->safe_psql('postgres', 'SELECT count(*) FROM pg_stat_replication'),
-	0, 'the primary has no stream to the relay');
+is( $one->safe_psql(
+		'postgres',
+		"SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"),
+	0,
+	'the primary has no stream to the relay');
 is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
 	't', 'downstreams get all that it holds');
 
@@ -340,7 +371,7 @@ like(
 	'a damaged file is refused');
 like(
 	ask('SELECT walstream_relay_seal(2)'),
-	qr/the relay has no WAL yet|cannot use its store|has not opened/,
+	qr/cannot be sealed: the end of what it holds is not known.*Its state is "failed"/s,
 	'nothing can be sealed then');
 $relay->stop;
 unlink($seal_file);
@@ -352,5 +383,29 @@ is( ask("SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()"
 	't',
 	'unsealed without the token at hand');
 wait_for_relay_state($relay, 'streaming');
+
+# Lists are kept without the primary, and a damaged file is done without.
+my $names_file = store_dir($relay) . '/walstream.standby_names';
+is(shown_names(), 'relay', 'the new primary has the relay, too');
+like(ask('SELECT timeline, names FROM walstream_get_relay_standby_names()'),
+	qr/^2\|relay$/m, 'on its timeline');
+$two->stop('immediate');
+$relay->restart;
+$relay->poll_query_until('postgres',
+	'SELECT flushed_lsn IS NOT NULL FROM walstream_relay')
+  || die "not open\n";
+is(shown_names(), 'relay', 'it is known without the primary');
+$relay->stop;
+append_to_file($names_file, 'x');
+my $log_end = -s $relay->logfile;
+$relay->start;
+$relay->poll_query_until('postgres',
+	'SELECT flushed_lsn IS NOT NULL FROM walstream_relay')
+  || die "not open\n";
+is(shown_names(), 'none', 'a damaged file says nothing');
+like(
+	slurp_file($relay->logfile, $log_end),
+	qr/LOG:  file ".*walstream\.standby_names" is damaged/,
+	'and is reported');
 
 done_testing();

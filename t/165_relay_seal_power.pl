@@ -47,13 +47,16 @@ foreach my $round (1 .. 3)
 {
 	my $count = $primary->safe_psql('postgres', 'SELECT count(*) FROM acked');
 
-	$primary->poll_query_until('postgres', "SELECT count(*) > $count + 5 FROM acked")
+	$primary->poll_query_until('postgres',
+		"SELECT count(*) > $count + 5 FROM acked")
 	  || die "commits do not go on\n";
 	add_mark($log, 'sealing');
-	my $token = $relay->safe_psql('postgres', 'SELECT walstream_relay_seal(1)');
+	my $token =
+	  $relay->safe_psql('postgres', 'SELECT walstream_relay_seal(1)');
 	add_mark($log, 'sealed');
 	push @contents, slurp_file("$watched/$file");
-	waits_for_standby($primary, 'INSERT INTO acked') || die "commits do not wait\n";
+	waits_for_standby($primary, 'INSERT INTO acked')
+	  || die "commits do not wait\n";
 	last if $round == 3;
 	add_mark($log, 'unsealing');
 	$relay->safe_psql('postgres', "SELECT walstream_relay_unseal('$token')");
@@ -112,7 +115,8 @@ sub find_fault_at_moments
 			my $fault = find_fault($state, $replay->files);
 			foreach my $try (1 .. $tries)
 			{
-				$fault //= find_fault($state, $replay->files($seed + 1000 * $try + $moment));
+				$fault //= find_fault($state,
+					$replay->files($seed + 1000 * $try + $moment));
 			}
 			return "record $moment, $state: $fault" if defined $fault;
 		}
@@ -120,13 +124,15 @@ sub find_fault_at_moments
 	return undef;
 }
 
-is(find_fault_at_moments('', 8), undef, 'sealed when it is said to be, and only then');
+is(find_fault_at_moments('', 8),
+	undef, 'sealed when it is said to be, and only then');
 
 my $replay = $record->replay;
 $replay->advance($record->count);
 my %all = $replay->kinds;
 my %kinds = map { $_ => 1 } grep { /walstream\.seal/ } keys %all;
-is(kinds_fault(\%kinds, @kinds), undef, 'all kinds of sync occur that are known, and no other');
+is(kinds_fault(\%kinds, @kinds),
+	undef, 'all kinds of sync occur that are known, and no other');
 foreach my $kind (@kinds)
 {
 	my $fault = find_fault_at_moments($kind, 32);
@@ -145,7 +151,8 @@ foreach my $span (@spans)
 	{
 		my ($name, undef, $written, $flushed) = $record->fields($moment);
 
-		$told{$state}++ if $name eq 'ack' && (hex($written) > 0 || hex($flushed) > 0);
+		$told{$state}++
+		  if $name eq 'ack' && (hex($written) > 0 || hex($flushed) > 0);
 	}
 }
 is($told{sealed}, 0, 'nothing is acknowledged while it is sealed');

@@ -6,6 +6,7 @@
 #
 #	my $record = WalstreamPower->new($file);
 #	my $replay = $record->replay(leave_out => $kind, unneeded => $pattern);
+#								# or leave_out => [ $kind, $kind ]
 #	$replay->advance($n);			# to before the n-th record
 #	my $files = $replay->files;		# what is certain: path => content
 #	my $files = $replay->files($seed);	# with some of the rest

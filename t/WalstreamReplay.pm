@@ -32,7 +32,11 @@ sub new
 		served => 0,
 		marks => {},
 		connection => {},
-		leave_out => $options{leave_out} // '',
+		leave_out => [
+			ref($options{leave_out})
+			? @{ $options{leave_out} }
+			: $options{leave_out} // ''
+		],
 		unneeded => $options{unneeded}
 	  },
 	  $class;
@@ -279,7 +283,10 @@ sub is_left_out
 		$object->{synced} = 1;
 	}
 	$self->{kinds}{$_}++ foreach @kinds;
-	return grep { $_ eq $self->{leave_out} } @kinds;
+	return grep {
+		my $kind = $_;
+		grep { $_ eq $kind } @{ $self->{leave_out} };
+	} @kinds;
 }
 
 sub apply_fsync

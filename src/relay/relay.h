@@ -46,7 +46,6 @@ typedef enum WsRelayState
 } WsRelayState;
 
 #define WS_RELAY_TEXT	512
-#define WS_RELAY_NAMES	1024
 
 /* A snapshot of the relay, without its senders and slots. */
 typedef struct WsRelayStatus
@@ -79,9 +78,9 @@ typedef struct WsRelayStatus
 	uint64		reconnects;		/* connections made after the first */
 	char		last_error[WS_RELAY_TEXT];
 	TimestampTz last_error_time;	/* 0: none */
-	char		standby_names[WS_RELAY_NAMES];	/* the upstream's
-												 * synchronous_standby_names */
-	TimestampTz standby_names_time; /* when it was asked; 0: never */
+	char		standby_names[WS_NAMES_SIZE];	/* synchronous_standby_names
+												 * of the primary */
+	TimestampTz standby_names_time; /* when it was asked last; 0 if never */
 } WsRelayStatus;
 
 /* Requests of an operator to the receiver. */
@@ -219,6 +218,8 @@ extern bool ws_relay_is_synced(void);
 extern void ws_relay_set_synced(bool synced);
 
 extern void ws_relay_set_upstream(const char *host, int port, int version);
+
+/* Receiver only; time 0 if it is not known. */
 extern void ws_relay_set_standby_names(const char *names, TimestampTz asked_at);
 extern void ws_relay_set_upstream_lsn(XLogRecPtr lsn, TimestampTz message_time);
 extern void ws_relay_note_error(const char *message);

@@ -82,7 +82,7 @@ typedef struct RelayShared
 	uint64		reconnects;
 	char		last_error[WS_RELAY_TEXT];
 	TimestampTz last_error_time;
-	char		standby_names[WS_RELAY_NAMES];
+	char		standby_names[WS_NAMES_SIZE];
 	TimestampTz standby_names_time;
 } RelayShared;
 
@@ -316,7 +316,7 @@ ws_relay_get_status(WsRelayStatus *status)
 	status->reconnects = shared->reconnects > 0 ? shared->reconnects - 1 : 0;
 	memcpy(status->last_error, shared->last_error, WS_RELAY_TEXT);
 	status->last_error_time = shared->last_error_time;
-	memcpy(status->standby_names, shared->standby_names, WS_RELAY_NAMES);
+	memcpy(status->standby_names, shared->standby_names, WS_NAMES_SIZE);
 	status->standby_names_time = shared->standby_names_time;
 
 	SpinLockAcquire(&shared->mutex);
@@ -562,7 +562,7 @@ void
 ws_relay_set_standby_names(const char *names, TimestampTz asked_at)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	ws_peertext_copy(shared->standby_names, WS_RELAY_NAMES, names);
+	ws_peertext_copy(shared->standby_names, WS_NAMES_SIZE, names);
 	shared->standby_names_time = asked_at;
 	LWLockRelease(&shared->lock);
 }

@@ -39,8 +39,8 @@ PG_FUNCTION_INFO_V1(walstream_create_relay_slot);
 PG_FUNCTION_INFO_V1(walstream_drop_relay_slot);
 
 /* In single-user mode there is no shared memory of a relay. */
-static bool
-is_relay(void)
+bool
+ws_relay_sql_is_relay(void)
 {
 	return ws_relay_enabled() && IsPostmasterEnvironment;
 }
@@ -49,7 +49,7 @@ void
 ws_relay_sql_check(void)
 {
 	ws_sql_check_preloaded();
-	if (!is_relay())
+	if (!ws_relay_sql_is_relay())
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("this server is not a relay"),
@@ -154,7 +154,7 @@ walstream_get_relay(PG_FUNCTION_ARGS)
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!is_relay())
+	if (!ws_relay_sql_is_relay())
 		return (Datum) 0;
 	(void) ws_seal_get(&seal);
 	ws_relay_get_status(&status);
@@ -198,7 +198,7 @@ walstream_get_relay_segments(PG_FUNCTION_ARGS)
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!is_relay() || !ws_relay_get_store(&store))
+	if (!ws_relay_sql_is_relay() || !ws_relay_get_store(&store))
 		return (Datum) 0;
 
 	count = ws_store_list(&store, &segments);
@@ -231,7 +231,7 @@ walstream_get_relay_slots(PG_FUNCTION_ARGS)
 
 	ws_sql_check_preloaded();
 	InitMaterializedSRF(fcinfo, 0);
-	if (!is_relay())
+	if (!ws_relay_sql_is_relay())
 		return (Datum) 0;
 
 	count = ws_slots_snapshot(&slots);
@@ -265,7 +265,7 @@ walstream_relay_oldest_send_lsn(PG_FUNCTION_ARGS)
 	XLogRecPtr	oldest = InvalidXLogRecPtr;
 
 	ws_sql_check_preloaded();
-	if (is_relay())
+	if (ws_relay_sql_is_relay())
 		oldest = ws_senders_oldest_send_lsn();
 	if (XLogRecPtrIsInvalid(oldest))
 		PG_RETURN_NULL();

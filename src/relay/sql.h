@@ -12,6 +12,9 @@
 
 #include "relay/store/store.h"
 
+/* Is there a relay, in its shared memory? */
+extern bool ws_relay_sql_is_relay(void);
+
 /* An ERROR on a server that is no relay. */
 extern void ws_relay_sql_check(void);
 

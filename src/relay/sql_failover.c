@@ -11,6 +11,8 @@
 #include "compat.h"
 
 #include "catalog/pg_type.h"
+#include "funcapi.h"
+#include "peertext.h"
 #include "pgstat.h"
 #include "relay/relay.h"
 #include "relay/seal.h"
@@ -27,6 +29,7 @@ PG_FUNCTION_INFO_V1(walstream_relay_wait_confirmed);
 PG_FUNCTION_INFO_V1(walstream_relay_seal);
 PG_FUNCTION_INFO_V1(walstream_relay_unseal);
 PG_FUNCTION_INFO_V1(walstream_get_relay_seal);
+PG_FUNCTION_INFO_V1(walstream_get_relay_standby_names);
 
 typedef enum Answer
 {
@@ -169,14 +172,14 @@ walstream_relay_seal(PG_FUNCTION_ARGS)
 
 	ws_sql_check_arguments(fcinfo, 1);
 	tli = PG_GETARG_INT32(0);
-	ws_relay_sql_get_position(&store, &own_tli, &flushed_lsn);
+	ws_relay_sql_check();
 	ws_relay_get_status(&status);
-	if (status.state == WS_RELAY_FAILED)
+	if (!ws_relay_get_store(&store) || !ws_relay_get_position(&own_tli, &flushed_lsn) ||
+		status.state == WS_RELAY_FAILED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("the relay cannot use its store"),
-				 errdetail("Its state is \"%s\": %s", ws_relay_state_name(status.state),
-						   status.reason)));
+				 errmsg("the relay cannot be sealed: the end of what it holds is not known"),
+				 errdetail("Its state is \"%s\".", ws_relay_state_name(status.state))));
 	if (tli <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -208,8 +211,8 @@ walstream_get_relay_seal(PG_FUNCTION_ARGS)
 	WsSealFile	seal;
 	WsRow		row = {0};
 
-	ws_relay_sql_check();
-	if (ws_seal_get(&seal))
+	ws_sql_check_preloaded();
+	if (ws_relay_sql_is_relay() && ws_seal_get(&seal))
 	{
 		ws_row_add(&row, INT4OID, Int32GetDatum(seal.tli));
 		ws_row_add_time(&row, seal.since_us);
@@ -221,4 +224,35 @@ walstream_get_relay_seal(PG_FUNCTION_ARGS)
 			ws_row_add_null(&row);
 	}
 	return ws_row_to_datum(fcinfo, &row);
+}
+
+/*
+ * Which synchronous standbys the primary had, as the relay's store knows it.
+ */
+Datum
+walstream_get_relay_standby_names(PG_FUNCTION_ARGS)
+{
+	WsStore		store;
+	WsNamesFile *file;
+
+	ws_sql_check_preloaded();
+	InitMaterializedSRF(fcinfo, 0);
+	if (!ws_relay_sql_is_relay() || !ws_relay_get_store(&store))
+		return (Datum) 0;
+	file = palloc(sizeof(WsNamesFile));
+	(void) ws_store_read_names(&store, file);
+	for (int i = 0; i < file->count; i++)
+	{
+		const WsNamesEntry *entry = &file->entries[i];
+		char		names[WS_NAMES_SIZE];
+		WsRow		row = {0};
+
+		ws_peertext_copy(names, sizeof(names), entry->names);
+		ws_row_add(&row, INT4OID, Int32GetDatum(entry->tli));
+		ws_row_add_text(&row, names);
+		ws_row_add_time(&row, entry->first_us);
+		ws_row_add_time(&row, entry->last_us);
+		ws_row_put(fcinfo, &row);
+	}
+	return (Datum) 0;
 }

@@ -96,7 +96,7 @@ ws_file_classify(const char *name, uint32 segment_size, TimeLineID *tli,
 	if (name[0] == '.' || strcmp(name, "lost+found") == 0 ||
 		strcmp(name, WS_IDENTITY_FILE) == 0 || strcmp(name, WS_LOCK_FILE) == 0 ||
 		strcmp(name, WS_SPARE_FILE) == 0 || strcmp(name, WS_XIDS_FILE) == 0 ||
-		strcmp(name, WS_SEAL_FILE) == 0 ||
+		strcmp(name, WS_SEAL_FILE) == 0 || strcmp(name, WS_NAMES_FILE) == 0 ||
 		strcmp(name, WS_SLOTS_DIRECTORY) == 0 ||
 		strncmp(name, WS_SET_ASIDE_PREFIX, strlen(WS_SET_ASIDE_PREFIX)) == 0)
 		return WS_FILE_OTHER;

@@ -21,6 +21,7 @@
 #define WS_SPARE_FILE		"walstream.spare"
 #define WS_XIDS_FILE		"walstream.xids"
 #define WS_SEAL_FILE		"walstream.seal"
+#define WS_NAMES_FILE		"walstream.standby_names"
 #define WS_SLOTS_DIRECTORY	"slots"
 #define WS_SET_ASIDE_PREFIX	"before-gap."
 #define WS_TEMPORARY_SUFFIX	".tmp"

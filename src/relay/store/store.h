@@ -8,6 +8,7 @@
  *	walstream.spare				a file made ready to become the next segment
  *	walstream.xids				how far transaction ids have come (pure/relay/xidfile.h)
  *	walstream.seal				the relay is sealed (pure/relay/sealfile.h)
+ *	walstream.standby_names		the primary's (pure/relay/namesfile.h)
  *	TTTTTTTTXXXXXXXXYYYYYYYY	a closed segment, raw
  *	 ... .zst, .lz4				a closed segment, compressed; "zstd -dc" is the
  *								restore_command
@@ -45,6 +46,7 @@
 #include "pgtime.h"
 #include "pure/relay/history.h"
 #include "pure/relay/identity.h"
+#include "pure/relay/namesfile.h"
 #include "pure/relay/sealfile.h"
 #include "pure/relay/xidfile.h"
 #include "pure/segment.h"
@@ -165,6 +167,14 @@ extern void ws_store_remove_xids(const WsStore *store);
 extern bool ws_store_read_seal(const WsStore *store, WsSealFile *file);
 extern void ws_store_write_seal(const WsStore *store, const WsSealFile *file);
 extern void ws_store_remove_seal(const WsStore *store);
+
+/*
+ * The lists of synchronous standbys that the primary had (store/names.c).  Reading
+ * returns false, with none in *file, if there is no file, or if it is damaged, which
+ * is logged.
+ */
+extern bool ws_store_read_names(const WsStore *store, WsNamesFile *file);
+extern void ws_store_write_names(const WsStore *store, const WsNamesFile *file);
 
 /*
  * Returns all segments in a palloc'd array, sorted by timeline and number.  A

@@ -82,6 +82,8 @@ typedef struct WsPull
 	bool		upstream_is_standby;	/* or a relay */
 	TimeLineID	upstream_tli;
 	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
+	char	   *standby_names;	/* synchronous_standby_names there; NULL if it
+								 * is no primary */
 	int			segment_size;	/* bytes */
 	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid
 								 * without one */

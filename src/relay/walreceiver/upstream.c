@@ -434,9 +434,10 @@ ws_pull_check_upstream(WsPull *pull)
 	check_identifier(pull);
 	check_settings(pull);
 	pull->upstream_is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
-	if (!pull->upstream_is_standby)
-		ws_relay_set_standby_names(ask_setting(pull, "synchronous_standby_names"),
-								   GetCurrentTimestamp());
+
+	/* on a standby or a relay this setting has no effect */
+	pull->standby_names = pull->upstream_is_standby ? NULL :
+		ask_setting(pull, "synchronous_standby_names");
 	ws_receiver_set_segment_size(pull->segment_size);
 	if (ws_seal_covers(pull->upstream_tli))
 		end = ws_pull_be_sealed(pull);

@@ -29,6 +29,7 @@
 #include "relay/chain.h"
 #include "relay/seal.h"
 #include "relay/slots/slots.h"
+#include "relay/standby_names.h"
 #include "relay/walreceiver/state.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -174,6 +175,7 @@ open_store(WsPull *pull)
 
 	check_store(&pull->store);
 	ws_seal_load(&pull->store);
+	ws_standby_names_load(&pull->store);
 	load_slots(pull);
 	ws_relay_lock_store();
 	if (ws_store_find_closed(&pull->store, &extent))
@@ -214,6 +216,7 @@ create_store(WsPull *pull)
 	ws_store_create(ws_guc_relay()->directory, &identity, &pull->store);
 	pull->store_is_open = true;
 	ws_seal_load(&pull->store);
+	ws_standby_names_load(&pull->store);
 	load_slots(pull);
 	ws_relay_publish_store(&pull->store, NULL);
 	ereport(LOG,
@@ -256,10 +259,12 @@ run_connection(WsPull *pull)
 	if (end != WS_PULL_NEXT)
 		return end;
 	end = ws_pull_check_upstream(pull);
-	if (end != WS_PULL_NEXT)
-		return end;
 	if (!pull->store_is_open)
 		create_store(pull);
+	if (pull->standby_names != NULL)
+		ws_standby_names_note(&pull->store, pull->upstream_tli, pull->standby_names);
+	if (end != WS_PULL_NEXT)
+		return end;
 
 	for (;;)
 	{

@@ -136,7 +136,7 @@ test_token(void)
 int
 main(void)
 {
-	WsSealFile	full = {.tli = PG_UINT32_MAX, .since_us = PG_INT64_MAX};
+	WsSealFile	full = {.tli = PG_UINT32_MAX,.since_us = PG_INT64_MAX};
 	WsSealFile	early = usual;
 	char		content[WS_SEALFILE_MAX_BYTES];
 

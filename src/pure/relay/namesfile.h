@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * namesfile.h
+ *	  The file in which a store keeps which synchronous standbys the primary had
+ *	  when the relay connected to it.
+ *
+ * Lines of text for a person to read; the last one holds the CRC-32C of all bytes
+ * before it.  Each other line has the times, in microseconds since 2000-01-01 UTC,
+ * at which a list was seen first and last, the timeline, and the list:
+ *
+ *	walstream standby names 1
+ *	seen 849373200000000 849373260000000 1 =
+ *	seen 849373320000000 849376920000000 1 =ANY 1 (relay, standby)
+ *	crc 0123abcd
+ *
+ * Bytes of a list that are not printable ASCII, and backslashes, are written as
+ * \xNN.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef WS_PURE_RELAY_NAMESFILE_H
+#define WS_PURE_RELAY_NAMESFILE_H
+
+#include "c.h"
+
+#include "access/xlogdefs.h"
+#include "pure/status.h"
+
+/* So many lists are kept, the last ones. */
+#define WS_NAMES_MAX_ENTRIES	16
+
+/* With the terminating zero; a longer list is not kept. */
+#define WS_NAMES_SIZE			1024
+
+/* No file is as large as this. */
+#define WS_NAMESFILE_MAX_BYTES	(WS_NAMES_MAX_ENTRIES * (4 * WS_NAMES_SIZE + 96) + 64)
+
+typedef struct WsNamesEntry
+{
+	int64		first_us;
+	int64		last_us;
+	TimeLineID	tli;
+	char		names[WS_NAMES_SIZE];
+} WsNamesEntry;
+
+/* From the oldest to the newest; a list follows a different one. */
+typedef struct WsNamesFile
+{
+	int			count;
+	WsNamesEntry entries[WS_NAMES_MAX_ENTRIES];
+} WsNamesFile;
+
+/*
+ * A list was seen.  True if it is another one than that of the last entry, or of
+ * another timeline; else only the time changes.  The caller knows that it fits.
+ */
+extern bool ws_namesfile_add(WsNamesFile *file, int64 now_us, TimeLineID tli,
+							 const char *names);
+
+/* Write the file's content into buf, which has WS_NAMESFILE_MAX_BYTES. */
+extern size_t ws_namesfile_format(const WsNamesFile *file, char *buf);
+
+/*
+ * Read it back: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if only the CRC
+ * is wrong.  Nothing but what ws_namesfile_format() writes is accepted.
+ */
+extern WsStatus ws_namesfile_parse(const char *content, size_t len, WsNamesFile *file);
+
+#endif							/* WS_PURE_RELAY_NAMESFILE_H */

@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * standby_names.c
+ *	  Which synchronous standbys the primary had when the relay connected to it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "peertext.h"
+#include "relay/relay.h"
+#include "relay/standby_names.h"
+#include "storage/fd.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* While the list stays the same, its time is written this often. */
+#define SAVE_PAUSE_MS	60000
+
+static WsNamesFile kept;
+static TimestampTz saved_at = 0;
+
+/* Show the newest list; none if nothing is known. */
+static void
+show_last(void)
+{
+	const WsNamesEntry *last = &kept.entries[kept.count - 1];
+
+	if (kept.count > 0)
+		ws_relay_set_standby_names(last->names, last->last_us);
+	else
+		ws_relay_set_standby_names("", 0);
+}
+
+void
+ws_standby_names_load(const WsStore *store)
+{
+	(void) ws_store_read_names(store, &kept);
+	show_last();
+}
+
+/* Write the file.  Returns false, and logs why, if it cannot be written. */
+static bool
+save(const WsStore *store)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		ws_store_write_names(store, &kept);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		AtEOXact_Files(false);
+		ereport(LOG,
+				(errcode(error->sqlerrcode),
+				 errmsg("could not save which synchronous standbys the primary has: %s",
+						error->message)));
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	return done;
+}
+
+void
+ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	char		shown[2 * WS_NAMES_SIZE];
+	bool		is_news;
+
+	/* a list that was cut would be another one, also where it is only shown */
+	ws_peertext_copy(shown, sizeof(shown), names);
+	if (strlen(names) >= WS_NAMES_SIZE || strlen(shown) >= WS_NAMES_SIZE)
+	{
+		ws_relay_set_standby_names("", 0);
+		ereport(LOG,
+				(errmsg("the primary's synchronous_standby_names is too long to be kept"),
+				 errdetail("It has %zu bytes; there is room for %d.",
+						   strlen(names), WS_NAMES_SIZE - 1)));
+		return;
+	}
+
+	is_news = ws_namesfile_add(&kept, now, tli, names);
+	show_last();
+	if (!is_news && saved_at != 0 && now >= saved_at &&
+		!TimestampDifferenceExceeds(saved_at, now, SAVE_PAUSE_MS))
+		return;
+	saved_at = save(store) ? now : 0;
+}
