@@ -4,12 +4,7 @@
  *	  The settings of a relay.
  *
  * walstream.relay_upstream is a connection string and may contain a password,
- * so only roles that see primary_conninfo see it.  PostgreSQL would log the
- * value when a check hook refuses it; so our hook gives a message of its own,
- * which says less if libpq's text could quote a part of a password.
- * PostgreSQL would also log the value when a reload changes it; so the
- * variable that PostgreSQL knows never changes, and our hooks keep the value
- * elsewhere.
+ * see guc_hidden.h.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,14 +14,13 @@
 
 #include "access/parallel.h"
 #include "guc.h"
-#include "libpq-fe.h"
+#include "guc_hidden.h"
 
 #define UPSTREAM_NAME	"walstream.relay_upstream"
-#define UPSTREAM_HIDDEN	"(hidden)"
 
 static bool walstream_relay = false;
 static char *walstream_relay_directory = NULL;
-static char *hidden_upstream = NULL;	/* always UPSTREAM_HIDDEN */
+static char *hidden_upstream = NULL;	/* always WS_GUC_HIDDEN */
 static const char *walstream_relay_upstream = "";
 static char *walstream_relay_slot = NULL;
 static bool walstream_relay_in_hot_standby = true;
@@ -59,78 +53,16 @@ check_directory(char **newval, void **extra, GucSource source)
 	return true;
 }
 
-/* Returns true if a part of this connection string could be a password. */
-static bool
-may_hold_password(const char *conninfo)
-{
-	return strstr(conninfo, "://") != NULL || strstr(conninfo, "pass") != NULL;
-}
-
-/* Returns the reason why libpq refuses the string; NULL if it accepts it. */
-static char *
-find_fault(const char *conninfo)
-{
-	char	   *error = NULL;
-	PQconninfoOption *options;
-	char	   *detail;
-
-	if (conninfo[0] == '\0')
-		return NULL;
-
-	options = PQconninfoParse(conninfo, &error);
-	if (options != NULL)
-	{
-		PQconninfoFree(options);
-		return NULL;
-	}
-
-	if (may_hold_password(conninfo))
-		detail = pstrdup("It is not a valid connection string.");
-	else
-		detail = psprintf("It is not a valid connection string: %s",
-						  error != NULL ? error : "out of memory");
-	PQfreemem(error);
-	for (size_t len = strlen(detail); len > 0 && detail[len - 1] == '\n'; len--)
-		detail[len - 1] = '\0';
-	return detail;
-}
-
-/* Move the value to our own variable. */
-static bool
-keep_beside(char **newval, void **extra)
-{
-	size_t		size = strlen(*newval) + 1;
-	char	   *hidden = ws_guc_malloc(sizeof(UPSTREAM_HIDDEN));
-	char	   *value = ws_guc_malloc(size);
-
-	if (hidden == NULL || value == NULL)
-	{
-		ws_guc_free(hidden);
-		ws_guc_free(value);
-
-		/* without a message from us, PostgreSQL's would name the value */
-		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
-		GUC_check_errmsg("out of memory");
-		return false;
-	}
-	memcpy(hidden, UPSTREAM_HIDDEN, sizeof(UPSTREAM_HIDDEN));
-	memcpy(value, *newval, size);
-	ws_guc_free(*newval);
-	*newval = hidden;
-	*extra = value;
-	return true;
-}
-
 static bool
 check_upstream(char **newval, void **extra, GucSource source)
 {
 	char	   *detail;
 
 	/* a parallel worker gets the variable's value, and does not need ours */
-	if (IsParallelWorker() && strcmp(*newval, UPSTREAM_HIDDEN) == 0)
+	if (IsParallelWorker() && strcmp(*newval, WS_GUC_HIDDEN) == 0)
 		return true;
 
-	detail = find_fault(*newval);
+	detail = ws_guc_conninfo_fault(*newval);
 	if (detail != NULL)
 	{
 		GUC_check_errmsg("invalid value for parameter \"%s\"", UPSTREAM_NAME);
@@ -140,13 +72,13 @@ check_upstream(char **newval, void **extra, GucSource source)
 		return false;
 	}
 
-	return keep_beside(newval, extra);
+	return ws_guc_hide(newval, extra);
 }
 
 static void
 assign_upstream(const char *newval, void *extra)
 {
-	walstream_relay_upstream = extra != NULL ? extra : UPSTREAM_HIDDEN;
+	walstream_relay_upstream = extra != NULL ? extra : WS_GUC_HIDDEN;
 }
 
 static const char *
