@@ -27,10 +27,12 @@
 #include "fmgr.h"
 #include "guc.h"
 #include "lib/ilist.h"
+#include "overlap.h"
 #include "peer.h"
 #include "peertext.h"
 #include "pure/wire/intake.h"
 #include "receiver.h"
+#include "redirect.h"
 #include "replication/logicalworker.h"
 #include "replication/walreceiver.h"
 #include "storage/ipc.h"
@@ -49,6 +51,7 @@ typedef struct Receiver
 	WalReceiverConn *conn;
 	char		name[NAMEDATALEN];
 	bool		logical;
+	bool		redirected;		/* not where primary_conninfo says */
 	WsUpstreamKey stream;		/* for upstream.c */
 
 	/*
@@ -280,8 +283,9 @@ connect_asking(const char *with_accept, WsUpstreamKey way,
 	return conn;
 }
 
+/* Connect, ask for compression unless that is known to be of no use, remember. */
 static WalReceiverConn *
-receiver_connect(WS_CONNECT_PARAMS)
+connect_stream(WS_CONNECT_PARAMS)
 {
 	WsUpstreamKey way;
 	WsUpstreamKey stream;
@@ -289,10 +293,6 @@ receiver_connect(WS_CONNECT_PARAMS)
 	char		accept[WS_ACCEPT_MAX_SIZE] = "";
 	char	   *with_accept = NULL;
 	WalReceiverConn *conn;
-
-	if (!WS_CONNECT_REPLICATES ||
-		!(AmWalReceiverProcess() || IsLogicalWorker() || enabled))
-		return (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
 
 	way = ws_upstream_key(conninfo, NULL);
 	stream = ws_upstream_key(conninfo, appname);
@@ -316,6 +316,50 @@ receiver_connect(WS_CONNECT_PARAMS)
 		register_receiver(conn, logical,
 						  ws_conninfo_application_name(conninfo, appname),
 						  stream, mode, accept);
+	return conn;
+}
+
+/*
+ * A session has this walreceiver connect elsewhere.  What has come from there
+ * once is on disk and replayed: so first see that it goes on with what is here.
+ */
+static WalReceiverConn *
+connect_redirected(WS_CONNECT_PARAMS)
+{
+	WalReceiverConn *conn = (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
+
+	if (conn == NULL)
+	{
+		ws_redirect_note_failure(*err, false);
+		return NULL;
+	}
+	ws_overlap_check(stock, conn);
+	(stock->walrcv_disconnect) (conn);
+	conn = connect_stream(WS_CONNECT_ARGS(conninfo));
+	if (conn != NULL)
+		find_receiver(conn)->redirected = true;
+	else
+		ws_redirect_note_failure(*err, false);
+	return conn;
+}
+
+static WalReceiverConn *
+receiver_connect(WS_CONNECT_PARAMS)
+{
+	char	   *elsewhere = NULL;
+	WalReceiverConn *conn;
+
+	if (!WS_CONNECT_REPLICATES ||
+		!(AmWalReceiverProcess() || IsLogicalWorker() || enabled))
+		return (stock->walrcv_connect) (WS_CONNECT_ARGS(conninfo));
+
+	if (AmWalReceiverProcess())
+		elsewhere = ws_redirect_take();
+	if (elsewhere == NULL)
+		return connect_stream(WS_CONNECT_ARGS(conninfo));
+
+	conn = connect_redirected(WS_CONNECT_ARGS(elsewhere));
+	pfree(elsewhere);
 	return conn;
 }
 
@@ -420,8 +464,18 @@ static bool
 receiver_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
 {
 	Receiver   *receiver = find_receiver(conn);
-	bool		result = (stock->walrcv_startstreaming) (conn, options);
+	WalRcvStreamOptions without_slot;
+	bool		result;
 
+	/* the slot of primary_slot_name is on the primary */
+	if (receiver != NULL && receiver->redirected && !WalRcv->is_temp_slot)
+	{
+		without_slot = *options;
+		without_slot.slotname = NULL;
+		options = &without_slot;
+	}
+
+	result = (stock->walrcv_startstreaming) (conn, options);
 	if (receiver != NULL && result)
 		receiver_begin_stream(receiver);
 	return result;

@@ -13,6 +13,7 @@
 #include "guc.h"
 #include "peer.h"
 #include "receiver.h"
+#include "redirect.h"
 #include "relay/relay.h"
 #include "sender.h"
 #include "shmem.h"
@@ -48,5 +49,6 @@ _PG_init(void)
 	ws_upstream_init();
 	ws_sender_init();
 	ws_receiver_init();
+	ws_redirect_init();
 	ws_relay_init();
 }

@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * overlap.c
+ *	  Is the WAL of another source what this standby has, where both have it?
+ *
+ * Runs in a walreceiver, and writes nothing.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <fcntl.h>
+
+#include "access/xlog_internal.h"
+#include "access/xlogrecovery.h"
+#include "overlap.h"
+#include "pure/wire/frame.h"
+#include "redirect.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* How long a source may be silent in between, in milliseconds. */
+#define SILENCE_LIMIT	10000
+
+/* What is to be compared. */
+typedef struct Overlap
+{
+	TimeLineID	asked_tli;		/* as which the source is asked for it */
+	TimeLineID	tli;			/* whose files we have it in */
+	XLogRecPtr	next_lsn;
+	XLogRecPtr	end_lsn;
+} Overlap;
+
+/*
+ * From where recovery wants WAL to the end of what it has replayed, and of what
+ * was received behind that, a part of a record.  Recovery asks for a walreceiver
+ * only when it has replayed all else.
+ */
+static void
+find_overlap(Overlap *overlap)
+{
+	TimeLineID	received_tli;
+	XLogRecPtr	received;
+
+	overlap->end_lsn = GetXLogReplayRecPtr(&overlap->tli);
+	received = GetWalRcvFlushRecPtr(NULL, &received_tli);
+	if (received_tli == overlap->tli && received > overlap->end_lsn)
+		overlap->end_lsn = received;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	overlap->next_lsn = WalRcv->receiveStart;
+	overlap->asked_tli = WalRcv->receiveStartTLI;
+	SpinLockRelease(&WalRcv->mutex);
+
+	/* where a segment is to begin, look at the one before */
+	if (overlap->next_lsn >= overlap->end_lsn &&
+		overlap->next_lsn > wal_segment_size)
+	{
+		overlap->next_lsn -= wal_segment_size;
+		overlap->asked_tli = overlap->tli;
+	}
+}
+
+/* Read so many bytes of one of our segments. */
+static void
+read_segment(TimeLineID tli, XLogRecPtr lsn, char *buf, size_t len)
+{
+	char		path[MAXPGPATH];
+	XLogSegNo	segno;
+	ssize_t		got;
+	int			fd;
+
+	XLByteToSeg(lsn, segno, wal_segment_size);
+	XLogFilePath(path, tli, segno, wal_segment_size);
+	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", path)));
+	got = pg_pread(fd, buf, len, XLogSegmentOffset(lsn, wal_segment_size));
+	if (got < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read file \"%s\": %m", path)));
+	if ((size_t) got != len)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("could not read file \"%s\": read %zd of %zu", path, got, len)));
+	CloseTransientFile(fd);
+}
+
+/* Compare the bytes that have come; false, with *lsn where, if they differ. */
+static bool
+compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
+{
+	char	   *ours = palloc(wal_segment_size);
+	bool		same = true;
+
+	len = Min(len, overlap->end_lsn - overlap->next_lsn);
+	while (len > 0 && same)
+	{
+		size_t		left = wal_segment_size -
+			XLogSegmentOffset(overlap->next_lsn, wal_segment_size);
+		size_t		piece = Min(len, left);
+
+		read_segment(overlap->tli, overlap->next_lsn, ours, piece);
+		for (size_t i = 0; i < piece && same; i++)
+		{
+			same = bytes[i] == ours[i];
+			*lsn = overlap->next_lsn + i;
+		}
+		overlap->next_lsn += piece;
+		bytes += piece;
+		len -= piece;
+	}
+	pfree(ours);
+	return same;
+}
+
+/* The next message, into *buffer; its length, negative at the end. */
+static int
+next_message(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
+			 char **buffer)
+{
+	TimestampTz limit = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_LIMIT);
+
+	for (;;)
+	{
+		pgsocket	fd = PGINVALID_SOCKET;
+		int			len = (functions->walrcv_receive) (conn, buffer, &fd);
+		long		left;
+
+		if (len != 0)
+			return len;
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), limit);
+		if (left <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_CONNECTION_FAILURE),
+					 errmsg("no WAL to compare came for %d ms", SILENCE_LIMIT)));
+		(void) WaitLatchOrSocket(MyLatch, WL_EXIT_ON_PM_DEATH | WL_SOCKET_READABLE |
+								 WL_TIMEOUT | WL_LATCH_SET, fd, left,
+								 WAIT_EVENT_WAL_RECEIVER_MAIN);
+		ResetLatch(MyLatch);
+		WS_CHECK_RECEIVER_INTERRUPTS();
+	}
+}
+
+/* Is it the same?  If not, *reason, palloc'd, says where not. */
+static bool
+is_same(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
+		char **reason)
+{
+	WalRcvStreamOptions options = {0};
+	Overlap		overlap;
+
+	find_overlap(&overlap);
+	options.startpoint = overlap.next_lsn;
+	options.proto.physical.startpointTLI = overlap.asked_tli;
+	if (overlap.next_lsn >= overlap.end_lsn ||
+		!(functions->walrcv_startstreaming) (conn, &options))
+		return true;
+
+	while (overlap.next_lsn < overlap.end_lsn)
+	{
+		char	   *buffer;
+		int			len = next_message(functions, conn, &buffer);
+		WsStockHeader header;
+		XLogRecPtr	lsn = InvalidXLogRecPtr;
+
+		/* its timeline ends before what we have of it, a part of a record */
+		if (len < 0)
+			break;
+		if (len < WS_STOCK_HEADER || buffer[0] != WS_STOCK_TYPE)
+			continue;
+		ws_stock_header_decode((const uint8 *) buffer, &header);
+		if (header.start_lsn != overlap.next_lsn)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROTOCOL_VIOLATION),
+					 errmsg("WAL at " WS_LSN " came where that at " WS_LSN " was expected",
+							LSN_FORMAT_ARGS(header.start_lsn),
+							LSN_FORMAT_ARGS(overlap.next_lsn))));
+		if (!compare(&overlap, buffer + WS_STOCK_HEADER, len - WS_STOCK_HEADER, &lsn))
+		{
+			*reason = psprintf("WAL of the source differs from this standby's at " WS_LSN " on timeline %u",
+							   LSN_FORMAT_ARGS(lsn), overlap.tli);
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+ws_overlap_check(const WalReceiverFunctionsType *functions, WalReceiverConn *conn)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool differs = false;
+	char	   *reason;
+
+	PG_TRY();
+	{
+		if (!is_same(functions, conn, &reason))
+		{
+			differs = true;
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("%s", reason)));
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		ws_redirect_note_failure(CopyErrorData()->message, differs);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}

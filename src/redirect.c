@@ -1,0 +1,226 @@
+/*-------------------------------------------------------------------------
+ *
+ * redirect.c
+ *	  Where this standby's walreceiver shall connect instead of primary_conninfo.
+ *
+ * What is asked for lasts as long as the session: it takes it back, or its exit
+ * does.  If it is killed so that it cannot, the postmaster makes shared memory
+ * anew, and nothing is left of it.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include <signal.h>
+
+#include "access/xlogrecovery.h"
+#include "peertext.h"
+#include "redirect.h"
+#include "replication/walreceiver.h"
+#include "shmem.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+#include "storage/spin.h"
+#include "utils/timestamp.h"
+
+/* Between two attempts to make recovery look for WAL, in milliseconds. */
+#define WAKE_INTERVAL	500
+
+/*
+ * Guarded by ws_shmem_lock().  The session writes the first part and clears the
+ * second; the walreceiver writes the second.
+ */
+typedef struct Redirect
+{
+	pid_t		owner;			/* the session; 0 if there is none */
+	char		conninfo[MAXCONNINFO];	/* "" while nothing is asked for */
+
+	pid_t		receiver;		/* the walreceiver that has read that; 0: none */
+	bool		failed;
+	bool		differs;
+	char		failure[WS_REDIRECT_TEXT];
+} Redirect;
+
+static Redirect *redirect = NULL;
+
+/* In the session: what it has done last. */
+static pid_t ended_receiver = 0;
+static TimestampTz woken_at = 0;
+
+static Size
+redirect_shmem_size(void)
+{
+	return sizeof(Redirect);
+}
+
+static void
+redirect_shmem_init(void)
+{
+	bool		found;
+
+	redirect = ShmemInitStruct("walstream redirect", redirect_shmem_size(), &found);
+	if (!found)
+		memset(redirect, 0, sizeof(Redirect));
+}
+
+void
+ws_redirect_init(void)
+{
+	ws_shmem_add(redirect_shmem_size, redirect_shmem_init);
+}
+
+/* The walreceiver that runs, or 0; *stopped if none is starting either. */
+static pid_t
+running_receiver(bool *stopped)
+{
+	pid_t		pid;
+
+	SpinLockAcquire(&WalRcv->mutex);
+	pid = WalRcv->pid;
+	*stopped = WalRcv->walRcvState == WALRCV_STOPPED;
+	SpinLockRelease(&WalRcv->mutex);
+	return pid;
+}
+
+static void
+end_at_exit(int code, Datum arg)
+{
+	ws_redirect_end();
+}
+
+void
+ws_redirect_claim(void)
+{
+	static bool exit_registered = false;
+	pid_t		other;
+
+	if (!exit_registered)
+	{
+		before_shmem_exit(end_at_exit, 0);
+		exit_registered = true;
+	}
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	other = redirect->owner;
+	if (other == 0)
+	{
+		memset(redirect, 0, sizeof(Redirect));
+		redirect->owner = MyProcPid;
+	}
+	LWLockRelease(ws_shmem_lock());
+
+	if (other != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("another session prepares the promotion of this standby"),
+				 errdetail("The session's process ID is %d.", (int) other)));
+}
+
+void
+ws_redirect_begin(const char *conninfo)
+{
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	strlcpy(redirect->conninfo, conninfo, MAXCONNINFO);
+	LWLockRelease(ws_shmem_lock());
+	ended_receiver = 0;
+	woken_at = 0;
+}
+
+void
+ws_redirect_press(void)
+{
+	bool		stopped;
+	pid_t		running = running_receiver(&stopped);
+	TimestampTz now;
+	pid_t		there;
+
+	LWLockAcquire(ws_shmem_lock(), LW_SHARED);
+	there = redirect->receiver;
+	LWLockRelease(ws_shmem_lock());
+
+	if (running != 0 && running != there && running != ended_receiver)
+	{
+		/* if it has just ended, recovery notices and goes on */
+		(void) kill(running, SIGTERM);
+		ended_receiver = running;
+	}
+	if (!stopped)
+		return;
+
+	/*
+	 * After a walreceiver has ended recovery waits before it looks for WAL
+	 * again, up to wal_retrieve_retry_interval since it last did.
+	 */
+	now = GetCurrentTimestamp();
+	if (TimestampDifferenceExceeds(woken_at, now, WAKE_INTERVAL))
+	{
+		WakeupRecovery();
+		woken_at = now;
+	}
+}
+
+bool
+ws_redirect_failed(char text[WS_REDIRECT_TEXT], bool *differs)
+{
+	bool		failed;
+
+	LWLockAcquire(ws_shmem_lock(), LW_SHARED);
+	failed = redirect->failed;
+	*differs = redirect->differs;
+	memcpy(text, redirect->failure, WS_REDIRECT_TEXT);
+	LWLockRelease(ws_shmem_lock());
+	return failed;
+}
+
+void
+ws_redirect_end(void)
+{
+	bool		stopped;
+	pid_t		there = 0;
+	bool		asked = false;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	if (redirect->owner == MyProcPid)
+	{
+		asked = redirect->conninfo[0] != '\0';
+		there = redirect->receiver;
+		memset(redirect, 0, sizeof(Redirect));
+	}
+	LWLockRelease(ws_shmem_lock());
+
+	if (!asked)
+		return;
+	if (there != 0 && there == running_receiver(&stopped))
+		(void) kill(there, SIGTERM);
+	WakeupRecovery();
+}
+
+char *
+ws_redirect_take(void)
+{
+	char	   *conninfo = NULL;
+
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	if (redirect->conninfo[0] != '\0')
+	{
+		redirect->receiver = MyProcPid;
+		conninfo = pstrdup(redirect->conninfo);
+	}
+	LWLockRelease(ws_shmem_lock());
+	return conninfo;
+}
+
+void
+ws_redirect_note_failure(const char *text, bool differs)
+{
+	LWLockAcquire(ws_shmem_lock(), LW_EXCLUSIVE);
+	if (redirect->receiver == MyProcPid)
+	{
+		redirect->failed = true;
+		redirect->differs = differs;
+		ws_peertext_copy(redirect->failure, WS_REDIRECT_TEXT, text);
+	}
+	LWLockRelease(ws_shmem_lock());
+}
