@@ -37,7 +37,7 @@ MODULE_big = walstream
 DATA = $(call source_files,sql/walstream--*.sql)
 
 # The folders of the module: src/cli and src/test have Makefiles of their own.
-code_dirs = src src/pure src/pure/* src/relay src/relay/*
+code_dirs = src src/drain src/pure src/pure/* src/relay src/relay/*
 
 OBJS = $(patsubst %.c,%.o,$(call source_files,$(addsuffix /*.c,$(code_dirs))))
 PG_CPPFLAGS = -I$(top)/src -I$(libpq_srcdir)

@@ -650,6 +650,34 @@ COMMENT ON COLUMN walstream_relay_slots.catalog_xmin IS 'the same for rows of sy
 COMMENT ON COLUMN walstream_relay_slots.lost IS 'true if WAL that the downstream needs has been removed: the slot is of no use any more';
 
 --
+-- Failover
+--
+
+CREATE FUNCTION walstream_application_name()
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_application_name() IS
+'the name as which the upstream of this server, a relay or a standby, knows it; null if it is neither';
+
+CREATE PROCEDURE walstream_receive_all(
+    sources text[] DEFAULT NULL,
+    required integer DEFAULT NULL,
+    timeout interval DEFAULT NULL,
+    INOUT timeline integer DEFAULT NULL,
+    INOUT lsn pg_lsn DEFAULT NULL,
+    INOUT synchronous_standby_names text DEFAULT NULL,
+    INOUT heard text[] DEFAULT NULL,
+    INOUT unheard text[] DEFAULT NULL,
+    INOUT seals text[] DEFAULT NULL)
+AS 'MODULE_PATHNAME'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE walstream_receive_all(text[], integer, interval, integer, pg_lsn, text, text[], text[], text[]) IS
+'before a standby is promoted: seal the relays and receive all WAL that any of them has, or say what cannot be established';
+
+--
 -- Rights: who may watch PostgreSQL's replication may watch this.
 --
 
@@ -678,6 +706,10 @@ REVOKE ALL ON FUNCTION walstream_relay_forget_store() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_create_relay_slot(name, boolean) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_drop_relay_slot(name) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION walstream_application_name() FROM PUBLIC;
+REVOKE ALL ON PROCEDURE walstream_receive_all(text[], integer, interval, integer, pg_lsn, text, text[], text[], text[]) FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION walstream_application_name() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_sender_slots() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_receivers() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_totals() TO pg_monitor;

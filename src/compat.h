@@ -442,4 +442,45 @@ extern PGDLLIMPORT bool Log_disconnections;
 #define ws_later_command_name(tag)	NULL
 #endif
 
+/*----------------------------------------------------------------
+ * What a standby asks others before it is promoted (drain)
+ *----------------------------------------------------------------
+ */
+#include "replication/syncrep.h"
+
+/*
+ * synchronous_standby_names, parsed as the server does; palloc'd, NULL if it is
+ * empty or invalid.  18 made the parser reentrant.
+ */
+static inline SyncRepConfigData *
+ws_syncrep_parse(const char *names)
+{
+#if PG_VERSION_NUM >= 180000
+	yyscan_t	scanner;
+	SyncRepConfigData *parsed = NULL;
+	char	   *message = NULL;
+	int			failed;
+
+	syncrep_scanner_init(names, &scanner);
+	failed = syncrep_yyparse(&parsed, &message, scanner);
+	syncrep_scanner_finish(scanner);
+	return failed ? NULL : parsed;
+#else
+	int			failed;
+
+	syncrep_parse_result = NULL;
+	syncrep_scanner_init(names);
+	failed = syncrep_yyparse();
+	syncrep_scanner_finish();
+	return failed ? NULL : syncrep_parse_result;
+#endif
+}
+
+/* A backend's entry in pg_stat_activity, by its place; 16 renamed the function. */
+#if PG_VERSION_NUM >= 160000
+#define ws_get_backend_entry(i)		pgstat_get_local_beentry_by_index(i)
+#else
+#define ws_get_backend_entry(i)		pgstat_fetch_stat_local_beentry(i)
+#endif
+
 #endif							/* WS_COMPAT_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guc.c
- *	  The settings of walstream, except the relay's, which are in guc_relay.c.
+ *	  The settings of walstream, except those in guc_relay.c and guc_drain.c.
  *
  * Values are parsed in the check hooks, so that an invalid value is refused
  * when it is set or the configuration is reloaded, and the old value stays in
@@ -221,6 +221,7 @@ ws_guc_init(void)
 							NULL, NULL, NULL);
 
 	ws_guc_init_relay();
+	ws_guc_init_drain();
 
 	MarkGUCPrefixReserved("walstream");
 }

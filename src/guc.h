@@ -41,8 +41,9 @@ typedef struct WsRelaySettings
 /* In _PG_init: define every setting. */
 extern void ws_guc_init(void);
 
-/* In guc_relay.c: the relay's part of that. */
+/* In guc_relay.c and guc_drain.c: their parts of that. */
 extern void ws_guc_init_relay(void);
+extern void ws_guc_init_drain(void);
 
 /* Returns walstream.compression, as of the last reload. */
 extern const WsCompression *ws_guc_compression(void);
@@ -67,5 +68,8 @@ extern const WsAccept *ws_guc_accept(void);
  * one.
  */
 extern const WsRelaySettings *ws_guc_relay(void);
+
+/* walstream.drain_sources, likewise; may hold passwords: never to be shown. */
+extern const char *ws_guc_drain_sources(void);
 
 #endif							/* WS_GUC_H */

@@ -139,7 +139,7 @@ same_names(
 # What the server says, the runbook quotes, with "..." for what varies.
 #
 my @sources = map { glob("$top/src/$_") }
-  qw(*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c);
+  qw(*.c drain/*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c);
 my $sources = join('', map { read_document(s{^\Q$top\E/}{}r) } @sources);
 $sources =~ s/\\"/"/g;
 my $runbook = read_document('docs/operations.md');

@@ -45,6 +45,9 @@ typedef enum WsRelayState
 	WS_RELAY_FAILED				/* the store cannot be used: see last_error */
 } WsRelayState;
 
+/* As which an upstream knows a relay that has no cluster_name. */
+#define WS_RELAY_DEFAULT_NAME	"walstream_relay"
+
 #define WS_RELAY_TEXT	512
 
 /* A snapshot of the relay, without its senders and slots. */

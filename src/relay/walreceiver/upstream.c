@@ -33,8 +33,6 @@
 /* The chain of relays before us does not change more often while we ask. */
 #define MAX_CHAIN_ANSWERS	20
 
-#define DEFAULT_NAME	"walstream_relay"
-
 bool
 ws_pull_connect(WsPull *pull, char **error)
 {
@@ -43,7 +41,7 @@ ws_pull_connect(WsPull *pull, char **error)
 	int			port;
 
 	pull->conn = ws_walrcv_connect_physical(pull->upstream,
-											cluster_name[0] != '\0' ? cluster_name : DEFAULT_NAME,
+											cluster_name[0] != '\0' ? cluster_name : WS_RELAY_DEFAULT_NAME,
 											error);
 	if (pull->conn != NULL)
 	{

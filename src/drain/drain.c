@@ -1,0 +1,360 @@
+/*-------------------------------------------------------------------------
+ *
+ * drain.c
+ *	  walstream_receive_all(): before a standby is promoted, let it receive all
+ *	  that was ever confirmed.
+ *
+ * Runs in a backend of the standby.  In order: seal the relays, so that none of
+ * them confirms anything more to the old primary; ask each where its WAL ends;
+ * decide (pure/relay/drain.h); let the walreceiver receive what is missing.  It
+ * succeeds with the relays sealed, or it leaves everything as it was.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "access/xlog.h"
+#include "access/xlogrecovery.h"
+#include "catalog/pg_type.h"
+#include "drain/drain.h"
+#include "drain/names.h"
+#include "drain/source.h"
+#include "drain/standby.h"
+#include "peertext.h"
+#include "pgstat.h"
+#include "redirect.h"
+#include "replication/walreceiver.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+/* For a connection, unless the connection string has a connect_timeout. */
+#define CONNECT_TIMEOUT		5000
+
+/*
+ * How far the walreceiver has come cannot be waited for but by looking, in
+ * milliseconds: nobody is told.
+ */
+#define LOOK_INTERVAL		20
+
+/* A connection attempt takes so long at most. */
+static WsRemoteLimit
+connect_limit(const WsDrain *drain)
+{
+	WsRemoteLimit limit = {drain->deadline, true};
+	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_TIMEOUT);
+
+	limit.deadline = Min(limit.deadline, soon);
+	return limit;
+}
+
+/*
+ * All that are well so far: one after the other, since all have to answer
+ * anyhow.
+ */
+static void
+for_each_source(WsDrain *drain, void (*step) (WsSource *, const WsRemoteLimit *),
+				bool connects)
+{
+	for (int i = 0; i < drain->count; i++)
+	{
+		WsRemoteLimit limit = {drain->deadline, true};
+
+		if (connects)
+			limit = connect_limit(drain);
+		if (drain->sources[i]->failure == NULL)
+			step(drain->sources[i], &limit);
+	}
+}
+
+/* The list that was seen last. */
+static const char *
+find_list(const WsDrain *drain)
+{
+	const WsSource *latest = NULL;
+
+	for (int i = 0; i < drain->count; i++)
+	{
+		const WsSource *source = drain->sources[i];
+
+		if (source->member.heard && source->standby_names != NULL &&
+			(latest == NULL || source->standby_names_time > latest->standby_names_time))
+			latest = source;
+	}
+	return latest != NULL ? latest->standby_names : NULL;
+}
+
+/*
+ * A relay that is on an older timeline than another may follow, and then its
+ * seal is over: it is not known what it confirms.
+ */
+static void
+discount_old_timelines(WsDrain *drain, TimeLineID newest)
+{
+	for (int i = 0; i < drain->count; i++)
+	{
+		WsSource   *source = drain->sources[i];
+
+		if (source->member.heard && source->member.tli < newest &&
+			source->member.counts)
+		{
+			source->member.counts = false;
+			source->failure = psprintf("it is on timeline %u, not on %u, and cannot be kept from confirming WAL of that",
+									   source->member.tli, newest);
+		}
+	}
+}
+
+/* The members in the order of WsDrainPlan: the standby itself, the sources. */
+static void
+collect_members(WsDrain *drain, WsDrainMember *members)
+{
+	members[0] = drain->self;
+	for (int i = 0; i < drain->count; i++)
+		members[i + 1] = drain->sources[i]->member;
+}
+
+static void
+decide(WsDrain *drain, WsDrainMember *members)
+{
+	ws_standby_describe(&drain->self, &drain->self_history);
+	drain->list = find_list(drain);
+	if (drain->required > 0)
+	{
+		for (int i = 0; i < drain->count; i++)
+			drain->sources[i]->member.counts = true;
+	}
+	else
+		drain->required = ws_names_required(drain->list != NULL ? drain->list : "",
+											drain->sources, drain->count,
+											&drain->self.counts);
+
+	collect_members(drain, members);
+	ws_drain_decide(members, drain->count + 1, 0, true, &drain->plan);
+	discount_old_timelines(drain, drain->plan.tli);
+
+	collect_members(drain, members);
+	ws_drain_decide(members, drain->count + 1, drain->required,
+					ws_standby_follows_latest(), &drain->plan);
+}
+
+/* Of a list of words for a message. */
+static void
+append_word(StringInfo list, const char *word)
+{
+	appendStringInfo(list, "%s%s", list->len > 0 ? ", " : "", word);
+}
+
+static void
+report_unheard(const WsDrain *drain)
+{
+	StringInfoData heard;
+	StringInfoData unheard;
+
+	initStringInfo(&heard);
+	initStringInfo(&unheard);
+	if (drain->self.counts)
+		append_word(&heard, "this standby");
+	for (int i = 0; i < drain->count; i++)
+	{
+		const WsSource *source = drain->sources[i];
+
+		if (source->member.heard && source->member.counts)
+			append_word(&heard, ws_source_describe(source));
+		else
+			append_word(&unheard, psprintf("%s: %s", ws_source_describe(source),
+										   source->failure != NULL ? source->failure :
+										   "it is not among the synchronous standbys"));
+	}
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("only %d of %d synchronous standbys that are needed could be heard",
+					drain->plan.heard, drain->required),
+			 errdetail("Heard: %s. Not heard: %s. synchronous_standby_names of the old primary: \"%s\".",
+					   heard.len > 0 ? heard.data : "none",
+					   unheard.len > 0 ? unheard.data : "none",
+					   drain->list != NULL ? ws_peertext_for_log(drain->list) : ""),
+			 errhint("Commits that were confirmed may be on those that were not heard only.  Promoting this standby without them may lose these commits.")));
+}
+
+static const char *
+describe_member(const WsDrain *drain, int member)
+{
+	return member == 0 ? "this standby" :
+		ws_source_describe(drain->sources[member - 1]);
+}
+
+static void
+report_diverged(const WsDrain *drain, const WsDrainMember *members)
+{
+	const WsDrainPlan *plan = &drain->plan;
+	const WsDrainMember *other = &members[plan->other];
+	const WsDrainMember *newest = &members[plan->source];
+
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 plan->verdict == WS_DRAIN_PAST_FORK ?
+			 errmsg("this standby has replayed WAL that is not in the line of the newest timeline") :
+			 errmsg("%s has WAL that is not in the line of the newest timeline",
+					describe_member(drain, plan->other)),
+			 errdetail("It has WAL up to " WS_LSN " on timeline %u, which the line of %s, on timeline %u up to " WS_LSN ", leaves at " WS_LSN ".",
+					   LSN_FORMAT_ARGS(other->end_lsn), other->tli,
+					   describe_member(drain, plan->source), newest->tli,
+					   LSN_FORMAT_ARGS(newest->end_lsn), LSN_FORMAT_ARGS(plan->lsn)),
+			 errhint("Whoever knows which of both was the primary decides: one of them has to be given up.")));
+}
+
+/* An ERROR unless the decision is one that can be carried out. */
+static void
+check_plan(const WsDrain *drain, const WsDrainMember *members)
+{
+	switch (drain->plan.verdict)
+	{
+		case WS_DRAIN_HAS_ALL:
+		case WS_DRAIN_RECEIVE:
+			break;
+		case WS_DRAIN_UNHEARD:
+			report_unheard(drain);
+			break;
+		case WS_DRAIN_DIVERGED:
+		case WS_DRAIN_PAST_FORK:
+			report_diverged(drain, members);
+			break;
+		case WS_DRAIN_OTHER_TARGET:
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("this standby does not follow timeline %u of %s",
+							drain->plan.tli, describe_member(drain, drain->plan.source)),
+					 errdetail("\"recovery_target_timeline\" is not \"latest\", and this standby is on timeline %u.",
+							   drain->self.tli)));
+			break;
+	}
+}
+
+static void
+report_timeout(const WsDrain *drain, const WsSource *source)
+{
+	char		failure[WS_REDIRECT_TEXT];
+	bool		differs;
+	const char *obstacle = ws_standby_obstacle();
+
+	if (drain->redirected && ws_redirect_failed(failure, &differs))
+		obstacle = psprintf("The walreceiver said last: %s", failure);
+	ereport(ERROR,
+			(errcode(ERRCODE_QUERY_CANCELED),
+			 errmsg("this standby did not receive all WAL of %s within the time allowed",
+					ws_source_describe(source)),
+			 errdetail("It was to come to " WS_LSN " on timeline %u. %s",
+					   LSN_FORMAT_ARGS(drain->plan.lsn), drain->plan.tli,
+					   obstacle != NULL ? obstacle : "The server's log may say more.")));
+}
+
+/* One look at it; an ERROR if it will not come there. */
+static bool
+has_arrived(const WsDrain *drain, const WsSource *source)
+{
+	char		failure[WS_REDIRECT_TEXT];
+	bool		differs;
+
+	if (ws_standby_has(drain->plan.tli, drain->plan.lsn))
+		return true;
+	if (!RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("this standby was promoted before it had received all WAL"),
+				 errdetail("It was to come to " WS_LSN " on timeline %u.",
+						   LSN_FORMAT_ARGS(drain->plan.lsn), drain->plan.tli)));
+	if (drain->redirected && ws_redirect_failed(failure, &differs) && differs)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("WAL of %s does not go on where that of this standby ends",
+						ws_source_describe(source)),
+				 errdetail("%s.", failure)));
+	if (GetCurrentTimestamp() >= drain->deadline)
+		report_timeout(drain, source);
+	return false;
+}
+
+/* Let the walreceiver receive what is missing. */
+static void
+receive(WsDrain *drain)
+{
+	const WsSource *source = drain->sources[drain->plan.source - 1];
+
+	drain->redirected = !ws_standby_receives_from(PQhost(source->conn), PQport(source->conn));
+	if (drain->redirected)
+	{
+		ws_standby_check_receives();
+		ws_redirect_begin(source->conninfo);
+	}
+	while (!has_arrived(drain, source))
+	{
+		if (drain->redirected)
+			ws_redirect_press();
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 LOOK_INTERVAL, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* After an error, or when the session is ended. */
+static void
+undo(int code, Datum arg)
+{
+	WsDrain    *drain = (WsDrain *) DatumGetPointer(arg);
+
+	ws_redirect_end();
+	for (int i = 0; i < drain->count; i++)
+	{
+		ws_source_unseal(drain->sources[i]);
+		ws_source_close(drain->sources[i]);
+	}
+}
+
+/* Nothing rests on those that were sealed and then not heard. */
+static void
+release_unheard(WsDrain *drain)
+{
+	for (int i = 0; i < drain->count; i++)
+	{
+		WsSource   *source = drain->sources[i];
+		const char *failure = source->failure;
+
+		if (!source->member.heard)
+			ws_source_unseal(source);
+		source->failure = failure;
+		ws_source_close(source);
+	}
+}
+
+void
+ws_drain_run(WsDrain *drain)
+{
+	WsDrainMember *members = palloc0(sizeof(WsDrainMember) * (drain->count + 1));
+
+	ws_standby_check();
+	ws_redirect_claim();
+	PG_ENSURE_ERROR_CLEANUP(undo, PointerGetDatum(drain));
+	{
+		for_each_source(drain, ws_source_connect, true);
+		for_each_source(drain, ws_source_seal, false);
+		for_each_source(drain, ws_source_ask, true);
+
+		decide(drain, members);
+		check_plan(drain, members);
+		if (drain->plan.verdict == WS_DRAIN_RECEIVE)
+			receive(drain);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(undo, PointerGetDatum(drain));
+
+	ws_redirect_end();
+	release_unheard(drain);
+	ereport(LOG,
+			(errmsg("this standby has all WAL of the synchronous standbys up to " WS_LSN " on timeline %u",
+					LSN_FORMAT_ARGS(drain->plan.lsn), drain->plan.tli)));
+}

@@ -1,0 +1,55 @@
+/*-------------------------------------------------------------------------
+ *
+ * seals.c
+ *	  The seals that this standby has set, beyond the life of a session.
+ *
+ * One session at a time comes here.  Tokens are never the same twice, so those
+ * that have been taken back do no harm.
+ *
+ * Copyright (c) 2026, the walstream authors
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "compat.h"
+
+#include "drain/seals.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+
+#define SEALS_FILE		PG_STAT_TMP_DIR "/walstream_seals"
+#define MAX_LINE		256
+
+bool
+ws_seals_has(const char *token)
+{
+	FILE	   *file = AllocateFile(SEALS_FILE, PG_BINARY_R);
+	char		line[MAX_LINE];
+	bool		found = false;
+
+	if (file == NULL)
+		return false;
+	while (!found && fgets(line, sizeof(line), file) != NULL)
+	{
+		line[strcspn(line, "\n")] = '\0';
+		found = strcmp(line, token) == 0;
+	}
+	FreeFile(file);
+	return found;
+}
+
+void
+ws_seals_add(const char *token)
+{
+	FILE	   *file = AllocateFile(SEALS_FILE, PG_BINARY_A);
+	bool		good = file != NULL;
+
+	if (good)
+	{
+		good = fprintf(file, "%s\n", token) > 0;
+		good = FreeFile(file) == 0 && good;
+	}
+	if (!good)
+		ereport(LOG,
+				(errcode_for_file_access(),
+				 errmsg("could not write file \"%s\": %m", SEALS_FILE)));
+}
