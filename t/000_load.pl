@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A server that does not preload walstream: the extension can be created, its
-# functions say what is missing.  And one that does.
+# Servers with and without walstream preloaded: without it the extension can be
+# created, and its functions say what is missing.
 
 use strict;
 use warnings;

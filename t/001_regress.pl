@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# The regression tests of sql/, on a server that has walstream loaded: as it
-# comes, and then with a standby, slots and other settings, since "make
-# installcheck" may be run on any.
+# The regression tests of sql/, on a server that has walstream loaded: first
+# with default settings, and then with a standby, slots and other settings,
+# since "make installcheck" may be run on any server.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# walstream.compression changed by a reload while streams run.
+# A reload changes walstream.compression while streams run.
 
 use strict;
 use warnings;

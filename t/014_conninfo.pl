@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The request for compression in all kinds of connection strings, and paths to
-# the upstream that do not let it pass.
+# The request for compression in all kinds of connection strings, and upstreams
+# and poolers that refuse it.
 
 use strict;
 use warnings;

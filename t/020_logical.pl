@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # Logical replication: all pairs of servers with and without walstream, and
-# what a subscription can do to a compressed stream of it.
+# subscription commands while a compressed stream runs.
 
 use strict;
 use warnings;

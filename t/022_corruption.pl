@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Streams that are damaged on their way: nothing of a bad message is used, the
-# receiver says what it found and connects again, and in the end gives
-# compression up.
+# Streams that are damaged in transit: nothing of a bad message is used, the
+# receiver reports what it found and connects again, and finally gives up
+# compression.
 
 use strict;
 use warnings;

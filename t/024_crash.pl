@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# However a stream ends, its entry in shared memory ends with it, and the
-# streams that follow go on where it was.
+# However a stream ends, its entry in shared memory is released, and the next
+# stream continues from the same position.
 
 use strict;
 use warnings;

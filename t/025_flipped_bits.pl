@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Every bit of whole messages turned over, in front of the receivers of real
+# Every bit of whole messages is flipped in front of the receivers of real
 # servers: nothing crashes, and no byte comes out that was not sent.
 
 use strict;

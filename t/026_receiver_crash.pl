@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A stream that crashes its receiver, and the server with it, is not asked for
-# compressed a fourth time; servers that are stopped, killed or crash for other
-# reasons go on compressing.
+# Compression of a stream that crashes its receiver, and the server with it, is
+# not requested a fourth time; servers that are stopped or killed, or crash for
+# other reasons, continue to compress.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream that sends, without end, what gives its receiver nothing: neither
-# is the receiver kept from ending, nor is the log filled.
+# An upstream that endlessly sends messages without WAL: it neither keeps its
+# receiver from ending nor fills the log.
 
 use strict;
 use warnings;

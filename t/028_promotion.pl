@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A standby that is promoted when its primary is lost replays all WAL that has
-# arrived, also what its walreceiver has not looked at yet when it is told to end.
+# A standby that is promoted after the loss of its primary replays all WAL that
+# has arrived, including the part that its walreceiver has not read yet when it
+# is told to end.
 
 use strict;
 use warnings;

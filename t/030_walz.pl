@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# The codec walz between servers: what it is chosen for, what it gains, and
+# The codec walz between servers: which streams use it, how much it gains, and
 # that everything arrives.
 
 use strict;

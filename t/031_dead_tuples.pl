@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A subscription that retains dead tuples (from PostgreSQL 19 on) asks the
-# publisher for its status in the middle of the stream: those messages pass a
-# compressed stream, in both directions.
+# publisher for its status in the middle of the stream: these messages pass
+# through a compressed stream, in both directions.
 
 use strict;
 use warnings;

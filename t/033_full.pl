@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Streams that find no free entry in walstream's array of streams: one line in
-# the log for each, and once there is an entry they are counted from their
+# Streams that find no free entry in walstream's array of streams: each writes
+# one line to the log, and once it gets an entry, it is counted from its
 # beginning.  A relay has both receiver and senders.
 
 use strict;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Relay slots: made over the replication protocol and in SQL, durable, in use
-# by one, and temporary ones.
+# Relay slots: created over the replication protocol and in SQL, durable, used
+# by one client at a time, and temporary ones.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Who may receive from a relay is for PostgreSQL to say: passwords, pg_hba,
-# rights, TLS, and other modules that look at logins.
+# PostgreSQL decides who may receive from a relay: passwords, pg_hba.conf,
+# privileges, TLS, and other modules that check logins.
 
 use strict;
 use warnings;

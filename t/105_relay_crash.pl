@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Processes of a relay killed at any moment, under load: what was confirmed is
-# there afterwards.
+# Processes of a relay are killed at any moment under load: confirmed commits
+# are there afterwards.
 
 use strict;
 use warnings;

@@ -1,12 +1,13 @@
 # Copyright (c) 2026, the walstream authors
 
-# Power cuts.  All that a relay does to its files under load, over restarts and
-# a timeline switch, is recorded.  Then its directory is rebuilt as a power cut
-# at many of the moments leaves it, with only what was synced: what the relay
-# had acknowledged, served or promised by then must be there, and be such that a
-# relay starts with it.  The same with any single kind of our syncs left out
-# must fail, else the test proves nothing; which kinds there are is known, so that
-# none goes unnoticed.  (Setting WAL aside has a test of its own, t/123.)
+# Power cuts.  The test records everything that a relay does to its files under
+# load, over restarts and a timeline switch.  Then it rebuilds the directory as
+# a power cut at many moments would leave it, with only what was synced:
+# everything that the relay had acknowledged, served or promised by then must
+# be there, and a relay must be able to start with it.  The same must fail with
+# any single kind of our syncs left out, else the test proves nothing; the
+# kinds are listed, so that no new one goes unnoticed.  (Setting WAL aside has
+# a test of its own, t/123.)
 
 use strict;
 use warnings;

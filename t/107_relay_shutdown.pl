@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay stops, fast, smart or immediately, whatever its clients do; and they
-# do not hold up DROP DATABASE.
+# A relay stops in fast, smart and immediate mode, whatever its clients do; and
+# clients do not hold up DROP DATABASE.
 
 use strict;
 use warnings;

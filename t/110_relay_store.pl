@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A store that is damaged, or whose disk is: what cannot be right is refused by
-# name, and what was not synced is received again.
+# A store that is damaged, or whose disk fails: a file that cannot be right is
+# refused by name, and WAL that was not synced is received again.
 
 use strict;
 use warnings;

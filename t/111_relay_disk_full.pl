@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The relay's disk is full: it says so, stays connected, loses nothing, and
-# goes on by itself when there is room.
+# When the relay's disk is full, it says so, stays connected, loses nothing,
+# and continues by itself when there is room.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A client that has logged in and then sends what it should not.  It is shown
-# the door, and nobody else notices.
+# A client that has logged in and then sends invalid messages is disconnected,
+# without effect on other clients.
 
 use strict;
 use warnings;

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A base backup rolls forward by streaming from a relay alone: to its end, to a
-# position, a time or a name; without archive, and when the primary is gone.
+# A base backup rolls forward by streaming from a relay alone: to the end of
+# WAL, to a position, a time or a restore point; without an archive, and when
+# the primary is gone.
 
 use strict;
 use warnings;

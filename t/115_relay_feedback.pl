@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Feedback of standbys behind a relay: it reaches the primary and leaves it,
-# slots keep it while their standby is away, also over a restart of the relay,
-# after which no message lets go of it even for a moment.
+# Feedback of standbys behind a relay: it reaches the primary and is withdrawn
+# there, and slots keep it while their standby is away, even over a restart of
+# the relay, after which no message withdraws it even for a moment.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# What a relay cannot be is refused when it starts, with a way out; what may be
-# changed is changed by a reload; secrets are not shown.
+# A configuration that a relay cannot run with is refused at start, with a
+# hint; a reload changes the settings that may change; secrets are not shown.
 
 use strict;
 use warnings;

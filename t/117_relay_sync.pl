@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay as synchronous standby, at both levels that it can satisfy, while its
-# fsync takes its time; and that it makes durable at once what has come at once.
+# fsync is slow; it makes WAL that has arrived together durable with one sync.
 
 use strict;
 use warnings;

@@ -1,9 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# The keeper's own work: a segment that cannot be compressed does not keep it
-# from the others, nor WAL that is old from being removed; slots whose files
-# cannot be written; and what SQL says of a relay that is asked for the wrong
-# thing.
+# The keeper: a segment that cannot be compressed keeps it neither from
+# compressing others nor from removing old WAL; slots whose files cannot be
+# written; and errors of SQL functions that are called in the wrong state.
 
 use strict;
 use warnings;

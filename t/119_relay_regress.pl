@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# What was found by reading, and must not come back: streams that outlive their
-# range of WAL, gaps that are none, upstreams that wait for ever when they stop,
-# and waiting for an upstream that never answers.
+# Faults that were found by review and must not come back: streams that outlive
+# their range of WAL, false gaps, upstreams whose shutdown waits for ever, and
+# a wait for an upstream that never answers.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Relay senders and slots where downstreams do what standbys seldom do.
+# Relay senders and slots with downstreams that do what standbys seldom do.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay acknowledges nothing to a primary that has gone another way on the same
-# timeline, also not what is stored below the segment in which it resumes: a
-# commit that waits there is not in the relay's WAL.
+# A relay acknowledges nothing to a primary that has taken another course on
+# the same timeline, not even WAL stored before the segment in which it
+# resumes: a commit that waits there is not in the relay's WAL.
 
 use strict;
 use warnings;

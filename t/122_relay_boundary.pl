@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# What is stored ends exactly with a segment, as after pg_switch_wal().
+# The stored WAL ends exactly with a segment, as after pg_switch_wal().
 
 use strict;
 use warnings;

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the walstream authors
 
 # Power cuts while WAL is set aside after a gap: a segment is always in one of
-# the two directories, with the history that it belongs to, and what is left in
-# the relay's own is what it starts with.  What is acknowledged of the new range,
-# which is received in a third one, is there, and nothing is set aside before it
-# is.  Any sync left out must fail that, and which there are is known.
+# the two directories, with the history that it belongs to, and the relay can
+# start with what is left in its own.  The new range is received in a third
+# directory; whatever of it was acknowledged is there, and nothing is set aside
+# before that.  The test must fail with any sync left out, and the kinds of
+# syncs are listed.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Segments in every form: one stream that crosses all of them, and at the start
-# the last closed one, which recovery reads, missing or damaged.
+# Segments in every form: one stream crosses all of them; and at start the last
+# closed one, which recovery reads, is missing or damaged.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream, or a store, that is of another kind than the relay: refused by
-# name, with what to do, and nothing is changed.
+# An upstream or a store of another kind than the relay is refused by name,
+# with a hint, and nothing is changed.
 
 use strict;
 use warnings;

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# Every sync that a relay makes fails once, of files and of the directory: what
-# should have been durable is not acknowledged and not removed, it is told why,
-# and when the disk is well again nothing is missing.  And the keeper is killed
-# in the two syncs that stand between a segment's two forms.
+# Every sync of a relay fails once, of files and of the directory: WAL that
+# should have been durable is not acknowledged and not removed, the view tells
+# why, and when the disk works again, nothing is missing.  And the keeper is
+# killed in the two syncs between the two forms of a segment.
 
 use strict;
 use warnings;

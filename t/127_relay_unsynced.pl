@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# A process is killed between a change of names and the sync of the directory.
-# The relay that comes after it finds the new names, and what it promises or
-# serves rests on them: so they are made durable first, or a power cut after that
-# takes it back.
+# A process is killed between a rename and the sync of the directory.  The next
+# process finds the new names and relies on them for what it promises and
+# serves, so it must make them durable first, or a later power cut would take
+# them back.
 
 use strict;
 use warnings;

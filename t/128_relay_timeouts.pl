@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Whoever is silent for too long is given up, and nothing is lost by it: clients
-# of a relay, its upstream, and the relay itself.
+# A peer that is silent for too long is given up, and nothing is lost by that:
+# clients of a relay, its upstream, and the relay itself.
 
 use strict;
 use warnings;

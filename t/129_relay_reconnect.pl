@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# How often a relay tries to reach an upstream that is away: at once, then after a
-# pause that doubles up to wal_retrieve_retry_interval, and begins anew once it was
-# there.
-# And how often a receiver that fails is started again.
+# How often a relay tries to reach an upstream that is away: at once, then
+# after a pause that doubles up to wal_retrieve_retry_interval, and that is
+# reset by a successful connection.  Also, how often a failing receiver is
+# started again.
 
 use strict;
 use warnings;

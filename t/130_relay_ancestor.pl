@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream that has left the relay's line of timelines long ago: what they
-# have in common may be on an older timeline, and may be stored no longer.
+# An upstream that left the relay's line of timelines long ago: their common
+# WAL may be on an older timeline, and may not be stored any more.
 
 use strict;
 use warnings;

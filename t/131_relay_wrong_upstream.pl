@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay is pointed at servers of its cluster that it should not follow, and
-# back again: nothing of theirs stays in its way, and nothing of its own is
+# back again: nothing of theirs is left in its way, and nothing of its own is
 # overwritten.
 
 use strict;

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# Around the point at which a timeline was left, while the relay has not come
-# to it on the new one: nothing is sent that has not been received, nothing
-# removed that is being received, and slots hold what their downstreams will need
-# on the new timeline.
+# The time in which a relay has not reached the switch point on a new timeline:
+# it sends nothing that it has not received, removes nothing that it is
+# receiving, and slots hold what their downstreams will need on the new
+# timeline.
 
 use strict;
 use warnings;

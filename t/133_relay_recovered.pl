@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A cluster that was recovered to a point before its last failover: by its
-# history file timeline 2 was left before it began.
+# A cluster that was recovered to a point before its last failover: according
+# to its history file, timeline 2 was left before it began.
 
 use strict;
 use warnings;

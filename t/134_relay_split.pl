@@ -1,8 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# Two servers were promoted to the same timeline, and the upstream comes from the
-# one that the relay has not followed: that timeline is another one, also where
-# it is only an ancestor.  Setting WAL aside fails on the way, and goes on later.
+# Two servers were promoted to the same timeline, and the upstream descends
+# from the one that the relay has not followed: that timeline is a different
+# one, even if it is only an ancestor.  Setting WAL aside fails on the way, and
+# continues later.
 
 use strict;
 use warnings;

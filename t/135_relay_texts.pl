@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# What an upstream says may be in any encoding, or none: whatever it is, a
-# client of any encoding can read the relay's view, and the log is one line.
+# Texts from an upstream may be in any encoding, or none: clients of any
+# encoding can read the relay's view, and the log has one line.
 
 use strict;
 use warnings;

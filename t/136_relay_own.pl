@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay is two clusters in one: what it is taken for by clients that look for
-# a primary or a standby, who may reach its own cluster by replication, and under
-# which names it goes.
+# A relay has a cluster of its own: which kind of server clients take it for
+# when they look for a primary or a standby, who may reach its own cluster by
+# replication, and under which names it appears.
 
 use strict;
 use warnings;

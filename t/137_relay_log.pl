@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Who it was: each line of the relay's log about a client names it, and what it
+# Each line of the relay's log about a client names the client, and what it has
 # sent.
 
 use strict;

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the walstream authors
 
-# A standby that has restored a whole segment from an archive, and goes on with a
-# relay that has only a part of it: its start is ahead of where the relay is.  The
-# walreceivers of 2026-08 and later compare that with what IDENTIFY_SYSTEM says, and
-# wait; earlier ones ask and are refused until the relay is there.
+# A standby restores a whole segment from an archive and continues with a relay
+# that has only a part of it, so its start is ahead of the relay's end.
+# Walreceivers of 2026-08 and later compare the start with the answer to
+# IDENTIFY_SYSTEM, and wait; earlier ones ask for WAL and are refused until the
+# relay has it.
 
 use strict;
 use warnings;

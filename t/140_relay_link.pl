@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay whose connection to the upstream is lost connects again, in the same
-# process and without writing anything anew: at once, however often that
-# happens, so that synchronous commits go on.
+# A relay that loses the connection to its upstream connects again at once, in
+# the same process and without rewriting anything, however often that happens,
+# so that synchronous commits continue.
 
 use strict;
 use warnings;

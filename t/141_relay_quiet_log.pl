@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay finds out why one of its workers has ended whatever is written to the
-# log: with log_min_messages = fatal errors are not, with panic nothing is.
+# A relay knows why one of its workers has ended, whatever is written to the
+# log: with log_min_messages = fatal no errors are written, with panic nothing
+# at all.
 
 use strict;
 use warnings;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A segment that cannot be removed keeps the keeper neither from compressing
-# others nor, once it can be, from removing it.
+# A segment that cannot be removed does not keep the keeper from compressing
+# others, and is removed once that is possible.
 
 use strict;
 use warnings;

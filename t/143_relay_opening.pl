@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# While a relay looks for the end of what it holds it serves its closed segments,
-# and tells nobody of an end.
+# While a relay looks for the end of its WAL, it serves its closed segments,
+# and reports no end.
 
 use strict;
 use warnings;

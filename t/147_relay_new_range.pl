@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay that is told to begin anew gives up nothing before it has something:
-# slots on the upstream that promise what is not there, no WAL at all, no room, a
-# crash.
+# A relay that is told to begin a new range gives up nothing before it has
+# something new: with slots on the upstream that promise WAL which is not
+# there, no WAL at all, no room, a crash.
 
 use strict;
 use warnings;

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# What comes next must continue what is stored, also where nothing is received
-# again that could be compared: the upstream has no longer the segment with which
-# the relay's WAL ends, or a timeline begins.
+# New WAL must continue the stored WAL, even if nothing is received again that
+# could be compared: because the upstream no longer has the segment in which
+# the relay's WAL ends, or because a timeline begins.
 
 use strict;
 use warnings;

@@ -1,8 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# A new timeline whose beginning is not what is stored of the one before it is not
-# followed, not even if asked; nor does what was refused stand in the way of
-# another server that was promoted to the same timeline.
+# A relay does not follow a new timeline whose beginning differs from the
+# stored WAL of the one before, not even if asked to; and the refused WAL does
+# not stand in the way of another server that was promoted to the same
+# timeline.
 
 use strict;
 use warnings;

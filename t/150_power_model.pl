@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The tests' own means: the record of what a process does to files, and what a
-# power cut leaves of them; system calls that are made to fail.
+# The means of other tests: recording what a process does to files, calculating
+# what a power cut leaves of them, and making system calls fail.
 
 use strict;
 use warnings;

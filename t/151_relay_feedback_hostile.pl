@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# What one client of a relay says of itself harms nobody else: xmins that
-# cannot be, epochs, clocks, positions that go to and fro; neither by what the
-# primary is told nor by what it costs.
+# The replies of one client of a relay harm nobody else, neither by what is
+# sent to the primary nor by what they cost: impossible xmins, epochs, clocks,
+# positions that go back and forth.
 
 use strict;
 use warnings;

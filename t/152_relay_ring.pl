@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay does not receive from itself, by whatever way: it says so, leaves no
-# slot behind, and goes on when its upstream is another one.
+# A relay does not receive from itself, directly or through others: it says so,
+# leaves no slot behind, and continues when it gets another upstream.
 
 use strict;
 use warnings;

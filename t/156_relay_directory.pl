@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The relay's directory is its own: owner, mode and place are as PostgreSQL
-# wants them, and what is in it is never a way to somewhere else.
+# The relay's directory is its own: owner, mode and place are checked as
+# PostgreSQL does, and links in it are never followed.
 
 use strict;
 use warnings;

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay remembers which store it has used: where that is missing, as when a
-# file system is not mounted, or is another one, it does not begin anew.
+# A relay remembers which store it has used: if that is missing, as when a file
+# system is not mounted, or if there is another one, the relay does not begin a
+# new one.
 
 use strict;
 use warnings;

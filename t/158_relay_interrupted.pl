@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A system call on the relay's files that a signal interrupts is no failure, and
-# a quota that is used up is a full disk, for slots as well as for WAL.
+# A system call on the relay's files that is interrupted by a signal is not a
+# failure, and an exhausted quota counts as a full disk, for slots as well as
+# for WAL.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream with which nothing is ever gained, whatever it says, costs a few
+# An upstream that never brings anything, whatever it says, costs a few
 # connections with pauses in between, not as many as the network can carry.
 
 use strict;

@@ -3,8 +3,9 @@
 # WalstreamClient.pm
 #	  A replication client that shows every message as it comes.
 #
-# What pg_receivewal and pg_recvlogical cannot do: ask for compression without
-# decoding, stay silent, or begin one stream after the other on a connection.
+# It can do what pg_receivewal and pg_recvlogical cannot: ask for compression
+# without decoding, stay silent, or begin one stream after the other on a
+# connection.
 #
 #	my $client = WalstreamClient->new($node, application_name => 'x');
 #	$client->start('START_REPLICATION 0/3000000');

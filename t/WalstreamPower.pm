@@ -12,18 +12,19 @@
 #	my $files = $replay->files($seed);	# with some of the rest
 #	write_files($files, $dir);
 #
-# Certain is of a file's content what it was at the last fsync of it; fdatasync
-# does the same for bytes below the size that it had at the last fsync, so a file
-# that grows needs the latter.  Of a directory's entries those at the last fsync
-# of the directory.  A disk may have written more: with a seed, some blocks of
-# 4 kB that were not synced and some changes of names, in no order, are taken too.
+# A file's content is certain as of its last fsync.  fdatasync does the same
+# for bytes within the size at the last fsync, so a file that grows needs
+# fsync.  A directory's entries are certain as of the last fsync of the
+# directory.  A disk may have written more: with a seed, some blocks of 4 kB
+# that were not synced and some changes of names, in any order, are included
+# too.
 #
 # A kind of sync is its call and the name under which the file was made, with
-# what varies in it replaced, and "again" if the file was written to between an
-# earlier fsync and this.  (PostgreSQL's durable_rename() calls fsync before and
-# after: these are one kind.)  That of a directory is of as many kinds as there
-# were changes since the sync before, but for those that nobody needs to be
-# durable; a name that ends in ".tmp" is nobody's need.
+# variable parts replaced, and "again" if the file was written to between an
+# earlier fsync and this one.  (PostgreSQL's durable_rename() calls fsync
+# before and after; these are one kind.) The sync of a directory has one kind
+# for each change since the sync before, except for changes that need not be
+# durable, such as those of names that end in ".tmp".
 #
 # Copyright (c) 2026, the walstream authors
 #

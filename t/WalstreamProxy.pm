@@ -36,8 +36,8 @@
 #				the lowest bit turned over
 #	times		how often the rule acts in all; 0, the default, is no limit
 #
-# The first rule that fits a message acts on it.  Rules given while
-# connections are open hold from the next message on that arrives.
+# The first rule that matches a message acts on it.  Rules given while
+# connections are open apply from the next message on.
 #
 # What is counted: "connections", how often each action was done, and for each
 # kind of message "messages_Z" and "bytes_Z", as the upstream sent them,
@@ -49,12 +49,11 @@
 # standby feedback message of a client, without their epochs.  A count is there
 # before what it counts is passed on.
 #
-# The upstream is reached at the node's own host, or at that given by
-# "host => ..." to new().
+# The upstream is reached at the node's own host, or at the host given to new()
+# as "host => ...".
 #
 # The proxy is a process of its own that ends with the test; rules and counts
-# pass through files.  Connections that turn to TLS are passed on without being
-# understood.
+# pass through files.  Connections that switch to TLS are passed on unchanged.
 #
 # Copyright (c) 2026, the walstream authors
 #

@@ -1,7 +1,7 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamRelay.pm
-#	  Relays for tests: making them, waiting for them, looking into what they
+#	  Relays for tests: making them, waiting for them, looking into their
 #	  store, and clients that know which of their commits were confirmed.
 #
 # Copyright (c) 2026, the walstream authors

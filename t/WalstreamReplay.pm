@@ -1,8 +1,8 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamReplay.pm
-#	  A directory while what was recorded of it is done once more: what is in
-#	  it, and what of that is certain to survive a power cut.
+#	  A directory during the replay of a record: its content, and which part of
+#	  that would certainly survive a power cut.
 #
 # Made by WalstreamPower's replay(), which says what is certain.
 #

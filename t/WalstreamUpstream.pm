@@ -1,16 +1,17 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamUpstream.pm
-#	  A server that speaks the replication protocol and says what it is told to.
+#	  A server that speaks the replication protocol and gives the answers that
+#	  a test wants.
 #
 #	my $upstream = WalstreamUpstream->new;
 #	$upstream->set_answers(IDENTIFY_SYSTEM => { error => "caf\xe9" });
 #	... primary_conninfo is $upstream->connstr ...
 #	$upstream->stop;
 #
-# Without being told, it is an idle primary of the version under test, on
-# timeline 1 at 0/3000000.  An answer is given
-# for "login", for a command by its first word, and for SHOW by "SHOW name":
+# By default it is an idle primary of the version under test, on timeline 1 at
+# 0/3000000.  Answers can be given for "login", for a command by its first
+# word, and for SHOW by "SHOW name":
 #
 #	row			values of a row, all of type text, undef for null
 #	columns		their number, if that is not so
@@ -25,8 +26,8 @@
 # the connection stays open until the client ends it.  Strings are bytes.
 #
 # It is a process of its own that ends with the test; answers pass through a
-# file, and hold from the next command on.  count('START_REPLICATION') tells how
-# often that was asked, count('login') how many connections there were.
+# file, and apply from the next command on. count('START_REPLICATION') returns
+# how often that was asked, count('login') how many connections there were.
 #
 # Copyright (c) 2026, the walstream authors
 #
