@@ -317,7 +317,8 @@ my %default = (
 	'SHOW wal_block_size' => { row => ['8192'] },
 	'SHOW wal_segment_size' => { row => ['16MB'] },
 	'SHOW integer_datetimes' => { row => ['on'] },
-	'SHOW in_hot_standby' => { row => ['off'] });
+	'SHOW in_hot_standby' => { row => ['off'] },
+	'SHOW synchronous_standby_names' => { row => [''] });
 
 # The end of a timeline: the client answers to CopyDone with its own.
 sub _end_copy
