@@ -28,7 +28,7 @@ diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
 }
 
 void
-ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPullStart *start)
+ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPlanStart *start)
 {
 	check->tli = start->tli;
 	check->lsn = start->check_lsn;
@@ -37,12 +37,12 @@ ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPullStart *
 	check->parent_end_lsn = start->publish_lsn;
 	if (check->parent_tli != 0)
 	{
-		const WsHistory *ours = ws_store_read_history(&pull->store, pull->published_tli);
+		const WsHistory *ours = ws_store_read_history(&pull->stored.store, pull->stored.served.tli);
 		XLogRecPtr	left_lsn;
 
 		if (!ws_history_find(ours, check->parent_tli, &left_lsn, &check->parent_next_tli))
 			check->parent_next_tli = 0;
-		check->parent = ws_store_reader_new(&pull->store);
+		check->parent = ws_store_reader_new(&pull->stored.store);
 	}
 }
 
@@ -75,9 +75,9 @@ static WsPullEnd
 check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
 		   const char *data, size_t len)
 {
-	if (!ws_pull_is_unchecked(check, lsn + len) || lsn % pull->segment_size != 0 ||
+	if (!ws_pull_is_unchecked(check, lsn + len) || lsn % pull->upstream.segment_size != 0 ||
 		len < sizeof(XLogLongPageHeaderData) ||
-		ws_store_is_first_page(&pull->store, check->tli, lsn, data))
+		ws_store_is_first_page(&pull->stored.store, check->tli, lsn, data))
 		return WS_PULL_NEXT;
 	return diverge(pull, check->tli, lsn, "it begins with a page of another place or cluster");
 }
@@ -98,7 +98,7 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
 
 	if (!ws_pull_is_unchecked(check, end_lsn) || end_lsn < check->needed_lsn)
 		return WS_PULL_NEXT;
-	ws_store_check_chain(&pull->store, check->tli, check->lsn, end_lsn, &result);
+	ws_store_check_chain(&pull->stored.store, check->tli, check->lsn, end_lsn, &result);
 	switch (result.state)
 	{
 		case WS_CHAIN_OPEN:
@@ -118,18 +118,18 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
  * with.  A timeline below the one that is served may have been served before.
  */
 void
-ws_pull_check_drop(const WsPull *pull, const WsPullStart *start, XLogRecPtr end_lsn)
+ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start, XLogRecPtr end_lsn)
 {
-	XLogSegNo	first = start->begin_lsn / pull->segment_size;
-	XLogSegNo	last = Max(start->begin_lsn, end_lsn - 1) / pull->segment_size;
+	XLogSegNo	first = start->begin_lsn / pull->upstream.segment_size;
+	XLogSegNo	last = Max(start->begin_lsn, end_lsn - 1) / pull->upstream.segment_size;
 	bool		has_others = false;
 	WsSegment  *segments;
 	int			count;
 
-	if (!pull->has_wal || start->replaces || start->tli <= pull->published_tli)
+	if (!pull->stored.has_wal || start->replaces || start->tli <= pull->stored.served.tli)
 		return;
 	ws_relay_lock_store();
-	count = ws_store_list(&pull->store, &segments);
+	count = ws_store_list(&pull->stored.store, &segments);
 
 	/* the last one first, so that a crash leaves no hole */
 	for (int i = count - 1; i >= 0; i--)
@@ -137,12 +137,12 @@ ws_pull_check_drop(const WsPull *pull, const WsPullStart *start, XLogRecPtr end_
 		if (segments[i].tli != start->tli)
 			continue;
 		if (segments[i].segno >= first && segments[i].segno <= last)
-			ws_store_remove(&pull->store, segments[i].tli, segments[i].segno);
+			ws_store_remove(&pull->stored.store, segments[i].tli, segments[i].segno);
 		else
 			has_others = true;
 	}
 	if (!has_others)
-		ws_store_remove_history(&pull->store, start->tli);
+		ws_store_remove_history(&pull->stored.store, start->tli);
 	ws_relay_unlock_store();
 	pfree(segments);
 }

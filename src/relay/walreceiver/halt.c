@@ -62,7 +62,7 @@ ws_pull_be_sealed(const WsPull *pull)
 {
 	WsRelayStatus status;
 	char	   *reason = psprintf("the relay is sealed, and the upstream is on timeline %u",
-								  pull->upstream_tli);
+								  pull->upstream.tli);
 
 	ws_relay_get_status(&status);
 	ws_pull_set_state(WS_RELAY_SEALED, reason);
@@ -119,7 +119,7 @@ void
 ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn)
 {
 	char	   *reason = psprintf("no space left in \"%s\" for WAL from " WS_LSN " on",
-								  pull->store.path, LSN_FORMAT_ARGS(lsn));
+								  pull->stored.store.path, LSN_FORMAT_ARGS(lsn));
 
 	ws_pull_set_state(WS_RELAY_DISK_FULL, reason);
 	ereport(LOG,

@@ -42,7 +42,7 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
 	char	   *content;
 	int			size;
 
-	walrcv_readtimelinehistoryfile(pull->conn, tli, &name, &content, &size);
+	walrcv_readtimelinehistoryfile(pull->upstream.conn, tli, &name, &content, &size);
 	TLHistoryFileName(expected, tli);
 	if (strcmp(name, expected) != 0)
 		ereport(ERROR,
@@ -119,7 +119,7 @@ store_history_from_line(const WsStore *store, const WsHistory *line, int i)
 void
 ws_pull_ask_history(WsPull *pull, WsPullHistory *history)
 {
-	TimeLineID	tli = pull->upstream_tli;
+	TimeLineID	tli = pull->upstream.tli;
 
 	history->content = "";
 	history->len = 0;
@@ -153,7 +153,7 @@ ws_pull_store_histories(WsPull *pull, const WsStore *store,
 						const WsPullHistory *theirs, XLogRecPtr first_lsn)
 {
 	const WsHistory *history = theirs->line;
-	TimeLineID	tli = pull->upstream_tli;
+	TimeLineID	tli = pull->upstream.tli;
 	int			last = history->count - 1;
 	bool		was_stored = is_stored_history(store, history, last);
 

@@ -22,7 +22,7 @@ first_stored_lsn(const WsPull *pull, TimeLineID tli)
 	TimeLineID	first_tli;
 	XLogRecPtr	first_lsn;
 
-	if (!ws_store_find_first(&pull->store, tli, &first_tli, &first_lsn))
+	if (!ws_store_find_first(&pull->stored.store, tli, &first_tli, &first_lsn))
 		return InvalidXLogRecPtr;
 	return first_lsn;
 }
@@ -35,10 +35,10 @@ add_timeline(const WsPull *pull, WsPlanTimeline *timelines, int *count, TimeLine
 		if (timelines[i].tli == tli)
 			return;
 	}
-	if (!ws_store_has_history(&pull->store, tli))
+	if (!ws_store_has_history(&pull->stored.store, tli))
 		return;
 	timelines[*count].tli = tli;
-	timelines[(*count)++].history = ws_store_read_history(&pull->store, tli);
+	timelines[(*count)++].history = ws_store_read_history(&pull->stored.store, tli);
 }
 
 /* Add what the store has of the upstream's timelines and of ours. */
@@ -64,22 +64,20 @@ static void
 gather(const WsPull *pull, WsPlanInput *input)
 {
 	memset(input, 0, sizeof(*input));
-	input->segment_size = pull->segment_size;
+	input->segment_size = pull->upstream.segment_size;
 	input->page_size = XLOG_BLCKSZ;
-	input->has_wal = pull->has_wal;
-	input->stored.tli = pull->tli;
-	input->stored.lsn = pull->end_lsn;
-	input->served.tli = pull->published_tli;
-	input->served.lsn = pull->tli == pull->published_tli ? pull->end_lsn : pull->published_end_lsn;
-	input->upstream_tli = pull->upstream_tli;
-	input->upstream_lsn = pull->upstream_lsn;
-	input->upstream_is_primary = !pull->upstream_is_standby;
-	input->was_compared = pull->was_compared;
-	input->earlier_is_gone = pull->earlier_is_gone;
-	input->slot_lsn = pull->slot_lsn;
-	input->slot_is_new = pull->slot_is_new;
-	input->follow_allowed = pull->follow_allowed;
-	input->restart_allowed = pull->restart_allowed;
+	input->has_wal = pull->stored.has_wal;
+	input->stored = pull->stored.end;
+	input->served = pull->stored.served;
+	input->upstream_tli = pull->upstream.tli;
+	input->upstream_lsn = pull->upstream.lsn;
+	input->upstream_is_primary = !pull->upstream.is_standby;
+	input->was_compared = pull->decision.was_compared;
+	input->earlier_is_gone = pull->decision.earlier_is_gone;
+	input->slot_lsn = pull->upstream.slot_lsn;
+	input->slot_is_new = pull->upstream.slot_is_new;
+	input->follow_allowed = pull->decision.follow_allowed;
+	input->restart_allowed = pull->decision.restart_allowed;
 }
 
 static void
@@ -100,7 +98,7 @@ answer_first(const WsPull *pull, WsPlanInput *input, TimeLineID tli)
 static bool
 has_page(const WsPull *pull, const WsPlanPoint *point)
 {
-	WsStoreReader *reader = ws_store_reader_new(&pull->store);
+	WsStoreReader *reader = ws_store_reader_new(&pull->stored.store);
 	uint16		magic;
 
 	ws_store_read(reader, point->tli, 0, point->lsn, (char *) &magic, sizeof(magic));
@@ -117,7 +115,7 @@ answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *thei
 		case WS_PLAN_NEED_HISTORY:
 			ws_pull_ask_history(pull, theirs);
 			input->upstream_history = theirs->line;
-			if (pull->has_wal)
+			if (pull->stored.has_wal)
 				gather_timelines(pull, input);
 			break;
 		case WS_PLAN_NEED_FIRST:
@@ -126,15 +124,15 @@ answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *thei
 		case WS_PLAN_NEED_SURPLUS:
 			input->surplus_is_known = true;
 			input->surplus_has_record =
-				ws_store_has_record_after(&pull->store, plan->point.tli, plan->point.lsn,
+				ws_store_has_record_after(&pull->stored.store, plan->point.tli, plan->point.lsn,
 										  plan->end_lsn, &input->surplus_commit_lsn,
 										  &input->surplus_record_lsn);
 			break;
 		case WS_PLAN_NEED_SEGMENT:
 			input->segment_is_known = true;
 			input->segment_is_there =
-				ws_store_has_segment(&pull->store, plan->point.tli,
-									 plan->point.lsn / pull->segment_size - 1);
+				ws_store_has_segment(&pull->stored.store, plan->point.tli,
+									 plan->point.lsn / pull->upstream.segment_size - 1);
 			break;
 		case WS_PLAN_NEED_PAGE:
 			input->page_is_known = true;
@@ -163,20 +161,11 @@ make_plan(WsPull *pull, WsPlanInput *input, WsPullHistory *theirs, WsPlan *plan)
  * yet.  False if it has removed what is there to begin with.
  */
 static bool
-hold_start(const WsPull *pull, const WsPullStart *start)
+hold_start(const WsPull *pull, const WsPlanStart *start)
 {
-	bool		is_served = start->tli == pull->published_tli;
+	bool		is_served = start->tli == pull->stored.served.tli;
 
 	return ws_slots_hold_for_receiver(is_served ? InvalidXLogRecPtr : start->begin_lsn);
-}
-
-/* Go on from where the plan does. */
-static void
-take_position(WsPull *pull, const WsPlanInput *input, const WsPlan *plan)
-{
-	pull->published_end_lsn = input->served.lsn;
-	pull->tli = plan->stored.tli;
-	pull->end_lsn = plan->stored.lsn;
 }
 
 static void
@@ -189,7 +178,7 @@ report_going_on(const WsPull *pull, const WsPlanInput *input, const WsPlan *plan
 	if (!XLogRecPtrIsInvalid(plan->late_lsn))
 		ereport(LOG,
 				(errmsg("replication slot \"%s\" keeps the upstream's WAL only from " WS_LSN " on, the relay needs it from " WS_LSN " on",
-						pull->slot, LSN_FORMAT_ARGS(pull->slot_lsn),
+						pull->settings.slot, LSN_FORMAT_ARGS(pull->upstream.slot_lsn),
 						LSN_FORMAT_ARGS(plan->late_lsn)),
 				 errdetail("What is missing is received if the upstream happens to have it still.")));
 }
@@ -198,10 +187,11 @@ report_going_on(const WsPull *pull, const WsPlanInput *input, const WsPlan *plan
 static WsPullEnd
 begin_range(WsPull *pull, const WsPlan *plan, const WsPullHistory *theirs)
 {
+	const WsStore *store = plan->start.replaces ? &pull->stored.new_range : &pull->stored.store;
+
 	ws_pull_range_begin(pull, &plan->start);
-	ws_pull_store_histories(pull, plan->start.replaces ? &pull->new_range : &pull->store,
-							theirs, plan->start.begin_lsn);
-	pull->restart_allowed = false;
+	ws_pull_store_histories(pull, store, theirs, plan->start.begin_lsn);
+	pull->decision.restart_allowed = false;
 	return WS_PULL_NEXT;
 }
 
@@ -217,16 +207,16 @@ carry_out(WsPull *pull, const WsPlanInput *input, const WsPlan *plan,
 	{
 		case WS_PLAN_CONTINUE:
 		case WS_PLAN_FOLLOW:
-			ws_pull_store_histories(pull, &pull->store, theirs,
-									first_stored_lsn(pull, pull->tli));
+			ws_pull_store_histories(pull, &pull->stored.store, theirs,
+									first_stored_lsn(pull, pull->stored.end.tli));
 			return WS_PULL_NEXT;
 		case WS_PLAN_NEW_RANGE:
 			return begin_range(pull, plan, theirs);
 		case WS_PLAN_NEW_SLOT:
-			pull->dead_slot_lsn = pull->slot_lsn;
+			pull->decision.dead_slot_lsn = pull->upstream.slot_lsn;
 			return WS_PULL_CHANGED;
 		case WS_PLAN_COMPARE_LESS:
-			pull->earlier_is_gone = true;
+			pull->decision.earlier_is_gone = true;
 			return WS_PULL_CHANGED;
 		case WS_PLAN_WAIT:
 			return ws_pull_wait_for_wal(ws_pull_reason(pull, input, &plan->why));
@@ -243,9 +233,9 @@ carry_out(WsPull *pull, const WsPlanInput *input, const WsPlan *plan,
 }
 
 WsPullEnd
-ws_pull_plan(WsPull *pull, WsPullStart *start)
+ws_pull_plan(WsPull *pull, WsPlanStart *start)
 {
-	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	MemoryContext old = MemoryContextSwitchTo(pull->upstream.context);
 	WsPullHistory theirs;
 	WsPlanInput input;
 	WsPlan		plan;
@@ -260,7 +250,7 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 		make_plan(pull, &input, &theirs, &plan);
 	}
 	report_going_on(pull, &input, &plan);
-	take_position(pull, &input, &plan);
+	pull->stored.end = plan.stored;
 	end = carry_out(pull, &input, &plan, &theirs);
 	*start = plan.start;
 	MemoryContextSwitchTo(old);
@@ -268,7 +258,7 @@ ws_pull_plan(WsPull *pull, WsPullStart *start)
 }
 
 WsPullEnd
-ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
+ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start)
 {
 	WsPlanInput input;
 	WsPlan		plan;
@@ -278,6 +268,6 @@ ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start)
 
 	/* what was allowed is not done yet */
 	if (plan.verdict == WS_PLAN_NEW_SLOT)
-		pull->restart_allowed = start->replaces;
+		pull->decision.restart_allowed = start->replaces;
 	return carry_out(pull, &input, &plan, NULL);
 }

@@ -54,7 +54,7 @@ told_flushed(const WsPullStream *s)
 void
 ws_pull_stream_reply(WsPullStream *s, bool force, bool ping)
 {
-	ws_pull_reply(s->pull->conn, told_written(s), told_flushed(s), force, ping);
+	ws_pull_reply(s->pull->upstream.conn, told_written(s), told_flushed(s), force, ping);
 }
 
 void
@@ -74,12 +74,13 @@ publish_range(WsPullStream *s)
 	extent.first_tli = extent.tli = s->start.tli;
 	extent.first_lsn = s->start.begin_lsn;
 	extent.end_lsn = s->flushed_lsn;
-	ws_relay_publish_store(&pull->store, &extent);
-	ws_seal_end_before(&pull->store, s->start.tli);
-	pull->has_wal = true;
-	pull->tli = pull->published_tli = s->start.tli;
-	pull->end_lsn = s->flushed_lsn;
-	pull->attempts = 0;
+	ws_relay_publish_store(&pull->stored.store, &extent);
+	ws_seal_end_before(&pull->stored.store, s->start.tli);
+	pull->stored.has_wal = true;
+	pull->stored.end.tli = s->start.tli;
+	pull->stored.end.lsn = s->flushed_lsn;
+	pull->stored.served = pull->stored.end;
+	pull->attempts.failed = 0;
 }
 
 /* Let everybody have what is durable. */
@@ -87,6 +88,8 @@ static void
 publish(WsPullStream *s)
 {
 	WsPull	   *pull = s->pull;
+	WsPullStored *stored = &pull->stored;
+	uint32		segment_size = pull->upstream.segment_size;
 	TimeLineID	tli = s->start.tli;
 	bool		wake_keeper;
 
@@ -94,7 +97,7 @@ publish(WsPullStream *s)
 		ws_pull_is_unchecked(&s->check, Max(s->received_lsn, s->flushed_lsn)))
 		return;
 
-	if (!pull->has_wal)
+	if (!stored->has_wal)
 	{
 		if (s->flushed_lsn > s->start.begin_lsn)
 			publish_range(s);
@@ -105,37 +108,37 @@ publish(WsPullStream *s)
 	 * A new timeline counts once it has come to the switch point; before that
 	 * the old one reaches farther.
 	 */
-	if (tli != pull->tli && (s->flushed_lsn < s->start.publish_lsn ||
-							 s->flushed_lsn == s->start.begin_lsn))
+	if (tli != stored->end.tli && (s->flushed_lsn < s->start.publish_lsn ||
+								   s->flushed_lsn == s->start.begin_lsn))
 		return;
 
 	/* the last segment was closed, or the next begun, which takes the spare */
-	wake_keeper = tli != pull->tli ||
-		pull->end_lsn / pull->segment_size != s->flushed_lsn / pull->segment_size ||
-		(pull->end_lsn % pull->segment_size == 0 && s->flushed_lsn > pull->end_lsn);
-	if (tli != pull->tli || s->flushed_lsn > pull->end_lsn)
+	wake_keeper = tli != stored->end.tli ||
+		stored->end.lsn / segment_size != s->flushed_lsn / segment_size ||
+		(stored->end.lsn % segment_size == 0 && s->flushed_lsn > stored->end.lsn);
+	if (tli != stored->end.tli || s->flushed_lsn > stored->end.lsn)
 	{
-		pull->attempts = 0;
-		pull->was_compared = true;
+		pull->attempts.failed = 0;
+		pull->decision.was_compared = true;
 	}
-	pull->tli = tli;
-	pull->end_lsn = s->flushed_lsn;
+	stored->end.tli = tli;
+	stored->end.lsn = s->flushed_lsn;
 
-	if (tli < pull->published_tli)
+	if (tli < stored->served.tli)
 		return;
 	ws_relay_publish_position(tli, s->received_lsn,
 							  Max(s->received_lsn, s->flushed_lsn), s->flushed_lsn);
-	if (tli > pull->published_tli)
+	if (tli > stored->served.tli)
 	{
 		ereport(LOG,
 				(errmsg("relay has followed its upstream from timeline %u to %u at " WS_LSN,
-						pull->published_tli, tli,
+						stored->served.tli, tli,
 						LSN_FORMAT_ARGS(s->start.publish_lsn))));
-		pull->published_tli = tli;
-		pull->follow_allowed = false;
+		pull->decision.follow_allowed = false;
 		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
-		ws_seal_end_before(&pull->store, tli);
+		ws_seal_end_before(&stored->store, tli);
 	}
+	stored->served = stored->end;
 	if (wake_keeper)
 		ws_relay_wake_keeper();
 }
@@ -144,12 +147,13 @@ publish(WsPullStream *s)
 void
 ws_pull_stream_publish_written(WsPullStream *s)
 {
-	WsPull	   *pull = s->pull;
+	const WsPullStored *stored = &s->pull->stored;
 
-	if (pull->has_wal && !s->start.replaces && !ws_pull_is_unchecked(&s->check, s->received_lsn) &&
-		s->start.tli == pull->tli && pull->tli == pull->published_tli)
-		ws_relay_publish_position(pull->tli, s->received_lsn,
-								  Max(s->received_lsn, s->flushed_lsn), pull->end_lsn);
+	if (stored->has_wal && !s->start.replaces &&
+		!ws_pull_is_unchecked(&s->check, s->received_lsn) &&
+		s->start.tli == stored->end.tli && stored->end.tli == stored->served.tli)
+		ws_relay_publish_position(stored->end.tli, s->received_lsn,
+								  Max(s->received_lsn, s->flushed_lsn), stored->end.lsn);
 }
 
 /* An upstream that has nothing for us sends nothing to tell us so. */
@@ -158,21 +162,24 @@ ws_pull_stream_note_caught_up(WsPullStream *s)
 {
 	if (s->state != WS_RELAY_CATCHING_UP || s->start.replaces ||
 		ws_pull_is_unchecked(&s->check, s->received_lsn) ||
-		s->start.tli != s->pull->upstream_tli || s->received_lsn < s->target_lsn)
+		s->start.tli != s->pull->upstream.tli || s->received_lsn < s->target_lsn)
 		return;
 	ws_pull_stream_show_state(s, WS_RELAY_STREAMING);
-	s->pull->attempts = 0;
-	if (s->received_lsn >= s->pull->end_lsn)
-		s->pull->was_compared = true;
-	s->pull->follow_allowed = false;
+	s->pull->attempts.failed = 0;
+	if (s->received_lsn >= s->pull->stored.end.lsn)
+		s->pull->decision.was_compared = true;
+	s->pull->decision.follow_allowed = false;
 }
 
 WsStoreWriter *
 ws_pull_stream_new_writer(WsPullStream *s)
 {
-	return ws_store_writer_new(s->start.replaces ? &s->pull->new_range : &s->pull->store,
+	const WsPull *pull = s->pull;
+	XLogRecPtr	begin_lsn = s->start.begin_lsn;
+
+	return ws_store_writer_new(s->start.replaces ? &pull->stored.new_range : &pull->stored.store,
 							   s->start.tli,
-							   s->start.begin_lsn - s->start.begin_lsn % s->pull->segment_size,
+							   begin_lsn - begin_lsn % pull->upstream.segment_size,
 							   s->flushed_lsn);
 }
 

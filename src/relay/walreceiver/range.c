@@ -23,14 +23,14 @@
 
 /* Is another segment stored than the one to begin with? */
 static bool
-has_other_segments(const WsPull *pull, const WsPullStart *start)
+has_other_segments(const WsPull *pull, const WsPlanStart *start)
 {
 	WsSegment  *segments;
-	int			count = ws_store_list(&pull->store, &segments);
+	int			count = ws_store_list(&pull->stored.store, &segments);
 
 	return count > 1 ||
 		(count == 1 && (segments[0].tli != start->tli ||
-						segments[0].segno != start->begin_lsn / pull->segment_size));
+						segments[0].segno != start->begin_lsn / pull->upstream.segment_size));
 }
 
 /*
@@ -40,45 +40,45 @@ has_other_segments(const WsPull *pull, const WsPullStart *start)
  * far transactions were, which may be later than the range.
  */
 static void
-leave_range(WsPull *pull, const WsPullStart *start)
+leave_range(WsPull *pull, const WsPlanStart *start)
 {
-	bool		had_wal = pull->has_wal;
+	bool		had_wal = pull->stored.has_wal;
 
 	if (had_wal)
 	{
 		ereport(LOG,
 				(errmsg("relay sets its WAL up to " WS_LSN " on timeline %u aside and begins anew at " WS_LSN,
-						LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
+						LSN_FORMAT_ARGS(pull->stored.end.lsn), pull->stored.end.tli,
 						LSN_FORMAT_ARGS(start->begin_lsn))));
-		pull->has_wal = false;
-		pull->published_tli = 0;
-		ws_relay_publish_store(&pull->store, NULL);
+		pull->stored.has_wal = false;
+		pull->stored.served.tli = 0;
+		ws_relay_publish_store(&pull->stored.store, NULL);
 	}
 	(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
-	ws_slots_invalidate_all(&pull->store);
+	ws_slots_invalidate_all(&pull->stored.store);
 	ws_relay_lock_store();
-	ws_xids_forget(&pull->store);
+	ws_xids_forget(&pull->stored.store);
 	if (had_wal || has_other_segments(pull, start))
-		ws_store_set_aside(&pull->store);
+		ws_store_set_aside(&pull->stored.store);
 	ws_relay_unlock_store();
-	ws_store_remove_histories(&pull->store);
+	ws_store_remove_histories(&pull->stored.store);
 	ws_slots_reset_floor(start->begin_lsn);
 }
 
 void
-ws_pull_range_begin(WsPull *pull, const WsPullStart *start)
+ws_pull_range_begin(WsPull *pull, const WsPlanStart *start)
 {
 	if (start->replaces)
-		ws_store_begin_new_range(&pull->store, &pull->new_range);
+		ws_store_begin_new_range(&pull->stored.store, &pull->stored.new_range);
 	else
 		leave_range(pull, start);
 }
 
 void
-ws_pull_range_enter(WsPull *pull, const WsPullStart *start)
+ws_pull_range_enter(WsPull *pull, const WsPlanStart *start)
 {
 	leave_range(pull, start);
 	ws_relay_lock_store();
-	ws_store_enter_new_range(&pull->store);
+	ws_store_enter_new_range(&pull->stored.store);
 	ws_relay_unlock_store();
 }

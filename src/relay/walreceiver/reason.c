@@ -31,11 +31,11 @@ gap_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
 	const char *slot = "";
 
 	if (input->slot_lsn >= why->theirs.lsn + input->segment_size)
-		slot = psprintf(", its slot \"%s\" at " WS_LSN, pull->slot,
+		slot = psprintf(", its slot \"%s\" at " WS_LSN, pull->settings.slot,
 						LSN_FORMAT_ARGS(input->slot_lsn));
 	else if (!XLogRecPtrIsInvalid(input->slot_lsn))
 		slot = psprintf(", although its slot \"%s\" should keep it from " WS_LSN " on",
-						pull->slot, LSN_FORMAT_ARGS(input->slot_lsn));
+						pull->settings.slot, LSN_FORMAT_ARGS(input->slot_lsn));
 	return psprintf("The upstream has no longer the WAL from " WS_LSN " on timeline %u on; stored is WAL up to " WS_LSN ", and the upstream is at " WS_LSN "%s",
 					LSN_FORMAT_ARGS(why->theirs.lsn), why->theirs.tli,
 					LSN_FORMAT_ARGS(why->ours.lsn),

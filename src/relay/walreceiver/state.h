@@ -42,61 +42,92 @@ typedef enum WsPullEnd
 	WS_PULL_GAP					/* ... wait for an operator */
 } WsPullEnd;
 
-/* The receiver; one, in its process. */
-typedef struct WsPull
+/* The settings in use, in TopMemoryContext.  Written by worker.c. */
+typedef struct WsPullSettings
 {
-	/* settings in use, in TopMemoryContext */
 	char	   *upstream;
 	char	   *slot;
+} WsPullSettings;
 
-	/* the store, and up to where it is durable on the timeline to go on with */
-	bool		store_is_open;
+/*
+ * What is stored.  worker.c opens the store, publish.c notes what has become
+ * durable, range.c sets aside what a new range replaces, plan.c moves end.
+ */
+typedef struct WsPullStored
+{
+	bool		is_open;
 	WsStore		store;
-	WsStore		new_range;		/* while it is received: a directory in it */
+	WsStore		new_range;		/* a directory in it, while a range is
+								 * received that is to replace what is stored */
 	bool		has_wal;
-	TimeLineID	tli;
-	XLogRecPtr	end_lsn;
-	TimeLineID	published_tli;	/* the newest that is served; 0: none.  A
-								 * newer one than tli on the way from a common
-								 * ancestor */
-	XLogRecPtr	published_end_lsn;	/* ... and then what end_lsn is on it */
+	WsPlanPoint served;			/* the newest timeline that is served, up to
+								 * where it is durable; tli 0: none */
+	WsPlanPoint end;			/* where to go on: the same, or a point on an
+								 * older timeline, on the way to one that an
+								 * operator has allowed */
+} WsPullStored;
 
-	/* what an operator has allowed, for the next connection */
-	bool		follow_allowed;
-	bool		restart_allowed;
-
-	int			attempts;		/* to go on that have failed, in a row */
-	TimestampTz connect_time;	/* when the last one began */
-	bool		was_compared;	/* all up to end_lsn, with this upstream, in
-								 * its segment */
-	bool		earlier_is_gone;	/* the upstream has no more WAL from
-									 * before the stored end than it must */
-
-	/*
-	 * The connection, NULL without one; all it needs is in the context, which
-	 * is reset with it.
-	 */
+/*
+ * The connection, and what the upstream has said.  Written by upstream.c.  All
+ * that the connection needs is in the context, which is reset with it.
+ */
+typedef struct WsPullUpstream
+{
 	MemoryContext context;
-	WalReceiverConn *conn;
-	uint64		upstream_identifier;
-	bool		upstream_is_standby;	/* or a relay */
-	TimeLineID	upstream_tli;
-	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
+	WalReceiverConn *conn;		/* NULL: not connected */
+	uint64		identifier;
+	bool		is_standby;		/* or a relay */
 	char	   *standby_names;	/* synchronous_standby_names there; NULL if it
 								 * is no primary */
+	TimeLineID	tli;
+	XLogRecPtr	lsn;			/* flushed there, when asked */
 	int			segment_size;	/* bytes */
-	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid
-								 * without one */
+	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid: no
+								 * slot */
 	bool		slot_is_new;	/* made with this connection */
+} WsPullUpstream;
+
+/*
+ * What else decides where to go on.  worker.c forgets all of it with the
+ * settings.
+ */
+typedef struct WsPullDecision
+{
+	/* what an operator has allowed: set by worker.c, for the next connection */
+	bool		follow_allowed; /* cleared by publish.c when it is done */
+	bool		restart_allowed;	/* cleared by plan.c when it is begun */
+
+	/* what has turned out */
+	bool		was_compared;	/* all up to stored.end, with this upstream,
+								 * in the end's segment: publish.c; cleared
+								 * where it differs, by worker.c */
+	bool		earlier_is_gone;	/* the segment before the one that comes
+									 * next is missing there: plan.c; cleared
+									 * by stream.c when anything comes */
 	XLogRecPtr	dead_slot_lsn;	/* a slot at this position promises WAL that
-								 * is not there: replace it; Invalid: none */
+								 * is not there: plan.c.  upstream.c replaces
+								 * the slot, and clears it */
+} WsPullDecision;
+
+/* Attempts to go on, for the pauses between them.  Written by worker.c. */
+typedef struct WsPullAttempts
+{
+	int			failed;			/* in a row; publish.c sets 0 */
+	TimestampTz begin_time;		/* of the last one */
+} WsPullAttempts;
+
+/* The receiver; there is one, in its process. */
+typedef struct WsPull
+{
+	WsPullSettings settings;
+	WsPullStored stored;
+	WsPullUpstream upstream;
+	WsPullDecision decision;
+	WsPullAttempts attempts;
 } WsPull;
 
-/* Where streaming is to begin. */
-typedef WsPlanStart WsPullStart;
-
 /*----------------------------------------------------------------
- * pull.c
+ * worker.c
  *----------------------------------------------------------------
  */
 
@@ -135,6 +166,9 @@ extern void ws_pull_clean_up(void);
 extern bool ws_pull_connect(WsPull *pull, char **error);
 extern void ws_pull_disconnect(WsPull *pull);
 
+/* The connection alone, where the process ends. */
+extern void ws_pull_hang_up(WsPull *pull);
+
 /* Ask the upstream where it is. */
 extern void ws_pull_identify(WsPull *pull);
 
@@ -171,7 +205,7 @@ extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions
  * timeline, or WS_PULL_RETRY because it stops; then the connection is over, which
  * is nothing unusual.
  */
-extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPullStart *start,
+extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start,
 									   XLogRecPtr received_lsn);
 
 /*----------------------------------------------------------------
@@ -183,10 +217,10 @@ extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPullStart *start,
  * Decide where to begin: WS_PULL_NEXT and *start, with the upstream's histories
  * durable.  Begins a new range where there is no WAL, or that is allowed.
  */
-extern WsPullEnd ws_pull_plan(WsPull *pull, WsPullStart *start);
+extern WsPullEnd ws_pull_plan(WsPull *pull, WsPlanStart *start);
 
 /* The upstream says at the start of the stream that it has not the WAL. */
-extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPullStart *start);
+extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start);
 
 /*----------------------------------------------------------------
  * reason.c
@@ -227,14 +261,14 @@ extern void ws_pull_store_histories(WsPull *pull, const WsStore *store,
  *----------------------------------------------------------------
  */
 
-/* Begin there; where WAL is stored, with the first bytes in pull->new_range. */
-extern void ws_pull_range_begin(WsPull *pull, const WsPullStart *start);
+/* Begin there; where WAL is stored, with the first bytes in stored.new_range. */
+extern void ws_pull_range_begin(WsPull *pull, const WsPlanStart *start);
 
 /*
  * The first bytes are durable: set aside what is stored, and put the new range
  * in its place.
  */
-extern void ws_pull_range_enter(WsPull *pull, const WsPullStart *start);
+extern void ws_pull_range_enter(WsPull *pull, const WsPlanStart *start);
 
 /*----------------------------------------------------------------
  * check.c
@@ -258,7 +292,7 @@ typedef struct WsPullCheck
 
 /* In the memory context that lives as long as the stream. */
 extern void ws_pull_check_begin(WsPullCheck * check, const WsPull *pull,
-								const WsPullStart *start);
+								const WsPlanStart *start);
 
 /* Is something before lsn not checked? */
 static inline bool
@@ -287,7 +321,7 @@ extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
  * It has diverged, and the writer is gone: remove what was written up to end_lsn
  * of a timeline of which nothing has counted.
  */
-extern void ws_pull_check_drop(const WsPull *pull, const WsPullStart *start,
+extern void ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start,
 							   XLogRecPtr end_lsn);
 
 /*----------------------------------------------------------------
@@ -296,7 +330,7 @@ extern void ws_pull_check_drop(const WsPull *pull, const WsPullStart *start,
  */
 
 /* Receive one timeline until it or the connection ends. */
-extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPullStart *start);
+extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPlanStart *start);
 
 /*
  * An error has ended the stream, or the process ends, in order or not: keep

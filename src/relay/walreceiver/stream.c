@@ -90,11 +90,11 @@ receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
 
 	*gap = false;
 	if (s->received_lsn != s->start.begin_lsn)
-		return walrcv_receive(s->pull->conn, message, fd);
+		return walrcv_receive(s->pull->upstream.conn, message, fd);
 
 	PG_TRY();
 	{
-		len = walrcv_receive(s->pull->conn, message, fd);
+		len = walrcv_receive(s->pull->upstream.conn, message, fd);
 	}
 	PG_CATCH();
 	{
@@ -147,7 +147,7 @@ take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
 
 	s->heard_time = GetCurrentTimestamp();
 	s->pinged = false;
-	s->pull->earlier_is_gone = false;
+	s->pull->decision.earlier_is_gone = false;
 	while (*len > 0)
 	{
 		WsPullEnd	end = take_message(s, message, *len);
@@ -201,7 +201,7 @@ attend(WsPullStream *s, bool woken)
 	if (woken || now >= s->feedback_check || now >= ws_pull_reply_due())
 	{
 		s->feedback_check = TimestampTzPlusMilliseconds(now, FEEDBACK_CHECK_MS);
-		ws_pull_feedback(s->pull->conn);
+		ws_pull_feedback(s->pull->upstream.conn);
 	}
 }
 
@@ -286,44 +286,44 @@ run_stream(WsPullStream *s)
 }
 
 static void
-begin_stream(WsPullStream *s, WsPull *pull, const WsPullStart *start)
+begin_stream(WsPullStream *s, WsPull *pull, const WsPlanStart *start)
 {
 	memset(s, 0, sizeof(*s));
 	s->pull = pull;
 	s->start = *start;
-	s->context = AllocSetContextCreate(pull->context, "walstream relay stream",
+	s->context = AllocSetContextCreate(pull->upstream.context, "walstream relay stream",
 									   ALLOCSET_DEFAULT_SIZES);
-	s->resumes = pull->has_wal && !start->replaces && pull->upstream_is_standby &&
+	s->resumes = pull->stored.has_wal && !start->replaces && pull->upstream.is_standby &&
 		start->tell_lsn == start->begin_lsn;
 	s->received_lsn = start->begin_lsn;
 	s->flushed_lsn = start->stored_lsn;
-	s->target_lsn = pull->upstream_lsn;
+	s->target_lsn = pull->upstream.lsn;
 	s->heard_time = GetCurrentTimestamp();
 	s->feedback_check = s->heard_time;
 	MemoryContextSwitchTo(s->context);
-	ws_xids_begin_scan(&s->xids, &pull->store, start->begin_lsn, start->replaces);
+	ws_xids_begin_scan(&s->xids, &pull->stored.store, start->begin_lsn, start->replaces);
 	s->writer = ws_pull_stream_new_writer(s);
 	s->usable = true;
 	ws_pull_check_begin(&s->check, pull, start);
 }
 
 WsPullEnd
-ws_pull_stream(WsPull *pull, const WsPullStart *start)
+ws_pull_stream(WsPull *pull, const WsPlanStart *start)
 {
 	MemoryContext old = CurrentMemoryContext;
 	WalRcvStreamOptions options = {0};
 	WsPullEnd	end;
 
 	begin_stream(&stream, pull, start);
-	ws_pull_reply_begin(pull->conn);
+	ws_pull_reply_begin(pull->upstream.conn);
 	ws_pull_stream_show_state(&stream, WS_RELAY_CATCHING_UP);
 
 	options.logical = false;
-	options.slotname = pull->slot[0] != '\0' ? pull->slot : NULL;
+	options.slotname = pull->settings.slot[0] != '\0' ? pull->settings.slot : NULL;
 	options.startpoint = start->begin_lsn;
 	options.proto.physical.startpointTLI = start->tli;
 	end = ws_pull_start_streaming(pull, &options);
-	if (end == WS_PULL_NEXT && !ws_seal_begin_stream(start->tli, pull->upstream_tli))
+	if (end == WS_PULL_NEXT && !ws_seal_begin_stream(start->tli, pull->upstream.tli))
 		end = ws_pull_be_sealed(pull);
 	if (end == WS_PULL_NEXT)
 	{

@@ -20,7 +20,7 @@
 typedef struct WsPullStream
 {
 	WsPull	   *pull;
-	WsPullStart start;
+	WsPlanStart start;
 	MemoryContext context;
 	WsStoreWriter *writer;
 	bool		resumes;		/* tell begin_lsn at once */

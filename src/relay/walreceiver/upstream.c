@@ -36,33 +36,45 @@
 bool
 ws_pull_connect(WsPull *pull, char **error)
 {
-	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	MemoryContext old;
 	char	   *host;
 	int			port;
 
-	pull->conn = ws_walrcv_connect_physical(pull->upstream,
-											cluster_name[0] != '\0' ? cluster_name : WS_RELAY_DEFAULT_NAME,
-											error);
-	if (pull->conn != NULL)
+	if (pull->upstream.context == NULL)
+		pull->upstream.context = AllocSetContextCreate(TopMemoryContext,
+													   "walstream relay connection",
+													   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(pull->upstream.context);
+
+	pull->upstream.conn = ws_walrcv_connect_physical(pull->settings.upstream,
+													 cluster_name[0] != '\0' ? cluster_name : WS_RELAY_DEFAULT_NAME,
+													 error);
+	if (pull->upstream.conn != NULL)
 	{
-		walrcv_get_senderinfo(pull->conn, &host, &port);
-		ws_relay_set_upstream(host, port, walrcv_server_version(pull->conn));
+		walrcv_get_senderinfo(pull->upstream.conn, &host, &port);
+		ws_relay_set_upstream(host, port, walrcv_server_version(pull->upstream.conn));
 		ws_relay_count_reconnect();
 	}
 	MemoryContextSwitchTo(old);
-	return pull->conn != NULL;
+	return pull->upstream.conn != NULL;
+}
+
+void
+ws_pull_hang_up(WsPull *pull)
+{
+	if (pull->upstream.conn != NULL)
+		walrcv_disconnect(pull->upstream.conn);
+	pull->upstream.conn = NULL;
+	(void) ws_chain_publish(NULL);
 }
 
 void
 ws_pull_disconnect(WsPull *pull)
 {
-	if (pull->conn != NULL)
-		walrcv_disconnect(pull->conn);
-	pull->conn = NULL;
+	ws_pull_hang_up(pull);
 	ws_seal_end_stream();
-	(void) ws_chain_publish(NULL);
 	ws_relay_set_upstream(NULL, 0, 0);
-	MemoryContextReset(pull->context);
+	MemoryContextReset(pull->upstream.context);
 }
 
 /*
@@ -80,7 +92,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 
 	/* reading the result looks types up */
 	StartTransactionCommand();
-	result = walrcv_exec(pull->conn, command, columns, types);
+	result = walrcv_exec(pull->upstream.conn, command, columns, types);
 	if (result->status != WALRCV_OK_TUPLES && result->status != WALRCV_OK_COMMAND)
 		ereport(ERROR,
 				(ws_pull_errupstream(),
@@ -89,7 +101,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 						result->err != NULL ? ws_peertext_for_log(result->err) :
 						"unknown error")));
 
-	MemoryContextSwitchTo(pull->context);
+	MemoryContextSwitchTo(pull->upstream.context);
 	if (columns > 0)
 	{
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(result->tupledesc,
@@ -172,11 +184,11 @@ ws_pull_identify(WsPull *pull)
 	char	   *values[4];
 
 	ask(pull, "IDENTIFY_SYSTEM", 4, values);
-	pull->upstream_identifier = parse_number(values[0], PG_UINT64_MAX,
+	pull->upstream.identifier = parse_number(values[0], PG_UINT64_MAX,
 											 "a system identifier");
-	pull->upstream_tli = (TimeLineID) parse_number(values[1], PG_UINT32_MAX,
+	pull->upstream.tli = (TimeLineID) parse_number(values[1], PG_UINT32_MAX,
 												   "a timeline");
-	pull->upstream_lsn = parse_lsn(values[2]);
+	pull->upstream.lsn = parse_lsn(values[2]);
 }
 
 void
@@ -190,22 +202,22 @@ ws_pull_check_connection(WsPull *pull)
 static void
 check_identifier(WsPull *pull)
 {
-	uint64		ours = pull->store.identity.system_identifier;
+	uint64		ours = pull->stored.store.identity.system_identifier;
 
-	if (pull->store_is_open && pull->upstream_identifier != ours)
+	if (pull->stored.is_open && pull->upstream.identifier != ours)
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream is another cluster than the one whose WAL is stored"),
 				 errdetail("The upstream's system identifier is " UINT64_FORMAT ", that of the relay's WAL in \"%s\" is " UINT64_FORMAT ".",
-						   pull->upstream_identifier, pull->store.path, ours),
+						   pull->upstream.identifier, pull->stored.store.path, ours),
 				 errhint("Correct walstream.relay_upstream, or use another walstream.relay_directory.")));
 }
 
 void
 ws_pull_check_version(const WsPull *pull)
 {
-	int			version = walrcv_server_version(pull->conn) / 10000;
+	int			version = walrcv_server_version(pull->upstream.conn) / 10000;
 
 	if (version != WS_MAJOR_VERSION)
 		ereport(ERROR,
@@ -237,21 +249,21 @@ check_settings(WsPull *pull)
 				 errmsg("upstream has integer_datetimes \"%s\", this relay \"on\"",
 						ws_peertext_value(integer_datetimes))));
 
-	if (!parse_int(segment_size, &pull->segment_size, GUC_UNIT_BYTE, NULL) ||
-		!IsValidWalSegSize(pull->segment_size))
+	if (!parse_int(segment_size, &pull->upstream.segment_size, GUC_UNIT_BYTE, NULL) ||
+		!IsValidWalSegSize(pull->upstream.segment_size))
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream has an invalid WAL segment size: \"%s\"",
 						ws_peertext_value(segment_size))));
-	if (pull->store_is_open &&
-		pull->segment_size != pull->store.identity.segment_size)
+	if (pull->stored.is_open &&
+		pull->upstream.segment_size != pull->stored.store.identity.segment_size)
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream has another WAL segment size than what is stored"),
 				 errdetail("The upstream's is %d bytes, that of the relay's WAL %u.",
-						   pull->segment_size, pull->store.identity.segment_size),
+						   pull->upstream.segment_size, pull->stored.store.identity.segment_size),
 				 errhint("After the upstream's segment size has been changed, use another walstream.relay_directory.")));
 }
 
@@ -259,11 +271,11 @@ check_settings(WsPull *pull)
 static bool
 read_slot(WsPull *pull)
 {
-	char	   *command = psprintf("READ_REPLICATION_SLOT \"%s\"", pull->slot);
+	char	   *command = psprintf("READ_REPLICATION_SLOT \"%s\"", pull->settings.slot);
 	char	   *values[3];
 
 	ask(pull, command, 3, values);
-	pull->slot_lsn = values[1] != NULL ? parse_lsn(values[1]) : InvalidXLogRecPtr;
+	pull->upstream.slot_lsn = values[1] != NULL ? parse_lsn(values[1]) : InvalidXLogRecPtr;
 	return values[0] != NULL;
 }
 
@@ -275,17 +287,17 @@ read_slot(WsPull *pull)
 static void
 report_new_slot(const WsPull *pull, const char *why)
 {
-	if (!pull->has_wal)
+	if (!pull->stored.has_wal)
 		ereport(LOG,
 				(errmsg("created replication slot \"%s\" on the upstream%s",
-						pull->slot, why)));
+						pull->settings.slot, why)));
 	else
 		ereport(WARNING,
 				(errmsg("replication slot \"%s\" on the upstream had to be made anew%s",
-						pull->slot, why),
+						pull->settings.slot, why),
 				 errdetail("The relay has WAL up to " WS_LSN " on timeline %u; the new slot keeps the upstream's from " WS_LSN " on.",
-						   LSN_FORMAT_ARGS(pull->end_lsn), pull->tli,
-						   LSN_FORMAT_ARGS(pull->slot_lsn)),
+						   LSN_FORMAT_ARGS(pull->stored.end.lsn), pull->stored.end.tli,
+						   LSN_FORMAT_ARGS(pull->upstream.slot_lsn)),
 				 errhint("Without its slot the upstream may remove WAL that the relay needs.  See to it that nothing drops the slot; after a change of the upstream this is expected.")));
 }
 
@@ -301,32 +313,32 @@ prepare_slot(WsPull *pull)
 {
 	const char *why = "";
 
-	pull->slot_lsn = InvalidXLogRecPtr;
-	pull->slot_is_new = false;
-	if (pull->slot[0] == '\0')
+	pull->upstream.slot_lsn = InvalidXLogRecPtr;
+	pull->upstream.slot_is_new = false;
+	if (pull->settings.slot[0] == '\0')
 		return;
 
 	if (read_slot(pull))
 	{
-		if (XLogRecPtrIsInvalid(pull->slot_lsn))
+		if (XLogRecPtrIsInvalid(pull->upstream.slot_lsn))
 			why = ": it held no WAL";
-		else if (pull->slot_lsn == pull->dead_slot_lsn)
+		else if (pull->upstream.slot_lsn == pull->decision.dead_slot_lsn)
 			why = psprintf(": it was at " WS_LSN ", where the upstream has no WAL",
-						   LSN_FORMAT_ARGS(pull->slot_lsn));
+						   LSN_FORMAT_ARGS(pull->upstream.slot_lsn));
 		else
 			return;
-		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
+		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->settings.slot), 0, NULL);
 	}
-	pull->dead_slot_lsn = InvalidXLogRecPtr;
+	pull->decision.dead_slot_lsn = InvalidXLogRecPtr;
 
-	ws_walrcv_create_physical_slot(pull->conn, pull->slot, NULL);
+	ws_walrcv_create_physical_slot(pull->upstream.conn, pull->settings.slot, NULL);
 	if (!read_slot(pull))
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("replication slot \"%s\" on the upstream has disappeared",
-						pull->slot)));
-	pull->slot_is_new = true;
+						pull->settings.slot)));
+	pull->upstream.slot_is_new = true;
 	report_new_slot(pull, why);
 }
 
@@ -385,7 +397,7 @@ refuse_ring(int others)
 WsPullEnd
 ws_pull_check_chain(WsPull *pull)
 {
-	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	MemoryContext old = MemoryContextSwitchTo(pull->upstream.context);
 	WsChain		chain;
 	WsChain		before;
 	int			place;
@@ -425,19 +437,19 @@ ws_pull_check_chain(WsPull *pull)
 WsPullEnd
 ws_pull_check_upstream(WsPull *pull)
 {
-	MemoryContext old = MemoryContextSwitchTo(pull->context);
+	MemoryContext old = MemoryContextSwitchTo(pull->upstream.context);
 	WsPullEnd	end = WS_PULL_NEXT;
 
 	ws_pull_identify(pull);
 	check_identifier(pull);
 	check_settings(pull);
-	pull->upstream_is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
+	pull->upstream.is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
 
 	/* on a standby or a relay this setting has no effect */
-	pull->standby_names = pull->upstream_is_standby ? NULL :
+	pull->upstream.standby_names = pull->upstream.is_standby ? NULL :
 		ask_setting(pull, "synchronous_standby_names");
-	ws_receiver_set_segment_size(pull->segment_size);
-	if (ws_seal_covers(pull->upstream_tli))
+	ws_receiver_set_segment_size(pull->upstream.segment_size);
+	if (ws_seal_covers(pull->upstream.tli))
 		end = ws_pull_be_sealed(pull);
 	else
 		prepare_slot(pull);
@@ -453,8 +465,8 @@ ws_pull_check_upstream(WsPull *pull)
 static bool
 says_invalidated(const WsPull *pull, const char *message)
 {
-	return strcmp(pull->slot, "idle_timeout") != 0 &&
-		strstr(message, psprintf("\"%s\"", pull->slot)) != NULL &&
+	return strcmp(pull->settings.slot, "idle_timeout") != 0 &&
+		strstr(message, psprintf("\"%s\"", pull->settings.slot)) != NULL &&
 		strstr(message, "\"idle_timeout\"") != NULL;
 }
 
@@ -467,7 +479,7 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 
 	PG_TRY();
 	{
-		started = walrcv_startstreaming(pull->conn, options);
+		started = walrcv_startstreaming(pull->upstream.conn, options);
 	}
 	PG_CATCH();
 	{
@@ -485,10 +497,10 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 
 	if (invalidated)
 	{
-		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->slot), 0, NULL);
+		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->settings.slot), 0, NULL);
 		ereport(LOG,
 				(errmsg("dropped replication slot \"%s\" on the upstream, which had invalidated it because of idle_replication_slot_timeout",
-						pull->slot)));
+						pull->settings.slot)));
 		return WS_PULL_CHANGED;
 	}
 	if (!started)
@@ -502,7 +514,7 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 }
 
 WsPullEnd
-ws_pull_end_streaming(WsPull *pull, const WsPullStart *start, XLogRecPtr received_lsn)
+ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start, XLogRecPtr received_lsn)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile WsPullEnd end = WS_PULL_RETRY;
@@ -512,7 +524,7 @@ ws_pull_end_streaming(WsPull *pull, const WsPullStart *start, XLogRecPtr receive
 	{
 		TimeLineID	next_tli;
 
-		walrcv_endstreaming(pull->conn, &next_tli);
+		walrcv_endstreaming(pull->upstream.conn, &next_tli);
 		if (next_tli != 0)
 			end = WS_PULL_NEXT;
 	}

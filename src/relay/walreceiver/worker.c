@@ -86,9 +86,9 @@ settings_differ(const WsPull *pull)
 {
 	const WsRelaySettings *settings = ws_guc_relay();
 
-	return pull->upstream == NULL ||
-		strcmp(pull->upstream, settings->upstream) != 0 ||
-		strcmp(pull->slot, settings->slot) != 0;
+	return pull->settings.upstream == NULL ||
+		strcmp(pull->settings.upstream, settings->upstream) != 0 ||
+		strcmp(pull->settings.slot, settings->slot) != 0;
 }
 
 static void
@@ -98,17 +98,16 @@ take_settings(WsPull *pull)
 
 	if (!settings_differ(pull))
 		return;
-	if (pull->upstream != NULL)
+	if (pull->settings.upstream != NULL)
 	{
-		pfree(pull->upstream);
-		pfree(pull->slot);
+		pfree(pull->settings.upstream);
+		pfree(pull->settings.slot);
 	}
 
-	/* that was meant for the other upstream */
-	pull->follow_allowed = pull->restart_allowed = false;
-	pull->was_compared = false;
-	pull->upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
-	pull->slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
+	/* that was meant for the other upstream, or learned of it */
+	memset(&pull->decision, 0, sizeof(pull->decision));
+	pull->settings.upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
+	pull->settings.slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
 }
 
 bool
@@ -136,7 +135,7 @@ static void
 load_slots(WsPull *pull)
 {
 	if (!ws_slots_are_loaded())
-		ws_slots_load(&pull->store);
+		ws_slots_load(&pull->stored.store);
 }
 
 /* Whose WAL this is fits this server, or nobody could read it. */
@@ -166,36 +165,37 @@ open_store(WsPull *pull)
 	ws_pull_set_state(WS_RELAY_OPENING, NULL);
 	if (ws_relay_is_requested(WS_REQUEST_FORGET_STORE, true))
 		ws_known_forget();
-	pull->store_is_open = ws_store_open(ws_guc_relay()->directory, &pull->store);
-	if (!pull->store_is_open)
+	pull->stored.is_open = ws_store_open(ws_guc_relay()->directory, &pull->stored.store);
+	if (!pull->stored.is_open)
 	{
 		ws_pull_set_state(WS_RELAY_WAITING, NULL);
 		return;
 	}
 
-	check_store(&pull->store);
-	ws_seal_load(&pull->store);
-	ws_standby_names_load(&pull->store);
+	check_store(&pull->stored.store);
+	ws_seal_load(&pull->stored.store);
+	ws_standby_names_load(&pull->stored.store);
 	load_slots(pull);
 	ws_relay_lock_store();
-	if (ws_store_find_closed(&pull->store, &extent))
-		ws_relay_publish_closed(&pull->store, &extent);
-	pull->has_wal = ws_store_recover(&pull->store, ws_relay_is_synced(), &extent);
+	if (ws_store_find_closed(&pull->stored.store, &extent))
+		ws_relay_publish_closed(&pull->stored.store, &extent);
+	pull->stored.has_wal = ws_store_recover(&pull->stored.store, ws_relay_is_synced(), &extent);
 	ws_relay_set_synced(true);
 
 	/* it may have been left where setting aside failed */
-	if (pull->has_wal)
+	if (pull->stored.has_wal)
 		ws_slots_reset_floor(extent.first_lsn);
 
 	/* from here on it is served and kept, however long connecting takes */
-	ws_relay_publish_store(&pull->store, pull->has_wal ? &extent : NULL);
+	ws_relay_publish_store(&pull->stored.store, pull->stored.has_wal ? &extent : NULL);
 	ws_relay_unlock_store();
 	ws_pull_set_state(WS_RELAY_WAITING, NULL);
-	if (pull->has_wal)
+	if (pull->stored.has_wal)
 	{
-		ws_seal_end_before(&pull->store, extent.tli);
-		pull->tli = pull->published_tli = extent.tli;
-		pull->end_lsn = extent.end_lsn;
+		ws_seal_end_before(&pull->stored.store, extent.tli);
+		pull->stored.end.tli = extent.tli;
+		pull->stored.end.lsn = extent.end_lsn;
+		pull->stored.served = pull->stored.end;
 		ereport(LOG,
 				(errmsg("relay has WAL from " WS_LSN " on timeline %u up to " WS_LSN " on timeline %u",
 						LSN_FORMAT_ARGS(extent.first_lsn), extent.first_tli,
@@ -209,19 +209,19 @@ create_store(WsPull *pull)
 {
 	WsStoreIdentity identity;
 
-	identity.system_identifier = pull->upstream_identifier;
-	identity.segment_size = pull->segment_size;
+	identity.system_identifier = pull->upstream.identifier;
+	identity.segment_size = pull->upstream.segment_size;
 	identity.block_size = XLOG_BLCKSZ;
 	identity.major_version = WS_MAJOR_VERSION;
-	ws_store_create(ws_guc_relay()->directory, &identity, &pull->store);
-	pull->store_is_open = true;
-	ws_seal_load(&pull->store);
-	ws_standby_names_load(&pull->store);
+	ws_store_create(ws_guc_relay()->directory, &identity, &pull->stored.store);
+	pull->stored.is_open = true;
+	ws_seal_load(&pull->stored.store);
+	ws_standby_names_load(&pull->stored.store);
 	load_slots(pull);
-	ws_relay_publish_store(&pull->store, NULL);
+	ws_relay_publish_store(&pull->stored.store, NULL);
 	ereport(LOG,
 			(errmsg("relay keeps the WAL of the cluster with system identifier " UINT64_FORMAT " in \"%s\"",
-					identity.system_identifier, pull->store.path)));
+					identity.system_identifier, pull->stored.store.path)));
 }
 
 /*
@@ -231,14 +231,14 @@ create_store(WsPull *pull)
  * the network is; so they end the connection, after which there is a pause.
  */
 static void
-check_next(WsPull *pull, const WsPullStart *start, bool has_gained, int *idle_streams)
+check_next(WsPull *pull, const WsPlanStart *start, bool has_gained, int *idle_streams)
 {
-	if (XLogRecPtrIsInvalid(start->switch_lsn) && pull->upstream_tli <= start->tli)
+	if (XLogRecPtrIsInvalid(start->switch_lsn) && pull->upstream.tli <= start->tli)
 		ereport(ERROR,
 				(ws_pull_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream ended timeline %u, and is on timeline %u",
-						start->tli, pull->upstream_tli)));
+						start->tli, pull->upstream.tli)));
 	*idle_streams = has_gained ? 0 : *idle_streams + 1;
 	if (*idle_streams > MAX_IDLE_STREAMS)
 		ereport(ERROR,
@@ -259,34 +259,33 @@ run_connection(WsPull *pull)
 	if (end != WS_PULL_NEXT)
 		return end;
 	end = ws_pull_check_upstream(pull);
-	if (!pull->store_is_open)
+	if (!pull->stored.is_open)
 		create_store(pull);
-	if (pull->standby_names != NULL)
-		ws_standby_names_note(&pull->store, pull->upstream_tli, pull->standby_names);
+	if (pull->upstream.standby_names != NULL)
+		ws_standby_names_note(&pull->stored.store, pull->upstream.tli, pull->upstream.standby_names);
 	if (end != WS_PULL_NEXT)
 		return end;
 
 	for (;;)
 	{
-		WsPullStart start;
-		TimeLineID	tli;
-		XLogRecPtr	end_lsn;
-		int			attempts = pull->attempts;
+		WsPlanStart start;
+		WsPlanPoint before;
+		int			failed = pull->attempts.failed;
 		bool		has_gained;
 
 		end = ws_pull_plan(pull, &start);
 		if (end != WS_PULL_NEXT)
 			return end;
-		tli = pull->tli;
-		end_lsn = pull->end_lsn;
+		before = pull->stored.end;
 		end = ws_pull_stream(pull, &start);
 		if (end != WS_PULL_NEXT)
 			return end;
 
 		/* at its end it has not brought us on by being caught up with */
-		has_gained = pull->tli != tli || pull->end_lsn != end_lsn;
+		has_gained = pull->stored.end.tli != before.tli ||
+			pull->stored.end.lsn != before.lsn;
 		if (!has_gained)
-			pull->attempts = attempts;
+			pull->attempts.failed = failed;
 		ws_pull_identify(pull);
 		check_next(pull, &start, has_gained, &idle_streams);
 	}
@@ -300,13 +299,13 @@ static bool
 note_failure(WsPull *pull, const char *message)
 {
 	static char last_message[WS_RELAY_TEXT];
-	bool		is_news = pull->attempts == 0 ||
+	bool		is_news = pull->attempts.failed == 0 ||
 		strncmp(last_message, message, sizeof(last_message) - 1) != 0;
 
 	strlcpy(last_message, message, sizeof(last_message));
 
 	/* what was allowed was not for whoever may answer later */
-	pull->follow_allowed = pull->restart_allowed = false;
+	pull->decision.follow_allowed = pull->decision.restart_allowed = false;
 	ws_relay_note_error(message);
 	ws_pull_set_state(WS_RELAY_WAITING, message);
 	return is_news;
@@ -329,7 +328,7 @@ try_connection(WsPull *pull)
 	{
 		if (!ws_pull_take_blame())
 			PG_RE_THROW();
-		MemoryContextSwitchTo(pull->context);
+		MemoryContextSwitchTo(pull->upstream.context);
 		error = CopyErrorData();
 		FlushErrorState();
 	}
@@ -339,7 +338,7 @@ try_connection(WsPull *pull)
 
 	ws_pull_clean_up();
 	ws_pull_stream_finish(pull, false);
-	MemoryContextSwitchTo(pull->context);
+	MemoryContextSwitchTo(pull->upstream.context);
 	message = error->detail == NULL ? error->message :
 		psprintf("%s: %s", error->message, error->detail);
 	if (note_failure(pull, message))
@@ -359,7 +358,7 @@ connect_and_run(WsPull *pull)
 	char	   *error = NULL;
 	WsPullEnd	end = WS_PULL_RETRY;
 
-	pull->connect_time = GetCurrentTimestamp();
+	pull->attempts.begin_time = GetCurrentTimestamp();
 	if (ws_pull_connect(pull, &error))
 		end = try_connection(pull);
 	else if (note_failure(pull, error))
@@ -378,18 +377,18 @@ connect_and_run(WsPull *pull)
 static void
 wait_for_operator(WsPull *pull)
 {
-	pull->follow_allowed = false;
+	pull->decision.follow_allowed = false;
 	while (!settings_differ(pull) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 	{
 		/* also where it cannot help: then the same turns out again */
 		if (ws_relay_is_requested(WS_REQUEST_FOLLOW, true))
 		{
-			pull->follow_allowed = true;
+			pull->decision.follow_allowed = true;
 			return;
 		}
 		if (ws_relay_is_requested(WS_REQUEST_RESTART, true))
 		{
-			pull->restart_allowed = true;
+			pull->decision.restart_allowed = true;
 			return;
 		}
 		if (ws_relay_is_requested(WS_REQUEST_RESUME, true))
@@ -420,10 +419,10 @@ wait_before_retry(WsPull *pull)
 
 	if (shown_state == WS_RELAY_CATCHING_UP || shown_state == WS_RELAY_STREAMING)
 		ws_pull_set_state(WS_RELAY_WAITING, "the connection is made again, to begin elsewhere");
-	for (int i = 2; i < pull->attempts && delay_ms < wal_retrieve_retry_interval; i++)
+	for (int i = 2; i < pull->attempts.failed && delay_ms < wal_retrieve_retry_interval; i++)
 		delay_ms *= 2;
 	delay_ms = Min(delay_ms, Max(wal_retrieve_retry_interval, 1));
-	until = TimestampTzPlusMilliseconds(pull->attempts <= 1 ? pull->connect_time :
+	until = TimestampTzPlusMilliseconds(pull->attempts.failed <= 1 ? pull->attempts.begin_time :
 										GetCurrentTimestamp(), delay_ms);
 
 	while (!ws_pull_must_end(pull))
@@ -433,10 +432,10 @@ wait_before_retry(WsPull *pull)
 		if (shown_state == WS_RELAY_BEHIND &&
 			ws_relay_is_requested(WS_REQUEST_RESTART, true))
 		{
-			pull->restart_allowed = true;
+			pull->decision.restart_allowed = true;
 			return;
 		}
-		if (shown_state == WS_RELAY_SEALED && !ws_seal_covers(pull->tli))
+		if (shown_state == WS_RELAY_SEALED && !ws_seal_covers(pull->stored.end.tli))
 			return;
 		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
@@ -450,7 +449,7 @@ wait_before_retry(WsPull *pull)
 static void
 retry(WsPull *pull)
 {
-	pull->attempts++;
+	pull->attempts.failed++;
 	wait_before_retry(pull);
 }
 
@@ -461,10 +460,7 @@ finish(int code, Datum arg)
 	WsPull	   *pull = (WsPull *) DatumGetPointer(arg);
 
 	ws_pull_stream_finish(pull, ws_relay_worker_was_told_to_end());
-	if (pull->conn != NULL)
-		walrcv_disconnect(pull->conn);
-	pull->conn = NULL;
-	(void) ws_chain_publish(NULL);
+	ws_pull_hang_up(pull);
 }
 
 /* The same, also where that could not keep what has arrived. */
@@ -482,8 +478,6 @@ receive_for_ever(void)
 	BackgroundWorkerInitializeConnection(DATABASE_NAME, NULL, BGWORKER_BYPASS_ALLOWCONN);
 	ws_receiver_enable();
 	ws_pull_link_init();
-	pull.context = AllocSetContextCreate(TopMemoryContext, "walstream relay connection",
-										 ALLOCSET_DEFAULT_SIZES);
 	before_shmem_exit(tell_nothing_more, 0);
 	open_store(&pull);
 	before_shmem_exit(finish, PointerGetDatum(&pull));
@@ -492,7 +486,7 @@ receive_for_ever(void)
 	{
 		wait_while_paused(&pull);
 		take_settings(&pull);
-		if (pull.upstream[0] == '\0')
+		if (pull.settings.upstream[0] == '\0')
 		{
 			ws_pull_set_state(WS_RELAY_WAITING, "walstream.relay_upstream is not set");
 			wait_for_wake_up(-1);
@@ -503,7 +497,7 @@ receive_for_ever(void)
 		{
 			case WS_PULL_DIVERGED:
 			case WS_PULL_GAP:
-				pull.was_compared = false;
+				pull.decision.was_compared = false;
 				wait_for_operator(&pull);
 				break;
 			case WS_PULL_CHANGED:

@@ -42,7 +42,7 @@ wait_for_room(WsPullStream *s)
 
 	/* its keepalives are behind the WAL that cannot be taken */
 	ws_pull_stream_reply(s, true, false);
-	ws_pull_feedback(s->pull->conn);
+	ws_pull_feedback(s->pull->upstream.conn);
 	s->heard_time = GetCurrentTimestamp();
 	return !ws_pull_must_end(s->pull);
 }
