@@ -10,7 +10,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes;
+use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -287,24 +287,37 @@ ok(!-e store_dir($relay) . '/walstream.seal', 'without a file');
 wait_for_relay_state($relay, 'streaming');
 
 #
-# The primary hangs and lives on, while a standby takes its place.
+# The primary hangs and lives on, while a standby takes its place.  What the relay
+# has told it arrives late.
 #
+my $proxy = WalstreamProxy->new($one);
+set_relay_upstream($relay, $proxy->connstr);
+$relay->poll_query_until('postgres',
+		"SELECT state = 'streaming' AND upstream_port = "
+	  . $proxy->port
+	  . ' FROM walstream_relay')
+  || die "the relay is not connected\n";
 $client = start_commits($one, first => 1_000_000);
 $one->poll_query_until('postgres', 'SELECT max(id) > 1000050 FROM acked')
   || die "no commits\n";
-($pid) = $one->safe_psql('postgres', 'SELECT pid FROM pg_stat_replication');
-kill('STOP', $pid);
+kill('STOP', $proxy->{pid});
 waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
 $token = seal(1);
 $sealed_end = relay_row($relay)->{flushed_lsn};
-kill('CONT', $pid);
+
+# The receiver hangs while it connects: it is not waited for.
+is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'it is unsealed');
+$token = seal(1);
+is(relay_row($relay)->{sealed_timeline},
+	1, 'and sealed again, while the receiver hangs');
+kill('CONT', $proxy->{pid});
+wait_for_relay_state($relay, 'sealed');
 waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
 nothing_is_confirmed($one, 1, 'the primary lives on');
 is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
 	't', 'the standby has all');
 is(relay_row($relay)->{flushed_lsn}, $sealed_end,
 	'which has not become more');
-load_wal($one, 0);
 $one->safe_psql('postgres',
 	"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat('y', 100000))"
 );
