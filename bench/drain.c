@@ -3,10 +3,10 @@
  * drain.c
  *	  A replication client that throws away what it receives.
  *
- * It stands for the fastest receiver there can be, so that what is measured
- * is the sender and the wire.  It asks for compression only if it is told to
- * (-a), never decodes, and looks into frames only as far as their header, to
- * know where in the WAL they end.
+ * It stands for the fastest possible receiver, so that the benchmark measures
+ * the sender and the wire.  It asks for compression only with -a, never
+ * decodes, and looks only at the header of frames, to know where in the WAL
+ * they end.
  *
  * When the end position (-e) has arrived, it prints one line of JSON, then
  * keeps the connection open and goes on receiving until standard input is
@@ -34,7 +34,7 @@
 
 /* Ask for a keepalive after this long without data, to learn the position. */
 #define IDLE_MS				10
-/* Tell the sender that we live, well below any wal_sender_timeout. */
+/* How often to send a status update, well below any wal_sender_timeout. */
 #define STATUS_INTERVAL_US	1000000
 
 #define POSTGRES_EPOCH_US	INT64CONST(946684800000000)
@@ -44,7 +44,8 @@ typedef struct Options
 	const char *conninfo;
 	const char *accept;			/* value of walstream.accept, NULL: stock */
 	const char *slot;			/* NULL: none */
-	const char *publication;	/* logical stream, with slot; else physical */
+	const char *publication;	/* for a logical stream, with slot; NULL for a
+								 * physical one */
 	XLogRecPtr	start_lsn;
 	XLogRecPtr	end_lsn;		/* invalid: until standard input is closed */
 	XLogRecPtr	mark_lsn;		/* count messages up to here; invalid: all */
@@ -149,8 +150,8 @@ parse_options(int argc, char **argv, Options *options)
 }
 
 /*
- * The option goes before the conninfo's own parameters, so these may be
- * anything but options.
+ * Our option goes before the conninfo's own parameters, which may be anything
+ * but options.
  */
 static PGconn *
 connect_replication(const Options *options)
@@ -220,8 +221,8 @@ start_replication(const Drain *drain)
 }
 
 /*
- * Standby status update.  A logical slot is not moved: the same rows are read
- * from it again.
+ * Send a standby status update.  A logical slot is not advanced, so that the
+ * same rows can be read from it again.
  */
 static void
 send_status(Drain *drain, bool request_reply)
@@ -245,7 +246,7 @@ send_status(Drain *drain, bool request_reply)
 	drain->unconfirmed = false;
 }
 
-/* Where the WAL in a frame ends; a batch of rows does not say. */
+/* Returns where the WAL in a frame ends; a batch of rows does not tell. */
 static void
 take_frame(Drain *drain, const uint8 *message, size_t len)
 {
@@ -312,7 +313,7 @@ take_message(Drain *drain, const char *message, size_t len)
 			if (len < 1 + 8 + 8 + 1)
 				fail("protocol", "a keepalive is too short");
 			memcpy(&value, message + 1, sizeof(value));
-			/* how far a logical stream is can be known from nothing else */
+			/* nothing else tells the position of a logical stream */
 			if (drain->options->publication)
 				drain->position = Max(drain->position, pg_ntoh64(value));
 			if (message[17])
@@ -341,7 +342,10 @@ print_result(Drain *drain)
 	fflush(stdout);
 }
 
-/* Take everything that libpq has; false if the sender ended the stream. */
+/*
+ * Take everything that libpq has.  Returns false if the sender has ended the
+ * stream.
+ */
 static bool
 take_available(Drain *drain)
 {
@@ -400,7 +404,7 @@ run(Drain *drain)
 			fail("could not receive", PQerrorMessage(drain->conn));
 	}
 
-	/* Closed early: what has arrived is taken into account. */
+	/* Closed early: count what has arrived. */
 	if (!drain->printed)
 	{
 		take_available(drain);

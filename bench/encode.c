@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * encode.c
- *	  Speed and ratio of the encoder without a server, beside zstd itself.
+ *	  Measures speed and ratio of the encoder without a server, and of zstd
+ *	  itself.
  *
- * For each WAL segment file given: as stock messages of 128 kB through a
- * WsEncoder, and as a whole through ZSTD_compress2() at the same level, which
- * is what "zstd -b1" times and what "zstd -1" writes (but for a check value
- * of 4 bytes per file, which is added).  The two take turns segment by
- * segment, so that a noisy moment meets both.
+ * Each WAL segment file given goes through a WsEncoder as stock messages of
+ * 128 kB, and as a whole through ZSTD_compress2() at the same level, which is
+ * what "zstd -b1" times and what "zstd -1" writes (except for a check value of
+ * 4 bytes per file, which is added).  The two take turns segment by segment,
+ * so that noise affects both.
  *
  * Prints one line of JSON: sizes, and for each round the seconds of CPU time
  * that either took.
@@ -106,7 +107,7 @@ read_segment(const char *path, Segment *segment)
 
 /*
  * A walsender reads WAL into one buffer, again and again, right before it
- * sends it; so that is not a part of what is timed.
+ * sends it; so reading is not timed.
  */
 static void
 make_message(const Segment *segment, size_t offset, uint8 *message)
@@ -218,7 +219,10 @@ main(int argc, char **argv)
 		bench.rounds < 1 || bench.rounds > MAX_ROUNDS)
 		fail("usage", "encode [-c codec] [-l level] [-n rounds] segment...");
 
-	/* The first segment fixes the size, which the encoder must know. */
+	/*
+	 * The first segment determines the segment size, which the encoder must
+	 * know.
+	 */
 	read_segment(argv[optind], &segment);
 	segment.start_lsn = segment.wal_len;
 	stream.wal_block_size = XLOG_BLCKSZ;

@@ -1,21 +1,21 @@
 /*-------------------------------------------------------------------------
  *
  * messages.c
- *	  Codecs side by side without a server: the same WAL, cut into the same
- *	  stock messages, through an encoder and a decoder for each.
+ *	  Compares codecs without a server: the same WAL, cut into the same stock
+ *	  messages, goes through an encoder and a decoder of each.
  *
  * The WAL segments given are one contiguous run of WAL that starts with a
- * segment.  It is cut into messages as a walsender that catches up cuts it
- * (-u block), after every commit (-u commit), or every so many bytes (-u 8192);
- * and at each of the marks (-m), the last of which ends the run.  What comes out
- * of decoders is compared with what went into encoders, byte by byte, in a round
- * of its own that is not timed.  In those that are, codecs take turns segment by
- * segment, so that a noisy moment meets all.
+ * segment.  It is cut into messages as a walsender that catches up cuts it (-u
+ * block), after every commit (-u commit), or after a number of bytes (-u
+ * 8192); and at each of the marks (-m), the last of which ends the run.  A
+ * first round that is not timed compares the decoders' output with the
+ * encoders' input, byte by byte.  In the timed rounds, codecs take turns
+ * segment by segment, so that noise affects all.
  *
- * Prints one line of JSON.  For each codec, in the order of -c: CopyData bytes
- * as stock sends them and as we do, between each two marks; for each round the
- * CPU time that encoding and decoding took; and what malloc gave to encoder and
- * decoder.
+ * Prints one line of JSON.  It has for each codec, in the order of -c:
+ * CopyData bytes as stock sends them and as we do, between each two marks; for
+ * each round the CPU time of encoding and decoding; and the memory that
+ * encoder and decoder got from malloc.
  *
  * This is a program of the benchmark: run by bench/run, no part of the module.
  *
@@ -39,7 +39,7 @@
 #define MAX_MARKS			1000
 #define MAX_CODECS			4
 
-/* how messages are cut; any other number is their length */
+/* how messages are cut; any other number is a length */
 #define UNIT_BLOCK			0
 #define UNIT_COMMIT			(-1)
 
@@ -122,7 +122,7 @@ cpu_s(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Which lies before the mark of the same number. */
+/* Returns the part, which lies before the mark of the same number. */
 static int
 find_part(const Bench *bench, XLogRecPtr lsn)
 {
@@ -158,7 +158,10 @@ read_segment(const Bench *bench, const char *path, Segment *segment)
 	}
 }
 
-/* Where the message ends that begins at pos: at a commit's end, or at most. */
+/*
+ * Returns the end of the message that begins at pos: the end of a commit, or
+ * the maximum.
+ */
 static size_t
 find_commit(WsWalzCursor *cursor, const Segment *segment, size_t pos, size_t most)
 {
@@ -243,7 +246,7 @@ encode_segment(const Segment *segment, Contestant *contestant)
 	}
 }
 
-/* check: compare with what was encoded. */
+/* Decode; with check, compare with the encoded bytes. */
 static void
 decode_segment(const Segment *segment, Contestant *contestant, bool check)
 {
@@ -292,7 +295,7 @@ count_segment(Bench *bench, const Segment *segment, Contestant *contestant)
 	}
 }
 
-/* Begin a stream: the hello goes from one end to the other. */
+/* Begin a stream, which sends a hello from the encoder to the decoder. */
 static void
 begin_stream(const Bench *bench, Contestant *contestant)
 {
@@ -368,7 +371,7 @@ make_contestants(Bench *bench, Segment *segment)
 		between = allocated();
 		contestant->encoder_bytes = between - before;
 
-		/* a decoder's codec comes with the hello, zstd's buffers later */
+		/* a decoder gets its codec with the hello, and zstd's buffers later */
 		contestant->decoder = ws_decoder_new(&bench->stream, &asked);
 		if (contestant->decoder == NULL)
 			fail("decoder", "no memory");
@@ -379,7 +382,7 @@ make_contestants(Bench *bench, Segment *segment)
 	}
 }
 
-/* The first page says how WAL is laid out here. */
+/* Take the layout of the WAL from the first page. */
 static void
 open_wal(Bench *bench, const char *path, Segment *segment)
 {
@@ -400,7 +403,7 @@ open_wal(Bench *bench, const char *path, Segment *segment)
 	segment->size = bench->stream.wal_segment_size;
 	segment->wal = allocate(segment->size);
 
-	/* no message has less than a record */
+	/* no message is shorter than a record */
 	segment->ends = allocate(segment->size / 8 * sizeof(size_t));
 	segment->wire_ends = allocate(segment->size / 8 * sizeof(size_t));
 	segment->parts = allocate(segment->size / 8 * sizeof(int));

@@ -3,14 +3,14 @@
  * slowlink.c
  *	  A slow and long line between two network namespaces.
  *
- * Makes a TUN device called "slow" in each of the two namespaces and carries
- * IP packets from one to the other as a line with a router at its near end
- * does: packets are sent one after the other at the line's rate, wait for
- * that in a queue of limited length, are dropped when it is full, and arrive
- * after the line's delay.  Both directions are alike and independent.
+ * It makes a TUN device called "slow" in each of the two namespaces, and
+ * carries IP packets from one to the other like a line with a router at its
+ * near end: packets are sent one after the other at the line's rate, wait for
+ * that in a queue of limited length, are dropped when the queue is full, and
+ * arrive after the line's delay.  Both directions are alike and independent.
  *
- * The kernel could do the same (netem), but not every kernel is built with
- * it.  Needs the right to enter the namespaces and to make devices.
+ * The kernel could do the same (netem), but not every kernel is built with it.
+ * The program needs the right to enter the namespaces and to make devices.
  *
  * Prints "ready" when the devices exist, then carries packets until standard
  * input is closed, and prints what it has carried as one line of JSON.
@@ -44,7 +44,10 @@
 #define DEVICE			"slow"
 #define MAX_PACKET		2048	/* the devices' MTU is 1500 */
 
-/* Packets on their way in one direction, more than queue and delay can hold. */
+/*
+ * Most packets on their way in one direction, more than queue and delay can
+ * hold.
+ */
 #define MAX_IN_FLIGHT	32768
 
 typedef struct Packet
@@ -91,7 +94,7 @@ now_ns(void)
 	return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* A device in the namespace of that name (as "ip netns" keeps them). */
+/* Make a device in the namespace of that name (as kept by "ip netns"). */
 static int
 open_device(const char *namespace)
 {
@@ -130,7 +133,7 @@ line_init(Line *line, int from, int to)
 		fail("could not get memory");
 }
 
-/* Take what the near end has sent. */
+/* Take the packets that the near end has sent. */
 static void
 line_accept(Line *line, const Options *options)
 {
@@ -169,7 +172,10 @@ line_accept(Line *line, const Options *options)
 	}
 }
 
-/* Hand out what has arrived; returns when the next will, 0 if none will. */
+/*
+ * Hand out the packets that have arrived.  Returns when the next one will
+ * arrive, 0 if none will.
+ */
 static int64_t
 line_deliver(Line *line)
 {
@@ -182,7 +188,7 @@ line_deliver(Line *line)
 		if (packet->arrival_ns > now)
 			return packet->arrival_ns;
 
-		/* A device that is down loses packets, as a real one does. */
+		/* A device that is down loses packets, like a real one. */
 		if (write(line->to, packet->data, packet->len) < 0)
 			line->dropped_packets++;
 		else
@@ -263,7 +269,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 
-	/* A line does not wait for a processor. */
+	/* A line does not wait for a processor, so ask for priority. */
 	if (sched_setscheduler(0, SCHED_FIFO, &priority) < 0)
 		fail("could not get real-time priority");
 	near_end = open_device(argv[optind]);

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz.h
- *	  What the fuzz targets share: taking an input apart, and failing.
+ *	  Functions that the fuzz targets share, for taking an input apart and for
+ *	  failing.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -13,7 +14,7 @@
 /* Called by libFuzzer, or by replay_main.c.  Returns 0. */
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* End the program, and so keep the input, unless this holds. */
+/* End the program, so that libFuzzer keeps the input, unless this is true. */
 #define REQUIRE(condition) \
 	do { \
 		if (!(condition)) \
@@ -24,14 +25,14 @@ extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		} \
 	} while (0)
 
-/* What is left of an input. */
+/* The rest of an input. */
 typedef struct FuzzInput
 {
 	const uint8_t *data;
 	size_t		len;
 } FuzzInput;
 
-/* Up to count bytes, fewer at the end; *got is how many. */
+/* Take up to count bytes, fewer at the end; sets *got to their number. */
 static inline const uint8_t *
 take_bytes(FuzzInput *input, size_t count, size_t *got)
 {
@@ -44,7 +45,7 @@ take_bytes(FuzzInput *input, size_t count, size_t *got)
 	return bytes;
 }
 
-/* An unsigned number of so many bytes, most significant first. */
+/* Take an unsigned number of this many bytes, most significant first. */
 static inline uint32_t
 take_number(FuzzInput *input, size_t size)
 {

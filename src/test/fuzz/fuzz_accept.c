@@ -15,7 +15,7 @@
 #include "fuzz.h"
 #include "pure/wire/accept.h"
 
-/* Whatever is parsed is sound, and what it asks for can be asked for again. */
+/* Every parsed value is valid, and its request can be written again. */
 static void
 try_value(const char *value)
 {
@@ -56,7 +56,7 @@ try_value(const char *value)
 	}
 }
 
-/* Whatever is decoded encodes to the same bytes. */
+/* Every decoded hello encodes to the same bytes. */
 static void
 try_hello(const uint8 *data, size_t len)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_chain.c
- *	  Fuzz target: what a relay says of the relays before it.
+ *	  Fuzz target: the chain of relays, as received from another relay.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,7 +12,7 @@
 #include "fuzz.h"
 #include "pure/relay/chain.h"
 
-/* Whatever is parsed is sound, and is written again as it was. */
+/* Every parsed chain is valid, and is written again with the same bytes. */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_decoder.c
- *	  Fuzz target: any messages are decoded within bounds and in order, or
- *	  refused, and then nothing more is taken.
+ *	  Fuzz target: messages are decoded within bounds and in order, or refused,
+ *	  and after that nothing more is accepted.
  *
  * First byte: bit 0 logical stream; bit 1 segments of 64 kB instead of 16 MB;
  * bit 2 only lz4 was asked for.  Then the messages:
@@ -54,14 +54,14 @@ begin(Target *target)
 	target->has_lsn = false;
 }
 
-/* What came out is in its bounds, and physical WAL follows on. */
+/* The output is within its bounds, and physical WAL is contiguous. */
 static void
 check_out(Target *target, const uint8 *out, size_t out_len, bool is_frame)
 {
 	uint8	   *copy = malloc(out_len > 0 ? out_len : 1);
 	WsStockHeader stock;
 
-	/* address sanitizer looks at each byte */
+	/* read each byte, for address sanitizer */
 	if (out_len > 0)
 		memcpy(copy, out, out_len);
 	if (is_frame)
@@ -138,7 +138,7 @@ put_hello(Target *target, const uint8 *bytes, size_t len)
 	put_message(target, buf, sizeof(buf));
 }
 
-/* The content's CRC of these rows, as far as they are rows. */
+/* Compute the content CRC of these rows, as far as they are rows. */
 static pg_crc32c
 rows_crc(Target *target, bool restart, const uint8 *rows, size_t len)
 {

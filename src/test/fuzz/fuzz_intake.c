@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_intake.c
- *	  Fuzz target: what a receiver does behind its decoder, whatever comes.
+ *	  Fuzz target: the decisions of a receiver about any messages.
  *
  * First byte: bit 0 logical stream; bit 1 segments of 64 kB instead of 16 MB.
  * Then steps:
@@ -42,8 +42,8 @@ typedef struct Target
 {
 	WsCodecParams params;
 	WsIntake   *intake;			/* NULL while compression is suspended */
-	bool		failed;			/* nothing more is taken */
-	bool		gave_nothing;	/* the last message did */
+	bool		failed;			/* nothing more is accepted */
+	bool		gave_nothing;	/* the last message yielded nothing */
 	uint64		frame_number;	/* of the next frame */
 	XLogRecPtr	lsn;
 
@@ -51,7 +51,7 @@ typedef struct Target
 	uint64		connected_ns;
 	uint64		log_lines;		/* since then */
 
-	/* of the stream, and as they ought to be */
+	/* failures of the stream, and as they ought to be */
 	WsFailures	failures;
 	uint32		setting;
 	int			in_a_row;
@@ -75,7 +75,7 @@ begin(Target *target)
 	target->lsn = FIRST_LSN;
 }
 
-/* Ask again, unless that is suspended. */
+/* Ask for compression again, unless that is suspended. */
 static void
 connect_again(Target *target)
 {
@@ -91,7 +91,7 @@ connect_again(Target *target)
 	begin(target);
 }
 
-/* The process has failed, or ended in order. */
+/* Note that the process has failed, or has ended in order. */
 static void
 end(Target *target, bool in_failure)
 {
@@ -149,7 +149,7 @@ check_news(Target *target, const WsIntakeNews *news)
 	REQUIRE(strlen(ws_reason_text(news->reason)) > 0);
 }
 
-/* Returns whether it was taken. */
+/* Returns whether the message was accepted. */
 static bool
 put_message(Target *target, const uint8 *bytes, size_t len)
 {

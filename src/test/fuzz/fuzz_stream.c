@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_stream.c
- *	  Fuzz target: whatever goes into an encoder comes out of a decoder, and
- *	  with a byte of a frame changed it does too, or is refused.
+ *	  Fuzz target: everything that goes into an encoder comes out of a decoder;
+ *	  if a byte of a frame is changed, it still does, or is refused.
  *
  * First byte: bit 0 logical stream; bit 1 segments of 64 kB instead of 1 MB;
  * bits 2-3 codec.  Second: level.  Third to fifth: which byte of the frames,
@@ -33,7 +33,7 @@
 
 #define FIRST_LSN	UINT64CONST(0x2A00FF00)
 
-/* An input is not to take seconds. */
+/* Limit of the WAL of an input, which must not take seconds. */
 #define MAX_TOTAL	(2 * 1024 * 1024)
 
 typedef struct Target
@@ -107,12 +107,12 @@ run_step(Target *target, FuzzInput *input)
 		case 6:
 			bytes = take_bytes(input, n % 64, &got);
 
-			/* data of a physical stream follows on, or it is no stream */
+			/* data of a physical stream must be contiguous */
 			if (!target->params.logical && got > WS_STOCK_HEADER &&
 				bytes[0] == WS_STOCK_TYPE)
 				break;
 
-			/* our own types, and what is one bit off, are refused */
+			/* our own types, and those that are one bit off, are refused */
 			if (got > 0 && (bytes[0] < 'a' || bytes[0] > 'y'))
 				break;
 			add_message(&target->in, bytes, got);
@@ -136,7 +136,7 @@ run_step(Target *target, FuzzInput *input)
 	}
 }
 
-/* Does wire decode to the whole of in?  *decoded is what it gives. */
+/* Returns true if wire decodes to all of in. *decoded gets the output. */
 static WsStatus
 decode(const Target *target, Messages *decoded)
 {
@@ -151,8 +151,8 @@ decode(const Target *target, Messages *decoded)
 }
 
 /*
- * Change the n-th byte of all frames by these bits.  Of a frame's type only
- * one: of more it is another message, if that byte is all there is to see.
+ * Change the n-th byte of all frames by these bits, but only one bit of a
+ * frame's type: with more changed, the byte is the type of another message.
  */
 static bool
 change_frame(Target *target, size_t n, uint8 bits)
@@ -217,7 +217,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		REQUIRE(decode(&target, &decoded_changed) != WS_OK);
 
-		/* what came out before is right */
+		/* the output before the failure is right */
 		REQUIRE(decoded_changed.count < decoded.count);
 		for (size_t i = 0; i < decoded_changed.count; i++)
 			REQUIRE(same_message(&decoded.items[i], &decoded_changed.items[i]));

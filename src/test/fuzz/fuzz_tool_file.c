@@ -3,8 +3,8 @@
  * fuzz_tool_file.c
  *	  Fuzz target: files that the tool walz is given.
  *
- * What can be read is reported on and encoded, as the tool's commands do, and
- * must be the same when it is decoded again.
+ * A file that can be read is reported on and encoded, as the tool's commands
+ * do, and must be the same when it is decoded again.
  *
  * Copyright (c) 2026, the walstream authors
  *

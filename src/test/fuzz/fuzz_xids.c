@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_xids.c
- *	  Fuzz target: how far transaction ids have come, in WAL and in the file
- *	  that remembers it.
+ *	  Fuzz target: the next transaction id, in WAL and in the file that keeps
+ *	  it.
  *
  * First byte even: the rest is a file.  Odd: it is WAL, which is read in one
  * piece and in many.
@@ -38,7 +38,7 @@ try_file(const char *content, size_t len)
 	REQUIRE(memcmp(again, content, len) == 0);
 }
 
-/* Pieces of 1, 2, ... 64, 1 bytes, each of which is read only while it is there. */
+/* Read pieces of 1, 2, ... 64, 1 bytes, each from memory of its own. */
 static void
 try_wal(const uint8 *data, size_t len)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * replay_main.c
- *	  Run a fuzz target over files that are there, without libFuzzer.
+ *	  Runs a fuzz target over existing files, without libFuzzer.
  *
  * Arguments are files and directories of files; without any, corpus/<name of
  * the program>.  Each input is one result in TAP; a target that finds fault

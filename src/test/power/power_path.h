@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * power_path.h
- *	  Which of a process' files lie below the directory that a test watches,
- *	  for the libraries that tests preload.
+ *	  Finds out which of a process's files lie below the directory that a test
+ *	  watches, for the libraries that tests preload.
  *
  * Each library has its own; nothing here calls a function that one of them
  * replaces.

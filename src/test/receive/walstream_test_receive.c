@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * walstream_test_receive.c
- *	  Stands between walstream's receiver functions and PostgreSQL's.
+ *	  A test module between walstream's receiver functions and PostgreSQL's.
  *
  * For tests only.  Loaded before walstream, it is what walstream takes for
  * libpqwalreceiver, in the walreceiver, apply worker or relay receiver of a real

@@ -53,7 +53,7 @@ new_codec_decoder(void)
 	return decoder;
 }
 
-/* Where these bytes are; all that are not in raw, at 0. */
+/* Returns the position of these bytes; 0 for bytes that are not in raw. */
 static XLogRecPtr
 position_of(const uint8 *src)
 {

@@ -14,7 +14,7 @@
 
 #define MAX_RAW		(1024 * 1024)	/* 16 WAL blocks of 64 kB */
 
-/* What is tested, and with what. */
+/* The codec under test, and its input. */
 extern const WsCodec *codec;
 extern const char *codec_name;	/* and what it is given */
 extern const uint8 *raw;		/* MAX_RAW bytes, like WAL, or WAL ... */
@@ -55,7 +55,10 @@ extern WsStatus decode_block(void *decoder, XLogRecPtr lsn, const uint8 *src,
 extern bool decodes_to(void *decoder, const Block *block, const uint8 *src,
 					   size_t len);
 
-/* Refused, as bytes of a codec are, and not by luck or by a wild write. */
+/*
+ * Returns true if the status is a proper refusal, and not due to luck or a
+ * wild write.
+ */
 extern bool refuses(void *decoder, const uint8 *src, size_t src_len,
 					size_t dst_len);
 

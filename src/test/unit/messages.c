@@ -200,7 +200,7 @@ same_messages(const Messages *a, const Messages *b)
 	return true;
 }
 
-/* May a message be cut here, so long after it started? */
+/* Returns true if a message may be cut here, this long after it started. */
 static bool
 may_cut(XLogRecPtr start_lsn, XLogRecPtr end_lsn, const WsCodecParams *stream)
 {
@@ -211,8 +211,8 @@ may_cut(XLogRecPtr start_lsn, XLogRecPtr end_lsn, const WsCodecParams *stream)
 }
 
 /*
- * Take the pieces of one 'w' message from *out on; returns how many there
- * are, 0 if they are not right.
+ * Check the pieces of one 'w' message from *out on.  Returns their number, 0
+ * if they are wrong.
  */
 static size_t
 count_pieces(const Message *message, const Message *out, size_t out_count,

@@ -27,13 +27,13 @@ typedef struct Messages
 	size_t		allocated;
 } Messages;
 
-/* As a server that lays out WAL so, 8 kB blocks, would say. */
+/* Parameters of a server with 8 kB blocks and this segment size. */
 extern WsCodecParams stream_params(bool logical, uint32 segment_size);
 
 /* Asks for every codec of the table. */
 extern WsAccept accept_all(void);
 
-/* A number below bound; the same ones for the same seed. */
+/* Returns a number below bound; the same series for the same seed. */
 extern uint32 pick(uint64 *seed, uint32 bound);
 
 extern void add_message(Messages *messages, const uint8 *bytes, size_t len);
@@ -43,14 +43,14 @@ extern void add_stock(Messages *messages, XLogRecPtr start_lsn,
 extern void add_keepalive(Messages *messages, XLogRecPtr wal_end);
 extern void add_text(Messages *messages, const char *text);
 
-/* Free what it holds; the list is empty then. */
+/* Free all messages, which leaves an empty list. */
 extern void clear_messages(Messages *messages);
 
-/* Take all that next gives. */
+/* Take all messages that next returns. */
 extern void take_encoded(WsEncoder *encoder, Messages *out);
 extern void take_decoded(WsDecoder *decoder, Messages *out);
 
-/* Put one message in, and take all that next gives. */
+/* Put one message in, and take all messages that next returns. */
 extern void encode_message(WsEncoder *encoder, const Message *message,
 						   int64 now_us, Messages *out);
 extern WsStatus decode_message(WsDecoder *decoder, const Message *message,
@@ -65,18 +65,18 @@ extern void encode_messages(WsEncoder *encoder, const Messages *in,
 extern WsStatus decode_messages(WsDecoder *decoder, const Messages *in,
 								Messages *out);
 
-/* Are they the same, byte for byte? */
+/* Returns true if both are the same, byte for byte. */
 extern bool same_message(const Message *a, const Message *b);
 extern bool same_messages(const Messages *a, const Messages *b);
 
 /*
- * Is out what in became by nothing but cuts of its 'w' messages, at segment
- * boundaries and, if 16 blocks do not hold the rest, at page boundaries?
+ * Returns true if out differs from in only by cuts of 'w' messages, at segment
+ * boundaries and, if 16 blocks do not hold the rest, at page boundaries.
  */
 extern bool same_stream(const Messages *in, const Messages *out,
 						const WsCodecParams *stream);
 
-/* How many of the messages are of this type? */
+/* Returns the number of messages of this type. */
 extern size_t count_type(const Messages *messages, uint8 type);
 
 #endif							/* WS_MESSAGES_H */

@@ -58,7 +58,7 @@ extern void begin_stream(Stream *stream, WsCodecSpec spec,
 						 XLogRecPtr start_lsn, uint32 segment_size);
 extern void end_stream(Stream *stream);
 
-/* One more message of WAL. */
+/* Add a message of WAL. */
 extern void add_wal(Stream *stream, const uint8 *wal, size_t len);
 
 /* Encode, at once, the messages from this one on. */
@@ -68,10 +68,10 @@ extern void encode_added(Stream *stream, size_t from);
 extern void send_wal(Stream *stream, const uint8 *data, size_t total,
 					 size_t message_size);
 
-/* Decode all; does it come back? */
+/* Decode all; returns true if the input comes back. */
 extern bool decode_stream(Stream *stream);
 
-/* Do both sides count what went through? */
+/* Returns true if both sides have counted everything. */
 extern bool counts_hold(const Stream *stream);
 
 #endif							/* WS_STREAMS_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_backoff.c
- *	  When the codec is tried on bytes that do or do not get smaller.
+ *	  Tests when the codec is tried on bytes that do or do not get smaller.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -31,7 +31,7 @@ try_until_failure(size_t len)
 	return tried;
 }
 
-/* The bytes that pass without a try. */
+/* Returns the bytes that pass without a try. */
 static uint64
 skip_all(size_t len)
 {

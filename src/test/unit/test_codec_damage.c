@@ -145,7 +145,7 @@ test_flips(size_t len)
 	codec->decoder_free(decoder);
 }
 
-/* What another codec has encoded, and bytes that nothing has. */
+/* Blocks of another codec, and bytes that no codec has encoded. */
 static void
 test_foreign_input(void)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_decoder.c
- *	  Messages that are sound as such, and that a decoder must refuse where
- *	  they are.
+ *	  Messages that are valid as such, but that a decoder must refuse in their
+ *	  place.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -111,7 +111,7 @@ test_file(void)
 	   again[count - 1].failures.last_us == streams[count - 1].failures.last_us,
 	   "and comes back, without what has no room");
 
-	/* what shared memory may hold after a crash */
+	/* anything that shared memory may contain after a crash */
 	streams[0].failures.count = 0;
 	streams[1].failures.count = -5;
 	streams[2].failures.count = PG_INT32_MAX;

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_history.c
- *	  Timeline history files: what PostgreSQL writes, and what nobody should.
+ *	  Timeline history files: those that PostgreSQL writes, and invalid ones.
  *
  * Copyright (c) 2026, the walstream authors
  *

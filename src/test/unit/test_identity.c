@@ -100,7 +100,7 @@ test_text(void)
 		   "crc32c = 1ecd70a1\n", "without an identifier that of format 1");
 }
 
-/* Whatever bit is turned and wherever the text ends, it is refused. */
+/* A file with any bit flipped, or cut anywhere, is refused. */
 static void
 test_damage(void)
 {

@@ -147,7 +147,7 @@ test_round_trips(WsCodecId id)
 	}
 }
 
-/* How well it does, on data that is the same in every run. */
+/* The ratio, on data that is the same in every run. */
 static void
 test_ratio(WsCodecId id)
 {

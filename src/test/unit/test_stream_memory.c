@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_stream_memory.c
- *	  What encoders and decoders take of memory, and what they do when there
- *	  is none.
+ *	  Memory of encoders and decoders, and their behaviour when there is none.
  *
  * Address sanitizer plays the part of a machine that is short of memory: it
  * refuses any allocation over a limit.  What a level needs lies on both sides

@@ -82,7 +82,7 @@ test_cut(void)
 	is_clean("1234567 \n", 8, NULL, "1234567", "white space at the end is no reason to cut");
 }
 
-/* Whatever comes: printable, of one line, within its size. */
+/* The result for any input is printable, one line, and within its size. */
 static void
 test_random(void)
 {

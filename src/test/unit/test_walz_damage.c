@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_damage.c
- *	  What the codec walz does with what is not quite WAL, and a decoder with
- *	  what is not quite encoded.
+ *	  The codec walz with input that is not quite WAL, and its decoder with
+ *	  blocks that are not quite valid.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -203,7 +203,7 @@ test_every_byte(void)
 	walgen_free(&gen);
 }
 
-/* A record is modelled only if its CRC is right: else it costs its bytes. */
+/* A record is modelled only if its CRC is right; otherwise it is sent raw. */
 static void
 test_crc(void)
 {
@@ -228,7 +228,7 @@ test_crc(void)
 	walgen_free(&gen);
 }
 
-/* Images that are not what they seem. */
+/* Images whose headers are wrong. */
 static void
 test_images(void)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_format.c
- *	  What walz writes is what it wrote before.
+ *	  Checks that walz's output has not changed.
  *
  * An encoder and a decoder of two versions understand each other only if their
  * models are the same in every constant, and both take the other for one of

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_verify.c
- *	  An encoder of walz that goes wrong: its streams do not.
+ *	  Streams whose walz encoder has a fault: the streams must be right.
  *
  * Tests are compiled with WS_WALZ_VERIFY, so that an encoder decodes all that it
  * encodes.  The linker puts the function below in the place of walz's own

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_xidscan.c
- *	  How far transaction ids have come in WAL: found, never beyond what is
- *	  there, in pieces of any size, and after damage.
+ *	  The next transaction id in WAL: found in pieces of any size and after
+ *	  damage, and never beyond what is there.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -173,7 +173,7 @@ test_epochs(void)
 	walgen_free(&gen);
 }
 
-/* What is not in the chain of records does not count. */
+/* Records outside the chain do not count. */
 static void
 test_chain(void)
 {
@@ -214,7 +214,10 @@ test_chain(void)
 	walgen_free(&gen);
 }
 
-/* Whatever comes, nothing is read outside, and it goes on behind it. */
+/*
+ * With any input, nothing is read out of bounds, and the scan continues after
+ * it.
+ */
 static void
 test_damage(void)
 {
