@@ -123,6 +123,11 @@ uninstall-cli:
 	rm -f '$(DESTDIR)$(bindir)/walz' '$(DESTDIR)$(mandir)/man1/walz.1'
 
 clean: clean-others
+else
+
+# PGXS has a goal of that name, which says that it does not work.
+check:
+	CHECK=1 src/tools/run_tests
 endif
 
 .PHONY: $(script_goals) cli install-cli uninstall-cli clean-others
@@ -132,9 +137,6 @@ demo:
 
 test:
 	src/tools/run_tests
-
-check:
-	CHECK=1 src/tools/run_tests
 
 coverage:
 	COVERAGE=1 src/tools/run_tests
