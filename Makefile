@@ -14,11 +14,12 @@
 #	make test-assert			the server tests on a PostgreSQL with assertions
 #	make check-style			layout of C, Perl and shell, and who includes whom
 #	make test-asan				the server tests with sanitizers in the module
+#	make test-integration		failover with Patroni and etcd (SEEDS="1 2 3")
 #	make fuzz SECONDS=60		look for input that breaks a decoder or parser
 #	make bench					against stock PostgreSQL (QUICK=1 a short one)
 #
-# PG_CONFIG names the PostgreSQL to build for.  With -f and VPATH, as for PGXS,
-# or with -f alone, the build goes to another directory than the source's.
+# PG_CONFIG names the PostgreSQL to build for.  With -f and VPATH as PGXS has
+# them, or -f alone, it is built in another directory than that of the source.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -29,7 +30,7 @@ top := $(patsubst %/,%,$(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST)))))
 # $(call source_files,PATTERN...): their names below that
 source_files = $(patsubst $(top)/%,%,$(sort $(wildcard $(addprefix $(top)/,$(1)))))
 
-# The version is written in the control file, and nowhere else in the code.
+# The control file is where the version is written, the only place in the code.
 version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(top)/walstream.control)
 
 EXTENSION = walstream
@@ -43,27 +44,25 @@ OBJS = $(patsubst %.c,%.o,$(call source_files,$(addsuffix /*.c,$(code_dirs))))
 PG_CPPFLAGS = -I$(top)/src -I$(libpq_srcdir)
 SHLIB_LINK = $(libpq) -lzstd -llz4
 
-# TAP_TESTS is not used: the tests in t/ make servers of their own, see "make
-# test".
+# Not TAP_TESTS: those of t/ make servers of their own, see "make test".
 REGRESS = $(filter-out walstream--%,$(patsubst sql/%.sql,%,$(call source_files,sql/*.sql)))
 
-# PostgreSQL's flags and headers are made for gcc, so clang must not warn of
-# options that it does not have.
+# PostgreSQL's flags and headers are for gcc: clang must not warn of what it lacks.
 ifdef WERROR
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 	-Wno-ignored-attributes -Wno-cast-function-type-strict
 endif
 
-# Instrument the module, for a server into which libasan was loaded, as "make
-# test-asan" does.
+# The module watches itself: for a server that libasan was loaded into, as
+# "make test-asan" starts it.
 ifdef SANITIZE
 PG_CFLAGS += -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -U_FORTIFY_SOURCE
 SHLIB_LINK += -fsanitize=address,undefined
 endif
 
-# Count what tests reach, for "make coverage"; optimization would merge lines.
+# What "make coverage" counts; lines are still there only without optimization.
 ifdef COVERAGE
 PG_CFLAGS += --coverage -O0 -U_FORTIFY_SOURCE
 SHLIB_LINK += --coverage
@@ -75,15 +74,15 @@ override autodepend := no
 PG_CFLAGS += -MMD -MP
 EXTRA_CLEAN = $(foreach kind,d gcno gcda,$(OBJS:.o=.$(kind)))
 
-# Bitcode for the JIT compiler serves only to inline functions into
-# expressions, and its rules need clang even where nothing else does.
+# Bitcode for the JIT compiler serves inlining into expressions only, and its
+# rules want clang even where the server was built without need of it.
 ifneq ($(origin with_llvm),command line)
 override with_llvm := no
 endif
 
-# These goals install what is missing, including PostgreSQL, so they must work
-# without PGXS.
-script_goals = demo test check check-style coverage test-asan test-assert fuzz bench
+# These install what is missing, PostgreSQL included, so they go without PGXS.
+script_goals = demo test check check-style coverage test-asan test-assert \
+	test-integration fuzz bench
 
 ifneq ($(filter-out $(script_goals),$(or $(MAKECMDGOALS),all)),)
 PG_CONFIG ?= pg_config
@@ -93,7 +92,7 @@ $(error no PostgreSQL server development files; install them with "src/tools/set
 endif
 include $(PGXS)
 
-# The loops over a line of probabilities are written for vector instructions.
+# Its loops over a line of probabilities are meant for vector instructions.
 src/pure/walz/io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
 
 src/walstream.o src/sqlfuncs.o: override CPPFLAGS += -DWS_VERSION='"$(version)"'
@@ -102,8 +101,8 @@ src/walstream.o src/sqlfuncs.o: walstream.control
 $(OBJS): $(top)/Makefile
 -include $(wildcard $(OBJS:.o=.d))
 
-# Make the directories when built elsewhere.  The names are absolute, since
-# VPATH would find those of the source.
+# Not there yet when built in another directory; absolute, or VPATH finds those
+# of the source.
 object_dirs = $(addprefix $(CURDIR)/,$(sort $(dir $(OBJS))))
 $(OBJS): | $(object_dirs)
 $(object_dirs):
@@ -111,7 +110,7 @@ $(object_dirs):
 
 all: cli
 
-# The tool walz has a Makefile of its own.
+# The tool has rules of its own.
 cli:
 	$(MAKE) -C $(top)/src/cli PG_CONFIG="$(PG_CONFIG)" BUILD="$(CURDIR)/src/cli/build"
 
@@ -152,6 +151,9 @@ test-asan:
 
 test-assert:
 	ASSERT=1 src/tools/run_tests
+
+test-integration:
+	INTEGRATION=1 src/tools/run_tests
 
 fuzz:
 	PG_CONFIG=$$(src/tools/setup test) && \

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * stream.c
- *	  The relay's receiver stores and acknowledges the WAL of one timeline.
+ *	  The relay's receiver stores what its upstream streams of one timeline,
+ *	  and acknowledges it.
  *
- * At each wake-up, everything that has arrived is written and the write
- * acknowledged; then it is made durable with one fdatasync and the flush
- * acknowledged.
+ * For each wake-up all that has arrived is written and the write acknowledged,
+ * then made durable with one fdatasync and the flush acknowledged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -25,25 +25,24 @@
 #include "utils/wait_event.h"
 
 /*
- * While the upstream has announced more WAL than it has sent, the next message
- * is near, and one fdatasync for both is better than two.  These limit the
- * wait for one message, the wait in all, and the amount of WAL.  No commit
- * waits for us while we catch up.
+ * While the upstream has told of more than it has sent, the next message is at
+ * hand, and one fdatasync for both is better than two: wait so long for it, so
+ * long in all, and for so much.  Catching up, no commit waits for us.
  */
 #define NEXT_MESSAGE_MS		5
 #define DEFER_STREAMING_MS	20
 #define DEFER_CATCHING_UP_MS 500
 #define MAX_BATCH_BYTES		(16 * 1024 * 1024)
 
-/* How often to look for changed feedback without being woken. */
+/* Feedback that nobody woke us for is looked for this often at least. */
 #define FEEDBACK_CHECK_MS	1000
 
 #define KEEPALIVE_SIZE		(1 + 8 + 8 + 1)
 
 /*
- * The stream is not on the stack, which is gone when ws_pull_stream_finish()
- * is called after an error.  A stream that is not usable then has failed in
- * the store, and the process ends.
+ * Not on the stack, which is gone when ws_pull_stream_finish() is called after
+ * an error.  A stream that is not usable then has failed in the store, and the
+ * process ends.
  */
 static WsPullStream stream;
 static WsPullStream *current = NULL;
@@ -81,8 +80,8 @@ take_message(WsPullStream *s, const char *message, size_t len)
 }
 
 /*
- * Get the next message, like walrcv_receive().  Sets *gap if there will be
- * none, because the upstream does not have the WAL.
+ * The next message, as walrcv_receive() gives it.  *gap: there will be none,
+ * the WAL is not there.
  */
 static int
 receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
@@ -113,7 +112,7 @@ receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
 	return len;
 }
 
-/* Returns true if the flush has been deferred long enough. */
+/* Has the flush been deferred for long enough? */
 static bool
 deferred_until(const WsPullStream *s, TimestampTz now)
 {
@@ -123,7 +122,7 @@ deferred_until(const WsPullStream *s, TimestampTz now)
 	return TimestampDifferenceExceeds(s->deferred_since, now, limit_ms);
 }
 
-/* Returns true if the flush should wait for the next message. */
+/* Is the flush better left until the next message has come? */
 static bool
 defer_flush(WsPullStream *s)
 {
@@ -136,9 +135,9 @@ defer_flush(WsPullStream *s)
 }
 
 /*
- * Take everything that has arrived, beginning with a message, and acknowledge
- * it.  Sets *len to the result of receiving the next message: 0 if there is
- * none, negative if the upstream has ended the stream.
+ * Take what has arrived, beginning with a message, and acknowledge it.  *len
+ * becomes what receiving the next one gave: 0 if there is none, negative if
+ * the upstream has ended the stream.
  */
 static WsPullEnd
 take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
@@ -166,7 +165,7 @@ take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
 
 	ws_pull_stream_publish_written(s);
 
-	/* at the end of the stream the upstream may be gone already */
+	/* at the stream's end the upstream may be gone already */
 	if (*len >= 0)
 		ws_pull_stream_reply(s, false, false);
 	if (*len == 0 && defer_flush(s))
@@ -177,7 +176,7 @@ take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
 	return WS_PULL_NEXT;
 }
 
-/* Do what is due without a message from the upstream. */
+/* What is due without a message from the upstream. */
 static void
 attend(WsPullStream *s, bool woken)
 {
@@ -206,10 +205,7 @@ attend(WsPullStream *s, bool woken)
 	}
 }
 
-/*
- * Returns how long there is nothing to do without a message or a wake-up; -1
- * means for ever.
- */
+/* How long at most there is nothing to do without news; -1: for ever. */
 static long
 time_to_wait(WsPullStream *s)
 {
@@ -225,8 +221,8 @@ time_to_wait(WsPullStream *s)
 }
 
 /*
- * Wait for a message, a wake-up (returns true), or the time when something is
- * due.
+ * Wait for a message, somebody who wakes us (returns true), or what is due
+ * next.
  */
 static bool
 wait_for_news(WsPullStream *s, pgsocket fd)
@@ -241,7 +237,7 @@ wait_for_news(WsPullStream *s, pgsocket fd)
 	if (events & WL_LATCH_SET)
 		ResetLatch(MyLatch);
 
-	/* the message did not come, or comes in small pieces */
+	/* it did not come, or comes in small pieces */
 	if (s->deferred_since != 0 &&
 		(!(events & WL_SOCKET_READABLE) || deferred_until(s, GetCurrentTimestamp())))
 	{
@@ -355,7 +351,7 @@ ws_pull_stream_finish(WsPull *pull, bool tell)
 	MemoryContext old = CurrentMemoryContext;
 	WsPullStream *s = current;
 
-	/* an error in here must not lead back to this stream */
+	/* an error in here must not come back to it */
 	current = NULL;
 	if (s == NULL || !s->usable || s->start.replaces)
 		return;
