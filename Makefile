@@ -18,8 +18,8 @@
 #	make fuzz SECONDS=60		look for input that breaks a decoder or parser
 #	make bench					against stock PostgreSQL (QUICK=1 a short one)
 #
-# PG_CONFIG names the PostgreSQL to build for.  With -f and VPATH as PGXS has
-# them, or -f alone, it is built in another directory than that of the source.
+# PG_CONFIG names the PostgreSQL to build for.  With -f and VPATH, as for PGXS,
+# or with -f alone, the build goes to another directory than the source's.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -30,7 +30,7 @@ top := $(patsubst %/,%,$(or $(VPATH),$(dir $(firstword $(MAKEFILE_LIST)))))
 # $(call source_files,PATTERN...): their names below that
 source_files = $(patsubst $(top)/%,%,$(sort $(wildcard $(addprefix $(top)/,$(1)))))
 
-# The control file is where the version is written, the only place in the code.
+# The version is written in the control file, and nowhere else in the code.
 version := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(top)/walstream.control)
 
 EXTENSION = walstream
@@ -44,25 +44,27 @@ OBJS = $(patsubst %.c,%.o,$(call source_files,$(addsuffix /*.c,$(code_dirs))))
 PG_CPPFLAGS = -I$(top)/src -I$(libpq_srcdir)
 SHLIB_LINK = $(libpq) -lzstd -llz4
 
-# Not TAP_TESTS: those of t/ make servers of their own, see "make test".
+# TAP_TESTS is not used: the tests in t/ make servers of their own, see "make
+# test".
 REGRESS = $(filter-out walstream--%,$(patsubst sql/%.sql,%,$(call source_files,sql/*.sql)))
 
-# PostgreSQL's flags and headers are for gcc: clang must not warn of what it lacks.
+# PostgreSQL's flags and headers are made for gcc, so clang must not warn of
+# options that it does not have.
 ifdef WERROR
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-unknown-warning-option -Wno-ignored-optimization-argument \
 	-Wno-ignored-attributes -Wno-cast-function-type-strict
 endif
 
-# The module watches itself: for a server that libasan was loaded into, as
-# "make test-asan" starts it.
+# Instrument the module, for a server into which libasan was loaded, as "make
+# test-asan" does.
 ifdef SANITIZE
 PG_CFLAGS += -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -U_FORTIFY_SOURCE
 SHLIB_LINK += -fsanitize=address,undefined
 endif
 
-# What "make coverage" counts; lines are still there only without optimization.
+# Count what tests reach, for "make coverage"; optimization would merge lines.
 ifdef COVERAGE
 PG_CFLAGS += --coverage -O0 -U_FORTIFY_SOURCE
 SHLIB_LINK += --coverage
@@ -74,13 +76,14 @@ override autodepend := no
 PG_CFLAGS += -MMD -MP
 EXTRA_CLEAN = $(foreach kind,d gcno gcda,$(OBJS:.o=.$(kind)))
 
-# Bitcode for the JIT compiler serves inlining into expressions only, and its
-# rules want clang even where the server was built without need of it.
+# Bitcode for the JIT compiler serves only to inline functions into
+# expressions, and its rules need clang even where nothing else does.
 ifneq ($(origin with_llvm),command line)
 override with_llvm := no
 endif
 
-# These install what is missing, PostgreSQL included, so they go without PGXS.
+# These goals install what is missing, including PostgreSQL, so they must work
+# without PGXS.
 script_goals = demo test check check-style coverage test-asan test-assert \
 	test-integration fuzz bench
 
@@ -92,7 +95,7 @@ $(error no PostgreSQL server development files; install them with "src/tools/set
 endif
 include $(PGXS)
 
-# Its loops over a line of probabilities are meant for vector instructions.
+# The loops over a line of probabilities are written for vector instructions.
 src/pure/walz/io.o: CFLAGS += $(CFLAGS_UNROLL_LOOPS) $(CFLAGS_VECTORIZE)
 
 src/walstream.o src/sqlfuncs.o: override CPPFLAGS += -DWS_VERSION='"$(version)"'
@@ -101,8 +104,8 @@ src/walstream.o src/sqlfuncs.o: walstream.control
 $(OBJS): $(top)/Makefile
 -include $(wildcard $(OBJS:.o=.d))
 
-# Not there yet when built in another directory; absolute, or VPATH finds those
-# of the source.
+# Make the directories when built elsewhere.  The names are absolute, since
+# VPATH would find those of the source.
 object_dirs = $(addprefix $(CURDIR)/,$(sort $(dir $(OBJS))))
 $(OBJS): | $(object_dirs)
 $(object_dirs):
@@ -110,7 +113,7 @@ $(object_dirs):
 
 all: cli
 
-# The tool has rules of its own.
+# The tool walz has a Makefile of its own.
 cli:
 	$(MAKE) -C $(top)/src/cli PG_CONFIG="$(PG_CONFIG)" BUILD="$(CURDIR)/src/cli/build"
 

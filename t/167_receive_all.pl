@@ -168,6 +168,16 @@ refused(
 	'a relay is away');
 $primary->safe_psql('postgres', 'CREATE TABLE t (id int)');
 pass('commits go on');
+my $identity = store_dir($relays[1]) . '/walstream.identity';
+rename($identity, "$identity.away") or die;
+$relays[1]->start;
+wait_for_relay_state($relays[1], 'failed');
+refused(
+	'',
+	qr/only 1 of 2.*its state is "failed"/s,
+	'a relay that does not know what it has');
+$relays[1]->stop;
+rename("$identity.away", $identity) or die;
 $relays[1]->start;
 wait_for_relay_state($relays[1], 'streaming');
 refused(sources($relays[0]), qr/only 1 of 2/, 'only one is named');
@@ -357,6 +367,8 @@ foreach my $how (qw(pg_cancel_backend pg_terminate_backend))
 # Killed: the server starts again, and the seals are its own.
 my $waiting = start_waiting();
 declare_expected_warning('was terminated by signal 9');
+declare_expected_warning(
+	'could not restore file .* child process was terminated by signal 3');
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
 my $log = -s $standby->logfile;

@@ -31,9 +31,6 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* For a connection, unless the connection string has a connect_timeout. */
-#define CONNECT_TIMEOUT		5000
-
 /*
  * How far the walreceiver has come cannot be waited for but by looking, in
  * milliseconds: nobody is told.
@@ -42,10 +39,11 @@
 
 /* A connection attempt takes so long at most. */
 static WsRemoteLimit
-connect_limit(const WsDrain *drain)
+connect_limit(const WsDrain *drain, const WsSource *source)
 {
 	WsRemoteLimit limit = {drain->deadline, true};
-	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), CONNECT_TIMEOUT);
+	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												   source->connect_timeout * INT64CONST(1000));
 
 	limit.deadline = Min(limit.deadline, soon);
 	return limit;
@@ -64,7 +62,7 @@ for_each_source(WsDrain *drain, void (*step) (WsSource *, const WsRemoteLimit *)
 		WsRemoteLimit limit = {drain->deadline, true};
 
 		if (connects)
-			limit = connect_limit(drain);
+			limit = connect_limit(drain, drain->sources[i]);
 		if (drain->sources[i]->failure == NULL)
 			step(drain->sources[i], &limit);
 	}

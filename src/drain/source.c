@@ -22,7 +22,10 @@
 
 /* A relay gives up sealing itself before we give up waiting; in ms. */
 #define SEAL_TIMEOUT		8000
-#define UNSEAL_WAIT			(SEAL_TIMEOUT + 2000)
+#define SEAL_WAIT			(SEAL_TIMEOUT + 2000)
+
+/* For a connection, unless the connection string has another one; in seconds. */
+#define CONNECT_TIMEOUT		5
 
 static const char *
 value_of(const PQconninfoOption *options, const char *keyword)
@@ -35,37 +38,37 @@ value_of(const PQconninfoOption *options, const char *keyword)
 	return NULL;
 }
 
-/* Where a connection string leads to, without anything that could be secret. */
+/* Where it leads to, without anything that could be secret. */
 static const char *
-place_of(const char *conninfo)
+make_place(const PQconninfoOption *options)
 {
-	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
-	const char *host;
-	const char *port;
-	char	   *place;
+	const char *host = value_of(options, "host");
+	const char *port = value_of(options, "port");
 
-	if (options == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a source is not a valid connection string"),
-				 errhint("Write it as primary_conninfo is written, for example \"host=relay1.example.com user=failover\".")));
-	host = value_of(options, "host");
 	if (host == NULL)
 		host = value_of(options, "hostaddr");
-	port = value_of(options, "port");
-	place = psprintf("%s:%s", host != NULL ? host : "local",
-					 port != NULL ? port : "default");
-	PQconninfoFree(options);
-	return ws_peertext_value(place);
+	return ws_peertext_value(psprintf("%s:%s", host != NULL ? host : "local",
+									  port != NULL ? port : "default"));
 }
 
 WsSource *
 ws_source_new(const char *conninfo)
 {
 	WsSource   *source = palloc0(sizeof(WsSource));
+	PQconninfoOption *options = PQconninfoParse(conninfo, NULL);
+	const char *timeout;
 
-	source->place = place_of(conninfo);
+	if (options == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a source is not a valid connection string"),
+				 errhint("Write it as primary_conninfo is written, for example \"host=relay1.example.com user=failover\".")));
 	source->conninfo = pstrdup(conninfo);
+	source->place = make_place(options);
+	timeout = value_of(options, "connect_timeout");
+	source->connect_timeout = timeout != NULL && atoi(timeout) > 0 ?
+		atoi(timeout) : CONNECT_TIMEOUT;
+	PQconninfoFree(options);
 	return source;
 }
 
@@ -240,15 +243,18 @@ ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 	char		tli[16];
 	const char *params[1] = {tli};
 	char	   *values[1];
+	WsRemoteLimit soon = *limit;
 
-	if (!find_own_seal(source, limit) || source->token != NULL)
+	soon.deadline = Min(soon.deadline,
+						TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEAL_WAIT));
+	if (!find_own_seal(source, &soon) || source->token != NULL)
 		return;
 
 	snprintf(tli, sizeof(tli), "%u", source->tli);
 	source->sealing = true;
 	if (ask(source, source->conn,
 			psprintf("SELECT %s.walstream_relay_seal($1::pg_catalog.int4)", source->schema),
-			params, 1, 1, values, limit))
+			params, 1, 1, values, &soon))
 		source->token = values[0];
 
 	/* while the connection waits for the answer, ws_source_unseal() does */
@@ -343,7 +349,7 @@ finish_sealing(WsSource *source, const WsRemoteLimit *limit)
 void
 ws_source_unseal(WsSource *source)
 {
-	WsRemoteLimit limit = {TimestampTzPlusMilliseconds(GetCurrentTimestamp(), UNSEAL_WAIT), false};
+	WsRemoteLimit limit = {TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEAL_WAIT), false};
 	char	   *values[1];
 
 	source->failure = NULL;

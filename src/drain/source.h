@@ -21,6 +21,7 @@ typedef struct WsSource
 {
 	const char *conninfo;		/* may hold a password: never shown */
 	const char *place;			/* host:port, for messages */
+	int			connect_timeout;	/* in seconds */
 	PGconn	   *conn;			/* as a client; NULL if there is none */
 	const char *schema;			/* of the extension there, quoted */
 

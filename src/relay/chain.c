@@ -12,7 +12,7 @@
 
 #include "port/atomics.h"
 #include "relay/chain.h"
-#include "relay/senders.h"
+#include "relay/news.h"
 #include "shmem.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
@@ -107,7 +107,7 @@ ws_chain_publish(const WsChain *upstream)
 	shared->chain = chain;
 	SpinLockRelease(&shared->mutex);
 	pg_atomic_fetch_add_u32(&shared->changes, 1);
-	ws_senders_wake();
+	ws_news_tell();
 	return true;
 }
 

@@ -26,6 +26,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "relay/chain.h"
+#include "relay/news.h"
 #include "relay/relay.h"
 #include "relay/seal.h"
 #include "relay/senders.h"
@@ -165,6 +166,7 @@ ws_relay_init(void)
 	ws_seal_init();
 	ws_xids_init();
 	ws_senders_init();
+	ws_news_init();
 	ws_slots_init();
 	ws_takeover_init();
 }

@@ -18,7 +18,6 @@
 #include "replication/walsender.h"
 #include "shmem.h"
 #include "storage/ipc.h"
-#include "storage/proc.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
 
@@ -27,13 +26,11 @@
  *
  * mutex guards everything else, and is held for a few assignments only,
  * without calls, allocations, reports or looks at the clock.  Only the owner
- * writes, and it may read without the mutex. snapshot.pid is 0 and latch NULL
- * in a free entry.
+ * writes, and it may read without the mutex.  snapshot.pid is 0 in a free entry.
  */
 struct WsSender
 {
 	slock_t		mutex;
-	Latch	   *latch;
 	WsFeedback	feedback;		/* feedback of a downstream without a slot */
 	WsSenderSnapshot snapshot;	/* without slot */
 };
@@ -88,7 +85,6 @@ release_mine(int code, Datum arg)
 	my_sender = NULL;
 
 	SpinLockAcquire(&sender->mutex);
-	sender->latch = NULL;
 	sender->snapshot.pid = 0;
 	SpinLockRelease(&sender->mutex);
 	ConditionVariableBroadcast(&shared->news);
@@ -120,7 +116,6 @@ ws_sender_claim(void)
 		{
 			sender->snapshot = fresh;
 			sender->feedback = ws_feedback_nothing;
-			sender->latch = &MyProc->procLatch;
 			my_sender = sender;
 		}
 		SpinLockRelease(&sender->mutex);
@@ -200,23 +195,6 @@ ws_sender_set_feedback(WsSender *sender, WsFeedback feedback)
 
 	if (changed)
 		ws_relay_note_feedback();
-}
-
-void
-ws_senders_wake(void)
-{
-	for (int i = 0; i < max_wal_senders; i++)
-	{
-		Latch	   *latch;
-
-		SpinLockAcquire(&senders[i].mutex);
-		latch = senders[i].latch;
-		SpinLockRelease(&senders[i].mutex);
-
-		/* harmless if the latch's process has exited */
-		if (latch != NULL)
-			SetLatch(latch);
-	}
 }
 
 ConditionVariable *

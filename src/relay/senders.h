@@ -69,12 +69,6 @@ extern void ws_sender_set_relay_slot(WsSender *sender, const char *name);
 extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
 
 /*
- * Set the latch of every sender, when there is more to send or another
- * timeline.
- */
-extern void ws_senders_wake(void);
-
-/*
  * Returns what is broadcast when a downstream has confirmed more, or has gone.
  */
 extern ConditionVariable *ws_senders_news(void);

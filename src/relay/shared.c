@@ -12,8 +12,8 @@
 #include "peertext.h"
 #include "pgstat.h"
 #include "port/atomics.h"
+#include "relay/news.h"
 #include "relay/relay.h"
-#include "relay/senders.h"
 #include "relay/shared.h"
 #include "shmem.h"
 #include "storage/condition_variable.h"
@@ -461,7 +461,7 @@ ws_relay_publish_closed(const WsStore *store, const WsStoreExtent *extent)
 		shared->flushed_lsn = extent->end_lsn;
 	}
 	SpinLockRelease(&shared->mutex);
-	ws_senders_wake();
+	ws_news_tell();
 }
 
 void
@@ -496,7 +496,7 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 	SpinLockRelease(&shared->mutex);
 
 	ConditionVariableBroadcast(&shared->position_news);
-	ws_senders_wake();
+	ws_news_tell();
 	ws_relay_wake_keeper();
 }
 
@@ -522,7 +522,7 @@ ws_relay_publish_position(TimeLineID tli, XLogRecPtr received_lsn,
 	if (is_news)
 	{
 		ConditionVariableBroadcast(&shared->position_news);
-		ws_senders_wake();
+		ws_news_tell();
 	}
 }
 

@@ -1,14 +1,13 @@
 #-------------------------------------------------------------------------
 #
-# How the tests without a server are compiled; included by the Makefiles of
-# unit, fuzz and cli, which set PG_CONFIG, BUILD and pure (the pure layer's
-# folder).
+# Flags for tests without a server; included by the Makefiles of unit, fuzz and
+# cli, which set PG_CONFIG, BUILD and pure (the pure layer's folder).
 #
 # FRONTEND: the pure layer is compiled as a client program would be, so that
 # nothing of the server can creep in unnoticed.
 #
-# WS_WALZ_VERIFY: an encoder of walz decodes all that it encodes, and fails
-# where that is not what it was; see walz/piece.h.
+# WS_WALZ_VERIFY: an encoder of walz decodes everything that it encodes, and
+# fails if the result differs; see walz/piece.h.
 #
 #-------------------------------------------------------------------------
 
@@ -24,8 +23,8 @@ SAN_LIBS = -L$(shell $(PG_CONFIG) --pkglibdir) -L$(shell $(PG_CONFIG) --libdir) 
 
 pure_objects = $(patsubst $(pure)/%.c,$(BUILD)/pure/%.o,$(sort $(wildcard $(pure)/*.c $(pure)/*/*.c)))
 
-# Objects depend on the command that makes them: another compiler or another
-# PostgreSQL makes them anew.
+# Objects depend on the command that makes them, so that another compiler or
+# PostgreSQL makes them again.
 build_command = $(CC) $(SAN_CPPFLAGS) $(SAN_CFLAGS)
 
 $(BUILD)/flags: FORCE

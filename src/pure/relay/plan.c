@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  Decides where a relay goes on with its upstream.
+ *	  Decides where a relay continues with its upstream.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,8 +18,8 @@ segment_start(const WsPlanInput *input, XLogRecPtr lsn)
 }
 
 /*
- * These three set the verdict.  They and the functions that use them return true
- * once there is one.
+ * These three functions set the verdict.  They, and the functions that use
+ * them, return true once there is a verdict.
  */
 static bool
 ask(WsPlan *plan, WsPlanNeed need, TimeLineID tli, XLogRecPtr lsn)
@@ -48,7 +48,7 @@ diverge_unless_followed(const WsPlanInput *input, WsPlan *plan, const WsPlanWhy 
 	return false;
 }
 
-/* Returns what is stored of a timeline, or NULL. */
+/* Returns the entry of a stored timeline, or NULL. */
 static const WsPlanTimeline *
 find_timeline(const WsPlanInput *input, TimeLineID tli)
 {
@@ -60,7 +60,10 @@ find_timeline(const WsPlanInput *input, TimeLineID tli)
 	return NULL;
 }
 
-/* Find where the WAL that leads to a timeline begins; Invalid: there is none. */
+/*
+ * Find where the stored WAL that leads to a timeline begins; invalid if there
+ * is none.
+ */
 static bool
 find_first(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr *first_lsn)
 {
@@ -75,7 +78,9 @@ find_first(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr *f
 	return false;
 }
 
-/* Find out whether a timeline is not stored from this position's segment on. */
+/*
+ * Find out whether a timeline is not stored from this position's segment on.
+ */
 static bool
 find_removed(const WsPlanInput *input, WsPlan *plan, TimeLineID tli, XLogRecPtr lsn,
 			 bool *is_removed)
@@ -125,8 +130,8 @@ check_histories(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * Go on from what is served, even if the receiver is on the way to a timeline
- * that an operator has allowed and has not reached it.
+ * Continue from what is served, even if the receiver is on its way to a
+ * timeline that an operator has allowed, and has not reached it.
  */
 static void
 go_back_to_served(const WsPlanInput *input, WsPlan *plan)
@@ -136,8 +141,8 @@ go_back_to_served(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * Go on from the newest timeline that our history and the upstream's share, at
- * the end of what is stored of it.
+ * Continue from the newest timeline that our history and the upstream's share,
+ * at the end of what is stored of it.
  */
 static bool
 find_common(const WsPlanInput *input, WsPlan *plan)
@@ -167,7 +172,7 @@ find_common(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * The upstream left our timeline at switch_lsn, which is not behind the end of
+ * The upstream left our timeline at switch_lsn, which is not after the end of
  * what is stored of it.
  */
 static bool
@@ -237,9 +242,10 @@ begin_earlier(const WsPlanInput *input, WsPlan *plan)
 }
 
 /*
- * If all that is stored has been compared with this upstream before, the last of
- * it is enough, however large a segment is.  An upstream that was put back since,
- * and has gone another way, has other bytes there.  Zeros would not show that.
+ * If all stored WAL has been compared with this upstream before, comparing the
+ * last part of it is enough, however large a segment is.  An upstream that has
+ * been put back since, and has taken another course, has other bytes there.
+ * Zeros would not show that.
  */
 static bool
 begin_later(const WsPlanInput *input, WsPlan *plan)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * plan.h
- *	  Decides where a relay goes on: on which timeline of its upstream and from
- *	  which position, or why not.
+ *	  Decides where a relay continues: on which timeline of its upstream and
+ *	  from which position, or why not.
  *
  * The upstream's history is compared with what is stored.  If the upstream left
  * a timeline before the end of what is stored of it, the stored bytes past that
@@ -27,7 +27,7 @@
 #include "access/xlogdefs.h"
 #include "pure/relay/history.h"
 
-/* So much is compared again with an upstream that was compared before. */
+/* How much is compared again with an upstream that was compared before. */
 #define WS_PLAN_COMPARE_BYTES	(256 * 1024)
 
 typedef struct WsPlanPoint
@@ -36,14 +36,15 @@ typedef struct WsPlanPoint
 	XLogRecPtr	lsn;
 } WsPlanPoint;
 
-/* What the store has of a timeline. */
+/* A timeline in the store. */
 typedef struct WsPlanTimeline
 {
 	TimeLineID	tli;
-	const WsHistory *history;	/* NULL: none is stored */
+	const WsHistory *history;	/* NULL if it is not stored */
 	bool		first_is_known; /* the answer to WS_PLAN_NEED_FIRST */
-	XLogRecPtr	first_lsn;		/* from here on all WAL that leads to the
-								 * timeline is stored; Invalid: none of it is */
+	XLogRecPtr	first_lsn;		/* all WAL that leads to the timeline is
+								 * stored from here on; invalid if none of it
+								 * is */
 } WsPlanTimeline;
 
 typedef struct WsPlanInput
@@ -51,29 +52,30 @@ typedef struct WsPlanInput
 	uint32		segment_size;
 	uint32		page_size;
 
-	/* What is stored; the rest is not looked at unless has_wal. */
+	/* The store; the other fields count only if has_wal. */
 	bool		has_wal;
 	WsPlanPoint served;			/* the newest timeline that is served, and the
 								 * end of it that is durable */
-	WsPlanPoint stored;			/* where to go on: the same, or, while a
+	WsPlanPoint stored;			/* where to continue: the same, or, while a
 								 * timeline is followed that an operator has
 								 * allowed, a point on the way to it from a
-								 * common ancestor; never a newer timeline */
+								 * common ancestor; never on a newer timeline */
 	WsPlanTimeline *timelines;	/* those of the upstream's history whose
 								 * history is stored, and the two above */
 	int			timeline_count;
 
 	/* The upstream */
 	TimeLineID	upstream_tli;
-	XLogRecPtr	upstream_lsn;	/* flushed there, when asked */
+	XLogRecPtr	upstream_lsn;	/* flushed there, when we asked */
 	bool		upstream_is_primary;
 	const WsHistory *upstream_history;	/* of that timeline; NULL: not asked
 										 * for yet */
-	bool		was_compared;	/* all up to stored was, with this upstream */
-	bool		earlier_is_gone;	/* the segment before the one that comes
-									 * next is missing there */
-	XLogRecPtr	slot_lsn;		/* where our slot there stands; Invalid: none */
-	bool		slot_is_new;	/* made with this connection */
+	bool		was_compared;	/* all WAL up to stored has been compared with
+								 * this upstream */
+	bool		earlier_is_gone;	/* the upstream no longer has the segment
+									 * before the next one */
+	XLogRecPtr	slot_lsn;		/* position of our slot there; invalid if none */
+	bool		slot_is_new;	/* made during this connection */
 
 	/* What an operator has allowed */
 	bool		follow_allowed;
@@ -82,8 +84,9 @@ typedef struct WsPlanInput
 	/* The answer to WS_PLAN_NEED_SURPLUS */
 	bool		surplus_is_known;
 	bool		surplus_has_record;
-	XLogRecPtr	surplus_record_lsn; /* the last one's end */
-	XLogRecPtr	surplus_commit_lsn; /* the last commit's; Invalid: none */
+	XLogRecPtr	surplus_record_lsn; /* end of the last complete record */
+	XLogRecPtr	surplus_commit_lsn; /* end of the last commit record; invalid
+									 * if none */
 
 	/* ... to WS_PLAN_NEED_SEGMENT */
 	bool		segment_is_known;
@@ -94,8 +97,8 @@ typedef struct WsPlanInput
 	bool		page_is_there;
 
 	/*
-	 * A plan to go on was made, but the WAL with which it begins was removed
-	 * here meanwhile.
+	 * A plan to continue was made, but the WAL with which it begins was
+	 * removed here meanwhile.
 	 */
 	bool		was_removed;
 } WsPlanInput;
@@ -106,26 +109,28 @@ typedef struct WsPlanStart
 	TimeLineID	tli;
 	XLogRecPtr	begin_lsn;		/* a segment's start, or a page's in the
 								 * segment in which stored_lsn is */
-	XLogRecPtr	stored_lsn;		/* up to here it is stored already: compare */
-	XLogRecPtr	tell_lsn;		/* positions below are not told: a segment's
-								 * start, later than begin_lsn if that is only
-								 * for comparing */
-	XLogRecPtr	check_lsn;		/* the records must show that they continue
-								 * here, since nothing before it is compared;
-								 * Invalid: they need not */
-	XLogRecPtr	publish_lsn;	/* from here on the timeline may be served */
-	TimeLineID	parent_tli;		/* what comes before publish_lsn is compared
-								 * with what is stored of this one; 0: nothing
-								 * comes that is of another timeline */
-	bool		replaces;		/* what is stored, which is left as it is
+	XLogRecPtr	stored_lsn;		/* WAL up to here is stored already, and is
+								 * compared */
+	XLogRecPtr	tell_lsn;		/* positions before this are not reported: a
+								 * segment's start, later than begin_lsn if
+								 * WAL before it is only compared */
+	XLogRecPtr	check_lsn;		/* the records must continue across this
+								 * position, since nothing before it is
+								 * compared; invalid if they need not be
+								 * checked */
+	XLogRecPtr	publish_lsn;	/* the timeline may be served from here on */
+	TimeLineID	parent_tli;		/* WAL before publish_lsn is compared with
+								 * what is stored of this timeline; 0 if all
+								 * WAL is of one timeline */
+	bool		replaces;		/* replaces what is stored, which is kept
 								 * until the first bytes of this are durable */
-	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here,
-								 * Invalid if it is on it */
+	XLogRecPtr	switch_lsn;		/* the upstream left the timeline here;
+								 * invalid if it is still on it */
 } WsPlanStart;
 
 typedef enum WsPlanVerdict
 {
-	WS_PLAN_NEED,				/* an answer: need says of what */
+	WS_PLAN_NEED,				/* an answer is needed, see need */
 	WS_PLAN_CONTINUE,			/* stream from start, on the timeline where
 								 * the stored WAL ends */
 	WS_PLAN_FOLLOW,				/* stream from start, a timeline that begins
@@ -150,14 +155,19 @@ typedef enum WsPlanNeed
 	WS_PLAN_NEED_NOTHING,
 	WS_PLAN_NEED_HISTORY,		/* upstream_history */
 	WS_PLAN_NEED_FIRST,			/* first_lsn of timeline point.tli */
-	WS_PLAN_NEED_SURPLUS,		/* is there a complete record on point.tli
-								 * behind point.lsn and before end_lsn? */
-	WS_PLAN_NEED_SEGMENT,		/* is the segment of point.tli that ends at
-								 * point.lsn stored and closed? */
-	WS_PLAN_NEED_PAGE			/* does a page begin at point, not zeros? */
+	WS_PLAN_NEED_SURPLUS,		/* whether there is a complete record on
+								 * point.tli after point.lsn and before
+								 * end_lsn */
+	WS_PLAN_NEED_SEGMENT,		/* whether the segment of point.tli that ends
+								 * at point.lsn is stored and closed */
+	WS_PLAN_NEED_PAGE			/* whether a page, and not zeros, begins at
+								 * point */
 } WsPlanNeed;
 
-/* Why not; the comments name the fields of WsPlanWhy that are set. */
+/*
+ * Reasons for not continuing; the comments name the fields of WsPlanWhy that
+ * are set.
+ */
 typedef enum WsPlanReason
 {
 	WS_PLAN_NO_REASON,
@@ -175,7 +185,7 @@ typedef enum WsPlanReason
 								 * share */
 	WS_PLAN_LEFT_EARLIER,		/* theirs, where the upstream left our
 								 * timeline; ours; surplus_* of the input */
-	WS_PLAN_REMOVED_HERE,		/* theirs, where the upstream's WAL goes on */
+	WS_PLAN_REMOVED_HERE,		/* theirs, where the upstream's WAL continues */
 
 	/* gap, wait */
 	WS_PLAN_REMOVED_THERE,		/* theirs, where WAL is missing; ours */
@@ -188,7 +198,7 @@ typedef struct WsPlanWhy
 	WsPlanPoint ours;
 	WsPlanPoint theirs;
 	WsPlanPoint common;
-	bool		is_removed;		/* WAL from there on is no longer stored, so a
+	bool		is_removed;		/* WAL from there on is no longer stored, so
 								 * permission to follow does not help */
 } WsPlanWhy;
 
@@ -210,15 +220,16 @@ typedef struct WsPlan
 	WsPlanPoint stored;			/* the input's from now on; not with NEED */
 	XLogRecPtr	late_lsn;		/* WAL is needed from here on, but the slot
 								 * keeps it only from a later segment on;
-								 * Invalid: not so */
+								 * otherwise invalid */
 } WsPlan;
 
 /* Decide what to do. */
 extern void ws_plan_make(const WsPlanInput *input, WsPlan *plan);
 
 /*
- * Decide what to do after the upstream has said that it no longer has the WAL
- * with which a plan begins.  The verdict is COMPARE_LESS, NEW_SLOT, GAP or WAIT.
+ * Decide what to do after the upstream has reported that it no longer has the
+ * WAL with which a plan begins.  The verdict is COMPARE_LESS, NEW_SLOT, GAP or
+ * WAIT.
  */
 extern void ws_plan_miss(const WsPlanInput *input, const WsPlanStart *start,
 						 WsPlan *plan);

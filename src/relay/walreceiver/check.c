@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * check.c
- *	  The relay's receiver makes sure that what comes continues what is stored,
- *	  where none of that comes again.
+ *	  The relay's receiver checks that new WAL continues the stored WAL, where
+ *	  no stored WAL is received again.
  *
- * Nothing behind the position is acknowledged, published or served before.  A
- * crash in between lets no record in: recovery reads the same records, and takes
- * what is stored to end where their chain does.  Only of a record that crosses
- * the position and goes on for more than a segment, the segments that were closed
- * count then, as closed ones always do; what comes next is checked from their
- * end on.
+ * Before that, nothing after the position is acknowledged, published or
+ * served.  A crash in between does not let a wrong record in: recovery reads
+ * the same records, and finds the end of the stored WAL where their chain
+ * ends.  The exception is a record that crosses the position and is longer
+ * than a segment: the segments that were closed count then, as closed ones
+ * always do, and WAL is checked from their end on.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -47,8 +47,8 @@ ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPlanStart *
 }
 
 /*
- * Of a new timeline nothing is stored, but its first segment begins with a copy
- * of the timeline before, of which all is.
+ * Nothing is stored of a new timeline, but its first segment begins with a
+ * copy of the timeline before, which is stored completely.
  */
 static WsPullEnd
 compare_with_parent(const WsPullCheck * check, XLogRecPtr lsn, const char *data, size_t len)
@@ -113,9 +113,10 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
 }
 
 /*
- * It would be taken for WAL of ours that another server with the same timeline
- * does not have, and after a restart that timeline would be the one to go on
- * with.  A timeline below the one that is served may have been served before.
+ * Otherwise it would be taken for WAL of ours that another server with the
+ * same timeline does not have, and after a restart the relay would continue
+ * with that timeline.  A timeline below the one that is served may have been
+ * served before.
  */
 void
 ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start, XLogRecPtr end_lsn)
@@ -131,7 +132,7 @@ ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start, XLogRecPtr end_
 	ws_relay_lock_store();
 	count = ws_store_list(&pull->stored.store, &segments);
 
-	/* the last one first, so that a crash leaves no hole */
+	/* the last one first, so that a crash leaves no gap */
 	for (int i = count - 1; i >= 0; i--)
 	{
 		if (segments[i].tli != start->tli)

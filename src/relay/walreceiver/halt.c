@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * halt.c
- *	  The relay's receiver stops where only an operator can decide: state, reason
- *	  and a line in the log.
+ *	  The relay's receiver stops where only an operator can decide: sets the
+ *	  state and its reason, and writes a line to the log.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,7 +18,7 @@ ws_pull_be_behind(const char *reason)
 {
 	WsRelayStatus status;
 
-	/* it is found again with every attempt */
+	/* every attempt finds the same again */
 	ws_relay_get_status(&status);
 	ws_pull_set_state(WS_RELAY_BEHIND, reason);
 	if (status.state != WS_RELAY_BEHIND)
@@ -55,7 +55,8 @@ ws_pull_differ(const char *reason)
 }
 
 /*
- * Asked again and again: its next timeline may be the one that ends the seal.
+ * The upstream is asked again and again, since its next timeline may end the
+ * seal.
  */
 WsPullEnd
 ws_pull_be_sealed(const WsPull *pull)
@@ -75,8 +76,8 @@ ws_pull_be_sealed(const WsPull *pull)
 }
 
 /*
- * There is no code to go by, and the words may be in any language; but they
- * name the segment, without a path, and give no other reason.
+ * The error has no code of its own, and its text may be in any language; but
+ * the text names the segment, without a path, and gives no other reason.
  */
 bool
 ws_pull_says_removed(const char *message)

@@ -4,7 +4,7 @@
  *	  The relay's receiver asks its upstream for timeline history files and
  *	  stores them.
  *
- * They are durable before anything is asked of a timeline.
+ * The files are durable before WAL of their timeline is requested.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -55,9 +55,10 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
 }
 
 /*
- * Store a history file if the upstream has it.  It need not have that of a
- * timeline which is not in its line, nor of an ancestor: who begins with a base
- * backup has its own timeline's, which names all ancestors.
+ * Store a history file if the upstream has it.  The upstream need not have the
+ * file of a timeline that is not in its line, nor of an ancestor: a server
+ * made from a base backup has that of its own timeline, which names all
+ * ancestors.
  */
 static bool
 store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
@@ -81,13 +82,13 @@ store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 
-		/* what the store says is not to be passed over */
+		/* an error of the store must not be ignored */
 		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
 			PG_RE_THROW();
 		FlushErrorState();
 		(void) ws_pull_take_blame();
 
-		/* nor is a lost connection, which looks the same */
+		/* nor must a lost connection, which looks the same */
 		ws_pull_check_connection(pull);
 		ereport(DEBUG1,
 				(errmsg_internal("upstream has no history of timeline %u: %s",
@@ -98,9 +99,9 @@ store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
 }
 
 /*
- * The history of the i-th timeline of the line, of which the upstream has no
- * file, as the line tells it: WAL of that timeline is to be stored, and nothing
- * in a store is without its history.
+ * Write the history of the i-th timeline of the line, of which the upstream
+ * has no file, from the line itself: WAL of that timeline is going to be
+ * stored, and everything in a store must have its history.
  */
 static void
 store_history_from_line(const WsStore *store, const WsHistory *line, int i)
@@ -128,7 +129,10 @@ ws_pull_ask_history(WsPull *pull, WsPullHistory *history)
 	history->line = parse_history(tli, history->content, history->len);
 }
 
-/* Is the history of the i-th timeline of the line the stored one? */
+/*
+ * Returns true if the history of the i-th timeline of the line is the stored
+ * one.
+ */
 static bool
 is_stored_history(const WsStore *store, const WsHistory *line, int i)
 {
@@ -142,11 +146,11 @@ is_stored_history(const WsStore *store, const WsHistory *line, int i)
 }
 
 /*
- * The files take the place of those of timelines of which no WAL is stored.  If
- * the upstream lacks an ancestor's file, that is done without where all WAL is
- * from behind it: downstreams that ask for it hear that it is not there, as from
- * the upstream.  The upstream's own file comes last: where it is there, we have
- * had all that there are of its ancestors'.
+ * The files replace those of timelines of which no WAL is stored.  An
+ * ancestor's file that the upstream lacks is not needed if all WAL is from
+ * after that ancestor: downstreams that ask for it are told that it does not
+ * exist, as the upstream does.  The upstream's own file comes last: if it is
+ * stored, we have stored all existing files of its ancestors.
  */
 void
 ws_pull_store_histories(WsPull *pull, const WsStore *store,
@@ -163,7 +167,7 @@ ws_pull_store_histories(WsPull *pull, const WsStore *store,
 
 		CHECK_FOR_INTERRUPTS();
 
-		/* asked for before, and an upstream logs each question for nothing */
+		/* do not ask again, since an upstream logs each such question */
 		if (was_stored && !ws_store_has_history(store, ancestor) &&
 			history->entries[i].end_lsn <= first_lsn)
 			continue;

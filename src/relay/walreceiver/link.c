@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * link.c
- *	  Whether an error of the relay's receiver is its upstream's.
+ *	  Tells errors of the relay's receiver that are its upstream's fault from
+ *	  others.
  *
- * A connection that is lost is worth another one, nothing more; an error of the
- * store ends the process.  Which of both an error is cannot be seen from its
- * code: an upstream sends any.  So it is told by where it was raised: in one of
- * the functions that talk to the upstream, or where we say so ourselves.  What
- * is neither counts as the store's.
+ * A lost connection only leads to another one; an error of the store ends the
+ * process.  The error's code does not tell which of both it is, since an
+ * upstream can send any code.  So the place where it was raised decides: an
+ * error is the upstream's if it was raised in one of the functions that talk
+ * to the upstream, or if our own code says so.  Any other error counts as the
+ * store's.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,8 +29,8 @@ static WalReceiverFunctionsType *plain = NULL;
 static WalReceiverFunctionsType noting;
 
 /*
- * The upstream is being talked to.  An error leaves it so; whoever catches one
- * puts it back.
+ * True while a function talks to the upstream.  An error leaves it set; the
+ * handler that catches the error resets it.
  */
 static bool blames_upstream = false;
 
@@ -36,7 +38,7 @@ int
 ws_pull_errupstream(void)
 {
 	blames_upstream = true;
-	return 0;					/* as all that goes into ereport() */
+	return 0;					/* like all functions used in ereport() */
 }
 
 bool

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * plan.c
- *	  The relay's receiver gathers what the decision where to go on depends on
- *	  (pure/relay/plan.h), and carries it out.
+ *	  The relay's receiver collects the input of the decision where to continue
+ *	  (pure/relay/plan.h), and carries the decision out.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,7 +15,10 @@
 #include "relay/walreceiver/state.h"
 #include "utils/memutils.h"
 
-/* Returns where the WAL that leads to a timeline begins; Invalid: there is none. */
+/*
+ * Returns where the WAL that leads to a timeline begins; invalid if there is
+ * none.
+ */
 static XLogRecPtr
 first_stored_lsn(const WsPull *pull, TimeLineID tli)
 {
@@ -94,7 +97,7 @@ answer_first(const WsPull *pull, WsPlanInput *input, TimeLineID tli)
 	}
 }
 
-/* Returns true if a page of WAL begins there, and not zeros. */
+/* Returns true if a page of WAL, and not zeros, begins there. */
 static bool
 has_page(const WsPull *pull, const WsPlanPoint *point)
 {
@@ -106,7 +109,7 @@ has_page(const WsPull *pull, const WsPlanPoint *point)
 	return magic == XLOG_PAGE_MAGIC;
 }
 
-/* Add the answer to what the plan asks. */
+/* Add the answer to the plan's question. */
 static void
 answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *theirs)
 {
@@ -143,7 +146,7 @@ answer(WsPull *pull, const WsPlan *plan, WsPlanInput *input, WsPullHistory *thei
 	}
 }
 
-/* Make a plan, and find out what it needs to know. */
+/* Make a plan, and find out the answers that it needs. */
 static void
 make_plan(WsPull *pull, WsPlanInput *input, WsPullHistory *theirs, WsPlan *plan)
 {
@@ -157,8 +160,8 @@ make_plan(WsPull *pull, WsPlanInput *input, WsPullHistory *theirs, WsPlan *plan)
 }
 
 /*
- * Keep the keeper from removing what is written of a timeline that is not served
- * yet.  False if it has removed what is there to begin with.
+ * Keep the keeper from removing what is written of a timeline that is not
+ * served yet.  Returns false if it has removed the WAL to begin with.
  */
 static bool
 hold_start(const WsPull *pull, const WsPlanStart *start)
@@ -196,7 +199,7 @@ begin_range(WsPull *pull, const WsPlan *plan, const WsPullHistory *theirs)
 }
 
 /*
- * Do what the plan says.  The histories of a server that is not followed are not
+ * Carry out the plan.  The histories of a server that is not followed are not
  * stored, since another one with the same timeline may come later.
  */
 static WsPullEnd
@@ -266,7 +269,7 @@ ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start)
 	gather(pull, &input);
 	ws_plan_miss(&input, start, &plan);
 
-	/* what was allowed is not done yet */
+	/* the permission has not been used yet */
 	if (plan.verdict == WS_PLAN_NEW_SLOT)
 		pull->decision.restart_allowed = start->replaces;
 	return carry_out(pull, &input, &plan, NULL);

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * publish.c
- *	  What of a stream is durable, told to the upstream and served.
+ *	  Makes received WAL durable, and publishes the positions to the upstream
+ *	  and to senders.
  *
- * What is acknowledged has come through this connection: it is written, or was
- * stored before and compared equal.  So an upstream is never told of bytes that
- * it has not sent itself, and a timeline's positions begin with the segment in
- * which streaming of it begins.
+ * Only WAL that has come through this connection is acknowledged: it has been
+ * written, or was stored before and is equal.  So an upstream never gets a
+ * position of bytes that it has not sent itself, and a timeline's positions
+ * begin with the segment in which its streaming begins.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,13 +22,14 @@
 #include "utils/timestamp.h"
 
 /*
- * Nothing of this stream has come yet, or only what is compared in excess, and
- * to that the upstream's slot is not to go back: nothing is told.  An upstream
- * that is no primary may have nothing to send, and when it stops would wait
- * until it hears that nothing is missing; so where a stored range goes on, it
- * is told.  What is to replace a range is not told before it has.  A primary
- * always sends its shutdown checkpoint, and commits may wait there that are not
- * in our WAL, if it has gone another way.
+ * As long as nothing of this stream has come, or only extra WAL for the
+ * comparison, to which the upstream's slot must not go back, no position is
+ * reported.  There is one exception: an upstream that is not a primary may
+ * have nothing to send, and would wait at its shutdown for a confirmation that
+ * nothing is missing; so if a stored range continues, its position is
+ * reported.  A range that replaces another one is not reported before it has
+ * done so.  A primary always sends its shutdown checkpoint, and if it has
+ * taken another course, commits may wait there that are not in our WAL.
  */
 static bool
 has_position(const WsPullStream *s)
@@ -64,7 +66,7 @@ ws_pull_stream_show_state(WsPullStream *s, WsRelayState state)
 	ws_pull_set_state(state, NULL);
 }
 
-/* The first bytes of a range: now there is something to serve. */
+/* Publish the first bytes of a range, which can be served now. */
 static void
 publish_range(WsPullStream *s)
 {
@@ -83,7 +85,7 @@ publish_range(WsPullStream *s)
 	pull->attempts.failed = 0;
 }
 
-/* Let everybody have what is durable. */
+/* Publish everything that is durable. */
 static void
 publish(WsPullStream *s)
 {
@@ -105,14 +107,14 @@ publish(WsPullStream *s)
 	}
 
 	/*
-	 * A new timeline counts once it has come to the switch point; before that
-	 * the old one reaches farther.
+	 * A new timeline counts once it has reached the switch point; before
+	 * that, the old one reaches farther.
 	 */
 	if (tli != stored->end.tli && (s->flushed_lsn < s->start.publish_lsn ||
 								   s->flushed_lsn == s->start.begin_lsn))
 		return;
 
-	/* the last segment was closed, or the next begun, which takes the spare */
+	/* a segment was closed, or one was begun, which uses up the spare */
 	wake_keeper = tli != stored->end.tli ||
 		stored->end.lsn / segment_size != s->flushed_lsn / segment_size ||
 		(stored->end.lsn % segment_size == 0 && s->flushed_lsn > stored->end.lsn);
@@ -143,7 +145,7 @@ publish(WsPullStream *s)
 		ws_relay_wake_keeper();
 }
 
-/* What is written shows before it is durable. */
+/* Show what is written before it is durable. */
 void
 ws_pull_stream_publish_written(WsPullStream *s)
 {
@@ -156,7 +158,10 @@ ws_pull_stream_publish_written(WsPullStream *s)
 								  Max(s->received_lsn, s->flushed_lsn), stored->end.lsn);
 }
 
-/* An upstream that has nothing for us sends nothing to tell us so. */
+/*
+ * Note that we have caught up; an upstream that has nothing for us sends no
+ * message.
+ */
 void
 ws_pull_stream_note_caught_up(WsPullStream *s)
 {
@@ -183,7 +188,7 @@ ws_pull_stream_new_writer(WsPullStream *s)
 							   s->flushed_lsn);
 }
 
-/* What was received beside the store is durable there: now it is the store's. */
+/* Move a new range, whose first bytes are durable, into the store. */
 static void
 enter_range(WsPullStream *s)
 {
@@ -196,7 +201,7 @@ enter_range(WsPullStream *s)
 	s->usable = true;
 }
 
-/* Make durable and known what has been written. */
+/* Make the written WAL durable, and publish it. */
 void
 ws_pull_stream_keep(WsPullStream *s)
 {
@@ -207,7 +212,7 @@ ws_pull_stream_keep(WsPullStream *s)
 	flushed_lsn = ws_store_flush(s->writer);
 	s->usable = true;
 	if (flushed_lsn > s->flushed_lsn)
-		s->heard_time = GetCurrentTimestamp();	/* meanwhile we did not listen */
+		s->heard_time = GetCurrentTimestamp();	/* we did not listen meanwhile */
 	s->flushed_lsn = Max(s->flushed_lsn, flushed_lsn);
 	ws_relay_set_synced(true);
 	if (s->start.replaces && s->flushed_lsn > s->start.begin_lsn)

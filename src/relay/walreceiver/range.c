@@ -1,15 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * range.c
- *	  The relay's receiver begins a range of WAL: the first one, or another in
- *	  the place of what is stored.
+ *	  The relay's receiver begins a range of WAL: the first one, or one that
+ *	  replaces what is stored.
  *
- * What is stored is given up last.  The new range is received into a directory
- * of its own, and only when its first bytes are durable there is the old one set
- * aside and the new one moved to its place.  An upstream that turns out to have
- * nothing for us, a full disk or a crash before that leave all as it was; a crash
- * later leaves the rest of the old range, or the beginning of the new one, or
- * nothing, and of none of that more was told to anybody.
+ * The stored WAL is given up last.  The new range is received into a directory
+ * of its own.  Only when its first bytes are durable there, the old range is
+ * set aside and the new one moved to its place.  Before that, an upstream that
+ * has nothing for us, a full disk or a crash leave everything as it was.  A
+ * crash later leaves the rest of the old range, the beginning of the new one,
+ * or nothing; no position beyond what is left has been published.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,7 +21,7 @@
 #include "relay/walreceiver/state.h"
 #include "relay/xids.h"
 
-/* Is another segment stored than the one to begin with? */
+/* Returns true if another segment than the one to begin with is stored. */
 static bool
 has_other_segments(const WsPull *pull, const WsPlanStart *start)
 {
@@ -34,10 +34,10 @@ has_other_segments(const WsPull *pull, const WsPlanStart *start)
 }
 
 /*
- * The next range is another one, and what is stored is set aside; also what a
- * range that never came to anything may have left.  Nothing of before counts:
- * slots, also where the range begins before their positions, histories, and how
- * far transactions were, which may be later than the range.
+ * Set aside what is stored, including remains of a range that was never
+ * completed, before another range begins.  Nothing from before counts any
+ * more: slots, even if the new range begins before their positions, histories,
+ * and the next transaction id, which may be later than the range.
  */
 static void
 leave_range(WsPull *pull, const WsPlanStart *start)

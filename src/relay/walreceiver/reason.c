@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * reason.c
- *	  The relay's receiver says in words why it does not go on.
+ *	  Texts that tell why the relay's receiver does not continue.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,7 +24,7 @@ surplus_text(const WsPlanInput *input, const WsPlanWhy *why)
 					psprintf(", the last commit up to " WS_LSN, LSN_FORMAT_ARGS(commit_lsn)));
 }
 
-/* Where a slot stands does not say that there is WAL. */
+/* A slot's position does not prove that there is WAL. */
 static char *
 gap_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
 {

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * reply.c
- *	  What the relay's receiver tells its upstream: positions, and the xmins
- *	  that downstreams and slots need.
+ *	  Sends replies to the relay's upstream: positions, and the xmins that
+ *	  downstreams and slots need.
  *
- * The messages are a walreceiver's.  The apply position is never told: nothing
- * is applied here, and a primary that waits for it must go on waiting.  Of a
- * timeline for which the relay is sealed no position is told.
+ * The messages are a walreceiver's.  The apply position is never reported:
+ * nothing is applied here, and a primary that waits for it must continue to
+ * wait.  No position of a timeline for which the relay is sealed is reported.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -26,18 +26,18 @@
 #include "utils/timestamp.h"
 
 /*
- * Between two messages of feedback at least, however often it changes: what
- * downstreams say may go to and fro.
+ * Minimum time between two feedback messages, since the feedback of
+ * downstreams may go back and forth.
  */
 #define FEEDBACK_PAUSE_MS	1000
 
-/* What the upstream was told last on this connection. */
+/* What was last reported to the upstream on this connection. */
 static XLogRecPtr told_written;
 static XLogRecPtr told_flushed;
 static TimestampTz reply_due;
 static WsFeedback told_feedback;
 static bool feedback_told;
-static TimestampTz feedback_time;	/* told last */
+static TimestampTz feedback_time;	/* time of the last message */
 static TimestampTz feedback_due;
 
 static StringInfoData message;
@@ -106,7 +106,10 @@ ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
 	reply_due = next_time(now);
 }
 
-/* What anybody behind us needs; two invalid xids if nobody needs anything. */
+/*
+ * Returns what downstreams and slots need; two invalid xids if they need
+ * nothing.
+ */
 static WsFeedback
 needed_feedback(void)
 {
@@ -124,8 +127,8 @@ ws_pull_feedback(WalReceiverConn *conn)
 	TimestampTz now;
 
 	/*
-	 * Before the slots are loaded we do not know what they need, and must not
-	 * let the upstream forget what it was told for them.
+	 * Before the slots are loaded, we do not know what they need, and must
+	 * not withdraw the feedback that the upstream has got for them.
 	 */
 	if (!ws_slots_are_loaded())
 		return;
@@ -137,12 +140,12 @@ ws_pull_feedback(WalReceiverConn *conn)
 	(void) ws_relay_feedback_has_changed(true);
 	needed = needed_feedback();
 
-	/* what of it can be is not known yet: it stays at what was told before */
+	/* the valid part is not known yet, so the last feedback stays */
 	if (!FullTransactionIdIsValid(ws_xids_next()) && !ws_feedback_is_nothing(needed))
 		return;
 	if (feedback_told && ws_feedback_equals(needed, told_feedback))
 	{
-		/* that nobody needs anything is said once */
+		/* report only once that nothing is needed */
 		if (now < feedback_due || ws_feedback_is_nothing(needed))
 			return;
 	}

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * state.h
- *	  The parts of the relay's receiver, for each other.
+ *	  Declarations that the files of the relay's receiver share.
  *
  *	worker.c		what it does next, and the waiting in between
  *	link.c			whether an error is the upstream's
@@ -27,17 +27,18 @@
 #include "replication/walreceiver.h"
 
 /*
- * How a connection, or a stream in it, ended.  An error of the upstream ends
- * the connection, any other the worker.
+ * How a connection, or a stream in it, has ended.  An error of the upstream
+ * ends the connection; any other error ends the worker.
  */
 typedef enum WsPullEnd
 {
-	WS_PULL_NEXT,				/* stream: look where to go on, same
+	WS_PULL_NEXT,				/* stream: make a new plan, on the same
 								 * connection */
 	WS_PULL_RETRY,				/* connect again, after a pause */
-	WS_PULL_CHANGED,			/* the settings have changed, or a pause is
-								 * asked for: connect again at once; or begin
-								 * elsewhere, as WS_PULL_RETRY */
+	WS_PULL_CHANGED,			/* connect again at once, because the settings
+								 * have changed or a pause was requested; or
+								 * begin elsewhere, and then like
+								 * WS_PULL_RETRY */
 	WS_PULL_DIVERGED,			/* state and reason are set: ... */
 	WS_PULL_GAP					/* ... wait for an operator */
 } WsPullEnd;
@@ -50,73 +51,78 @@ typedef struct WsPullSettings
 } WsPullSettings;
 
 /*
- * What is stored.  worker.c opens the store, publish.c notes what has become
+ * The stored WAL. worker.c opens the store, publish.c notes what has become
  * durable, range.c sets aside what a new range replaces, plan.c moves end.
  */
 typedef struct WsPullStored
 {
 	bool		is_open;
 	WsStore		store;
-	WsStore		new_range;		/* a directory in it, while a range is
-								 * received that is to replace what is stored */
+	WsStore		new_range;		/* a directory in the store, while a range is
+								 * received that will replace the stored one */
 	bool		has_wal;
-	WsPlanPoint served;			/* the newest timeline that is served, up to
-								 * where it is durable; tli 0: none */
-	WsPlanPoint end;			/* where to go on: the same, or a point on an
-								 * older timeline, on the way to one that an
-								 * operator has allowed */
+	WsPlanPoint served;			/* the newest timeline that is served, and its
+								 * durable end; tli is 0 if none */
+	WsPlanPoint end;			/* where to continue: the same, or a point on
+								 * an older timeline, on the way to one that
+								 * an operator has allowed */
 } WsPullStored;
 
 /*
- * The connection, and what the upstream has said.  Written by upstream.c.  All
- * that the connection needs is in the context, which is reset with it.
+ * The connection, and what is known of the upstream.  Written by upstream.c.
+ * All memory of the connection is in the context, which is reset with it.
  */
 typedef struct WsPullUpstream
 {
 	MemoryContext context;
-	WalReceiverConn *conn;		/* NULL: not connected */
+	WalReceiverConn *conn;		/* NULL if not connected */
 	uint64		identifier;
-	bool		is_standby;		/* or a relay */
-	char	   *standby_names;	/* synchronous_standby_names there; NULL if it
-								 * is no primary */
+	bool		is_standby;		/* a standby or a relay */
+	char	   *standby_names;	/* its synchronous_standby_names; NULL if it
+								 * is not a primary */
 	TimeLineID	tli;
-	XLogRecPtr	lsn;			/* flushed there, when asked */
+	XLogRecPtr	lsn;			/* flushed there, when we asked */
 	int			segment_size;	/* bytes */
-	XLogRecPtr	slot_lsn;		/* the slot's restart position; Invalid: no
-								 * slot */
-	bool		slot_is_new;	/* made with this connection */
+	XLogRecPtr	slot_lsn;		/* the slot's restart position; invalid
+								 * without a slot */
+	bool		slot_is_new;	/* made during this connection */
 } WsPullUpstream;
 
 /*
- * What else decides where to go on.  worker.c forgets all of it with the
- * settings.
+ * Other facts that decide where to continue. worker.c resets them when the
+ * settings change.
  */
 typedef struct WsPullDecision
 {
-	/* what an operator has allowed: set by worker.c, for the next connection */
-	bool		follow_allowed; /* cleared by publish.c when it is done */
-	bool		restart_allowed;	/* cleared by plan.c when it is begun */
+	/*
+	 * permissions of an operator, which worker.c sets for the next connection
+	 */
+	bool		follow_allowed; /* cleared by publish.c when the timeline is
+								 * followed */
+	bool		restart_allowed;	/* cleared by plan.c when the range has
+									 * begun */
 
-	/* what has turned out */
-	bool		was_compared;	/* all up to stored.end, with this upstream,
-								 * in the end's segment: publish.c; cleared
-								 * where it differs, by worker.c */
-	bool		earlier_is_gone;	/* the segment before the one that comes
-									 * next is missing there: plan.c; cleared
-									 * by stream.c when anything comes */
+	/* findings */
+	bool		was_compared;	/* all WAL of the last segment up to
+								 * stored.end was compared with this upstream;
+								 * set by publish.c, cleared by worker.c after
+								 * a difference */
+	bool		earlier_is_gone;	/* the upstream no longer has the segment
+									 * before the next one; set by plan.c,
+									 * cleared by stream.c when WAL comes */
 	XLogRecPtr	dead_slot_lsn;	/* a slot at this position promises WAL that
-								 * is not there: plan.c.  upstream.c replaces
-								 * the slot, and clears it */
+								 * is not there; set by plan.c; upstream.c
+								 * replaces the slot and clears this */
 } WsPullDecision;
 
-/* Attempts to go on, for the pauses between them.  Written by worker.c. */
+/* Attempts to connect, for the pauses between them.  Written by worker.c. */
 typedef struct WsPullAttempts
 {
-	int			failed;			/* in a row; publish.c sets 0 */
-	TimestampTz begin_time;		/* of the last one */
+	int			failed;			/* failures in a row; publish.c sets it to 0 */
+	TimestampTz begin_time;		/* beginning of the last attempt */
 } WsPullAttempts;
 
-/* The receiver; there is one, in its process. */
+/* The state of the receiver, of which there is only one, in its process. */
 typedef struct WsPull
 {
 	WsPullSettings settings;
@@ -131,7 +137,9 @@ typedef struct WsPull
  *----------------------------------------------------------------
  */
 
-/* Has something been asked for that ends the connection? */
+/*
+ * Returns true if a request or a change of settings must end the connection.
+ */
 extern bool ws_pull_must_end(WsPull *pull);
 
 /* Set the state, and the process title to go with it. */
@@ -142,19 +150,22 @@ extern void ws_pull_set_state(WsRelayState state, const char *reason);
  *----------------------------------------------------------------
  */
 
-/* First of all: in this process the walrcv_ functions note what they raise. */
+/*
+ * Must be called first: wraps the walrcv_ functions of this process, so that
+ * their errors are noted as the upstream's.
+ */
 extern void ws_pull_link_init(void);
 
-/* In ereport(ERROR): it is the upstream that is to blame. */
+/* In ereport(ERROR): mark the error as the upstream's. */
 extern int	ws_pull_errupstream(void);
 
 /*
- * For whoever has caught an error and goes on: was it the upstream's?  That is
- * forgotten with the answer.
+ * For code that has caught an error and continues: returns true if the error
+ * was the upstream's, and clears the mark.
  */
 extern bool ws_pull_take_blame(void);
 
-/* What an error has interrupted is over: transaction, locks, files, waits. */
+/* Clean up after an error: transaction, locks, files, waits. */
 extern void ws_pull_clean_up(void);
 
 /*----------------------------------------------------------------
@@ -162,48 +173,53 @@ extern void ws_pull_clean_up(void);
  *----------------------------------------------------------------
  */
 
-/* False if no host answers or lets us in: *error is palloc'd. */
+/*
+ * Connect.  Returns false if no host answers or lets us in, with a palloc'd
+ * *error.
+ */
 extern bool ws_pull_connect(WsPull *pull, char **error);
 extern void ws_pull_disconnect(WsPull *pull);
 
-/* The connection alone, where the process ends. */
+/* Close only the connection, when the process ends. */
 extern void ws_pull_hang_up(WsPull *pull);
 
-/* Ask the upstream where it is. */
+/* Ask the upstream for its timeline and position. */
 extern void ws_pull_identify(WsPull *pull);
 
-/* An ERROR if the connection is lost. */
+/* Raises an ERROR if the connection is lost. */
 extern void ws_pull_check_connection(WsPull *pull);
 
 /*
- * Refuse an upstream of another major version, by ERROR; asks nothing, which
- * another version might not understand.
+ * Refuse an upstream of another major version, by ERROR.  Sends no command,
+ * since another version might not understand it.
  */
 extern void ws_pull_check_version(const WsPull *pull);
 
 /*
- * Does the upstream's WAL come from this relay itself (chain.h)?  Then the state
- * says so, and WS_PULL_RETRY; else WS_PULL_NEXT.  First of all: nothing may be
- * left behind there.
+ * Check whether the upstream's WAL comes from this relay itself (chain.h).  If
+ * so, sets the state and returns WS_PULL_RETRY; otherwise WS_PULL_NEXT.  Must
+ * be called first, since nothing may be left behind there.
  */
 extern WsPullEnd ws_pull_check_chain(WsPull *pull);
 
 /*
- * Refuse an upstream whose WAL cannot be ours, by ERROR; or one on a timeline for
- * which the relay is sealed, WS_PULL_RETRY.  Then see to the slot: WS_PULL_NEXT.
+ * Refuse an upstream whose WAL cannot be ours, by ERROR, or one on a timeline
+ * for which the relay is sealed, by WS_PULL_RETRY.  Otherwise prepare the slot
+ * and return WS_PULL_NEXT.
  */
 extern WsPullEnd ws_pull_check_upstream(WsPull *pull);
 
 /*
- * START_REPLICATION: WS_PULL_NEXT in the COPY.  A slot with which nobody is let
- * in any more is dropped instead, and WS_PULL_CHANGED makes another one.
+ * Send START_REPLICATION.  Returns WS_PULL_NEXT within the COPY.  If the
+ * upstream does not let anybody use the slot any more, drops it and returns
+ * WS_PULL_CHANGED, so that another one is made.
  */
 extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options);
 
 /*
- * The upstream has ended the COPY at received_lsn: WS_PULL_NEXT at the end of the
- * timeline, or WS_PULL_RETRY because it stops; then the connection is over, which
- * is nothing unusual.
+ * End a COPY that the upstream has ended at received_lsn.  Returns
+ * WS_PULL_NEXT at the end of the timeline, or WS_PULL_RETRY if the upstream
+ * shuts down, which is nothing unusual and ends the connection.
  */
 extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start,
 									   XLogRecPtr received_lsn);
@@ -214,12 +230,16 @@ extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start,
  */
 
 /*
- * Decide where to begin: WS_PULL_NEXT and *start, with the upstream's histories
- * durable.  Begins a new range where there is no WAL, or that is allowed.
+ * Decide where to begin.  Returns WS_PULL_NEXT and sets *start, with the
+ * upstream's histories durable.  Begins a new range if there is no WAL, or if
+ * that is allowed.
  */
 extern WsPullEnd ws_pull_plan(WsPull *pull, WsPlanStart *start);
 
-/* The upstream says at the start of the stream that it has not the WAL. */
+/*
+ * Handle an upstream that reports at the start of the stream that it does not
+ * have the WAL.
+ */
 extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start);
 
 /*----------------------------------------------------------------
@@ -227,11 +247,11 @@ extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start);
  *----------------------------------------------------------------
  */
 
-/* For the state and the log's detail, palloc'd. */
+/* Returns the reason for the state and the log's detail, palloc'd. */
 extern char *ws_pull_reason(const WsPull *pull, const WsPlanInput *input,
 							const WsPlanWhy *why);
 
-/* What helps where it is diverged for this reason. */
+/* Returns a hint for a relay that has diverged for this reason. */
 extern const char *ws_pull_reason_hint(const WsPlanWhy *why);
 
 /*----------------------------------------------------------------
@@ -239,7 +259,7 @@ extern const char *ws_pull_reason_hint(const WsPlanWhy *why);
  *----------------------------------------------------------------
  */
 
-/* That of the upstream's timeline, and its file. */
+/* Get the history of the upstream's timeline, and its file. */
 typedef struct WsPullHistory
 {
 	WsHistory  *line;
@@ -261,12 +281,15 @@ extern void ws_pull_store_histories(WsPull *pull, const WsStore *store,
  *----------------------------------------------------------------
  */
 
-/* Begin there; where WAL is stored, with the first bytes in stored.new_range. */
+/*
+ * Begin a range there; if WAL is stored, its first bytes go to
+ * stored.new_range.
+ */
 extern void ws_pull_range_begin(WsPull *pull, const WsPlanStart *start);
 
 /*
- * The first bytes are durable: set aside what is stored, and put the new range
- * in its place.
+ * When the first bytes are durable: set aside what is stored, and put the new
+ * range in its place.
  */
 extern void ws_pull_range_enter(WsPull *pull, const WsPlanStart *start);
 
@@ -278,30 +301,29 @@ extern void ws_pull_range_enter(WsPull *pull, const WsPlanStart *start);
 typedef struct WsPullCheck
 {
 	TimeLineID	tli;
-	XLogRecPtr	lsn;			/* what is behind this is not checked yet;
-								 * Invalid: all is */
-	XLogRecPtr	needed_lsn;		/* and cannot be before there is WAL up to
-								 * here */
-	TimeLineID	parent_tli;		/* what is before this was stored of that one
-								 * or, in the segment in which it was left, of
-								 * the next; 0: not */
+	XLogRecPtr	lsn;			/* WAL after this is not checked yet; invalid
+								 * if all is */
+	XLogRecPtr	needed_lsn;		/* the check needs WAL up to here */
+	TimeLineID	parent_tli;		/* timeline of the stored WAL before lsn (in
+								 * the segment in which it was left, the next
+								 * timeline has it); 0 if it is the same */
 	TimeLineID	parent_next_tli;
 	XLogRecPtr	parent_end_lsn;
 	WsStoreReader *parent;
 }			WsPullCheck;
 
-/* In the memory context that lives as long as the stream. */
+/* Begin a check, in the memory context of the stream. */
 extern void ws_pull_check_begin(WsPullCheck * check, const WsPull *pull,
 								const WsPlanStart *start);
 
-/* Is something before lsn not checked? */
+/* Returns true if something before lsn is not checked. */
 static inline bool
 ws_pull_is_unchecked(const WsPullCheck * check, XLogRecPtr lsn)
 {
 	return !XLogRecPtrIsInvalid(check->lsn) && lsn > check->lsn;
 }
 
-/* As much of what there is before lsn as may be told. */
+/* Returns the position up to which WAL before lsn may be published. */
 static inline XLogRecPtr
 ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
 {
@@ -309,8 +331,8 @@ ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
 }
 
 /*
- * Look at what is to be written at lsn, or at what has been written up to
- * end_lsn, if that is to be checked: WS_PULL_NEXT, or it diverges.
+ * Check WAL that is going to be written at lsn, or has been written up to
+ * end_lsn, if necessary.  Returns WS_PULL_NEXT, or stops as diverged.
  */
 extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check,
 										XLogRecPtr lsn, const char *data, size_t len);
@@ -318,8 +340,8 @@ extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
 									   XLogRecPtr end_lsn);
 
 /*
- * It has diverged, and the writer is gone: remove what was written up to end_lsn
- * of a timeline of which nothing has counted.
+ * After a divergence, when the writer is gone: remove what was written up to
+ * end_lsn of a timeline of which nothing has been published.
  */
 extern void ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start,
 							   XLogRecPtr end_lsn);
@@ -333,8 +355,8 @@ extern void ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start,
 extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPlanStart *start);
 
 /*
- * An error has ended the stream, or the process ends, in order or not: keep
- * what has arrived, and tell the upstream if reply is set.
+ * After an error that has ended the stream, or at the end of the process: keep
+ * what has arrived, and with reply, report it to the upstream.
  */
 extern void ws_pull_stream_finish(WsPull *pull, bool reply);
 
@@ -344,33 +366,40 @@ extern void ws_pull_stream_finish(WsPull *pull, bool reply);
  */
 
 /*
- * The upstream may come to where we are, and is asked again and again; or it never
- * will, and an operator gives up what we have.
+ * Stop because the upstream is behind.  It may reach our position, and is
+ * asked again and again; or it never will, and an operator gives up what we
+ * have.
  */
 extern WsPullEnd ws_pull_be_behind(const char *reason);
 
-/* It has nothing yet to begin with. */
+/* Wait for an upstream that has no WAL to begin with yet. */
 extern WsPullEnd ws_pull_wait_for_wal(const char *reason);
 
-/* Stop because its WAL is not a continuation of what is stored. */
+/* Stop because the upstream's WAL does not continue what is stored. */
 extern WsPullEnd ws_pull_diverge(const char *reason, const char *hint);
 
-/* Stop because it is not what is stored, for this reason. */
+/* Stop because the upstream's WAL is not what is stored, for this reason. */
 extern WsPullEnd ws_pull_differ(const char *reason);
 
 /*
- * Does this error of the upstream say that it no longer has the WAL that was
- * asked for?
+ * Returns true if this error of the upstream means that it no longer has the
+ * WAL that was requested.
  */
 extern bool ws_pull_says_removed(const char *message);
 
 /* Stop because WAL is missing, for this reason. */
 extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
 
-/* The relay is sealed for the upstream's timeline: state and WS_PULL_RETRY. */
+/*
+ * Set the state of a relay that is sealed for the upstream's timeline, and
+ * return WS_PULL_RETRY.
+ */
 extern WsPullEnd ws_pull_be_sealed(const WsPull *pull);
 
-/* The state and a line in the log: there is no room for WAL from lsn on. */
+/*
+ * Set the state, and write to the log, that there is no room for WAL from lsn
+ * on.
+ */
 extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);
 
 /*----------------------------------------------------------------
@@ -378,23 +407,28 @@ extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);
  *----------------------------------------------------------------
  */
 
-/* With a new connection or timeline: nothing has been told yet. */
+/*
+ * Must be called with a new connection or timeline: nothing has been reported
+ * yet.
+ */
 extern void ws_pull_reply_begin(WalReceiverConn *conn);
 
 /*
- * Tell the positions if they have changed, wal_receiver_status_interval has
- * passed, or force is set; with ping, the upstream is to answer.
+ * Report the positions if they have changed, if wal_receiver_status_interval
+ * has passed, or if force is set.  With ping, request an answer.
  */
 extern void ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
 						  XLogRecPtr flushed_lsn, bool force, bool ping);
 
 /*
- * Tell what downstreams and slots need, if that has changed, but not twice within
- * a second, or wal_receiver_status_interval has passed.
+ * Report the needs of downstreams and slots if they have changed, but not
+ * twice within a second, or if wal_receiver_status_interval has passed.
  */
 extern void ws_pull_feedback(WalReceiverConn *conn);
 
-/* When a reply, or feedback that has changed, is due even if nothing happens. */
+/*
+ * Returns when a reply, or changed feedback, is due even if nothing happens.
+ */
 extern TimestampTz ws_pull_reply_due(void);
 
 #endif							/* WS_RELAY_WALRECEIVER_STATE_H */

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * stream.c
- *	  The relay's receiver stores what its upstream streams of one timeline,
- *	  and acknowledges it.
+ *	  The relay's receiver stores and acknowledges the WAL of one timeline.
  *
- * For each wake-up all that has arrived is written and the write acknowledged,
- * then made durable with one fdatasync and the flush acknowledged.
+ * At each wake-up, everything that has arrived is written and the write
+ * acknowledged; then it is made durable with one fdatasync and the flush
+ * acknowledged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -25,24 +25,25 @@
 #include "utils/wait_event.h"
 
 /*
- * While the upstream has told of more than it has sent, the next message is at
- * hand, and one fdatasync for both is better than two: wait so long for it, so
- * long in all, and for so much.  Catching up, no commit waits for us.
+ * While the upstream has announced more WAL than it has sent, the next message
+ * is near, and one fdatasync for both is better than two.  These limit the
+ * wait for one message, the wait in all, and the amount of WAL.  No commit
+ * waits for us while we catch up.
  */
 #define NEXT_MESSAGE_MS		5
 #define DEFER_STREAMING_MS	20
 #define DEFER_CATCHING_UP_MS 500
 #define MAX_BATCH_BYTES		(16 * 1024 * 1024)
 
-/* Feedback that nobody woke us for is looked for this often at least. */
+/* How often to look for changed feedback without being woken. */
 #define FEEDBACK_CHECK_MS	1000
 
 #define KEEPALIVE_SIZE		(1 + 8 + 8 + 1)
 
 /*
- * Not on the stack, which is gone when ws_pull_stream_finish() is called after
- * an error.  A stream that is not usable then has failed in the store, and the
- * process ends.
+ * The stream is not on the stack, which is gone when ws_pull_stream_finish()
+ * is called after an error.  A stream that is not usable then has failed in
+ * the store, and the process ends.
  */
 static WsPullStream stream;
 static WsPullStream *current = NULL;
@@ -80,8 +81,8 @@ take_message(WsPullStream *s, const char *message, size_t len)
 }
 
 /*
- * The next message, as walrcv_receive() gives it.  *gap: there will be none,
- * the WAL is not there.
+ * Get the next message, like walrcv_receive().  Sets *gap if there will be
+ * none, because the upstream does not have the WAL.
  */
 static int
 receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
@@ -112,7 +113,7 @@ receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
 	return len;
 }
 
-/* Has the flush been deferred for long enough? */
+/* Returns true if the flush has been deferred long enough. */
 static bool
 deferred_until(const WsPullStream *s, TimestampTz now)
 {
@@ -122,7 +123,7 @@ deferred_until(const WsPullStream *s, TimestampTz now)
 	return TimestampDifferenceExceeds(s->deferred_since, now, limit_ms);
 }
 
-/* Is the flush better left until the next message has come? */
+/* Returns true if the flush should wait for the next message. */
 static bool
 defer_flush(WsPullStream *s)
 {
@@ -135,9 +136,9 @@ defer_flush(WsPullStream *s)
 }
 
 /*
- * Take what has arrived, beginning with a message, and acknowledge it.  *len
- * becomes what receiving the next one gave: 0 if there is none, negative if
- * the upstream has ended the stream.
+ * Take everything that has arrived, beginning with a message, and acknowledge
+ * it.  Sets *len to the result of receiving the next message: 0 if there is
+ * none, negative if the upstream has ended the stream.
  */
 static WsPullEnd
 take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
@@ -165,7 +166,7 @@ take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
 
 	ws_pull_stream_publish_written(s);
 
-	/* at the stream's end the upstream may be gone already */
+	/* at the end of the stream the upstream may be gone already */
 	if (*len >= 0)
 		ws_pull_stream_reply(s, false, false);
 	if (*len == 0 && defer_flush(s))
@@ -176,7 +177,7 @@ take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
 	return WS_PULL_NEXT;
 }
 
-/* What is due without a message from the upstream. */
+/* Do what is due without a message from the upstream. */
 static void
 attend(WsPullStream *s, bool woken)
 {
@@ -205,7 +206,10 @@ attend(WsPullStream *s, bool woken)
 	}
 }
 
-/* How long at most there is nothing to do without news; -1: for ever. */
+/*
+ * Returns how long there is nothing to do without a message or a wake-up; -1
+ * means for ever.
+ */
 static long
 time_to_wait(WsPullStream *s)
 {
@@ -221,8 +225,8 @@ time_to_wait(WsPullStream *s)
 }
 
 /*
- * Wait for a message, somebody who wakes us (returns true), or what is due
- * next.
+ * Wait for a message, a wake-up (returns true), or the time when something is
+ * due.
  */
 static bool
 wait_for_news(WsPullStream *s, pgsocket fd)
@@ -237,7 +241,7 @@ wait_for_news(WsPullStream *s, pgsocket fd)
 	if (events & WL_LATCH_SET)
 		ResetLatch(MyLatch);
 
-	/* it did not come, or comes in small pieces */
+	/* the message did not come, or comes in small pieces */
 	if (s->deferred_since != 0 &&
 		(!(events & WL_SOCKET_READABLE) || deferred_until(s, GetCurrentTimestamp())))
 	{
@@ -351,7 +355,7 @@ ws_pull_stream_finish(WsPull *pull, bool tell)
 	MemoryContext old = CurrentMemoryContext;
 	WsPullStream *s = current;
 
-	/* an error in here must not come back to it */
+	/* an error in here must not lead back to this stream */
 	current = NULL;
 	if (s == NULL || !s->usable || s->start.replaces)
 		return;

@@ -3,9 +3,8 @@
  * stream.h
  *	  A stream of one timeline's WAL, for the files that receive it.
  *
- *	stream.c		the connection's side: messages, and the waiting for them
- *	write.c			what has come is written
- *	publish.c		what is written is made durable, told and served
+ *	stream.c the connection: receiving messages and waiting for them write.c
+ *	writing the WAL that has come publish.c making it durable and publishing it
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -23,22 +22,24 @@ typedef struct WsPullStream
 	WsPlanStart start;
 	MemoryContext context;
 	WsStoreWriter *writer;
-	bool		resumes;		/* tell begin_lsn at once */
+	bool		resumes;		/* report begin_lsn at once */
 	bool		usable;			/* the writer is not in the middle of
 								 * something */
 	WsPullCheck check;
 
 	WsRelayState state;
-	XLogRecPtr	target_lsn;		/* the upstream's end when this began */
-	XLogRecPtr	received_lsn;	/* all before has come, and is written */
+	XLogRecPtr	target_lsn;		/* the upstream's end when the stream began */
+	XLogRecPtr	received_lsn;	/* everything before this has come and is
+								 * written */
 	XLogRecPtr	flushed_lsn;	/* of the store */
-	WsXidScan	xids;			/* of what has come */
-	XLogRecPtr	upstream_lsn;	/* the end of WAL there, as last told */
-	TimestampTz deferred_since; /* the flush of what is written; 0: it is not */
+	WsXidScan	xids;			/* scan of the WAL that has come */
+	XLogRecPtr	upstream_lsn;	/* end of the upstream's WAL, as last reported */
+	TimestampTz deferred_since; /* since when the flush has been deferred; 0
+								 * if it is not */
 
-	TimestampTz heard_time;		/* when we last had a message, or could not
+	TimestampTz heard_time;		/* when we last got a message, or could not
 								 * look for one */
-	bool		pinged;			/* since then */
+	bool		pinged;			/* we have asked for an answer since then */
 	TimestampTz feedback_check;
 } WsPullStream;
 
@@ -48,8 +49,8 @@ typedef struct WsPullStream
  */
 
 /*
- * Store a piece of WAL: WS_PULL_NEXT, or how the stream ends.  Where there is no
- * room it waits for some.
+ * Store a piece of WAL.  Returns WS_PULL_NEXT, or how the stream ends.  Waits
+ * for room if there is none.
  */
 extern WsPullEnd ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn,
 										 const char *data, size_t len);
@@ -59,24 +60,27 @@ extern WsPullEnd ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn,
  *----------------------------------------------------------------
  */
 
-/* Tell the upstream our positions, as ws_pull_reply(). */
+/* Report our positions to the upstream, see ws_pull_reply(). */
 extern void ws_pull_stream_reply(WsPullStream *s, bool force, bool ping);
 
 extern void ws_pull_stream_show_state(WsPullStream *s, WsRelayState state);
 
-/* A writer for where the stream is. */
+/* Make a writer for the stream's position. */
 extern WsStoreWriter *ws_pull_stream_new_writer(WsPullStream *s);
 
-/* Make durable and known what has been written. */
+/* Make the written WAL durable, and publish it. */
 extern void ws_pull_stream_keep(WsPullStream *s);
 
-/* The same, and show how far it is. */
+/* The same, and show the progress. */
 extern void ws_pull_stream_flush(WsPullStream *s);
 
-/* What is written shows before it is durable. */
+/* Show what is written before it is durable. */
 extern void ws_pull_stream_publish_written(WsPullStream *s);
 
-/* An upstream that has nothing for us sends nothing to tell us so. */
+/*
+ * Note that we have caught up; an upstream that has nothing for us sends no
+ * message.
+ */
 extern void ws_pull_stream_note_caught_up(WsPullStream *s);
 
 #endif							/* WS_RELAY_WALRECEIVER_STREAM_H */

@@ -1,12 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * upstream.c
- *	  The relay's receiver connects to its upstream and makes sure of whom it
- *	  is talking to.
+ *	  The relay's receiver connects to its upstream and checks its identity.
  *
  * Everything goes through WalReceiverFunctions, so that the connection is a
- * decorated one (receiver.c).  Only what a relay's own walsender answers too is
- * asked for, so that the upstream may be a relay.
+ * decorated one (receiver.c).  Only commands that a relay's own walsender
+ * answers are sent, so that the upstream may be a relay.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -30,7 +29,7 @@
 
 #define MAX_COLUMNS	4
 
-/* The chain of relays before us does not change more often while we ask. */
+/* Most changes of the chain of relays before us while we ask for it. */
 #define MAX_CHAIN_ANSWERS	20
 
 bool
@@ -78,8 +77,8 @@ ws_pull_disconnect(WsPull *pull)
 }
 
 /*
- * Send a command and return its only row, each column as text, palloc'd, or
- * NULL.
+ * Send a command and return the columns of its only row as palloc'd text, or
+ * NULL for null.
  */
 static void
 ask(WsPull *pull, const char *command, int columns, char **values)
@@ -90,7 +89,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 
 	Assert(columns <= MAX_COLUMNS);
 
-	/* reading the result looks types up */
+	/* reading the result looks up types */
 	StartTransactionCommand();
 	result = walrcv_exec(pull->upstream.conn, command, columns, types);
 	if (result->status != WALRCV_OK_TUPLES && result->status != WALRCV_OK_COMMAND)
@@ -124,7 +123,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 	}
 	walrcv_clear_result(result);
 
-	/* leaves us in another context */
+	/* this leaves us in another context */
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(caller_context);
 }
@@ -163,7 +162,7 @@ parse_lsn(const char *value)
 	return ((uint64) high) << 32 | low;
 }
 
-/* Greater than 0, as all are that are asked for. */
+/* All numbers that we ask for are greater than 0. */
 static uint64
 parse_number(const char *value, uint64 max, const char *expected)
 {
@@ -267,7 +266,7 @@ check_settings(WsPull *pull)
 				 errhint("After the upstream's segment size has been changed, use another walstream.relay_directory.")));
 }
 
-/* Where the slot is; false if there is none. */
+/* Get the slot's position.  Returns false if there is no slot. */
 static bool
 read_slot(WsPull *pull)
 {
@@ -280,9 +279,9 @@ read_slot(WsPull *pull)
 }
 
 /*
- * Say that there is a new slot.  Where we have WAL already somebody has dropped
- * the one that we had, or this is another upstream than before: what came
- * between might be missing, and the next time will be.
+ * Report that a new slot was made.  If we have WAL already, somebody has
+ * dropped our slot, or this is another upstream than before: WAL in between
+ * might be missing, and the next time it will be.
  */
 static void
 report_new_slot(const WsPull *pull, const char *why)
@@ -302,11 +301,11 @@ report_new_slot(const WsPull *pull, const char *why)
 }
 
 /*
- * A slot without position holds nothing: it was created so, or it was lost,
- * and then PostgreSQL will not let anybody stream with it again.  One whose WAL
- * has been removed from under it, or of which the upstream knows nothing after it
- * was put back, is no better where a range is to begin with it.  A new one in its
- * place holds what the upstream still has.
+ * A slot without a position holds nothing: it was created without one, or it
+ * was lost, and then PostgreSQL does not let anybody stream with it again.  A
+ * slot whose WAL has been removed, or whose position is ahead of an upstream
+ * that was put back, is no better if a range must begin with it.  A new slot
+ * in its place holds the WAL that the upstream still has.
  */
 static void
 prepare_slot(WsPull *pull)
@@ -342,7 +341,10 @@ prepare_slot(WsPull *pull)
 	report_new_slot(pull, why);
 }
 
-/* The relays through which the upstream's WAL comes; none if it is no relay. */
+/*
+ * Get the relays through which the upstream's WAL comes; none if it is not a
+ * relay.
+ */
 static void
 ask_chain(WsPull *pull, WsChain *chain)
 {
@@ -366,10 +368,12 @@ ask_chain(WsPull *pull, WsChain *chain)
 				 errmsg("upstream, a relay, did not say through which relays it receives")));
 }
 
-/* The ring that is in the log already; "" while there is none. */
+/* The ring that has been logged already; "" if none. */
 static char told_ring[WS_RELAY_TEXT];
 
-/* The upstream's WAL comes from us: stay away, and ask again later. */
+/*
+ * Handle an upstream whose WAL comes from us: disconnect, and ask again later.
+ */
 static WsPullEnd
 refuse_ring(int others)
 {
@@ -404,8 +408,8 @@ ws_pull_check_chain(WsPull *pull)
 	int			answers = 1;
 
 	/*
-	 * Others may connect to each other at this moment.  Whoever asks after
-	 * all of them have published sees the ring.
+	 * Others may connect to each other at this moment.  A relay that asks
+	 * after all of them have published sees the ring.
 	 */
 	ask_chain(pull, &chain);
 	do
@@ -458,9 +462,9 @@ ws_pull_check_upstream(WsPull *pull)
 }
 
 /*
- * From 18 on PostgreSQL invalidates slots for more than missing WAL, and those
- * have a position still.  The cause is named in quotes, whatever the language of
- * the rest.
+ * Since version 18 PostgreSQL invalidates slots for other reasons than missing
+ * WAL, and these still have a position.  The cause is named in quotes,
+ * whatever the language of the rest.
  */
 static bool
 says_invalidated(const WsPull *pull, const char *message)

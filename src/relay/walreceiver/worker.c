@@ -4,14 +4,15 @@
  *	  The relay's receiver: a background worker that keeps the store up to date
  *	  with the upstream.
  *
- * It opens and checks the store before it tries to connect, so that what is
- * stored is served while the upstream is dead.  Then it connects, streams, and
- * connects again, whatever ends the connection.  What ends in a state that only
- * an operator can end, it waits for; an error of the store ends the process, and
- * the next one begins at the top.
+ * It opens and checks the store before it tries to connect, so that stored WAL
+ * is served even while the upstream is dead.  Then it connects, streams, and
+ * connects again, whatever has ended the connection.  In a state that only an
+ * operator can end, it waits.  An error of the store ends the process, and the
+ * next one begins from the start.
  *
- * It is connected to a database of this instance because PostgreSQL's receiver
- * functions can ask questions of an upstream only then; it reads nothing there.
+ * It is connected to a database of this instance, because PostgreSQL's
+ * receiver functions can send commands to an upstream only then; it reads
+ * nothing there.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -40,22 +41,26 @@
 #define DATABASE_NAME	"postgres"
 
 /*
- * Between attempts to connect: none after a connection that has brought us on,
- * but that so much is between their beginnings; then this, doubled each time, up
- * to wal_retrieve_retry_interval.
+ * Pause between attempts to connect.  After a connection that has brought new
+ * WAL there is no pause, except that this much time passes between the
+ * beginnings of both.  Further pauses are this long, doubled each time, up to
+ * wal_retrieve_retry_interval.
  */
 #define MIN_RETRY_MS	500
 
-/* So many timelines in a row may end on a connection and bring nothing new. */
+/*
+ * Most timelines in a row that may end on a connection without bringing
+ * anything new.
+ */
 #define MAX_IDLE_STREAMS	3
 
-/* As it was set last. */
+/* The state that was set last. */
 static WsRelayState shown_state = WS_RELAY_STOPPED;
 
 void
 ws_pull_set_state(WsRelayState state, const char *reason)
 {
-	/* requests from before are not meant for what has turned out now */
+	/* earlier requests are not meant for this state */
 	if (state == WS_RELAY_DIVERGED || state == WS_RELAY_GAP ||
 		(state == WS_RELAY_BEHIND && shown_state != WS_RELAY_BEHIND))
 	{
@@ -80,7 +85,9 @@ reload_if_asked(void)
 	}
 }
 
-/* Have upstream or slot been set to something else than what is in use? */
+/*
+ * Returns true if the settings of upstream or slot differ from those in use.
+ */
 static bool
 settings_differ(const WsPull *pull)
 {
@@ -104,7 +111,7 @@ take_settings(WsPull *pull)
 		pfree(pull->settings.slot);
 	}
 
-	/* that was meant for the other upstream, or learned of it */
+	/* these were meant for the other upstream, or learned from it */
 	memset(&pull->decision, 0, sizeof(pull->decision));
 	pull->settings.upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
 	pull->settings.slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
@@ -118,7 +125,7 @@ ws_pull_must_end(WsPull *pull)
 		ws_seal_ends_stream();
 }
 
-/* Wait until woken, or for so long; -1: until woken. */
+/* Wait until woken, or for this long; -1 means until woken. */
 static void
 wait_for_wake_up(long timeout_ms)
 {
@@ -138,7 +145,7 @@ load_slots(WsPull *pull)
 		ws_slots_load(&pull->stored.store);
 }
 
-/* Whose WAL this is fits this server, or nobody could read it. */
+/* Check that this server can read the WAL of the store's cluster. */
 static void
 check_store(const WsStore *store)
 {
@@ -182,11 +189,13 @@ open_store(WsPull *pull)
 	pull->stored.has_wal = ws_store_recover(&pull->stored.store, ws_relay_is_synced(), &extent);
 	ws_relay_set_synced(true);
 
-	/* it may have been left where setting aside failed */
+	/* the directory may be left over from a failure of setting aside */
 	if (pull->stored.has_wal)
 		ws_slots_reset_floor(extent.first_lsn);
 
-	/* from here on it is served and kept, however long connecting takes */
+	/*
+	 * from here on the WAL is served and kept, however long connecting takes
+	 */
 	ws_relay_publish_store(&pull->stored.store, pull->stored.has_wal ? &extent : NULL);
 	ws_relay_unlock_store();
 	ws_pull_set_state(WS_RELAY_WAITING, NULL);
@@ -203,7 +212,10 @@ open_store(WsPull *pull)
 	}
 }
 
-/* The upstream that this relay will belong to from now on. */
+/*
+ * Make a new store for this upstream's cluster, to which the relay belongs
+ * from now on.
+ */
 static void
 create_store(WsPull *pull)
 {
@@ -225,10 +237,11 @@ create_store(WsPull *pull)
 }
 
 /*
- * The upstream has ended a timeline and says now where it is.  An honest one has
- * left the last of its line for a newer one, and may leave a timeline or two
- * before we have anything of them.  Other ends would go on for ever, as fast as
- * the network is; so they end the connection, after which there is a pause.
+ * Check the position of an upstream that has ended a timeline.  An honest one
+ * has left that timeline for a newer one, and may leave a timeline or two
+ * before we have anything of them.  Other ends could be repeated for ever, as
+ * fast as the network allows; so they end the connection, after which there is
+ * a pause.
  */
 static void
 check_next(WsPull *pull, const WsPlanStart *start, bool has_gained, int *idle_streams)
@@ -247,7 +260,7 @@ check_next(WsPull *pull, const WsPlanStart *start, bool has_gained, int *idle_st
 				 errmsg("upstream ends one timeline after the other without sending anything new")));
 }
 
-/* Talk to the upstream as long as it lasts. */
+/* Receive from the upstream until the connection ends. */
 static WsPullEnd
 run_connection(WsPull *pull)
 {
@@ -281,7 +294,10 @@ run_connection(WsPull *pull)
 		if (end != WS_PULL_NEXT)
 			return end;
 
-		/* at its end it has not brought us on by being caught up with */
+		/*
+		 * a stream at its end does not count as progress for having been
+		 * caught up
+		 */
 		has_gained = pull->stored.end.tli != before.tli ||
 			pull->stored.end.lsn != before.lsn;
 		if (!has_gained)
@@ -292,8 +308,9 @@ run_connection(WsPull *pull)
 }
 
 /*
- * There is no connection, or it has ended in this way.  True if that has not
- * been told in the log since the last that brought us on: once is enough.
+ * Note that connecting failed, or that a connection has ended in this way.
+ * Returns true if that has not been logged since the last connection that made
+ * progress: once is enough.
  */
 static bool
 note_failure(WsPull *pull, const char *message)
@@ -304,14 +321,16 @@ note_failure(WsPull *pull, const char *message)
 
 	strlcpy(last_message, message, sizeof(last_message));
 
-	/* what was allowed was not for whoever may answer later */
+	/* permissions are not meant for another server that may answer later */
 	pull->decision.follow_allowed = pull->decision.restart_allowed = false;
 	ws_relay_note_error(message);
 	ws_pull_set_state(WS_RELAY_WAITING, message);
 	return is_news;
 }
 
-/* As run_connection(), but the upstream's errors end the connection only. */
+/*
+ * Like run_connection(), but errors of the upstream end only the connection.
+ */
 static WsPullEnd
 try_connection(WsPull *pull)
 {
@@ -351,7 +370,9 @@ try_connection(WsPull *pull)
 	return WS_PULL_RETRY;
 }
 
-/* Connect and run; a host that does not let us in is not worth a process' end. */
+/*
+ * Connect and run.  A host that does not let us in does not end the process.
+ */
 static WsPullEnd
 connect_and_run(WsPull *pull)
 {
@@ -371,7 +392,7 @@ connect_and_run(WsPull *pull)
 }
 
 /*
- * After WS_PULL_DIVERGED or WS_PULL_GAP: wait until an operator has decided, or
+ * After WS_PULL_DIVERGED or WS_PULL_GAP: wait until an operator has decided or
  * changed the settings.
  */
 static void
@@ -380,7 +401,7 @@ wait_for_operator(WsPull *pull)
 	pull->decision.follow_allowed = false;
 	while (!settings_differ(pull) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 	{
-		/* also where it cannot help: then the same turns out again */
+		/* even if that cannot help: then the result will be the same */
 		if (ws_relay_is_requested(WS_REQUEST_FOLLOW, true))
 		{
 			pull->decision.follow_allowed = true;
@@ -410,7 +431,7 @@ wait_while_paused(WsPull *pull)
 	ereport(LOG, (errmsg("relay resumes receiving")));
 }
 
-/* The state says why, but after WS_PULL_CHANGED, of which nobody has told. */
+/* The state tells the reason, except after WS_PULL_CHANGED. */
 static void
 wait_before_retry(WsPull *pull)
 {
@@ -453,7 +474,7 @@ retry(WsPull *pull)
 	wait_before_retry(pull);
 }
 
-/* before_shmem_exit: what has arrived is not lost, and the upstream knows. */
+/* before_shmem_exit: keep what has arrived, and report it to the upstream. */
 static void
 finish(int code, Datum arg)
 {
@@ -463,7 +484,7 @@ finish(int code, Datum arg)
 	ws_pull_hang_up(pull);
 }
 
-/* The same, also where that could not keep what has arrived. */
+/* before_shmem_exit, after the one above or if that has failed. */
 static void
 tell_nothing_more(int code, Datum arg)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * write.c
- *	  The relay's receiver writes the WAL that comes into the store.
+ *	  The relay's receiver writes received WAL into the store.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,13 +15,16 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* While the disk is full: try again, and tell the upstream that we live. */
+/*
+ * While the disk is full: how often to try again, and to reply to the
+ * upstream.
+ */
 #define RETRY_ROOM_MS		1000
 
 /*
- * No room for what has come.  What came before is kept and acknowledged, and
- * nothing more is read, but the upstream hears from us.  False if the
- * connection is to end meanwhile.
+ * Wait for room for the WAL that has come.  Earlier WAL is kept and
+ * acknowledged, and nothing more is read, but replies are sent to the
+ * upstream.  Returns false if the connection must end meanwhile.
  */
 static bool
 wait_for_room(WsPullStream *s)
@@ -40,7 +43,7 @@ wait_for_room(WsPullStream *s)
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 
-	/* its keepalives are behind the WAL that cannot be taken */
+	/* its keepalives come after the WAL that cannot be read */
 	ws_pull_stream_reply(s, true, false);
 	ws_pull_feedback(s->pull->upstream.conn);
 	s->heard_time = GetCurrentTimestamp();
@@ -55,7 +58,7 @@ ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn, const char *data, size_
 	bool		past_end;
 	WsPullEnd	end;
 
-	/* never a gap, whatever comes */
+	/* never leave a gap, whatever the upstream sends */
 	if (lsn != s->received_lsn)
 		ereport(ERROR,
 				(ws_pull_errupstream(),

@@ -16,6 +16,7 @@
 #include "libpq/pqsignal.h"
 #include "peertext.h"
 #include "postmaster/interrupt.h"
+#include "relay/news.h"
 #include "relay/walsender/session.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -99,6 +100,7 @@ void
 ws_session_begin(void)
 {
 	my_sender = ws_sender_claim();
+	ws_news_listen();
 	pqsignal(SIGUSR2, handle_stop);
 }
 

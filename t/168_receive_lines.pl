@@ -1,0 +1,205 @@
+# Copyright (c) 2026, the walstream authors
+
+# Which line of timelines a standby receives before it is promoted: the newest,
+# not the longest, and none that is not its own.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamRelay;
+use WalstreamTest;
+
+sub call
+{
+	my ($node, $what) = @_;
+	my ($stdout, $stderr);
+	my $rc = $node->psql(
+		'postgres', "CALL walstream_receive_all($what)",
+		stdout => \$stdout,
+		stderr => \$stderr);
+
+	return ($rc, $stdout, $stderr);
+}
+
+sub sources
+{
+	return 'ARRAY['
+	  . join(', ',
+		map { "'" . $_->connstr('postgres') =~ s/'/''/gr . "'" } @_)
+	  . ']';
+}
+
+sub end_of
+{
+	my ($relay) = @_;
+
+	return $relay->safe_psql('postgres',
+		'SELECT flushed_lsn FROM walstream_relay');
+}
+
+sub unseal
+{
+	my ($relay) = @_;
+
+	$relay->safe_psql('postgres',
+		'SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()'
+	);
+	return;
+}
+
+# Nothing of the standby's settings is in the way of what is tested here.
+my $nowhere = 'host=/nowhere';
+my $primary = walstream_primary('primary');
+$primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
+my @relays = map { walstream_relay($primary, $_) } qw(relay1 relay2);
+load_wal($primary, 100);
+my %standbys = map {
+	$_ => walstream_standby($primary, $_,
+		conf => "primary_conninfo = '$nowhere'\n")
+} qw(standby fixed ahead);
+
+# A standby that has gone on with the first primary, further than the second one
+# will have.
+my $second = walstream_standby($primary, 'second');
+wait_for_replay($primary, $second);
+wait_for_relay($primary, $_) foreach @relays;
+set_relay_upstream($relays[1], $nowhere);
+wait_for_relay_state($relays[1], 'waiting for upstream');
+$second->promote;
+load_wal($second, 20);
+set_relay_upstream($relays[0], $second->connstr);
+wait_until(
+	$relays[0],
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'one relay is on timeline 2');
+wait_for_relay($second, $relays[0]);
+
+#
+# The other relay is on timeline 1, at or before the point where it was left.
+#
+my ($rc, $stdout, $stderr) =
+  call($standbys{standby}, sources(@relays) . ', 2');
+isnt($rc, 0, 'a relay on an older timeline is not heard');
+like(
+	$stderr,
+	qr/only 1 of 2.*"relay2" \([^)]*\): it is on timeline 1, not on 2/s,
+	'the error says so');
+is( $standbys{standby}->safe_psql(
+		'postgres', 'SELECT timeline_id FROM pg_control_checkpoint()'),
+	'1',
+	'the standby is on timeline 1');
+
+$standbys{fixed}
+  ->append_conf('postgresql.conf', "recovery_target_timeline = current\n");
+$standbys{fixed}->restart;
+($rc, $stdout, $stderr) = call($standbys{fixed}, sources($relays[0]) . ', 1');
+isnt($rc, 0, 'a standby that follows no timeline');
+like($stderr, qr/does not follow timeline 2 of "relay1"/, 'is told so');
+
+# Received over the switch
+my $end = end_of($relays[0]);
+($rc, $stdout, $stderr) = call($standbys{standby}, sources(@relays) . ', 1');
+is($rc, 0, 'the newer timeline is received') or diag($stderr);
+like($stdout, qr/^2\|\Q$end\E\|/, 'up to its end');
+is( $standbys{standby}
+	  ->safe_psql('postgres', "SELECT pg_last_wal_receive_lsn() >= '$end'"),
+	't',
+	'it is there');
+unseal($_) foreach @relays;
+
+#
+# A recovery target
+#
+$standbys{fixed}->append_conf('postgresql.conf',
+	"recovery_target_timeline = latest\nrecovery_target_name = 'never'\n");
+$standbys{fixed}->restart;
+($rc, $stdout, $stderr) = call($standbys{fixed}, sources($relays[0]) . ', 1');
+like(
+	$stderr,
+	qr/recovery of this standby ends at a target.*"recovery_target_name"/s,
+	'a recovery target is refused');
+$standbys{fixed}->stop;
+
+#
+# The old primary goes on, and one relay and a standby with it: longer than the
+# new line, and not in it.
+#
+load_wal($primary, 1000);
+set_relay_upstream($relays[1], $primary->connstr);
+wait_for_relay($primary, $relays[1]);
+my ($far, $switch) = (
+	end_of($relays[1]),
+	slurp_file($second->data_dir . '/pg_wal/00000002.history') =~
+	  m{^1\s+(\S+)}m);
+is($relays[1]->safe_psql('postgres', "SELECT '$far'::pg_lsn > '$end'"),
+	't', 'the old line is the longer one');
+($rc, $stdout, $stderr) = call($standbys{standby}, sources(@relays) . ', 1');
+isnt($rc, 0, 'a relay has WAL of another branch');
+like(
+	$stderr,
+	qr/"relay2" \([^)]*\) has WAL that is not in the line of the newest timeline.*WAL up to \Q$far\E on timeline 1, which the line of .* on timeline 2 up to \S+, leaves at \Q$switch\E/s,
+	'the error has both positions');
+
+$standbys{ahead}->append_conf('postgresql.conf',
+		"primary_conninfo = '"
+	  . $primary->connstr
+	  . " application_name=ahead'\n");
+$standbys{ahead}->reload;
+wait_for_replay($primary, $standbys{ahead});
+($rc, $stdout, $stderr) = call($standbys{ahead}, sources($relays[0]) . ', 1');
+isnt($rc, 0, 'a standby past the fork');
+like(
+	$stderr,
+	qr/this standby has replayed WAL that is not in the line of the newest timeline.*leaves at \Q$switch\E/s,
+	'is told so');
+
+foreach my $relay (@relays)
+{
+	is( $relay->safe_psql(
+			'postgres', 'SELECT sealed_timeline FROM walstream_relay'),
+		'',
+		$relay->name . ' is not sealed');
+}
+$_->stop foreach $standbys{ahead}, $standbys{standby}, $relays[0], $second;
+
+#
+# The same timeline and system identifier, another past: a copy of the primary has
+# gone its own way, and the relay with that.
+#
+my $standby = walstream_standby($primary, 'standby2');
+wait_for_replay($primary, $standby);
+$primary->stop;
+$primary->backup_fs_cold('cold');
+my $copy = PostgreSQL::Test::Cluster->new('copy');
+$copy->init_from_backup($primary, 'cold');
+$_->start foreach $primary, $copy;
+my $relay = walstream_relay($copy, 'relay3');
+load_wal($primary, 30);
+wait_for_replay($primary, $standby);
+$primary->stop('immediate');
+load_wal($copy, 60);
+wait_for_relay($copy, $relay);
+my $held = $standby->safe_psql('postgres', 'SELECT pg_last_wal_replay_lsn()');
+my $log = -s $standby->logfile;
+($rc, $stdout, $stderr) = call($standby, sources($relay) . ', 1');
+isnt($rc, 0, 'WAL that differs where both have it');
+like(
+	$stderr,
+	qr/WAL of "relay3".* does not go on where that of this standby ends.*differs from this standby's at \S+ on timeline 1/s,
+	'the error says where');
+is($standby->safe_psql('postgres', 'SELECT pg_last_wal_replay_lsn()'),
+	$held, 'nothing is replayed of it');
+is( $relay->safe_psql(
+		'postgres', 'SELECT sealed_timeline FROM walstream_relay'),
+	'',
+	'the relay is not sealed');
+$primary->start;
+load_wal($primary, 30);
+wait_for_replay($primary, $standby);
+standby_matches($primary, $standby,
+	'the standby goes on with its primary, and nothing was overwritten');
+
+done_testing();
