@@ -44,11 +44,18 @@ sub quoted
 	return "'" . $value =~ s/'/''/gr . "'";
 }
 
+# With more patience than users need.
+sub conninfo_of
+{
+	my ($node) = @_;
+
+	return $node->connstr('postgres') . ' connect_timeout=' . patience(60);
+}
+
 # The sources argument.
 sub sources
 {
-	return
-	  'ARRAY[' . join(', ', map { quoted($_->connstr('postgres')) } @_) . ']';
+	return 'ARRAY[' . join(', ', map { quoted(conninfo_of($_)) } @_) . ']';
 }
 
 # A test that the call fails so, and leaves no relay sealed.
@@ -153,8 +160,7 @@ $standby->append_conf(
 	'postgresql.conf',
 	"walstream.drain_sources = '"
 	  . join(', ',
-		map { $_->connstr('postgres') =~ s/'/''/gr . " password=secret" }
-		  @relays)
+		map { conninfo_of($_) =~ s/'/''/gr . ' password=secret' } @relays)
 	  . "'\n");
 $standby->reload;
 
@@ -320,7 +326,7 @@ $standby->poll_query_until('postgres',
 	"SELECT wait_event = 'RestoreCommand' FROM pg_stat_activity WHERE backend_type = 'startup'"
 ) or die "recovery does not restore\n";
 refused(
-	"timeout => '2 s'",
+	"timeout => '" . patience(5) . " s'",
 	qr/within the time allowed.*restore_command/s,
 	'recovery hangs');
 
@@ -348,7 +354,7 @@ foreach my $how (qw(pg_cancel_backend pg_terminate_backend))
 		'two at once are refused');
 	is( $standby->safe_psql(
 			'postgres',
-			"SELECT $how(pid) FROM pg_stat_activity WHERE query LIKE 'CALL%' AND pid <> pg_backend_pid()"
+			"SELECT $how(pid) FROM pg_stat_activity WHERE query LIKE 'CALL%' AND state = 'active'"
 		),
 		't', "$how()");
 	$waiting->{run}->finish;
@@ -373,13 +379,18 @@ declare_expected_warning(
 	'terminating connection because of crash of another server process');
 my $log = -s $standby->logfile;
 my $pid = $standby->safe_psql('postgres',
-	"SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL%'");
-kill('KILL', $pid);
+	"SELECT pid FROM pg_stat_activity WHERE query LIKE 'CALL%' AND state = 'active'"
+);
+my $replayed =
+  $standby->safe_psql('postgres', 'SELECT pg_last_wal_replay_lsn()');
+kill('KILL', $pid) == 1 or die;
 eval { $waiting->{run}->finish };
 $standby->wait_for_log(qr/all server processes terminated; reinitializing/,
 	$log);
 unlink($hang);
-$standby->poll_query_until('postgres', 'SELECT true') or die;
+$standby->poll_query_until('postgres',
+	"SELECT pg_last_wal_replay_lsn() >= '$replayed'")
+  or die;
 is( join(
 		',',
 		map {

@@ -24,12 +24,19 @@ sub call
 	return ($rc, $stdout, $stderr);
 }
 
+# With more patience than users need.
+sub conninfo_of
+{
+	my ($node) = @_;
+
+	return $node->connstr('postgres') . ' connect_timeout=' . patience(60);
+}
+
 sub sources
 {
-	return 'ARRAY['
-	  . join(', ',
-		map { "'" . $_->connstr('postgres') =~ s/'/''/gr . "'" } @_)
-	  . ']';
+	return
+	  'ARRAY['
+	  . join(', ', map { "'" . conninfo_of($_) =~ s/'/''/gr . "'" } @_) . ']';
 }
 
 sub end_of

@@ -20,12 +20,26 @@
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
 
-/* A relay gives up sealing itself before we give up waiting; in ms. */
-#define SEAL_TIMEOUT		8000
-#define SEAL_WAIT			(SEAL_TIMEOUT + 2000)
-
-/* For a connection, unless the connection string has another one; in seconds. */
+/*
+ * For a connection, unless the connection string has a connect_timeout; and how
+ * much longer sealing may take, and how much longer that is waited for: so a
+ * relay gives up before we do.  In seconds.
+ */
 #define CONNECT_TIMEOUT		5
+#define SEAL_EXTRA			3
+#define WAIT_EXTRA			5
+
+/* How long sealing and unsealing are waited for, at most. */
+static WsRemoteLimit
+seal_limit(const WsSource *source, bool interruptible)
+{
+	WsRemoteLimit limit;
+
+	limit.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+												 (source->connect_timeout + WAIT_EXTRA) * INT64CONST(1000));
+	limit.interruptible = interruptible;
+	return limit;
+}
 
 static const char *
 value_of(const PQconninfoOption *options, const char *keyword)
@@ -207,7 +221,8 @@ ws_source_connect(WsSource *source, const WsRemoteLimit *limit)
 
 	/* a relay that is slow shall not be sealed after we have given up */
 	if (ask(source, source->conn,
-			psprintf("SELECT pg_catalog.set_config('statement_timeout', '%d', false)", SEAL_TIMEOUT),
+			psprintf("SELECT pg_catalog.set_config('statement_timeout', '%ds', false)",
+					 source->connect_timeout + SEAL_EXTRA),
 			NULL, 0, 1, values, limit) &&
 		find_extension(source, limit))
 		(void) read_state(source, limit);
@@ -243,10 +258,9 @@ ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 	char		tli[16];
 	const char *params[1] = {tli};
 	char	   *values[1];
-	WsRemoteLimit soon = *limit;
+	WsRemoteLimit soon = seal_limit(source, true);
 
-	soon.deadline = Min(soon.deadline,
-						TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEAL_WAIT));
+	soon.deadline = Min(soon.deadline, limit->deadline);
 	if (!find_own_seal(source, &soon) || source->token != NULL)
 		return;
 
@@ -349,7 +363,7 @@ finish_sealing(WsSource *source, const WsRemoteLimit *limit)
 void
 ws_source_unseal(WsSource *source)
 {
-	WsRemoteLimit limit = {TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SEAL_WAIT), false};
+	WsRemoteLimit limit = seal_limit(source, false);
 	char	   *values[1];
 
 	source->failure = NULL;
