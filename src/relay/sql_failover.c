@@ -23,6 +23,7 @@
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 
 PG_FUNCTION_INFO_V1(walstream_relay_wait);
 PG_FUNCTION_INFO_V1(walstream_relay_wait_confirmed);
