@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * overlap.c
- *	  Is the WAL of another source what this standby has, where both have it?
+ *	  Compares the WAL of another source with this standby's, where both have
+ *	  it.
  *
- * Runs in a walreceiver, and writes nothing.
+ * This runs in a walreceiver, and writes nothing.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,22 +25,22 @@
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
-/* How long a source may be silent in between, in milliseconds. */
+/* How long a source may be silent, in milliseconds. */
 #define SILENCE_LIMIT	10000
 
-/* What is to be compared. */
+/* The WAL to compare. */
 typedef struct Overlap
 {
-	TimeLineID	asked_tli;		/* as which the source is asked for it */
-	TimeLineID	tli;			/* whose files we have it in */
+	TimeLineID	asked_tli;		/* timeline that the source is asked for */
+	TimeLineID	tli;			/* timeline in whose files we have it */
 	XLogRecPtr	next_lsn;
 	XLogRecPtr	end_lsn;
 } Overlap;
 
 /*
- * From where recovery wants WAL to the end of what it has replayed, and of what
- * was received behind that, a part of a record.  Recovery asks for a walreceiver
- * only when it has replayed all else.
+ * The range is from the position at which recovery wants WAL to the end of
+ * what it has replayed, plus any part of a record received after that.
+ * Recovery asks for a walreceiver only when it has replayed everything else.
  */
 static void
 find_overlap(Overlap *overlap)
@@ -57,7 +58,7 @@ find_overlap(Overlap *overlap)
 	overlap->asked_tli = WalRcv->receiveStartTLI;
 	SpinLockRelease(&WalRcv->mutex);
 
-	/* where a segment is to begin, look at the one before */
+	/* at the beginning of a segment, look at the one before */
 	if (overlap->next_lsn >= overlap->end_lsn &&
 		overlap->next_lsn > wal_segment_size)
 	{
@@ -66,7 +67,7 @@ find_overlap(Overlap *overlap)
 	}
 }
 
-/* Read so many bytes of one of our segments. */
+/* Read bytes of one of our segments. */
 static void
 read_segment(TimeLineID tli, XLogRecPtr lsn, char *buf, size_t len)
 {
@@ -94,7 +95,10 @@ read_segment(TimeLineID tli, XLogRecPtr lsn, char *buf, size_t len)
 	CloseTransientFile(fd);
 }
 
-/* Compare the bytes that have come; false, with *lsn where, if they differ. */
+/*
+ * Compare the bytes that have come.  Returns false if they differ, and sets
+ * *lsn to the place.
+ */
 static bool
 compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 {
@@ -122,7 +126,9 @@ compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 	return same;
 }
 
-/* The next message, into *buffer; its length, negative at the end. */
+/*
+ * Get the next message in *buffer.  Returns its length, negative at the end.
+ */
 static int
 next_message(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
 			 char **buffer)
@@ -150,7 +156,10 @@ next_message(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
 	}
 }
 
-/* Is it the same?  If not, *reason, palloc'd, says where not. */
+/*
+ * Returns true if the WAL is the same; otherwise sets *reason, palloc'd, which
+ * tells where it differs.
+ */
 static bool
 is_same(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
 		char **reason)
@@ -172,7 +181,7 @@ is_same(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
 		WsStockHeader header;
 		XLogRecPtr	lsn = InvalidXLogRecPtr;
 
-		/* its timeline ends before what we have of it, a part of a record */
+		/* its timeline ends before our end, which is a part of a record */
 		if (len < 0)
 			break;
 		if (len < WS_STOCK_HEADER || buffer[0] != WS_STOCK_TYPE)

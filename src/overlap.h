@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * overlap.h
- *	  Is the WAL of another source what this standby has, where both have it?
+ *	  Compares the WAL of another source with this standby's, where both have
+ *	  it.
  *
- * A walreceiver begins at the start of a segment, and writes what comes over what
- * is there without a look at it.  From the server that the standby has always
- * received from, that is the same.  Before it connects to another one, that
- * is asked for the same WAL, and what comes is compared.
+ * A walreceiver begins at the start of a segment, and overwrites what is there
+ * without looking at it.  WAL from the server that the standby has always
+ * received from is the same.  Before it receives from another one, that server
+ * is asked for the same WAL, and the bytes are compared.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -18,10 +19,10 @@
 #include "replication/walreceiver.h"
 
 /*
- * In a walreceiver, before it begins where recovery has told it to: compare what
- * the source of this connection, which is used up, has from there up to the end
- * of our WAL.  An ERROR unless that is the same, which the session that wants
- * this (redirect.h) is told.
+ * In a walreceiver, before it begins at the position that recovery wants:
+ * compare the source's WAL from there up to the end of ours, over this
+ * connection, which cannot be used afterwards.  Raises an ERROR if it differs,
+ * and reports that to the session that wants this (redirect.h).
  */
 extern void ws_overlap_check(const WalReceiverFunctionsType *functions,
 							 WalReceiverConn *conn);

@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * redirect.c
- *	  Where this standby's walreceiver shall connect instead of primary_conninfo.
+ *	  Redirects this standby's walreceiver to another server than
+ *	  primary_conninfo's.
  *
- * What is asked for lasts as long as the session: it takes it back, or its exit
- * does.  If it is killed so that it cannot, the postmaster makes shared memory
- * anew, and nothing is left of it.
+ * A redirection lasts at most as long as its session, which ends it, at the
+ * latest when it exits.  If the session is killed so that it cannot, the
+ * postmaster creates shared memory anew, and nothing is left of the
+ * redirection.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -34,10 +36,10 @@
  */
 typedef struct Redirect
 {
-	pid_t		owner;			/* the session; 0 if there is none */
-	char		conninfo[MAXCONNINFO];	/* "" while nothing is asked for */
+	pid_t		owner;			/* the session; 0 if none */
+	char		conninfo[MAXCONNINFO];	/* "" if there is no redirection */
 
-	pid_t		receiver;		/* the walreceiver that has read that; 0: none */
+	pid_t		receiver;		/* the walreceiver that has read it; 0 if none */
 	bool		failed;
 	bool		differs;
 	char		failure[WS_REDIRECT_TEXT];
@@ -45,7 +47,7 @@ typedef struct Redirect
 
 static Redirect *redirect = NULL;
 
-/* In the session: what it has done last. */
+/* In the session: its last action. */
 static pid_t ended_receiver = 0;
 static TimestampTz woken_at = 0;
 
@@ -71,7 +73,10 @@ ws_redirect_init(void)
 	ws_shmem_add(redirect_shmem_size, redirect_shmem_init);
 }
 
-/* The walreceiver that runs, or 0; *stopped if none is starting either. */
+/*
+ * Returns the running walreceiver, or 0.  Sets *stopped if none is starting
+ * either.
+ */
 static pid_t
 running_receiver(bool *stopped)
 {

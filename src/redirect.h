@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * redirect.h
- *	  Where this standby's walreceiver shall connect instead of primary_conninfo,
- *	  for as long as a session wants it to.
+ *	  Redirects this standby's walreceiver to another server than
+ *	  primary_conninfo's, for as long as a session wants that.
  *
- * A session says so in shared memory; the walreceiver reads it when it connects
- * (receiver.c).  A walreceiver that is connected never connects again, so the
- * session ends it, and recovery starts the next one.  No setting is changed.
+ * The session puts a connection string into shared memory, and the walreceiver
+ * reads it when it connects (receiver.c).  A walreceiver that is connected
+ * never connects again, so the session ends it, and recovery starts the next
+ * one.  No setting is changed.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,7 +16,7 @@
 #ifndef WS_REDIRECT_H
 #define WS_REDIRECT_H
 
-/* Bytes for what a walreceiver says about its failure. */
+/* Size of a walreceiver's message about its failure. */
 #define WS_REDIRECT_TEXT	256
 
 /* In _PG_init. */
@@ -27,30 +28,34 @@ extern void ws_redirect_init(void);
  */
 
 /*
- * Become the session that may do so, until ws_redirect_end().  An ERROR if there
- * is one.
+ * Become the session that may redirect, until ws_redirect_end().  Raises an
+ * ERROR if there is one already.
  */
 extern void ws_redirect_claim(void);
 
-/* From now on walreceivers connect there.  Of the session that has claimed it. */
+/*
+ * Let walreceivers connect there from now on.  Only for the session that has
+ * claimed it.
+ */
 extern void ws_redirect_begin(const char *conninfo);
 
 /*
- * Call it again and again until the walreceiver is there: ends one that is
- * elsewhere, and makes recovery start one if there is none.
+ * Must be called repeatedly until the walreceiver is connected there: ends one
+ * that is connected elsewhere, and makes recovery start one if there is none.
  */
 extern void ws_redirect_press(void);
 
 /*
- * Has a walreceiver failed since ws_redirect_begin()?  Its words are copied;
- * *differs if it is of no use to try again, since the WAL is not the same.
+ * Returns true if a walreceiver has failed since ws_redirect_begin(), and
+ * copies its message.  Sets *differs if trying again is of no use, since the
+ * WAL is not the same.
  */
 extern bool ws_redirect_failed(char text[WS_REDIRECT_TEXT], bool *differs);
 
 /*
- * No more of that: the walreceiver that is there is ended, so that the next one
- * uses primary_conninfo again.  Does nothing if this session has claimed nothing;
- * is called in any case when it ends.
+ * End the redirection: the walreceiver that is connected there is ended, so
+ * that the next one uses primary_conninfo again.  Does nothing if this session
+ * has not claimed it.  Also called when the session ends.
  */
 extern void ws_redirect_end(void);
 
@@ -60,12 +65,15 @@ extern void ws_redirect_end(void);
  */
 
 /*
- * Is it to connect elsewhere?  The connection string is palloc'd; NULL if not.
- * It may hold a password.
+ * Returns the palloc'd connection string of a redirection, which may contain a
+ * password; NULL if there is none.
  */
 extern char *ws_redirect_take(void);
 
-/* It could not, or the WAL there differs. */
+/*
+ * Note that the walreceiver has failed to connect there, or that the WAL there
+ * differs.
+ */
 extern void ws_redirect_note_failure(const char *text, bool differs);
 
 #endif							/* WS_REDIRECT_H */

@@ -1,13 +1,14 @@
 /*-------------------------------------------------------------------------
  *
  * drain.c
- *	  walstream_receive_all(): before a standby is promoted, let it receive all
- *	  that was ever confirmed.
+ *	  walstream_receive_all(): lets a standby receive everything that was ever
+ *	  confirmed, before it is promoted.
  *
- * Runs in a backend of the standby.  In order: seal the relays, so that none of
- * them confirms anything more to the old primary; ask each where its WAL ends;
- * decide (pure/relay/drain.h); let the walreceiver receive what is missing.  It
- * succeeds with the relays sealed, or it leaves everything as it was.
+ * This runs in a backend of the standby.  It seals the relays, so that none of
+ * them confirms anything more to the old primary; asks each one where its WAL
+ * ends; decides (pure/relay/drain.h); and lets the walreceiver receive what is
+ * missing.  It either succeeds, with the relays sealed, or leaves everything
+ * as it was.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -32,12 +33,12 @@
 #include "utils/wait_event.h"
 
 /*
- * How far the walreceiver has come cannot be waited for but by looking, in
- * milliseconds: nobody is told.
+ * How often to look at the walreceiver's position, in milliseconds.  Nothing
+ * signals a change.
  */
 #define LOOK_INTERVAL		20
 
-/* A connection attempt takes so long at most. */
+/* Limit of a connection attempt. */
 static WsRemoteLimit
 connect_limit(const WsDrain *drain, const WsSource *source)
 {
@@ -50,8 +51,8 @@ connect_limit(const WsDrain *drain, const WsSource *source)
 }
 
 /*
- * All that are well so far: one after the other, since all have to answer
- * anyhow.
+ * Call a function for all sources without a failure, one after the other,
+ * since all have to answer anyhow.
  */
 static void
 for_each_source(WsDrain *drain, void (*step) (WsSource *, const WsRemoteLimit *),
@@ -68,7 +69,7 @@ for_each_source(WsDrain *drain, void (*step) (WsSource *, const WsRemoteLimit *)
 	}
 }
 
-/* The list that was seen last. */
+/* Returns the list that was seen last. */
 static const char *
 find_list(const WsDrain *drain)
 {
@@ -86,8 +87,8 @@ find_list(const WsDrain *drain)
 }
 
 /*
- * A relay that is on an older timeline than another may follow, and then its
- * seal is over: it is not known what it confirms.
+ * A relay on an older timeline than another one may follow, which ends its
+ * seal, and then nobody knows what it confirms.
  */
 static void
 discount_old_timelines(WsDrain *drain, TimeLineID newest)
@@ -106,7 +107,10 @@ discount_old_timelines(WsDrain *drain, TimeLineID newest)
 	}
 }
 
-/* The members in the order of WsDrainPlan: the standby itself, the sources. */
+/*
+ * Returns the members in the order of WsDrainPlan: the standby itself, then
+ * the sources.
+ */
 static void
 collect_members(WsDrain *drain, WsDrainMember *members)
 {
@@ -139,7 +143,7 @@ decide(WsDrain *drain, WsDrainMember *members)
 					ws_standby_follows_latest(), &drain->plan);
 }
 
-/* Of a list of words for a message. */
+/* Append a word to a list in a message. */
 static void
 append_word(StringInfo list, const char *word)
 {
@@ -206,7 +210,7 @@ report_diverged(const WsDrain *drain, const WsDrainMember *members)
 			 errhint("Whoever knows which of both was the primary decides: one of them has to be given up.")));
 }
 
-/* An ERROR unless the decision is one that can be carried out. */
+/* Raise an ERROR unless the decision can be carried out. */
 static void
 check_plan(const WsDrain *drain, const WsDrainMember *members)
 {
@@ -251,7 +255,7 @@ report_timeout(const WsDrain *drain, const WsSource *source)
 					   obstacle != NULL ? obstacle : "The server's log may say more.")));
 }
 
-/* One look at it; an ERROR if it will not come there. */
+/* Look at the walreceiver once.  Raises an ERROR if it will not get there. */
 static bool
 has_arrived(const WsDrain *drain, const WsSource *source)
 {
@@ -300,7 +304,7 @@ receive(WsDrain *drain)
 	}
 }
 
-/* After an error, or when the session is ended. */
+/* Clean up after an error, or at the end of the session. */
 static void
 undo(int code, Datum arg)
 {
@@ -314,7 +318,7 @@ undo(int code, Datum arg)
 	}
 }
 
-/* Nothing rests on those that were sealed and then not heard. */
+/* Unseal those that were sealed but not heard, on which nothing depends. */
 static void
 release_unheard(WsDrain *drain)
 {

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * drain.h
- *	  Before a standby is promoted, let it receive all that was ever confirmed.
+ *	  Lets a standby receive everything that was ever confirmed, before it is
+ *	  promoted.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,23 +15,26 @@
 
 typedef struct WsDrain
 {
-	/* The caller's. */
+	/* The caller's arguments. */
 	WsSource  **sources;
 	int			count;
-	int			required;		/* so many sources; 0: as the list demands */
+	int			required;		/* number of sources that must be heard; 0
+								 * means as the list demands */
 	TimestampTz deadline;
 
-	/* What has come of it. */
+	/* The result. */
 	WsDrainMember self;
 	WsHistory	self_history;
-	const char *list;			/* synchronous_standby_names; NULL: not known */
+	const char *list;			/* synchronous_standby_names; NULL if not
+								 * known */
 	WsDrainPlan plan;
-	bool		redirected;		/* the walreceiver was */
+	bool		redirected;		/* the walreceiver was redirected */
 } WsDrain;
 
 /*
- * All of it.  An ERROR leaves the standby and the sources as they were, but for
- * those that a WARNING names; else the sources that were heard are sealed.
+ * Do all of it.  An ERROR leaves the standby and the sources as they were,
+ * except for those that a WARNING names.  On success the sources that were
+ * heard are sealed.
  */
 extern void ws_drain_run(WsDrain *drain);
 

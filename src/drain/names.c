@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * names.c
- *	  Of whom so many have to be heard.
+ *	  Finds out which servers must be heard, and how many.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,7 +17,7 @@
 #include "peertext.h"
 #include "relay/relay.h"
 
-/* As a walreceiver says it, and a relay. */
+/* The same name that a walreceiver or a relay sends. */
 #define STANDBY_DEFAULT_NAME	"walreceiver"
 
 const char *
@@ -48,7 +48,7 @@ refuse_list(const char *list, const char *why)
 			 errhint("If you know how many of the sources are enough, pass the number as \"required\".")));
 }
 
-/* Who of those asked has this name?  The standby itself is -1. */
+/* Find the source with this name; -1 is the standby itself. */
 static int
 find_holders(const char *name, WsSource **sources, int count, bool *self_counts)
 {

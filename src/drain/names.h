@@ -1,8 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * names.h
- *	  Of whom so many have to be heard: synchronous_standby_names of the old
- *	  primary, and who bears which of its names.
+ *	  Finds out which servers must be heard, and how many:
+ *	  synchronous_standby_names of the old primary, and which server has which
+ *	  of its names.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,15 +15,15 @@
 #include "drain/source.h"
 
 /*
- * The name as which its upstream knows this server, a relay or a standby;
- * palloc'd, NULL if it is neither.
+ * Returns, palloc'd, the name by which its upstream knows this server, a relay
+ * or a standby; NULL if it is neither.
  */
 extern const char *ws_names_own(void);
 
 /*
- * How many must be heard: with k of n synchronous names n - k + 1.  Marks the
- * sources that have one of them, and sets *self_counts if the standby has.  An
- * ERROR where that says nothing.
+ * Returns how many must be heard: n - k + 1 with k of n synchronous names.
+ * Marks the sources that have one of the names, and sets *self_counts if the
+ * standby has one.  Raises an ERROR if the list does not determine a number.
  */
 extern int	ws_names_required(const char *list, WsSource **sources, int count,
 							  bool *self_counts);

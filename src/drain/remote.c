@@ -3,8 +3,8 @@
  * remote.c
  *	  A backend as another server's client.
  *
- * PostgreSQL's own helpers for this (libpq-be-fe-helpers.h) know no deadline,
- * and libpq's connect_timeout does not count where the caller waits itself.
+ * PostgreSQL's own helpers for this (libpq-be-fe-helpers.h) have no deadline,
+ * and libpq's connect_timeout does not apply if the caller waits itself.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,7 +21,7 @@
 #include "utils/wait_event.h"
 
 /*
- * Wait for the socket.  False if the time is over.
+ * Wait for the socket.  Returns false if the time is over.
  */
 static bool
 wait_for_socket(PGconn * conn, int events, const WsRemoteLimit *limit)
@@ -83,7 +83,7 @@ start_connecting(const char *conninfo, bool replication)
 	return PQconnectStartParams(keys, values, true);
 }
 
-/* False if the time is over. */
+/* Returns false if the time is over. */
 static bool
 go_on_connecting(PGconn * conn, const WsRemoteLimit *limit)
 {
@@ -99,7 +99,7 @@ go_on_connecting(PGconn * conn, const WsRemoteLimit *limit)
 	return true;
 }
 
-/* Connections are closed also when we are interrupted. */
+/* Close the connection even if we are interrupted. */
 static PGconn *
 connect_guarded(PGconn * conn, const WsRemoteLimit *limit, char **error)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * remote.h
- *	  A backend as another server's client, which neither waits for ever nor
- *	  keeps from being cancelled.
+ *	  A backend as another server's client, which never waits for ever and can
+ *	  always be cancelled.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,8 +15,8 @@
 #include "libpq-fe.h"
 
 /*
- * What a call may take.  Where it is not interruptible, as after an error, a
- * cancel request waits for the deadline at most.
+ * Limits of a call.  If it is not interruptible, as after an error, a cancel
+ * request waits at most until the deadline.
  */
 typedef struct WsRemoteLimit
 {
@@ -25,24 +25,25 @@ typedef struct WsRemoteLimit
 } WsRemoteLimit;
 
 /*
- * Connect; NULL, with *error palloc'd, if that fails or takes too long.  With
- * replication a physical replication connection; else to the database
- * "postgres" if conninfo names none.
+ * Connect.  Returns NULL, with a palloc'd *error, if that fails or takes too
+ * long.  With replication, this makes a physical replication connection;
+ * otherwise one to the database "postgres", unless conninfo names another one.
  */
 extern PGconn * ws_remote_connect(const char *conninfo, bool replication,
 								  const WsRemoteLimit *limit, char **error);
 
 /*
- * Run one command; its result, which the caller clears, or NULL with *error,
- * palloc'd.  The simple protocol, as walsenders need it, if nparams is negative.
+ * Run one command.  Returns its result, which the caller must clear, or NULL
+ * with a palloc'd *error.  Uses the simple protocol, which walsenders need, if
+ * nparams is negative.
  */
 extern PGresult * ws_remote_exec(PGconn * conn, const char *command,
 								 int nparams, const char *const *params,
 								 const WsRemoteLimit *limit, char **error);
 
 /*
- * The result of a command that ws_remote_exec() was interrupted in; NULL, with
- * *error, if there is none.
+ * Returns the result of a command in which ws_remote_exec() was interrupted;
+ * NULL, with *error, if there is none.
  */
 extern PGresult * ws_remote_wait(PGconn * conn, const WsRemoteLimit *limit,
 								 char **error);

@@ -1,10 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * seals.c
- *	  The seals that this standby has set, beyond the life of a session.
+ *	  Remembers the seals that this standby has set, beyond the life of a
+ *	  session.
  *
- * One session at a time comes here.  Tokens are never the same twice, so those
- * that have been taken back do no harm.
+ * Only one session at a time uses this.  Tokens are unique, so those of seals
+ * that have been removed do no harm.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -1,10 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * source.c
- *	  A server that a standby asks, before it is promoted, what WAL it has.
+ *	  A server that a standby asks for the end of its WAL before it is
+ *	  promoted.
  *
- * There are two connections to a relay: one for SQL, which lives as long as the
- * call, and one as a standby has it, which tells what standbys are told.
+ * There are two connections to a relay: one for SQL, which lives as long as
+ * the call, and one like a standby's, which gives the answers that standbys
+ * get.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,9 +23,9 @@
 #include "utils/timestamp.h"
 
 /*
- * For a connection, unless the connection string has a connect_timeout; and how
- * much longer sealing may take, and how much longer that is waited for: so a
- * relay gives up before we do.  In seconds.
+ * Timeout of a connection, unless the connection string has a connect_timeout;
+ * how much longer sealing may take; and how much longer we wait for that, so
+ * that a relay gives up before we do.  In seconds.
  */
 #define CONNECT_TIMEOUT		5
 #define SEAL_EXTRA			3
@@ -52,7 +54,10 @@ value_of(const PQconninfoOption *options, const char *keyword)
 	return NULL;
 }
 
-/* Where it leads to, without anything that could be secret. */
+/*
+ * Returns the host and port of a connection, without anything that could be
+ * secret.
+ */
 static const char *
 make_place(const PQconninfoOption *options)
 {
@@ -94,7 +99,7 @@ ws_source_describe(const WsSource *source)
 		psprintf("the source at %s", source->place);
 }
 
-/* A value of the first row; NULL for null. */
+/* Returns a value of the first row; NULL for null. */
 static char *
 get_value(const PGresult * result, int column)
 {
@@ -103,8 +108,8 @@ get_value(const PGresult * result, int column)
 }
 
 /*
- * Run a command that gives one row of so many columns; false, with failure set,
- * if it does not.
+ * Run a command that must return one row with this number of columns.  Returns
+ * false, with failure set, if it does not.
  */
 static bool
 ask(WsSource *source, PGconn * conn, const char *command,
@@ -132,7 +137,7 @@ ask(WsSource *source, PGconn * conn, const char *command,
 	return true;
 }
 
-/* Only a relay can be sealed. */
+/* Check that the source is a relay, since only a relay can be sealed. */
 static void
 check_kind(const WsSource *source, const char *in_recovery, const char *relay)
 {
@@ -174,7 +179,7 @@ parse_time(const char *value)
 												   Int32GetDatum(-1)));
 }
 
-/* Who is it, and what does it do? */
+/* Ask the source for its identity and state. */
 static bool
 read_state(WsSource *source, const WsRemoteLimit *limit)
 {
@@ -219,7 +224,7 @@ ws_source_connect(WsSource *source, const WsRemoteLimit *limit)
 		return;
 	}
 
-	/* a relay that is slow shall not be sealed after we have given up */
+	/* a slow relay must not be sealed after we have given up */
 	if (ask(source, source->conn,
 			psprintf("SELECT pg_catalog.set_config('statement_timeout', '%ds', false)",
 					 source->connect_timeout + SEAL_EXTRA),
@@ -229,8 +234,9 @@ ws_source_connect(WsSource *source, const WsRemoteLimit *limit)
 }
 
 /*
- * Is it sealed already, by an earlier call on this standby?  Then that is ours,
- * and may be taken back.  One of somebody else may be taken back by him.
+ * Find out whether an earlier call on this standby has sealed the relay.  Then
+ * the seal is ours, and we may remove it.  Somebody else's seal may be removed
+ * by its owner only.
  */
 static bool
 find_own_seal(WsSource *source, const WsRemoteLimit *limit)
@@ -278,7 +284,7 @@ ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 		ws_seals_add(source->token);
 }
 
-/* Its line; timeline 1 has none to ask for. */
+/* Get the history of its timeline; timeline 1 has none. */
 static bool
 read_history(WsSource *source, PGconn * conn, TimeLineID tli, const WsRemoteLimit *limit)
 {
@@ -296,7 +302,9 @@ read_history(WsSource *source, PGconn * conn, TimeLineID tli, const WsRemoteLimi
 	return source->failure == NULL;
 }
 
-/* As a standby would hear it; an end that is not known is an error there. */
+/*
+ * Get the answers that a standby would get; an unknown end is an error there.
+ */
 static void
 read_end(WsSource *source, PGconn * conn, const WsRemoteLimit *limit)
 {
@@ -345,7 +353,7 @@ ws_source_ask(WsSource *source, const WsRemoteLimit *limit)
 	PG_END_TRY();
 }
 
-/* The answer that we were interrupted in waiting for. */
+/* Get the answer that we were waiting for when we were interrupted. */
 static void
 finish_sealing(WsSource *source, const WsRemoteLimit *limit)
 {

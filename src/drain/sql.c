@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * sql.c
- *	  The SQL procedure walstream_receive_all(), and what goes with it.
+ *	  The SQL procedure walstream_receive_all() and its helpers.
  *
- * It is a procedure since a function holds a snapshot, and one that waits for
- * WAL with it would keep that WAL from being replayed.
+ * It is a procedure because a function holds a snapshot, and waiting for WAL
+ * with a snapshot could keep that WAL from being replayed.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -55,7 +55,10 @@ walstream_application_name(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
 
-/* As a procedure's COMMIT does, the one for the row that a CALL returns. */
+/*
+ * Get a snapshot for the row that a CALL returns, as a procedure's COMMIT
+ * does.
+ */
 static void
 release_portal_snapshot(void)
 {
@@ -67,7 +70,7 @@ release_portal_snapshot(void)
 }
 
 /*
- * Give up every snapshot.  One that stays is from outside of this CALL.
+ * Release every snapshot.  One that remains is from outside of this CALL.
  */
 static void
 release_snapshots(FunctionCallInfo fcinfo)
@@ -117,7 +120,10 @@ add_sources_of_array(WsDrain *drain, ArrayType * array)
 	}
 }
 
-/* walstream.drain_sources; its check hook has seen to it that it is a list. */
+/*
+ * Parse walstream.drain_sources; its check hook has made sure that it is a
+ * list.
+ */
 static void
 add_sources_of_setting(WsDrain *drain)
 {

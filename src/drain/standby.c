@@ -81,7 +81,7 @@ ws_standby_follows_latest(void)
 				  "latest") == 0;
 }
 
-/* The line that leads to a timeline, from the file in pg_wal. */
+/* Read the history of a timeline from the file in pg_wal. */
 static void
 read_history(TimeLineID tli, WsHistory *history)
 {
@@ -154,7 +154,10 @@ ws_standby_receives_from(const char *host, const char *port)
 	return result;
 }
 
-/* What the startup process waits for; NULL if it does not. */
+/*
+ * Returns the event that the startup process waits for; NULL if it does not
+ * wait.
+ */
 static const char *
 find_startup_wait(void)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * bytes.h
- *	  Integers at any address: in the byte order of this machine, as WAL has
- *	  them, and in network byte order, as messages have them.
+ *	  Reads and writes integers at any address: in the byte order of this
+ *	  machine, as in WAL, and in network byte order, as in messages.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -19,8 +19,9 @@
 #define WS_SEGMENT_SIZE_MAX		(1024 * 1024 * 1024)
 
 /*
- * Can PostgreSQL have such blocks and segments?  Code that takes sizes from a
- * file must ask before it calculates with them.
+ * Returns true if PostgreSQL can have such a block and segment size.  Code
+ * that takes sizes from a file must check them with this function before it
+ * calculates with them.
  */
 static inline bool
 ws_segment_sizes_valid(uint32 block_size, uint32 segment_size)
@@ -31,14 +32,14 @@ ws_segment_sizes_valid(uint32 block_size, uint32 segment_size)
 		(segment_size & (segment_size - 1)) == 0;
 }
 
-/* The segment that a position is in. */
+/* Returns the segment that a position is in. */
 static inline uint64
 ws_segment_number(XLogRecPtr lsn, uint32 segment_size)
 {
 	return lsn / segment_size;
 }
 
-/* The first position in that segment. */
+/* Returns the first position in that segment. */
 static inline XLogRecPtr
 ws_segment_start(XLogRecPtr lsn, uint32 segment_size)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * varint.h
- *	  Integers of variable length, as frames and walz's pieces have them.
+ *	  Integers of variable length, as in frames and in walz's pieces.
  *
  * Seven bits a byte, least significant first, high bit set on all but the
  * last; signed ones are zigzag-coded first.
@@ -13,7 +13,7 @@
 #ifndef WS_PURE_VARINT_H
 #define WS_PURE_VARINT_H
 
-/* Returns the number of bytes written. */
+/* Write an integer.  Returns the number of bytes written. */
 static inline size_t
 ws_varint_put(uint8 *buf, uint64 value)
 {
@@ -29,8 +29,8 @@ ws_varint_put(uint8 *buf, uint64 value)
 }
 
 /*
- * Advances *pos, never past end; false if no complete, shortest-form integer is
- * there.
+ * Read an integer and advance *pos, never past end.  Returns false if there is
+ * no complete integer in its shortest form.
  */
 static inline bool
 ws_varint_get(const uint8 **pos, const uint8 *end, uint64 *value)

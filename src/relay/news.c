@@ -97,7 +97,7 @@ ws_news_tell(void)
 		latch = listeners[i].latch;
 		SpinLockRelease(&listeners[i].mutex);
 
-		/* harmless if its process has exited since */
+		/* harmless if the latch's process has exited */
 		if (latch != NULL)
 			SetLatch(latch);
 	}

@@ -3,10 +3,11 @@
  * seal.c
  *	  The seal: this relay acknowledges nothing of a timeline any more.
  *
- * Receiver and whoever seals do without a lock between them: the one says what it
- * streams before it looks whether the relay is sealed, the other seals it before
- * he looks what is streamed, each with a full barrier in between.  So either the
- * stream does not begin, or he sees it and waits for its end.
+ * The receiver and the backend that seals need no lock between them.  The
+ * receiver publishes what it streams before it checks whether the relay is
+ * sealed; the backend seals the relay before it checks what is streamed; both
+ * with a full barrier in between.  So either the stream does not begin, or the
+ * backend sees it and waits for its end.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,11 +28,12 @@
 #include "utils/wait_event.h"
 
 /*
- * lock is held while the file is written or removed, and guards loaded and seal;
- * sealed_tli is that of seal, 0 without one, and is written with it held.
+ * lock is held while the file is written or removed, and guards loaded and
+ * seal.  sealed_tli is the timeline of seal, 0 without one, and is written
+ * with lock held.
  *
- * streaming_tli is the receiver's: of this timeline positions are told, 0 while
- * of none.
+ * The receiver writes streaming_tli: the timeline of which it reports
+ * positions, 0 if none.
  */
 typedef struct SealShared
 {
@@ -46,7 +48,10 @@ typedef struct SealShared
 
 static SealShared *shared = NULL;
 
-/* Receiver: of this timeline positions are told in the stream; 0: of none. */
+/*
+ * Receiver: the timeline of which positions are reported in the stream; 0 if
+ * none.
+ */
 static TimeLineID told_tli = 0;
 
 static Size
@@ -159,7 +164,7 @@ ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli)
 	(void) pg_atomic_exchange_u32(&shared->streaming_tli, tli);
 	told_tli = tli;
 
-	/* the stream before may have been of another timeline, which now is over */
+	/* the last stream may have been of another timeline, which is over now */
 	if (!ws_seal_covers(tli))
 		ConditionVariableBroadcast(&shared->stream_ended);
 	else
@@ -194,8 +199,8 @@ typedef struct PendingSeal
 } PendingSeal;
 
 /*
- * After an error or on exit: nobody knows the token.  A file that could not be
- * written may be there all the same.
+ * After an error or on exit: unseal, since nobody knows the token.  A file
+ * that could not be written may exist all the same.
  */
 static void
 undo_seal(int code, Datum arg)
@@ -228,7 +233,10 @@ make_seal(TimeLineID tli, WsSealFile *seal)
 	seal->since_us = GetCurrentTimestamp();
 }
 
-/* In the file, then for the receiver: it is never sealed only for a while. */
+/*
+ * Seal first in the file and then for the receiver, so that a seal is always
+ * durable.
+ */
 static void
 write_seal(const WsStore *store, const WsSealFile *seal)
 {
@@ -251,9 +259,9 @@ write_seal(const WsStore *store, const WsSealFile *seal)
 }
 
 /*
- * Nothing is acknowledged any more of what is sealed.  A receiver that hangs on
- * its disk, or on a connection that takes nothing more, is waited for: it may
- * have something in hand.
+ * Wait until nothing of the sealed timeline is acknowledged any more.  This
+ * waits even for a receiver that hangs on its disk, or on a connection that
+ * takes nothing more, since it may be about to acknowledge something.
  */
 static void
 wait_for_stream_end(TimeLineID sealed_tli)
@@ -283,7 +291,7 @@ ws_seal_set(const WsStore *store, TimeLineID tli)
 		write_seal(store, &pending.seal);
 		wait_for_stream_end(tli);
 
-		/* it may have followed its upstream while we sealed it */
+		/* the relay may have followed its upstream while we sealed it */
 		if (!ws_relay_get_position(&now_tli, &end_lsn) || now_tli != tli)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

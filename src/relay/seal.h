@@ -3,17 +3,17 @@
  * seal.h
  *	  The seal: this relay acknowledges nothing of a timeline any more.
  *
- * Who fails over must know that nobody acknowledges WAL of the old primary while
- * he looks for the most of it: what is acknowledged after he has asked would be
- * confirmed to a client and lost.  So he seals the relay first.  From then on it
- * has no stream from an upstream on that timeline or an earlier one, hence
- * acknowledges nothing of it, and stores nothing of it either, so that its end,
- * read after the seal, stays where it is.  A newer timeline ends that, or the
- * token that was given with it.
+ * During a failover nobody may acknowledge WAL of the old primary while the
+ * most advanced server is looked for: a commit that is acknowledged afterwards
+ * would be confirmed to a client and lost.  So the relay is sealed first.
+ * From then on it has no stream from an upstream on that timeline or an
+ * earlier one.  Hence it acknowledges nothing of it, and stores nothing of it
+ * either, so that its end, read after the seal, does not change.  A newer
+ * timeline ends the seal, or the token that was returned with it.
  *
- * A stream of an upstream that is on a newer timeline already may still begin on
- * the sealed one, to complete it up to the switch point; it is told no position
- * of that.
+ * A stream from an upstream that is on a newer timeline already may still
+ * begin on the sealed one, to complete it up to the switch point; no position
+ * of that is reported.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,10 +27,14 @@
 /* In _PG_init of a relay. */
 extern void ws_seal_init(void);
 
-/* False if the relay is not sealed, as far as is known. */
+/*
+ * Get the seal.  Returns false if the relay is not sealed, as far as is known.
+ */
 extern bool ws_seal_get(WsSealFile *seal);
 
-/* Is nothing of this timeline to be acknowledged?  Cheap. */
+/*
+ * Returns true if nothing of this timeline may be acknowledged; this is cheap.
+ */
 extern bool ws_seal_covers(TimeLineID tli);
 
 /*----------------------------------------------------------------
@@ -45,7 +49,10 @@ extern bool ws_seal_covers(TimeLineID tli);
  */
 extern char *ws_seal_set(const WsStore *store, TimeLineID tli);
 
-/* Take it back, durably.  False if there is none; an ERROR for another token. */
+/*
+ * Unseal the relay, durably.  Returns false if it is not sealed; raises an
+ * ERROR for a wrong token.
+ */
 extern bool ws_seal_break(const WsStore *store, const char *token);
 
 /*----------------------------------------------------------------
@@ -53,25 +60,34 @@ extern bool ws_seal_break(const WsStore *store, const char *token);
  *----------------------------------------------------------------
  */
 
-/* Before anything is said to an upstream: what the store's file says counts. */
+/* Read the store's file, before anything is sent to an upstream. */
 extern void ws_seal_load(const WsStore *store);
 
-/* The relay is on this timeline: a seal of an earlier one is over, durably. */
+/*
+ * Note that the relay is on this timeline, which ends a seal of an earlier
+ * one, durably.
+ */
 extern void ws_seal_end_before(const WsStore *store, TimeLineID tli);
 
 /*
- * A stream of tli begins, before anything is said in it, from an upstream that is
- * on upstream_tli.  False if it must not, because the relay is sealed.
+ * Begin a stream of tli, before anything is sent in it, from an upstream that
+ * is on upstream_tli.  Returns false if it must not begin, because the relay
+ * is sealed.
  */
 extern bool ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli);
 
-/* It is over, and so is the connection, or will not be used any more. */
+/*
+ * Note that the stream is over, and that its connection is not used any more.
+ */
 extern void ws_seal_end_stream(void);
 
-/* Has the relay been sealed since it began, so that it must end? */
+/*
+ * Returns true if the stream must end, because the relay has been sealed since
+ * it began.
+ */
 extern bool ws_seal_ends_stream(void);
 
-/* May positions be told in it? */
+/* Returns true if positions may be reported in the stream. */
 extern bool ws_seal_lets_tell(void);
 
 #endif							/* WS_RELAY_SEAL_H */

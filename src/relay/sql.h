@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sql.h
- *	  What the relay's SQL functions share.
+ *	  Checks that the relay's SQL functions share.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,16 +12,16 @@
 
 #include "relay/store/store.h"
 
-/* Is there a relay, in its shared memory? */
+/* Returns true if this server is a relay and has its shared memory. */
 extern bool ws_relay_sql_is_relay(void);
 
-/* An ERROR on a server that is no relay. */
+/* Raise an ERROR on a server that is not a relay. */
 extern void ws_relay_sql_check(void);
 
-/* An ERROR unless the store is open. */
+/* Raise an ERROR unless the store is open. */
 extern void ws_relay_sql_get_store(WsStore *store);
 
-/* The same, and unless it has WAL whose end is known. */
+/* Raise an ERROR unless the store is open and has WAL whose end is known. */
 extern void ws_relay_sql_get_position(WsStore *store, TimeLineID *tli,
 									  XLogRecPtr *flushed_lsn);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * sql_failover.c
- *	  SQL functions for whoever fails over: sealing the relay, and waiting for
- *	  what it holds or what a downstream has of that.
+ *	  SQL functions for a failover: sealing the relay, and waiting until it or
+ *	  a downstream has a position.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -39,7 +39,10 @@ typedef enum Answer
 	REACHED
 } Answer;
 
-/* As now() + timeout has it; more than 24 days are taken for these. */
+/*
+ * Convert a timeout to milliseconds, as now() + timeout would count it, at
+ * most 24 days.
+ */
 static long
 timeout_ms(const Interval *timeout)
 {
@@ -51,7 +54,7 @@ timeout_ms(const Interval *timeout)
 	return TimestampDifferenceMilliseconds(now, DatumGetTimestampTz(until));
 }
 
-/* Look again whenever the variable is told, until the timeout. */
+/* Wait until the condition variable is signaled, or for the timeout. */
 static bool
 wait_for(ConditionVariable *news, const Interval *timeout,
 		 Answer (*look) (const void *arg), const void *arg)
@@ -101,7 +104,7 @@ walstream_relay_wait(PG_FUNCTION_ARGS)
 							look_at_position, &lsn));
 }
 
-/* Where several have the name, all of them. */
+/* If several downstreams have the name, all of them count. */
 static Answer
 look_at_downstream(const void *arg)
 {
@@ -133,7 +136,7 @@ walstream_relay_wait_confirmed(PG_FUNCTION_ARGS)
 
 	ws_sql_check_arguments(fcinfo, 2);
 
-	/* as much of it as the view shows */
+	/* truncated as in the view */
 	strlcpy(name, text_to_cstring(PG_GETARG_TEXT_PP(0)), NAMEDATALEN);
 	ws_relay_sql_check();
 	PG_RETURN_BOOL(wait_for(ws_senders_news(), PG_GETARG_INTERVAL_P(1),
@@ -190,8 +193,8 @@ walstream_relay_seal(PG_FUNCTION_ARGS)
 }
 
 /*
- * Also where the end of what is stored is not known: that it may acknowledge
- * again.
+ * This works even while the end of the stored WAL is not known, so that the
+ * relay may acknowledge again.
  */
 Datum
 walstream_relay_unseal(PG_FUNCTION_ARGS)
@@ -204,7 +207,8 @@ walstream_relay_unseal(PG_FUNCTION_ARGS)
 }
 
 /*
- * For superusers: with the token.  All null if the relay is not sealed.
+ * Show the seal, with the token for superusers.  All columns are null if the
+ * relay is not sealed.
  */
 Datum
 walstream_get_relay_seal(PG_FUNCTION_ARGS)
@@ -228,7 +232,8 @@ walstream_get_relay_seal(PG_FUNCTION_ARGS)
 }
 
 /*
- * Which synchronous standbys the primary had, as the relay's store knows it.
+ * Show which synchronous standbys the primary had, as far as the relay's store
+ * knows.
  */
 Datum
 walstream_get_relay_standby_names(PG_FUNCTION_ARGS)

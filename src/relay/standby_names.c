@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * standby_names.c
- *	  Which synchronous standbys the primary had when the relay connected to it.
+ *	  Keeps the primary's synchronous_standby_names, as of each connection.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,13 +16,13 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* While the list stays the same, its time is written this often. */
+/* How often the time of an unchanged list is written. */
 #define SAVE_PAUSE_MS	60000
 
 static WsNamesFile kept;
 static TimestampTz saved_at = 0;
 
-/* Show the newest list; none if nothing is known. */
+/* Show the newest list, or none. */
 static void
 show_last(void)
 {
@@ -78,7 +78,7 @@ ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names)
 	char		shown[2 * WS_NAMES_SIZE];
 	bool		is_news;
 
-	/* a list that was cut would be another one, also where it is only shown */
+	/* a truncated list would be a different one, even if it is only shown */
 	ws_peertext_copy(shown, sizeof(shown), names);
 	if (strlen(names) >= WS_NAMES_SIZE || strlen(shown) >= WS_NAMES_SIZE)
 	{

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * standby_names.h
- *	  Which synchronous standbys the primary had when the relay connected to it.
+ *	  Keeps the primary's synchronous_standby_names, as of each connection.
  *
- * What a relay holds says something about commits that were confirmed only as long
- * as its name was in synchronous_standby_names.  So it asks for that list at each
- * connection, and keeps the lists that it has seen, durably.
+ * The WAL of a relay tells something about confirmed commits only for the time
+ * in which its name was in synchronous_standby_names.  So the relay asks for
+ * that list at each connection, and keeps the lists that it has seen, durably.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,13 +16,13 @@
 
 #include "relay/store/store.h"
 
-/* Receiver: read what is kept in the store, and show the last of it. */
+/* Receiver: read the lists kept in the store, and show the last one. */
 extern void ws_standby_names_load(const WsStore *store);
 
 /*
- * Receiver: the primary, which is on tli, has this list now.  The file is written
- * if the list is another one, and once a minute; where that fails it is logged
- * only.
+ * Receiver: note that the primary, which is on tli, has this list now.  The
+ * file is written if the list has changed, and once a minute; a failure is
+ * only logged.
  */
 extern void ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names);
 

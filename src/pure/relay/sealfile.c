@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sealfile.c
- *	  The file that says that a store's relay is sealed.
+ *	  The file of a store whose relay is sealed.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,7 +14,7 @@
 
 #define TOKEN_CHARACTERS "0123456789abcdef"
 
-/* Everything but the last line. */
+/* Write everything but the last line. */
 static size_t
 format_body(const WsSealFile *file, char *buf)
 {
@@ -40,8 +40,8 @@ ws_sealfile_format(const WsSealFile *file, char *buf)
 }
 
 /*
- * The scan is lenient, so what it has read is written again, and that must be
- * what was there.
+ * The scan is lenient, so write again what it has read and require the same
+ * text.
  */
 WsStatus
 ws_sealfile_parse(const char *content, size_t len, WsSealFile *file)

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * sealfile.h
- *	  The file that says that a store's relay is sealed.
+ *	  The file of a store whose relay is sealed.
  *
  * Lines of text for a person to read, always in this order and with single
  * spaces; the last one holds the CRC-32C of all bytes before it:
@@ -24,7 +24,7 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/* No file is as large as this. */
+/* The file is always smaller than this. */
 #define WS_SEALFILE_MAX_BYTES	192
 
 /* Hexadecimal digits of a token. */
@@ -32,22 +32,23 @@
 
 typedef struct WsSealFile
 {
-	TimeLineID	tli;			/* nothing of it, or of an earlier one, is
-								 * acknowledged; never 0 */
+	TimeLineID	tli;			/* nothing of this timeline or an earlier one
+								 * is acknowledged; never 0 */
 	int64		since_us;		/* since 2000-01-01 UTC, as a TimestampTz */
-	char		token[WS_SEAL_TOKEN_LEN + 1];	/* that takes it back */
+	char		token[WS_SEAL_TOKEN_LEN + 1];	/* token that removes the seal */
 } WsSealFile;
 
 /* Write the file's content into buf, which has WS_SEALFILE_MAX_BYTES. */
 extern size_t ws_sealfile_format(const WsSealFile *file, char *buf);
 
 /*
- * Read it back: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if only the CRC
- * is wrong.  Nothing but what ws_sealfile_format() writes is accepted.
+ * Parse the file's content: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if
+ * only the CRC is wrong.  Only text that ws_sealfile_format() would write is
+ * accepted.
  */
 extern WsStatus ws_sealfile_parse(const char *content, size_t len, WsSealFile *file);
 
-/* Write as many bytes as are needed as a token. */
+/* Write a token made of these bytes. */
 extern void ws_seal_format_token(const uint8 bytes[WS_SEAL_TOKEN_LEN / 2],
 								 char token[WS_SEAL_TOKEN_LEN + 1]);
 

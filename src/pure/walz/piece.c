@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * piece.c
- *	  The memory of an encoder and of a decoder of walz.
+ *	  Allocates, restarts and frees the memory of walz's encoders and decoders.
  *
  * Copyright (c) 2026, the walstream authors
  *

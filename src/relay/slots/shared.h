@@ -67,7 +67,7 @@ typedef struct WsSlots
 /* slots/shared.c */
 extern WsSlots *ws_slots;
 
-/* By the owner, or by anybody for a slot without one, with the lock held. */
+/* Called by the owner, or for a slot without owner with the lock held. */
 extern void ws_slot_set_active(WsSlot *slot, pid_t pid);
 
 /* slots/slots.c */

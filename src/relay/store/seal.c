@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * seal.c
- *	  The file in which a store keeps that its relay is sealed (relay/seal.h).
+ *	  Reads and writes the file of a seal (relay/seal.h).
  *
  * Copyright (c) 2026, the walstream authors
  *
