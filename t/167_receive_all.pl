@@ -187,6 +187,42 @@ rename("$identity.away", $identity) or die;
 $relays[1]->start;
 wait_for_relay_state($relays[1], 'streaming');
 refused(sources($relays[0]), qr/only 1 of 2/, 'only one is named');
+# A relay that accepts connections and says nothing
+my $silent = $relays[1]->{_pid};
+kill('STOP', $silent) == 1 or die;
+my ($rc, $stdout, $stderr) =
+  receive_all('ARRAY['
+	  . quoted(conninfo_of($relays[0])) . ', '
+	  . quoted($relays[1]->connstr('postgres') . ' connect_timeout=1')
+	  . ']');
+kill('CONT', $silent);
+isnt($rc, 0, 'a relay that does not answer: refused');
+like(
+	$stderr,
+	qr/only 1 of 2.*Not heard: the source at \S+: no connection within the time allowed/s,
+	'a relay that does not answer: the error');
+
+# Cancelled while a relay is being sealed, which it cannot be at once
+my $receiver = relay_row($relays[1])->{receiver_pid};
+kill('STOP', $receiver) == 1 or die;
+my $sealing = start_psql($standby, 'CALL walstream_receive_all()');
+$relays[1]->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%walstream_relay_seal(%' AND state = 'active' AND pid <> pg_backend_pid()"
+) or die "it is not being sealed\n";
+$standby->safe_psql('postgres',
+	"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL%' AND state = 'active'"
+);
+kill('CONT', $receiver);
+$sealing->{run}->finish;
+like(
+	${ $sealing->{output} },
+	qr/canceling statement due to user request/,
+	'cancelled while a relay is sealed');
+wait_until(
+	$_,
+	"SELECT sealed_timeline IS NULL AND state = 'streaming' FROM walstream_relay",
+	$_->name . ' is not sealed') foreach @relays;
+
 unlike(slurp_file($standby->logfile), qr/secret/, 'no password is logged');
 
 #
@@ -197,7 +233,7 @@ wait_for_relay($primary, $_) foreach @relays;
 wait_for_replay($primary, $standby);
 foreach (1 .. 2)
 {
-	my ($rc, $stdout, $stderr) = receive_all('');
+	($rc, $stdout, $stderr) = receive_all('');
 	is($rc, 0, 'it has all');
 	like(
 		$stdout,
@@ -234,7 +270,7 @@ ok($session->{run}->finish, 'and go on after that');
 wait_for_relay_state($_, 'streaming') foreach @relays;
 my $token =
   $relays[0]->safe_psql('postgres', 'SELECT walstream_relay_seal(1)');
-my ($rc, $stdout, $stderr) = receive_all('');
+($rc, $stdout, $stderr) = receive_all('');
 isnt($rc, 0, 'a relay that somebody else has sealed does not count');
 like(
 	$stderr,
