@@ -4,6 +4,7 @@
  *	  Declarations that the files of the relay's receiver share.
  *
  *	worker.c		what it does next, and the waiting in between
+ *	state.c			the state that is shown, and what ends a connection
  *	link.c			whether an error is the upstream's
  *	upstream.c		connecting, and whether this is our upstream
  *	plan.c			gathers what the plan where to go on depends on, and does it
@@ -133,9 +134,15 @@ typedef struct WsPull
 } WsPull;
 
 /*----------------------------------------------------------------
- * worker.c
+ * state.c
  *----------------------------------------------------------------
  */
+
+/* Reload the configuration, if that was requested. */
+extern void ws_pull_reload(void);
+
+/* Returns true if the settings of upstream or slot differ from those in use. */
+extern bool ws_pull_settings_differ(const WsPull *pull);
 
 /*
  * Returns true if a request or a change of settings must end the connection.
@@ -144,6 +151,9 @@ extern bool ws_pull_must_end(WsPull *pull);
 
 /* Set the state, and the process title to go with it. */
 extern void ws_pull_set_state(WsRelayState state, const char *reason);
+
+/* Returns the state that was set last. */
+extern WsRelayState ws_pull_state(void);
 
 /*----------------------------------------------------------------
  * link.c

@@ -35,7 +35,6 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
-#include "utils/ps_status.h"
 #include "utils/timestamp.h"
 
 #define DATABASE_NAME	"postgres"
@@ -54,56 +53,12 @@
  */
 #define MAX_IDLE_STREAMS	3
 
-/* The state that was set last. */
-static WsRelayState shown_state = WS_RELAY_STOPPED;
-
-void
-ws_pull_set_state(WsRelayState state, const char *reason)
-{
-	/* earlier requests are not meant for this state */
-	if (state == WS_RELAY_DIVERGED || state == WS_RELAY_GAP ||
-		(state == WS_RELAY_BEHIND && shown_state != WS_RELAY_BEHIND))
-	{
-		ws_relay_is_requested(WS_REQUEST_FOLLOW, true);
-		ws_relay_is_requested(WS_REQUEST_RESTART, true);
-		ws_relay_is_requested(WS_REQUEST_RESUME, true);
-		ws_relay_note_error(reason);
-	}
-	shown_state = state;
-	ws_relay_set_state(state, reason);
-	if (update_process_title)
-		set_ps_display(ws_relay_state_name(state));
-}
-
-static void
-reload_if_asked(void)
-{
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
-
-/*
- * Returns true if the settings of upstream or slot differ from those in use.
- */
-static bool
-settings_differ(const WsPull *pull)
-{
-	const WsRelaySettings *settings = ws_guc_relay();
-
-	return pull->settings.upstream == NULL ||
-		strcmp(pull->settings.upstream, settings->upstream) != 0 ||
-		strcmp(pull->settings.slot, settings->slot) != 0;
-}
-
 static void
 take_settings(WsPull *pull)
 {
 	const WsRelaySettings *settings = ws_guc_relay();
 
-	if (!settings_differ(pull))
+	if (!ws_pull_settings_differ(pull))
 		return;
 	if (pull->settings.upstream != NULL)
 	{
@@ -117,14 +72,6 @@ take_settings(WsPull *pull)
 	pull->settings.slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
 }
 
-bool
-ws_pull_must_end(WsPull *pull)
-{
-	reload_if_asked();
-	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || settings_differ(pull) ||
-		ws_seal_ends_stream();
-}
-
 /* Wait until woken, or for this long; -1 means until woken. */
 static void
 wait_for_wake_up(long timeout_ms)
@@ -135,7 +82,7 @@ wait_for_wake_up(long timeout_ms)
 					 timeout_ms, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	reload_if_asked();
+	ws_pull_reload();
 }
 
 static void
@@ -399,7 +346,7 @@ static void
 wait_for_operator(WsPull *pull)
 {
 	pull->decision.follow_allowed = false;
-	while (!settings_differ(pull) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
+	while (!ws_pull_settings_differ(pull) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 	{
 		/* even if that cannot help: then the result will be the same */
 		if (ws_relay_is_requested(WS_REQUEST_FOLLOW, true))
@@ -438,7 +385,7 @@ wait_before_retry(WsPull *pull)
 	TimestampTz until;
 	int			delay_ms = MIN_RETRY_MS;
 
-	if (shown_state == WS_RELAY_CATCHING_UP || shown_state == WS_RELAY_STREAMING)
+	if (ws_pull_state() == WS_RELAY_CATCHING_UP || ws_pull_state() == WS_RELAY_STREAMING)
 		ws_pull_set_state(WS_RELAY_WAITING, "the connection is made again, to begin elsewhere");
 	for (int i = 2; i < pull->attempts.failed && delay_ms < wal_retrieve_retry_interval; i++)
 		delay_ms *= 2;
@@ -450,13 +397,13 @@ wait_before_retry(WsPull *pull)
 	{
 		long		left_ms;
 
-		if (shown_state == WS_RELAY_BEHIND &&
+		if (ws_pull_state() == WS_RELAY_BEHIND &&
 			ws_relay_is_requested(WS_REQUEST_RESTART, true))
 		{
 			pull->decision.restart_allowed = true;
 			return;
 		}
-		if (shown_state == WS_RELAY_SEALED && !ws_seal_covers(pull->stored.end.tli))
+		if (ws_pull_state() == WS_RELAY_SEALED && !ws_seal_covers(pull->stored.end.tli))
 			return;
 		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
