@@ -181,10 +181,51 @@ test_bounds(void)
 	free(content);
 }
 
+/* How many timelines of two lines are shared, each reached by the same way. */
+static void
+shares(const char *content, TimeLineID tli, const char *other_content,
+	   TimeLineID other_tli, int expected, const char *what)
+{
+	WsHistoryEntry other_entries[WS_HISTORY_MAX_ENTRIES + 1];
+	WsHistory	other = {.entries = other_entries};
+	int			line;
+	int			shared = 0;
+
+	if (ws_history_parse(other_tli, other_content, strlen(other_content),
+						 &other, &line) != WS_OK ||
+		parse(tli, content, &line) != WS_OK)
+		abort();
+	while (ws_history_is_shared(&history, &other, shared))
+		shared++;
+	is(shared, expected, "%s: %d are shared", what, expected);
+	ok(!ws_history_is_shared(&history, &other, Max(history.count, other.count)),
+	   "and none behind the end");
+	for (int i = 0; i <= Max(history.count, other.count); i++)
+	{
+		if (ws_history_is_shared(&history, &other, i) !=
+			ws_history_is_shared(&other, &history, i))
+			ok(false, "whichever is the first, %d", i);
+	}
+}
+
+static void
+test_shared(void)
+{
+	shares("", 1, "", 1, 1, "the first timeline");
+	shares("", 1, "1\t0/3000148\n", 2, 1, "one that goes on");
+	shares("1\t0/3000148\n2\t0/4000000\n", 3, "1\t0/3000148\n2\t0/5000000\n", 3, 2,
+		   "a second one that was left elsewhere");
+	shares("1\t0/3000148\n2\t0/4000000\n", 3, "1\t0/3000150\n2\t0/4000000\n", 3, 1,
+		   "a first one that was left elsewhere");
+	shares("1\t0/3000148\n", 2, "1\t0/3000148\n", 3, 1, "others after the first");
+	shares("1\t0/3000148\n", 3, "2\t0/3000148\n", 3, 0, "another first");
+}
+
 int
 main(void)
 {
 	test_find();
+	test_shared();
 	test_left_early();
 	test_accepted();
 	test_refused();
