@@ -58,6 +58,7 @@ SELECT * FROM walstream_relay_verify();
 SELECT walstream_relay_pause();
 SELECT walstream_relay_resume();
 SELECT walstream_relay_follow();
+SELECT walstream_relay_follow(2, '0/1', '0/1');
 SELECT walstream_relay_restart_after_gap();
 SELECT walstream_relay_forget_store();
 SELECT walstream_relay_wait('0/0', '0');

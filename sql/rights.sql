@@ -78,6 +78,7 @@ SELECT walstream_drop_relay_slot('regress_walstream');
 SELECT walstream_relay_seal(1);
 SELECT walstream_relay_unseal('');
 SELECT * FROM walstream_get_relay_seal();
+SELECT walstream_relay_follow(2, '0/1', '0/1');
 RESET ROLE;
 
 -- whom EXECUTE is granted to: the reset, and still nothing to read

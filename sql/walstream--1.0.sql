@@ -458,6 +458,17 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_relay_follow() IS
 'let a relay that has diverged follow its upstream to the new timeline: WAL of the old one that is not part of it is given up';
 
+CREATE FUNCTION walstream_relay_follow(
+    timeline integer,
+    switch_lsn pg_lsn,
+    surplus_up_to pg_lsn)
+RETURNS void
+AS 'MODULE_PATHNAME', 'walstream_relay_follow_line'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_follow(integer, pg_lsn, pg_lsn) IS
+'let the relay follow its upstream to exactly this timeline, which leaves the relay''s at a position, as long as the relay''s records behind that end at another; they are kept aside';
+
 CREATE FUNCTION walstream_relay_restart_after_gap()
 RETURNS void
 AS 'MODULE_PATHNAME'
@@ -695,6 +706,7 @@ REVOKE ALL ON FUNCTION walstream_relay_verify() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_pause() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_follow() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_follow(integer, pg_lsn, pg_lsn) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_restart_after_gap() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_wait(pg_lsn, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_wait_confirmed(text, interval) FROM PUBLIC;

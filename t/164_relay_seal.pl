@@ -14,6 +14,14 @@ use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
+# The relay's receiver is killed once, and primaries are stopped while commits wait.
+declare_expected_warning('was terminated by signal 9: Killed');
+declare_expected_warning(
+	'terminating connection because of crash of another server process');
+declare_expected_warning(
+	'canceling the wait for synchronous replication and terminating connection'
+);
+
 my $one = walstream_primary('one');
 my $two = walstream_standby($one, 'two', start => 0);
 my $hosts = join(' ',

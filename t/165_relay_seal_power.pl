@@ -15,6 +15,11 @@ use WalstreamPower;
 use WalstreamRelay;
 use WalstreamTest;
 
+# The primary is stopped while a commit waits.
+declare_expected_warning(
+	'canceling the wait for synchronous replication and terminating connection'
+);
+
 my @kinds = (
 	'fsync store/walstream.seal',
 	'fsync of the directory store/ after renaming store/walstream.seal to store/walstream.seal',

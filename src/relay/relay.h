@@ -93,6 +93,7 @@ typedef enum WsRelayRequest
 	WS_REQUEST_RESUME,
 	WS_REQUEST_FOLLOW,			/* follow the upstream's timeline, after
 								 * "diverged" */
+	WS_REQUEST_LOOK_AGAIN,		/* after "diverged": a line was approved */
 	WS_REQUEST_RESTART,			/* begin a new range, after "gap" */
 	WS_REQUEST_FORGET_STORE		/* accept another store than the remembered
 								 * one, after "failed" */
@@ -144,6 +145,27 @@ extern bool ws_relay_get_store(WsStore *store);
 
 /* Raise or clear a request and wake the receiver. */
 extern void ws_relay_request(WsRelayRequest request);
+
+/*
+ * A line that an operator has approved, however much of what is stored it leaves
+ * behind, up to a position.
+ */
+typedef struct WsRelayApproval
+{
+	TimeLineID	tli;			/* the timeline to follow; 0: none */
+	XLogRecPtr	switch_lsn;		/* where it leaves ours */
+	XLogRecPtr	surplus_lsn;	/* complete records of ours end here at most */
+} WsRelayApproval;
+
+/*
+ * Approve a line, instead of one that was approved before, and let a receiver that
+ * has diverged look again.  Forgotten when the server is restarted.
+ */
+extern void ws_relay_approve(const WsRelayApproval *approval);
+extern void ws_relay_get_approval(WsRelayApproval *approval);
+
+/* Receiver only: the relay is on this timeline. */
+extern void ws_relay_end_approval(TimeLineID tli);
 
 /* Keeper: set the first position that is available. */
 extern void ws_relay_set_first(TimeLineID first_tli, XLogRecPtr first_lsn);

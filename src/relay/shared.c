@@ -84,6 +84,7 @@ typedef struct RelayShared
 	TimestampTz last_error_time;
 	char		standby_names[WS_NAMES_SIZE];
 	TimestampTz standby_names_time;
+	WsRelayApproval approval;	/* written by whoever approves */
 } RelayShared;
 
 static RelayShared *shared = NULL;
@@ -284,6 +285,32 @@ ws_relay_request(WsRelayRequest request)
 		pg_atomic_fetch_and_u32(&shared->requests, ~((uint32) 1 << WS_REQUEST_RESUME));
 	pg_atomic_fetch_or_u32(&shared->requests, (uint32) 1 << request);
 	ws_relay_wake_receiver();
+}
+
+void
+ws_relay_approve(const WsRelayApproval *approval)
+{
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	shared->approval = *approval;
+	LWLockRelease(&shared->lock);
+	ws_relay_request(WS_REQUEST_LOOK_AGAIN);
+}
+
+void
+ws_relay_get_approval(WsRelayApproval *approval)
+{
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	*approval = shared->approval;
+	LWLockRelease(&shared->lock);
+}
+
+void
+ws_relay_end_approval(TimeLineID tli)
+{
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	if (shared->approval.tli <= tli)
+		memset(&shared->approval, 0, sizeof(shared->approval));
+	LWLockRelease(&shared->lock);
 }
 
 bool

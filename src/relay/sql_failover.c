@@ -29,6 +29,7 @@ PG_FUNCTION_INFO_V1(walstream_relay_wait);
 PG_FUNCTION_INFO_V1(walstream_relay_wait_confirmed);
 PG_FUNCTION_INFO_V1(walstream_relay_seal);
 PG_FUNCTION_INFO_V1(walstream_relay_unseal);
+PG_FUNCTION_INFO_V1(walstream_relay_follow_line);
 PG_FUNCTION_INFO_V1(walstream_get_relay_seal);
 PG_FUNCTION_INFO_V1(walstream_get_relay_standby_names);
 
@@ -204,6 +205,41 @@ walstream_relay_unseal(PG_FUNCTION_ARGS)
 	ws_sql_check_arguments(fcinfo, 1);
 	ws_relay_sql_get_store(&store);
 	PG_RETURN_BOOL(ws_seal_break(&store, text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}
+
+/*
+ * Approve one line.  As it is no other, the approval may wait until the relay
+ * comes to it.  It is no error if the relay has followed already, because the
+ * caller cannot know.
+ */
+Datum
+walstream_relay_follow_line(PG_FUNCTION_ARGS)
+{
+	WsRelayApproval approval;
+	int32		tli;
+	TimeLineID	own_tli;
+	XLogRecPtr	flushed_lsn;
+
+	ws_sql_check_arguments(fcinfo, 3);
+	tli = PG_GETARG_INT32(0);
+	approval.switch_lsn = PG_GETARG_LSN(1);
+	approval.surplus_lsn = PG_GETARG_LSN(2);
+	ws_relay_sql_check();
+	if (tli <= 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("timeline %d does not follow any other", tli)));
+	if (XLogRecPtrIsInvalid(approval.switch_lsn) ||
+		approval.surplus_lsn < approval.switch_lsn)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no WAL from " WS_LSN " to " WS_LSN,
+						LSN_FORMAT_ARGS(approval.switch_lsn),
+						LSN_FORMAT_ARGS(approval.surplus_lsn))));
+	approval.tli = tli;
+	if (!ws_relay_get_position(&own_tli, &flushed_lsn) || own_tli < approval.tli)
+		ws_relay_approve(&approval);
+	PG_RETURN_VOID();
 }
 
 /*

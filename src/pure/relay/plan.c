@@ -171,12 +171,22 @@ find_common(const WsPlanInput *input, WsPlan *plan)
 	return false;
 }
 
+/* Returns true if an operator knows of these records, and of no other line. */
+static bool
+is_approved(const WsPlanInput *input, XLogRecPtr switch_lsn, TimeLineID next_tli)
+{
+	return input->approved.tli != 0 && input->approved.tli == next_tli &&
+		input->approved.lsn == switch_lsn &&
+		input->surplus_record_lsn <= input->approved_record_lsn;
+}
+
 /*
  * The upstream left our timeline at switch_lsn, which is not after the end of
- * what is stored of it.
+ * what is stored of it, for next_tli.
  */
 static bool
-check_surplus(const WsPlanInput *input, WsPlan *plan, XLogRecPtr switch_lsn)
+check_surplus(const WsPlanInput *input, WsPlan *plan, XLogRecPtr switch_lsn,
+			  TimeLineID next_tli)
 {
 	WsPlanWhy	why = {.reason = WS_PLAN_LEFT_EARLIER,.ours = plan->stored};
 
@@ -193,7 +203,13 @@ check_surplus(const WsPlanInput *input, WsPlan *plan, XLogRecPtr switch_lsn)
 		plan->end_lsn = plan->stored.lsn;
 		return ask(plan, WS_PLAN_NEED_SURPLUS, plan->stored.tli, switch_lsn);
 	}
-	return input->surplus_has_record && diverge_unless_followed(input, plan, &why);
+	if (!input->surplus_has_record)
+		return false;
+	if (!is_approved(input, switch_lsn, next_tli))
+		return diverge_unless_followed(input, plan, &why);
+	plan->overruled[plan->overruled_count++] = why;
+	plan->surplus = why.theirs;
+	return false;
 }
 
 /*
@@ -302,7 +318,7 @@ find_start(const WsPlanInput *input, WsPlan *plan)
 	/* all of a timeline is stored: go to the next one, of which nothing is */
 	while (start->switch_lsn != InvalidXLogRecPtr && start->stored_lsn >= start->switch_lsn)
 	{
-		if (start->tli == plan->stored.tli && check_surplus(input, plan, start->switch_lsn))
+		if (start->tli == plan->stored.tli && check_surplus(input, plan, start->switch_lsn, next_tli))
 			return true;
 		start->parent_tli = start->tli;
 		start->tli = next_tli;

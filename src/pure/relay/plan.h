@@ -80,6 +80,10 @@ typedef struct WsPlanInput
 	/* What an operator has allowed */
 	bool		follow_allowed;
 	bool		restart_allowed;
+	WsPlanPoint approved;		/* exactly this timeline, which leaves ours at
+								 * this position, if ... */
+	XLogRecPtr	approved_record_lsn;	/* the last complete record in excess
+										 * ends here or before */
 
 	/* The answer to WS_PLAN_NEED_SURPLUS */
 	bool		surplus_is_known;
@@ -213,9 +217,11 @@ typedef struct WsPlan
 	XLogRecPtr	end_lsn;
 	WsPlanWhy	why;			/* of BEHIND, DIVERGED, GAP, WAIT */
 	WsPlanWhy	overruled[WS_PLAN_MAX_OVERRULED];	/* reasons to diverge that
-													 * follow_allowed
-													 * overrules */
+													 * follow_allowed or
+													 * approved overrules */
 	int			overruled_count;
+	WsPlanPoint surplus;		/* what is stored behind this is in excess,
+								 * and to be kept aside; tli 0: nothing */
 	WsPlanStart start;			/* of CONTINUE, FOLLOW, NEW_RANGE */
 	WsPlanPoint stored;			/* the input's from now on; not with NEED */
 	XLogRecPtr	late_lsn;		/* WAL is needed from here on, but the slot

@@ -98,7 +98,8 @@ ws_file_classify(const char *name, uint32 segment_size, TimeLineID *tli,
 		strcmp(name, WS_SPARE_FILE) == 0 || strcmp(name, WS_XIDS_FILE) == 0 ||
 		strcmp(name, WS_SEAL_FILE) == 0 || strcmp(name, WS_NAMES_FILE) == 0 ||
 		strcmp(name, WS_SLOTS_DIRECTORY) == 0 ||
-		strncmp(name, WS_SET_ASIDE_PREFIX, strlen(WS_SET_ASIDE_PREFIX)) == 0)
+		strncmp(name, WS_SET_ASIDE_PREFIX, strlen(WS_SET_ASIDE_PREFIX)) == 0 ||
+		strncmp(name, WS_SURPLUS_PREFIX, strlen(WS_SURPLUS_PREFIX)) == 0)
 		return WS_FILE_OTHER;
 	return WS_FILE_UNKNOWN;
 }

@@ -24,6 +24,7 @@
 #define WS_NAMES_FILE		"walstream.standby_names"
 #define WS_SLOTS_DIRECTORY	"slots"
 #define WS_SET_ASIDE_PREFIX	"before-gap."
+#define WS_SURPLUS_PREFIX	"surplus."
 #define WS_TEMPORARY_SUFFIX	".tmp"
 #define WS_NEW_RANGE_DIRECTORY	"new-range" WS_TEMPORARY_SUFFIX
 

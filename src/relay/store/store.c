@@ -188,7 +188,8 @@ check_entry_type(const char *path, const char *name)
 		return;
 	if (strcmp(name, WS_SLOTS_DIRECTORY) == 0 ||
 		strcmp(name, WS_NEW_RANGE_DIRECTORY) == 0 ||
-		strncmp(name, WS_SET_ASIDE_PREFIX, strlen(WS_SET_ASIDE_PREFIX)) == 0)
+		strncmp(name, WS_SET_ASIDE_PREFIX, strlen(WS_SET_ASIDE_PREFIX)) == 0 ||
+		strncmp(name, WS_SURPLUS_PREFIX, strlen(WS_SURPLUS_PREFIX)) == 0)
 		ws_file_check_directory(entry_path);
 	else
 		ws_file_check_regular(entry_path);

@@ -20,6 +20,8 @@
  *								with its history files
  *	before-gap.XXXXXXXX-YYYYYYYY/	WAL from before a gap, no longer served, and
  *								the history files that belong to it
+ *	surplus.TTTTTTTT-XXXXXXXX-YYYYYYYY/	WAL of a timeline from behind where
+ *								another one that was approved has left it
  *	*.tmp						unfinished; removed when the store is opened
  *
  * Anything else is refused by name.
@@ -310,6 +312,14 @@ extern bool ws_store_find_first(const WsStore *store, TimeLineID tli,
  * before-gap.*, oldest first, so that a new range can begin.
  */
 extern void ws_store_set_aside(const WsStore *store);
+
+/*
+ * Writer only, with the store locked.  Keep the segments of a timeline from this
+ * position's on, durably, in a directory surplus.* for a person, whatever happens
+ * to them in the store.  They are links to the same files, so that this takes no
+ * room at first.  It may be called again.
+ */
+extern void ws_store_keep_surplus(const WsStore *store, TimeLineID tli, XLogRecPtr lsn);
 
 /*
  * Writer only, and only without WAL: remove all history files, to make room

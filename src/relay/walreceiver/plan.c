@@ -66,6 +66,8 @@ gather_timelines(const WsPull *pull, WsPlanInput *input)
 static void
 gather(const WsPull *pull, WsPlanInput *input)
 {
+	WsRelayApproval approval;
+
 	memset(input, 0, sizeof(*input));
 	input->segment_size = pull->upstream.segment_size;
 	input->page_size = XLOG_BLCKSZ;
@@ -81,6 +83,10 @@ gather(const WsPull *pull, WsPlanInput *input)
 	input->slot_is_new = pull->upstream.slot_is_new;
 	input->follow_allowed = pull->decision.follow_allowed;
 	input->restart_allowed = pull->decision.restart_allowed;
+	ws_relay_get_approval(&approval);
+	input->approved.tli = approval.tli;
+	input->approved.lsn = approval.switch_lsn;
+	input->approved_record_lsn = approval.surplus_lsn;
 }
 
 static void
@@ -198,6 +204,17 @@ begin_range(WsPull *pull, const WsPlan *plan, const WsPullHistory *theirs)
 	return WS_PULL_NEXT;
 }
 
+/* Keep aside what an approved line leaves behind, before it is followed. */
+static void
+keep_surplus(const WsPull *pull, const WsPlan *plan)
+{
+	if (plan->surplus.tli == 0)
+		return;
+	ws_relay_lock_store();
+	ws_store_keep_surplus(&pull->stored.store, plan->surplus.tli, plan->surplus.lsn);
+	ws_relay_unlock_store();
+}
+
 /*
  * Carry out the plan.  The histories of a server that is not followed are not
  * stored, since another one with the same timeline may come later.
@@ -210,6 +227,7 @@ carry_out(WsPull *pull, const WsPlanInput *input, const WsPlan *plan,
 	{
 		case WS_PLAN_CONTINUE:
 		case WS_PLAN_FOLLOW:
+			keep_surplus(pull, plan);
 			ws_pull_store_histories(pull, &pull->stored.store, theirs,
 									first_stored_lsn(pull, pull->stored.end.tli));
 			return WS_PULL_NEXT;

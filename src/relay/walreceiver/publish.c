@@ -139,6 +139,7 @@ publish(WsPullStream *s)
 		pull->decision.follow_allowed = false;
 		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
 		ws_seal_end_before(&stored->store, tli);
+		ws_relay_end_approval(tli);
 	}
 	stored->served = stored->end;
 	if (wake_keeper)

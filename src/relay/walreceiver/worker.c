@@ -359,7 +359,8 @@ wait_for_operator(WsPull *pull)
 			pull->decision.restart_allowed = true;
 			return;
 		}
-		if (ws_relay_is_requested(WS_REQUEST_RESUME, true))
+		if (ws_relay_is_requested(WS_REQUEST_RESUME, true) ||
+			ws_relay_is_requested(WS_REQUEST_LOOK_AGAIN, true))
 			return;
 		wait_for_wake_up(-1);
 	}

@@ -163,6 +163,11 @@ take_situation(FuzzInput *data, Situation *s)
 		return;
 	take_timelines(data, s);
 	take_points(data, input);
+
+	/* in a seed without these bytes nothing is approved */
+	input->approved.tli = take_number(data, 1);
+	input->approved.lsn = take_lsn(data);
+	input->approved_record_lsn = take_lsn(data);
 }
 
 static void
@@ -453,10 +458,27 @@ check_miss(const WsPlanInput *input, const WsPlan *plan)
 	}
 }
 
+/* Records in excess are approved for one line only, and up to a position. */
+static void
+check_surplus(const WsPlanInput *input, const WsPlan *plan)
+{
+	XLogRecPtr	left_lsn;
+	TimeLineID	next_tli;
+
+	if (plan->surplus.tli == 0)
+		return;
+	REQUIRE(plan->surplus.tli == plan->stored.tli && plan->surplus.lsn == input->approved.lsn);
+	REQUIRE(input->surplus_has_record && input->surplus_record_lsn <= input->approved_record_lsn);
+	REQUIRE(ws_history_find(input->upstream_history, plan->stored.tli, &left_lsn, &next_tli));
+	REQUIRE(left_lsn == input->approved.lsn && next_tli == input->approved.tli);
+}
+
 static void
 check_plan(const WsPlanInput *input, const WsPlan *plan)
 {
-	REQUIRE(plan->overruled_count <= (input->follow_allowed ? WS_PLAN_MAX_OVERRULED : 0));
+	REQUIRE(plan->overruled_count <= (input->follow_allowed ? WS_PLAN_MAX_OVERRULED :
+									  plan->surplus.tli != 0 ? 1 : 0));
+	check_surplus(input, plan);
 	if (!input->follow_allowed && input->has_wal)
 		REQUIRE(plan->stored.tli == input->served.tli && plan->stored.lsn == input->served.lsn);
 	switch (plan->verdict)

@@ -133,6 +133,8 @@ plan_text(const WsPlanInput *input, const WsPlan *plan, char *buf, size_t size)
 		add(&text, ": ");
 		add_why(&text, input, &plan->why);
 	}
+	if (plan->surplus.tli != 0)
+		add_point(&text, "; surplus", &plan->surplus);
 	add_position(&text, "; the slot is late for", plan->late_lsn);
 	if (plan->stored.tli != input->served.tli)
 		add_point(&text, "; on from", &plan->stored);

@@ -40,6 +40,8 @@ typedef struct Case
 
 	bool		follow;
 	bool		restart;
+	WsPlanPoint approved;
+	XLogRecPtr	approved_record_lsn;
 
 	/* answers */
 	XLogRecPtr	record_lsn;		/* 0: no record in excess */
@@ -149,6 +151,8 @@ read_input(const Case *c, WsPlanInput *input)
 	input->slot_is_new = c->slot_is_new;
 	input->follow_allowed = c->follow;
 	input->restart_allowed = c->restart;
+	input->approved = c->approved;
+	input->approved_record_lsn = c->approved_record_lsn;
 	input->was_removed = c->was_removed;
 }
 
@@ -301,6 +305,26 @@ static const Case next_timeline[] = {
 	{"which is allowed", ON_1,.theirs = "1 300080, 2",.at = 0x380000,.record_lsn = 0x3000c0,.follow = true,
 		.expected = "although left earlier: theirs 1 300080, ours 1 300100, records to 3000c0; "
 	"follow to 2 from 300000, parent 1 to 300080, check from 300080"},
+	{"which is approved", ON_1,.theirs = "1 300080, 2",.at = 0x380000,.record_lsn = 0x3000c0,
+		.approved = {2, 0x300080},.approved_record_lsn = 0x3000c0,
+		.expected = "although left earlier: theirs 1 300080, ours 1 300100, records to 3000c0; "
+	"follow to 2 from 300000, parent 1 to 300080, check from 300080; surplus 1 300080"},
+	{"more records than were approved", ON_1,.theirs = "1 300080, 2",.at = 0x380000,.record_lsn = 0x3000c8,
+		.approved = {2, 0x300080},.approved_record_lsn = 0x3000c0,
+	.expected = "diverged: left earlier: theirs 1 300080, ours 1 300100, records to 3000c8"},
+	{"another position than was approved", ON_1,.theirs = "1 300080, 2",.at = 0x380000,.record_lsn = 0x3000c0,
+		.approved = {2, 0x300088},.approved_record_lsn = 0x3000c0,
+	.expected = "diverged: left earlier: theirs 1 300080, ours 1 300100, records to 3000c0"},
+	{"another timeline than was approved", ON_1,.theirs = "1 300080, 3",.at = 0x380000,.record_lsn = 0x3000c0,
+		.approved = {2, 0x300080},.approved_record_lsn = 0x3000c0,
+	.expected = "diverged: left earlier: theirs 1 300080, ours 1 300100, records to 3000c0"},
+	{"approved, on the way to a later timeline", ON_1,.theirs = "1 300080, 2 400000, 3",.at = 0x480000,.record_lsn = 0x3000c0,
+		.approved = {2, 0x300080},.approved_record_lsn = 0x300100,
+		.expected = "although left earlier: theirs 1 300080, ours 1 300100, records to 3000c0; "
+	"follow to 2 from 300000, parent 1 to 300080, check from 300080, left at 400000; surplus 1 300080"},
+	{"approved, and nothing in excess", ON_1,.theirs = "1 300100, 2",.at = 0x380000,
+		.approved = {2, 0x300100},.approved_record_lsn = 0x300100,
+	.expected = "follow to 2 from 300000, parent 1 to 300100, check from 300100"},
 	{"all of whose beginning was removed",.served = {1, 0x480100},.store = {"300000: 1"},
 	.theirs = "1 2fffff, 2",.at = 0x380000,.asked = "hf",
 	.expected = "diverged: left earlier: theirs 1 2fffff, ours 1 480100, removed"},
