@@ -51,7 +51,8 @@ typedef struct Receiver
 	WalReceiverConn *conn;
 	char		name[NAMEDATALEN];
 	bool		logical;
-	bool		redirected;		/* not where primary_conninfo says */
+	bool		redirected;		/* connected elsewhere than primary_conninfo
+								 * says */
 	WsUpstreamKey stream;		/* for upstream.c */
 
 	/*
@@ -283,7 +284,10 @@ connect_asking(const char *with_accept, WsUpstreamKey way,
 	return conn;
 }
 
-/* Connect, ask for compression unless that is known to be of no use, remember. */
+/*
+ * Connect, asking for compression unless that is known to be useless, and make
+ * our state of the connection.
+ */
 static WalReceiverConn *
 connect_stream(WS_CONNECT_PARAMS)
 {
@@ -320,8 +324,8 @@ connect_stream(WS_CONNECT_PARAMS)
 }
 
 /*
- * A session has this walreceiver connect elsewhere.  What has come from there
- * once is on disk and replayed: so first see that it goes on with what is here.
+ * Connect elsewhere, as a session wants (redirect.h).  WAL that has come from
+ * there is written and replayed, so check first that it continues our WAL.
  */
 static WalReceiverConn *
 connect_redirected(WS_CONNECT_PARAMS)
@@ -467,7 +471,7 @@ receiver_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *option
 	WalRcvStreamOptions without_slot;
 	bool		result;
 
-	/* the slot of primary_slot_name is on the primary */
+	/* primary_slot_name is a slot of the primary */
 	if (receiver != NULL && receiver->redirected && !WalRcv->is_temp_slot)
 	{
 		without_slot = *options;

@@ -27,12 +27,12 @@
 #include "storage/spin.h"
 #include "utils/timestamp.h"
 
-/* Between two attempts to make recovery look for WAL, in milliseconds. */
+/* Time between two attempts to make recovery look for WAL, in milliseconds. */
 #define WAKE_INTERVAL	500
 
 /*
- * Guarded by ws_shmem_lock().  The session writes the first part and clears the
- * second; the walreceiver writes the second.
+ * ws_shmem_lock() guards all of this.  The session writes the first part and
+ * clears the second; the walreceiver writes the second.
  */
 typedef struct Redirect
 {
@@ -147,7 +147,7 @@ ws_redirect_press(void)
 
 	if (running != 0 && running != there && running != ended_receiver)
 	{
-		/* if it has just ended, recovery notices and goes on */
+		/* if it has just ended, recovery notices and continues */
 		(void) kill(running, SIGTERM);
 		ended_receiver = running;
 	}

@@ -69,7 +69,8 @@ extern void ws_sender_set_relay_slot(WsSender *sender, const char *name);
 extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
 
 /*
- * Returns what is broadcast when a downstream has confirmed more, or has gone.
+ * Returns the condition variable that is broadcast when a downstream has
+ * confirmed more, or has gone.
  */
 extern ConditionVariable *ws_senders_news(void);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * namesfile.c
- *	  The file in which a store keeps which synchronous standbys the primary had
- *	  when the relay connected to it.
+ *	  The file of a store that keeps the primary's lists of synchronous
+ *	  standbys.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -90,7 +90,7 @@ ws_namesfile_format(const WsNamesFile *file, char *buf)
 	return len + sprintf(buf + len, "crc %08x\n", crc);
 }
 
-/* Read what format_names() has written, which ends at end. */
+/* Read a list that format_names() has written, and that ends at end. */
 static bool
 parse_names(const char *text, const char *end, char *names)
 {
@@ -131,8 +131,8 @@ parse_line(const char *text, const char *end, WsNamesEntry *entry)
 }
 
 /*
- * The scans are lenient, so what they have read is written again, and that must be
- * what was there.  content ends with a zero byte; again has room.
+ * The scans are lenient, so write again what they have read and require the
+ * same text. content ends with a zero byte; again has room.
  */
 static WsStatus
 parse_text(const char *content, size_t len, WsNamesFile *file, char *again)

@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * namesfile.h
- *	  The file in which a store keeps which synchronous standbys the primary had
- *	  when the relay connected to it.
+ *	  The file of a store that keeps the primary's lists of synchronous
+ *	  standbys.
  *
- * Lines of text for a person to read; the last one holds the CRC-32C of all bytes
- * before it.  Each other line has the times, in microseconds since 2000-01-01 UTC,
- * at which a list was seen first and last, the timeline, and the list:
+ * Lines of text for a person to read; the last one holds the CRC-32C of all
+ * bytes before it.  Each other line has the times, in microseconds since
+ * 2000-01-01 UTC, at which the relay first and last saw a list, the timeline,
+ * and the list:
  *
  *	walstream standby names 1
  *	seen 849373200000000 849373260000000 1 =
@@ -28,13 +29,13 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/* So many lists are kept, the last ones. */
+/* How many lists are kept, the last ones. */
 #define WS_NAMES_MAX_ENTRIES	16
 
-/* With the terminating zero; a longer list is not kept. */
+/* Size of a list with the terminating zero; a longer one is not kept. */
 #define WS_NAMES_SIZE			1024
 
-/* No file is as large as this. */
+/* The file is always smaller than this. */
 #define WS_NAMESFILE_MAX_BYTES	(WS_NAMES_MAX_ENTRIES * (4 * WS_NAMES_SIZE + 96) + 64)
 
 typedef struct WsNamesEntry
@@ -53,8 +54,9 @@ typedef struct WsNamesFile
 } WsNamesFile;
 
 /*
- * A list was seen.  True if it is another one than that of the last entry, or of
- * another timeline; else only the time changes.  The caller knows that it fits.
+ * Note that a list was seen.  Returns true if it differs from the last entry
+ * in list or timeline; otherwise only the time changes.  The caller must know
+ * that it fits.
  */
 extern bool ws_namesfile_add(WsNamesFile *file, int64 now_us, TimeLineID tli,
 							 const char *names);
@@ -63,8 +65,9 @@ extern bool ws_namesfile_add(WsNamesFile *file, int64 now_us, TimeLineID tli,
 extern size_t ws_namesfile_format(const WsNamesFile *file, char *buf);
 
 /*
- * Read it back: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if only the CRC
- * is wrong.  Nothing but what ws_namesfile_format() writes is accepted.
+ * Parse the file's content: WS_E_TOO_LARGE, WS_E_MALFORMED, or WS_E_CHECK if
+ * only the CRC is wrong.  Only text that ws_namesfile_format() would write is
+ * accepted.
  */
 extern WsStatus ws_namesfile_parse(const char *content, size_t len, WsNamesFile *file);
 

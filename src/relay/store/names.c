@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * names.c
- *	  The file in which a store keeps which synchronous standbys the primary had.
+ *	  Reads and writes the file with the primary's lists of synchronous
+ *	  standbys.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -61,7 +61,7 @@ typedef struct WsStore
 	WsStoreIdentity identity;
 } WsStore;
 
-/* The segment that a position is in, and the first position in that. */
+/* Return the segment that a position is in, and its first position. */
 static inline XLogSegNo
 ws_store_segment_number(const WsStore *store, XLogRecPtr lsn)
 {
@@ -171,9 +171,9 @@ extern void ws_store_write_seal(const WsStore *store, const WsSealFile *file);
 extern void ws_store_remove_seal(const WsStore *store);
 
 /*
- * The lists of synchronous standbys that the primary had (store/names.c).  Reading
- * returns false, with none in *file, if there is no file, or if it is damaged, which
- * is logged.
+ * Read and write the primary's lists of synchronous standbys (store/names.c).
+ * Reading returns false, with no list in *file, if the file is missing or
+ * damaged, which is logged.
  */
 extern bool ws_store_read_names(const WsStore *store, WsNamesFile *file);
 extern void ws_store_write_names(const WsStore *store, const WsNamesFile *file);
@@ -314,10 +314,10 @@ extern bool ws_store_find_first(const WsStore *store, TimeLineID tli,
 extern void ws_store_set_aside(const WsStore *store);
 
 /*
- * Writer only, with the store locked.  Keep the segments of a timeline from this
- * position's on, durably, in a directory surplus.* for a person, whatever happens
- * to them in the store.  They are links to the same files, so that this takes no
- * room at first.  It may be called again.
+ * Writer only, with the store locked.  Keep the segments of a timeline from
+ * this position on, durably, in a directory surplus.*, for a person to look
+ * at, whatever happens to them in the store.  They are links to the same
+ * files, so this takes no room at first.  It may be called again.
  */
 extern void ws_store_keep_surplus(const WsStore *store, TimeLineID tli, XLogRecPtr lsn);
 

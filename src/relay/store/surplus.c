@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * surplus.c
- *	  Keeps WAL aside that the relay gives up for another timeline.
+ *	  Keeps WAL that the relay gives up for another timeline.
  *
  * Copyright (c) 2026, the walstream authors
  *
