@@ -15,7 +15,6 @@
  */
 #include "compat.h"
 
-#include "pgstat.h"
 #include "port/atomics.h"
 #include "relay/relay.h"
 #include "relay/seal.h"
@@ -25,6 +24,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 #include "utils/wait_event.h"
 
 /*

@@ -13,7 +13,6 @@
 #include "catalog/pg_type.h"
 #include "funcapi.h"
 #include "peertext.h"
-#include "pgstat.h"
 #include "relay/relay.h"
 #include "relay/seal.h"
 #include "relay/senders.h"
@@ -23,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
+#include "utils/wait_event.h"
 #include "utils/wait_event.h"
 
 PG_FUNCTION_INFO_V1(walstream_relay_wait);
