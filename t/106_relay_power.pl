@@ -37,6 +37,8 @@ my @kinds = (
 	'fsync of the directory store/ after renaming store/SEGMENT.partial to store/SEGMENT',
 	'fsync of the directory store/ after renaming store/SEGMENT.zst to store/SEGMENT.zst',
 	'fsync of the directory store/ after removing store/SEGMENT.zst',
+	'fsync of the directory store/ after creating store/SEGMENT.unchecked',
+	'fsync of the directory store/ after removing store/SEGMENT.unchecked',
 	'fsync of the directory store/slots/ after renaming store/slots/NAME to store/slots/NAME',
 	'fsync of the directory store/slots/ after removing store/slots/NAME',
 	'fsync store/walstream.identity',
@@ -224,6 +226,18 @@ sub segment_fault
 	return undef;
 }
 
+# From where on a timeline does not count.
+sub marked_lsn
+{
+	my ($files, $tli) = @_;
+	my ($marked) = grep { hex(substr($_, 0, 8)) == $tli }
+	  sort map { m{^store/([0-9A-F]{24})\.unchecked$} } keys %$files;
+
+	return unless defined $marked;
+	return (hex(substr($marked, 8, 8)) * 4096 + hex(substr($marked, 16))) *
+	  $segment_bytes;
+}
+
 sub find_fault
 {
 	my ($replay, $files) = @_;
@@ -259,6 +273,17 @@ sub find_fault
 		my $kept = first_kept($replay, $tli);
 
 		next if $need{$tli} <= $replay->{begun}{$tli};
+
+		# What is marked is removed; up to the switch point the first timeline
+		# has it, too.
+		my $marked = marked_lsn($files, $tli);
+		if (defined $marked)
+		{
+			$marked = $switch if $tli == 2;
+			return "timeline $tli is not known to be ours"
+			  if $need{$tli} > $marked;
+			next if $tli == 2;
+		}
 		for (
 			my $segno = $kept > $first ? $kept : $first;
 			$segno * $segment_bytes < $need{$tli};
@@ -345,12 +370,15 @@ is(kinds_fault(\%kinds, @kinds),
 
 # Each sync is needed; but what is lost without that of walstream.xids or
 # walstream.standby_names is no WAL: a relay starts without it, and learns it again.
+# Nor is what is marked as unchecked; that the mark is gone the keeper's next sync
+# may say as well.
 # The latter is written just after the store was made, so its sync of the directory
 # would make good what is left out there.
 my $names =
   'fsync of the directory store/ after renaming store/walstream.standby_names to store/walstream.standby_names';
-foreach
-  my $kind (grep { !/walstream\.(?:xids|standby_names)/ } sort keys %kinds)
+foreach my $kind (
+	grep { !/walstream\.(?:xids|standby_names)|SEGMENT\.unchecked$/ }
+	sort keys %kinds)
 {
 	my $fault = find_fault_at_moments(leave_out => [ $kind, $names ])
 	  // find_fault_at_moments(

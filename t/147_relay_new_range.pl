@@ -32,7 +32,8 @@ my $relay = walstream_relay(
 	directory => $dir,
 	slot => 'relay',
 	start => 0,
-	conf => "fsync = on\nwalstream.relay_compress = off\nwal_sender_timeout = 0\n");
+	conf =>
+	  "fsync = on\nwalstream.relay_compress = off\nwal_sender_timeout = 0\n");
 start_preloaded($relay, 'power_fault', $dir, $faults);
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
@@ -73,8 +74,12 @@ sub is_as_before
 		"$what: what is stored is as it was");
 	is(set_aside(), 0, "$what: nothing is set aside");
 	is(shown_xmin(), $bound, "$what: what transactions there are is known");
-	like(slurp_file("$dir/walstream.xids"), qr/^next_xid \d+$/m, "$what: also in a file");
-	return is(relay_slot_row($relay, 'slot')->{lost}, JSON::PP::false, "$what: no slot is lost");
+	like(
+		slurp_file("$dir/walstream.xids"),
+		qr/^next_xid \d+$/m,
+		"$what: also in a file");
+	return is(relay_slot_row($relay, 'slot')->{lost},
+		JSON::PP::false, "$what: no slot is lost");
 }
 
 # Somebody removes what the slot holds.
@@ -89,7 +94,10 @@ my $segno = lsn_number($end) >> 20;
 unlink(map { "$pg_wal/" . WalstreamRelay::segment_name(1, $_, 1024 * 1024) }
 	  $segno - 1 .. $segno + 2);
 start_preloaded($relay, 'power_fault', $dir, $faults);
-wait_until($relay, "SELECT size > 0 FROM pg_stat_file('$dir/walstream.xids', true)", 'the keeper has written down how far transactions are');
+wait_until(
+	$relay,
+	"SELECT size > 0 FROM pg_stat_file('$dir/walstream.xids', true)",
+	'the keeper has written down how far transactions are');
 is_as_before('a gap');
 my ($slot_lsn) = $primary->safe_psql('postgres',
 	'SELECT restart_lsn FROM pg_replication_slots');
@@ -104,7 +112,10 @@ like(
 my $client = WalstreamClient->new($relay);
 $client->start("START_REPLICATION SLOT slot $first");
 $client->_send('d', 'h' . pack('q> N4', 0, 1_000_000_000, 0, 0, 0));
-wait_until($relay, "SELECT xmin IS NOT NULL FROM walstream_relay_slots", 'a client asks for too much');
+wait_until(
+	$relay,
+	"SELECT xmin IS NOT NULL FROM walstream_relay_slots",
+	'a client asks for too much');
 $bound = shown_xmin();
 isnt($bound, 1_000_000_000, 'which is known');
 

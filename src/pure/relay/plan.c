@@ -285,7 +285,7 @@ begin_later(const WsPlanInput *input, WsPlan *plan)
  * If the stored WAL ends with a segment, or nothing of a timeline is stored yet,
  * the bytes that are compared need not show that the upstream has gone another
  * way.  Its first record does.  That holds also if one more segment is compared:
- * it may have come from this upstream, and have been closed without a check.
+ * it may hold nothing but zeros behind a switch.
  */
 static void
 set_check(const WsPlanInput *input, WsPlanStart *start)

@@ -74,6 +74,9 @@ ws_file_classify(const char *name, uint32 segment_size, TimeLineID *tli,
 		return WS_FILE_TEMPORARY;
 	if (digits == HISTORY_NAME_LEN && strcmp(name + digits, ".history") == 0)
 		return WS_FILE_HISTORY;
+	if (digits == SEGMENT_NAME_LEN && strcmp(name + digits, WS_UNCHECKED_SUFFIX) == 0)
+		return parse_segment_name(name, segment_size, tli, segno) ?
+			WS_FILE_UNCHECKED : WS_FILE_UNKNOWN;
 	if (digits == SEGMENT_NAME_LEN)
 	{
 		for (int i = 0; i < lengthof(form_suffixes); i++)

@@ -26,6 +26,7 @@
 #define WS_SET_ASIDE_PREFIX	"before-gap."
 #define WS_SURPLUS_PREFIX	"surplus."
 #define WS_TEMPORARY_SUFFIX	".tmp"
+#define WS_UNCHECKED_SUFFIX	".unchecked"
 #define WS_NEW_RANGE_DIRECTORY	"new-range" WS_TEMPORARY_SUFFIX
 
 /* Room for any name in a store, and ".tmp". */
@@ -36,14 +37,15 @@ typedef enum WsFileKind
 {
 	WS_FILE_SEGMENT,
 	WS_FILE_HISTORY,
+	WS_FILE_UNCHECKED,
 	WS_FILE_TEMPORARY,
 	WS_FILE_OTHER,				/* another name that belongs there */
 	WS_FILE_UNKNOWN
 } WsFileKind;
 
 /*
- * Classify a name.  For a segment, sets *tli, *segno and *form; without an
- * identity (segment_size 0) *segno is not set.
+ * Classify a name.  For a segment, sets *tli, *segno and *form, for a mark *tli
+ * and *segno; without an identity (segment_size 0) *segno is not set.
  */
 extern WsFileKind ws_file_classify(const char *name, uint32 segment_size,
 								   TimeLineID *tli, XLogSegNo *segno,

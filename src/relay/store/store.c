@@ -222,6 +222,7 @@ check_names(const char *path, uint32 segment_size)
 			case WS_FILE_HISTORY:
 				found = true;
 				break;
+			case WS_FILE_UNCHECKED:
 			case WS_FILE_TEMPORARY:
 			case WS_FILE_OTHER:
 				break;

@@ -14,6 +14,8 @@
  *								restore_command
  *	 ... .partial				the segment that is being written, or the last
  *								one of a timeline that was left
+ *	 ... .unchecked				what there is of the timeline from this segment on
+ *								is not known to belong here yet
  *	TTTTTTTT.history			a timeline's history, as the upstream has it
  *	slots/NAME					relay slots (slots.h)
  *	new-range.tmp/				a new range until its first bytes are durable,
@@ -348,6 +350,24 @@ extern void ws_store_enter_new_range(const WsStore *store);
  * at start.
  */
 extern void ws_store_drop_new_range(const WsStore *store);
+
+/*----------------------------------------------------------------
+ * WAL that may turn out not to be ours (store/unchecked.c)
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Writer only.  Mark what is stored of tli from the segment on, so that it does
+ * not count, until the mark is removed; both durably.
+ */
+extern void ws_store_mark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno);
+extern void ws_store_unmark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno);
+
+/*
+ * Writer only, with the store locked and nothing of it open for writing.  Remove
+ * what is marked, the history of a timeline of which nothing is left, and the mark.
+ */
+extern void ws_store_drop_unchecked(const WsStore *store);
 
 /*----------------------------------------------------------------
  * Writing (store/write.c)

@@ -5,11 +5,9 @@
  *	  no stored WAL is received again.
  *
  * Before that, nothing after the position is acknowledged, published or
- * served.  A crash in between does not let a wrong record in: recovery reads
- * the same records, and finds the end of the stored WAL where their chain
- * ends.  The exception is a record that crosses the position and is longer
- * than a segment: the segments that were closed count then, as closed ones
- * always do, and WAL is checked from their end on.
+ * served.  What is written until then is marked (store/unchecked.c), and is
+ * removed if anything ends the stream, also a crash or a lost connection:
+ * another server may have the right WAL.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,6 +17,31 @@
 
 #include "access/xlog_internal.h"
 #include "relay/walreceiver/state.h"
+
+/*
+ * Returns whether nothing counts that is stored of the timeline from the segment
+ * with this position on.  A timeline before the served one may have been served
+ * itself.
+ */
+static bool
+may_be_removed(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
+{
+	XLogSegNo	segno = lsn / pull->upstream.segment_size;
+	WsSegment  *segments;
+	int			count;
+
+	if (tli == pull->stored.served.tli)
+		return lsn % pull->upstream.segment_size == 0;
+	if (tli > pull->stored.served.tli)
+		return true;
+	count = ws_store_list(&pull->stored.store, &segments);
+	for (int i = 0; i < count; i++)
+	{
+		if (segments[i].tli == tli && segments[i].segno >= segno)
+			return false;
+	}
+	return true;
+}
 
 static WsPullEnd
 diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
@@ -33,6 +56,10 @@ ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPlanStart *
 	check->tli = start->tli;
 	check->lsn = start->check_lsn;
 	check->needed_lsn = check->lsn + 1;
+	check->segno = check->lsn / pull->upstream.segment_size;
+	check->is_marked = false;
+	check->may_be_marked = !XLogRecPtrIsInvalid(check->lsn) &&
+		may_be_removed(pull, check->tli, check->lsn);
 	check->parent_tli = start->parent_tli;
 	check->parent_end_lsn = start->publish_lsn;
 	if (check->parent_tli != 0)
@@ -82,12 +109,25 @@ check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
 	return diverge(pull, check->tli, lsn, "it begins with a page of another place or cluster");
 }
 
+/* Marks what is to be written up to end_lsn, if it may turn out not to be ours. */
+static void
+mark(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_lsn)
+{
+	if (!check->may_be_marked || check->is_marked ||
+		end_lsn <= check->segno * pull->upstream.segment_size)
+		return;
+	ws_store_mark_unchecked(&pull->stored.store, check->tli, check->segno);
+	check->is_marked = true;
+}
+
 WsPullEnd
-ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+ws_pull_check_incoming(const WsPull *pull, WsPullCheck * check, XLogRecPtr lsn,
 					   const char *data, size_t len)
 {
-	WsPullEnd	end = compare_with_parent(check, lsn, data, len);
+	WsPullEnd	end;
 
+	mark(pull, check, lsn + len);
+	end = compare_with_parent(check, lsn, data, len);
 	return end == WS_PULL_NEXT ? check_page(pull, check, lsn, data, len) : end;
 }
 
@@ -105,6 +145,9 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
 			check->needed_lsn = result.needed_lsn;
 			return WS_PULL_NEXT;
 		case WS_CHAIN_CONTINUES:
+			if (check->is_marked)
+				ws_store_unmark_unchecked(&pull->stored.store, check->tli, check->segno);
+			check->is_marked = check->may_be_marked = false;
 			check->lsn = InvalidXLogRecPtr;
 			return WS_PULL_NEXT;
 		default:
@@ -113,37 +156,16 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
 }
 
 /*
- * Otherwise it would be taken for WAL of ours that another server with the
- * same timeline does not have, and after a restart the relay would continue
- * with that timeline.  A timeline below the one that is served may have been
- * served before.
+ * Otherwise it would be taken for WAL of ours that another server does not
+ * have, and after a restart the relay would continue with a new timeline.
  */
 void
-ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start, XLogRecPtr end_lsn)
+ws_pull_check_end(const WsPull *pull, WsPullCheck * check)
 {
-	XLogSegNo	first = start->begin_lsn / pull->upstream.segment_size;
-	XLogSegNo	last = Max(start->begin_lsn, end_lsn - 1) / pull->upstream.segment_size;
-	bool		has_others = false;
-	WsSegment  *segments;
-	int			count;
-
-	if (!pull->stored.has_wal || start->replaces || start->tli <= pull->stored.served.tli)
+	if (!check->is_marked)
 		return;
 	ws_relay_lock_store();
-	count = ws_store_list(&pull->stored.store, &segments);
-
-	/* the last one first, so that a crash leaves no gap */
-	for (int i = count - 1; i >= 0; i--)
-	{
-		if (segments[i].tli != start->tli)
-			continue;
-		if (segments[i].segno >= first && segments[i].segno <= last)
-			ws_store_remove(&pull->stored.store, segments[i].tli, segments[i].segno);
-		else
-			has_others = true;
-	}
-	if (!has_others)
-		ws_store_remove_history(&pull->stored.store, start->tli);
+	ws_store_drop_unchecked(&pull->stored.store);
 	ws_relay_unlock_store();
-	pfree(segments);
+	check->is_marked = false;
 }

@@ -107,11 +107,12 @@ publish(WsPullStream *s)
 	}
 
 	/*
-	 * A new timeline counts once it has reached the switch point; before
-	 * that, the old one reaches farther.
+	 * A new timeline counts once it has continued after the switch point as
+	 * it must; before that, the old one reaches farther.
 	 */
 	if (tli != stored->end.tli && (s->flushed_lsn < s->start.publish_lsn ||
-								   s->flushed_lsn == s->start.begin_lsn))
+								   s->flushed_lsn == s->start.begin_lsn ||
+								   !XLogRecPtrIsInvalid(s->check.lsn)))
 		return;
 
 	/* a segment was closed, or one was begun, which uses up the spare */

@@ -314,6 +314,10 @@ typedef struct WsPullCheck
 	XLogRecPtr	lsn;			/* WAL after this is not checked yet; invalid
 								 * if all is */
 	XLogRecPtr	needed_lsn;		/* the check needs WAL up to here */
+	XLogSegNo	segno;			/* WAL from this segment on is removed if the
+								 * check fails, ... */
+	bool		may_be_marked;	/* since nothing of that counts */
+	bool		is_marked;
 	TimeLineID	parent_tli;		/* timeline of the stored WAL before lsn (in
 								 * the segment in which it was left, the next
 								 * timeline has it); 0 if it is the same */
@@ -344,17 +348,16 @@ ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
  * Check WAL that is going to be written at lsn, or has been written up to
  * end_lsn, if necessary.  Returns WS_PULL_NEXT, or stops as diverged.
  */
-extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, const WsPullCheck * check,
+extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, WsPullCheck * check,
 										XLogRecPtr lsn, const char *data, size_t len);
 extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
 									   XLogRecPtr end_lsn);
 
 /*
- * After a divergence, when the writer is gone: remove what was written up to
- * end_lsn of a timeline of which nothing has been published.
+ * After the stream, when the writer is gone: remove what was written and not
+ * checked.
  */
-extern void ws_pull_check_drop(const WsPull *pull, const WsPlanStart *start,
-							   XLogRecPtr end_lsn);
+extern void ws_pull_check_end(const WsPull *pull, WsPullCheck * check);
 
 /*----------------------------------------------------------------
  * stream.c

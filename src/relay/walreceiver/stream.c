@@ -19,6 +19,7 @@
 #include "pure/wire/frame.h"
 #include "relay/seal.h"
 #include "relay/walreceiver/stream.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -342,8 +343,7 @@ ws_pull_stream(WsPull *pull, const WsPlanStart *start)
 	}
 
 	ws_store_writer_free(stream.writer);
-	if (end == WS_PULL_DIVERGED)
-		ws_pull_check_drop(pull, &stream.start, stream.received_lsn);
+	ws_pull_check_end(pull, &stream.check);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(stream.context);
 	return end;
@@ -363,5 +363,12 @@ ws_pull_stream_finish(WsPull *pull, bool tell)
 	ws_pull_stream_keep(s);
 	if (tell)
 		ws_pull_stream_reply(s, false, false);
+
+	/* in a process that ends it is left to the next one */
+	if (!proc_exit_inprogress)
+	{
+		ws_store_writer_free(s->writer);
+		ws_pull_check_end(pull, &s->check);
+	}
 	MemoryContextSwitchTo(old);
 }

@@ -131,6 +131,7 @@ open_store(WsPull *pull)
 	ws_standby_names_load(&pull->stored.store);
 	load_slots(pull);
 	ws_relay_lock_store();
+	ws_store_drop_unchecked(&pull->stored.store);
 	if (ws_store_find_closed(&pull->stored.store, &extent))
 		ws_relay_publish_closed(&pull->stored.store, &extent);
 	pull->stored.has_wal = ws_store_recover(&pull->stored.store, ws_relay_is_synced(), &extent);
