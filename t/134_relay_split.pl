@@ -208,8 +208,11 @@ $client->close;
 #
 system_or_bail('cp', $left->data_dir . '/pg_wal/00000002.history',
 	store_dir($late));
+$late->adjust_conf(
+	'postgresql.conf',
+	'walstream.relay_upstream',
+	"'" . WalstreamRelay::quote($three->connstr) . "'");
 $late->start;
-set_relay_upstream($late, $three->connstr);
 wait_until(
 	$late,
 	"SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay",
