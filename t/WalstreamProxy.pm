@@ -69,77 +69,27 @@ use IO::Socket::INET;
 use IO::Socket::UNIX;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
-use POSIX ();
-use Socket qw(SOMAXCONN);
 use Time::HiRes qw(time);
-
-# Codes in the place of the protocol version.
-use constant SSL_REQUEST => 80877103;
-use constant GSSENC_REQUEST => 80877104;
-use constant CANCEL_REQUEST => 80877102;
+use WalstreamServer
+  qw(SSL_REQUEST GSSENC_REQUEST CANCEL_REQUEST message error_message);
+use parent -norequire, 'WalstreamServer';
 
 # A side is not read while this much waits to be written to the other one.
 use constant MAX_PENDING => 4 * 1024 * 1024;
 use constant READ_SIZE => 256 * 1024;
 
-my @running;
-
 sub new
 {
 	my ($class, $node, %options) = @_;
 	my $host = $options{host} // $node->host;
-
-	my $listener = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1',
-		LocalPort => 0,
-		Proto => 'tcp',
-		ReuseAddr => 1,
-		Listen => SOMAXCONN) || die "could not listen: $!";
 	my $self = bless {
-		port => $listener->sockport,
-		owner => $$,
 		dir => PostgreSQL::Test::Utils::tempdir('walstream_proxy'),
 		rules_given => 0,
 	}, $class;
 
 	write_file("$self->{dir}/counts", {});
-
-	# The child sees the end of this pipe when nobody has the other end.
-	pipe(my $lifeline, $self->{lifeline}) || die "could not make a pipe: $!";
-
-	my $pid = fork;
-	die "could not fork: $!" unless defined $pid;
-	if ($pid == 0)
-	{
-		close($_->{lifeline}) foreach $self, grep { $_->{pid} } @running;
-
-		# No destructor or END block of the test may run here.
-		eval {
-			serve($self->{dir}, $listener, $lifeline, $host, $node->port);
-			1;
-		}
-		  || print STDERR $@;
-		POSIX::_exit($@ ? 1 : 0);
-	}
-	$self->{pid} = $pid;
-	close($listener);
-	close($lifeline);
-	push @running, $self;
+	$self->run(sub { serve($self->{dir}, @_, $host, $node->port); });
 	return $self;
-}
-
-sub port
-{
-	my ($self) = @_;
-
-	return $self->{port};
-}
-
-sub connstr
-{
-	my ($self) = @_;
-
-	return "host=127.0.0.1 port=$self->{port}";
 }
 
 sub set_rules
@@ -162,24 +112,6 @@ sub count
 	my ($self, $name) = @_;
 
 	return read_file("$self->{dir}/counts")->{$name} // 0;
-}
-
-sub stop
-{
-	my ($self) = @_;
-
-	return unless defined $self->{pid} && $self->{owner} == $$;
-	close($self->{lifeline});
-	waitpid($self->{pid}, 0);
-	delete $self->{pid};
-	return;
-}
-
-END
-{
-	# keep the test's exit status
-	local $?;
-	$_->stop foreach @running;
 }
 
 # Files are replaced as a whole, so that a reader sees the old or the new.
@@ -512,10 +444,8 @@ sub refuse_client
 {
 	my ($side) = @_;
 
-	my @fields = qw(SFATAL VFATAL C08P01);
-	push @fields, 'Munsupported startup parameter: options';
-	my $fields = join('', map { "$_\0" } @fields, '');
-	$side->{out} .= pack('a N', 'E', 4 + length($fields)) . $fields;
+	$side->{out} .= error_message('FATAL', '08P01',
+		'unsupported startup parameter: options');
 	$side->{in} = '';
 	$side->{close_when_written} = 1;
 	$reading->remove($_->{socket}) foreach $side, $side->{other};
@@ -578,7 +508,7 @@ sub understand_messages
 		{
 			$side->{other}{out} .= join(
 				'',
-				map { pack('a N', 'd', 4 + length($_)) . $_ } treat_content(
+				map { message('d', $_) } treat_content(
 					$side->{connection},
 					substr($side->{in}, $at + 5, $length - 4)));
 		}
@@ -610,8 +540,7 @@ sub make_flood
 		my $other = $content;
 
 		vec($other, 8 * $rule->{vary}, 1) ^= 1 if defined $rule->{vary};
-		$bytes = join('',
-			map { pack('a N', 'd', 4 + length($_)) . $_ } $other, $content);
+		$bytes = join('', map { message('d', $_) } $other, $content);
 	}
 	return $bytes x (1 + READ_SIZE / length($bytes));
 }

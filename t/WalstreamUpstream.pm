@@ -27,7 +27,8 @@
 #
 # It is a process of its own that ends with the test; answers pass through a
 # file, and apply from the next command on. count('START_REPLICATION') returns
-# how often that was asked, count('login') how many connections there were.
+# how often that was asked, count('login') how many connections there were, and
+# count('reply') how often a client told its positions; times() returns when.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -38,17 +39,12 @@ use strict;
 use warnings FATAL => 'all';
 
 use IO::Select;
-use IO::Socket::INET;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
 use POSIX ();
-use Socket qw(SOMAXCONN);
-
-# Codes in the place of the protocol version.
-use constant SSL_REQUEST => 80877103;
-use constant GSSENC_REQUEST => 80877104;
-
-my @running;
+use Time::HiRes qw(time);
+use WalstreamServer qw(SSL_REQUEST GSSENC_REQUEST message error_message);
+use parent -norequire, 'WalstreamServer';
 
 # Bytes stay bytes.
 my $json = JSON::PP->new->latin1;
@@ -56,56 +52,24 @@ my $json = JSON::PP->new->latin1;
 sub new
 {
 	my ($class, %options) = @_;
-	my $listener = IO::Socket::INET->new(
-		LocalAddr => '127.0.0.1',
-		LocalPort => 0,
-		Proto => 'tcp',
-		ReuseAddr => 1,
-		Listen => SOMAXCONN) || die "could not listen: $!";
 	my $version = $options{version};
 	($version) = `pg_config --version` =~ /([\d.]+)/ unless defined $version;
 
 	my $self = bless {
-		port => $listener->sockport,
-		owner => $$,
 		version => $version,
 		file => PostgreSQL::Test::Utils::tempdir('walstream_upstream')
 		  . '/answers',
 	}, $class;
 	$self->set_answers;
-
-	# The child sees the end of this pipe when nobody has the other end.
-	pipe(my $lifeline, $self->{lifeline}) || die "could not make a pipe: $!";
-
-	my $pid = fork;
-	die "could not fork: $!" unless defined $pid;
-	if ($pid == 0)
-	{
-		close($_->{lifeline}) foreach $self, grep { $_->{pid} } @running;
-
-		# No destructor or END block of the test may run here.
-		eval { $self->_serve($listener, $lifeline); 1; } || print STDERR $@;
-		POSIX::_exit($@ ? 1 : 0);
-	}
-	$self->{pid} = $pid;
-	close($listener);
-	close($lifeline);
-	push @running, $self;
+	$self->run(sub { $self->_serve(@_); });
 	return $self;
-}
-
-sub port
-{
-	my ($self) = @_;
-
-	return $self->{port};
 }
 
 sub connstr
 {
 	my ($self) = @_;
 
-	return "host=127.0.0.1 port=$self->{port} user=any";
+	return $self->SUPER::connstr . ' user=any';
 }
 
 sub set_answers
@@ -126,25 +90,17 @@ sub count
 {
 	my ($self, $name) = @_;
 
-	return -s "$self->{file}.$name" // 0;
+	return scalar(my @times = $self->times($name));
 }
 
-sub stop
+# When it was, before it was answered.
+sub times
 {
-	my ($self) = @_;
+	my ($self, $name) = @_;
+	my $file = "$self->{file}.$name";
 
-	return unless defined $self->{pid} && $self->{owner} == $$;
-	close($self->{lifeline});
-	waitpid($self->{pid}, 0);
-	delete $self->{pid};
-	return;
-}
-
-END
-{
-	# keep the test's exit status
-	local $?;
-	$_->stop foreach @running;
+	return unless -e $file;
+	return PostgreSQL::Test::Utils::slurp_file($file) =~ /(.+)\n/g;
 }
 
 #-------------------------------------------------------------------------
@@ -210,24 +166,12 @@ sub _write
 	return;
 }
 
-sub message
-{
-	my ($type, $content) = @_;
-
-	return pack('a N', $type, 4 + length($content)) . $content;
-}
-
-sub error_message
+sub error
 {
 	my ($severity, $answer) = @_;
 
-	return message(
-		'E',
-		join("\0",
-			"S$severity", "V$severity",
-			'C' . ($answer->{code} // 'XX000'), "M$answer->{error}",
-			'')
-		  . "\0");
+	return error_message($severity, $answer->{code} // 'XX000',
+		$answer->{error});
 }
 
 sub row_message
@@ -263,12 +207,12 @@ sub _answers
 		PostgreSQL::Test::Utils::slurp_file($self->{file}, 0));
 }
 
-# For count(): a byte for each.
+# For times(): a line for each.
 sub _note
 {
 	my ($self, $name) = @_;
 
-	append_to_file("$self->{file}.$name", '.') if $name =~ /^\w+$/;
+	append_to_file("$self->{file}.$name", time() . "\n") if $name =~ /^\w+$/;
 	return;
 }
 
@@ -289,7 +233,7 @@ sub _log_in
 	my $answer = $self->_answers->{login};
 	if ($answer)
 	{
-		$self->_write(error_message('FATAL', $answer));
+		$self->_write(error('FATAL', $answer));
 		die "refused\n";
 	}
 	my %parameters = (
@@ -351,6 +295,7 @@ sub _talk
 		my ($command) = unpack('Z*', $self->_read($length - 4) . "\0");
 
 		return if $type eq 'X';
+		$self->_note('reply') if $type eq 'd' && $command =~ /^r/;
 		next unless $type eq 'Q';
 		my ($name) = $command =~ /^\s*(SHOW\s+\w+|\w+)/;
 		$self->_note($name);
@@ -367,14 +312,14 @@ sub _talk
 
 			$self->_write(message('W', pack('C n', 0, 0)));
 			$self->_write($messages) foreach 1 .. $answer->{times} // 1;
-			$self->_write(error_message('ERROR', $answer) . message('Z', 'I'))
+			$self->_write(error('ERROR', $answer) . message('Z', 'I'))
 			  if defined $answer->{error};
 			$self->_end_copy($answer->{next_tli})
 			  if defined $answer->{next_tli};
 			next;
 		}
 		$self->_write(
-			(   defined $answer->{error} ? error_message('ERROR', $answer)
+			(   defined $answer->{error} ? error('ERROR', $answer)
 				: ( $answer->{row}
 					? row_message($answer->{row}, $answer->{columns})
 					: '')
