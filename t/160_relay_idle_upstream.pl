@@ -91,6 +91,42 @@ wait_until(
 wait_for_count('DROP_REPLICATION_SLOT', 3);
 $relay->stop;
 
+# Nor is one that has caught up and does not last.
+my $before = $upstream->count('START_REPLICATION');
+$upstream->set_answers(
+	START_REPLICATION => {
+		copy => [],
+		error =>
+		  'requested WAL segment 000000010000000000000003 has already been removed'
+	});
+$relay->start;
+wait_for_count('START_REPLICATION', $before + 5);
+$relay->stop;
+my @times = splice(@{ [ $upstream->times('START_REPLICATION') ] }, $before);
+my @pauses = map { $times[$_] - $times[ $_ - 1 ] } 1 .. 4;
+note("pauses: @pauses");
+cmp_ok($pauses[2], '>=', 1, 'a slot without WAL: the pause doubles');
+cmp_ok($pauses[3], '>=', 2, '... each time');
+
+# Who asks a thousand times at once is answered, but not so often.
+my $streams = $upstream->count('START_REPLICATION');
+my $replies = $upstream->count('reply');
+$upstream->set_answers(
+	START_REPLICATION => {
+		copy => [ (pack('a q> q> C', 'k', 0x3000000, 0, 1)) x 1000 ],
+		error => 'no more'
+	});
+$relay->start;
+wait_for_count('START_REPLICATION', $streams + 2);
+$relay->stop;
+$streams = $upstream->count('START_REPLICATION') - $streams;
+$replies = $upstream->count('reply') - $replies;
+cmp_ok($replies, '>=', 1, 'keepalives: who asks is answered');
+cmp_ok(
+	$replies, '<=',
+	500 * $streams,
+	"... not each time ($replies replies in $streams streams)");
+
 $upstream->stop;
 
 done_testing();

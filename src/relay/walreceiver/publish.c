@@ -172,7 +172,8 @@ ws_pull_stream_note_caught_up(WsPullStream *s)
 		s->start.tli != s->pull->upstream.tli || s->received_lsn < s->target_lsn)
 		return;
 	ws_pull_stream_show_state(s, WS_RELAY_STREAMING);
-	s->pull->attempts.failed = 0;
+	if (s->pull->attempts.streaming_since == 0)
+		s->pull->attempts.streaming_since = GetCurrentTimestamp();
 	if (s->received_lsn >= s->pull->stored.end.lsn)
 		s->pull->decision.was_compared = true;
 	s->pull->decision.follow_allowed = false;

@@ -121,6 +121,8 @@ typedef struct WsPullAttempts
 {
 	int			failed;			/* failures in a row; publish.c sets it to 0 */
 	TimestampTz begin_time;		/* beginning of the last attempt */
+	TimestampTz streaming_since;	/* when it had caught up; publish.c sets
+									 * it; 0 if it has not */
 } WsPullAttempts;
 
 /* The state of the receiver, of which there is only one, in its process. */

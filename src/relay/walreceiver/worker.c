@@ -41,9 +41,9 @@
 
 /*
  * Pause between attempts to connect.  After a connection that has brought new
- * WAL there is no pause, except that this much time passes between the
- * beginnings of both.  Further pauses are this long, doubled each time, up to
- * wal_retrieve_retry_interval.
+ * WAL, or has lasted, there is no pause, except that this much time passes
+ * between the beginnings of both.  Further pauses are this long, doubled each
+ * time, up to wal_retrieve_retry_interval.
  */
 #define MIN_RETRY_MS	500
 
@@ -231,7 +231,6 @@ run_connection(WsPull *pull)
 	{
 		WsPlanStart start;
 		WsPlanPoint before;
-		int			failed = pull->attempts.failed;
 		bool		has_gained;
 
 		end = ws_pull_plan(pull, &start);
@@ -242,14 +241,8 @@ run_connection(WsPull *pull)
 		if (end != WS_PULL_NEXT)
 			return end;
 
-		/*
-		 * a stream at its end does not count as progress for having been
-		 * caught up
-		 */
 		has_gained = pull->stored.end.tli != before.tli ||
 			pull->stored.end.lsn != before.lsn;
-		if (!has_gained)
-			pull->attempts.failed = failed;
 		ws_pull_identify(pull);
 		check_next(pull, &start, has_gained, &idle_streams);
 	}
@@ -277,6 +270,20 @@ note_failure(WsPull *pull, const char *message)
 }
 
 /*
+ * The connection has ended.  If it brought nothing new, although it lasted, there
+ * was nothing new; a connection that ends at once is no good.
+ */
+static void
+forgive_attempts(WsPull *pull)
+{
+	TimestampTz since = pull->attempts.streaming_since;
+
+	if (since != 0 &&
+		TimestampDifferenceExceeds(since, GetCurrentTimestamp(), wal_retrieve_retry_interval))
+		pull->attempts.failed = 0;
+}
+
+/*
  * Like run_connection(), but errors of the upstream end only the connection.
  */
 static WsPullEnd
@@ -300,6 +307,7 @@ try_connection(WsPull *pull)
 		FlushErrorState();
 	}
 	PG_END_TRY();
+	forgive_attempts(pull);
 	if (error == NULL)
 		return end;
 
@@ -328,6 +336,7 @@ connect_and_run(WsPull *pull)
 	WsPullEnd	end = WS_PULL_RETRY;
 
 	pull->attempts.begin_time = GetCurrentTimestamp();
+	pull->attempts.streaming_since = 0;
 	if (ws_pull_connect(pull, &error))
 		end = try_connection(pull);
 	else if (note_failure(pull, error))
