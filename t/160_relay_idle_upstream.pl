@@ -109,23 +109,14 @@ cmp_ok($pauses[2], '>=', 1, 'a slot without WAL: the pause doubles');
 cmp_ok($pauses[3], '>=', 2, '... each time');
 
 # Who asks a thousand times at once is answered, but not so often.
-my $streams = $upstream->count('START_REPLICATION');
 my $replies = $upstream->count('reply');
-$upstream->set_answers(
-	START_REPLICATION => {
-		copy => [ (pack('a q> q> C', 'k', 0x3000000, 0, 1)) x 1000 ],
-		error => 'no more'
-	});
+$upstream->set_answers(START_REPLICATION =>
+	  { copy => [ (pack('a q> q> C', 'k', 0x3000000, 0, 1)) x 1000 ] });
 $relay->start;
-wait_for_count('START_REPLICATION', $streams + 2);
+wait_for_count('reply', $replies + 1);
 $relay->stop;
-$streams = $upstream->count('START_REPLICATION') - $streams;
 $replies = $upstream->count('reply') - $replies;
-cmp_ok($replies, '>=', 1, 'keepalives: who asks is answered');
-cmp_ok(
-	$replies, '<=',
-	500 * $streams,
-	"... not each time ($replies replies in $streams streams)");
+cmp_ok($replies, '<=', 500, "... not each time ($replies replies)");
 
 $upstream->stop;
 

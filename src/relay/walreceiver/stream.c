@@ -70,7 +70,7 @@ take_message(WsPullStream *s, const char *message, size_t len)
 		memcpy(&end_lsn, message + 1, sizeof(end_lsn));
 		ws_relay_set_upstream_lsn(pg_ntoh64(end_lsn), s->heard_time);
 		if (message[KEEPALIVE_SIZE - 1] != 0)
-			ws_pull_stream_reply(s, true, false);
+			s->answer_wanted = true;
 		return WS_PULL_NEXT;
 	}
 
@@ -167,9 +167,13 @@ take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
 
 	ws_pull_stream_publish_written(s);
 
-	/* at the end of the stream the upstream may be gone already */
+	/*
+	 * At the end of the stream the upstream may be gone already.  If it has
+	 * asked for replies, it gets one, before a sync that may take its time.
+	 */
 	if (*len >= 0)
-		ws_pull_stream_reply(s, false, false);
+		ws_pull_stream_reply(s, s->answer_wanted, false);
+	s->answer_wanted = false;
 	if (*len == 0 && defer_flush(s))
 		return WS_PULL_NEXT;
 	ws_pull_stream_flush(s);

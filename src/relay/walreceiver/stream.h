@@ -40,6 +40,7 @@ typedef struct WsPullStream
 	TimestampTz heard_time;		/* when we last got a message, or could not
 								 * look for one */
 	bool		pinged;			/* we have asked for an answer since then */
+	bool		answer_wanted;	/* the upstream has asked for one */
 	TimestampTz feedback_check;
 } WsPullStream;
 
