@@ -201,22 +201,6 @@ sub start_and_kill
 	return;
 }
 
-# A byte of the upstream's
-sub flip
-{
-	my ($tli, $lsn, $dir) = @_;
-	my $name = "$dir/"
-	  . WalstreamRelay::segment_name($tli, int($lsn / SEGMENT), SEGMENT);
-
-	open(my $fh, '+<:raw', $name) or die "$name: $!\n";
-	seek($fh, $lsn % SEGMENT, 0);
-	read($fh, my $byte, 1);
-	seek($fh, $lsn % SEGMENT, 0);
-	print $fh chr(ord($byte) ^ 8);
-	close($fh);
-	return;
-}
-
 # Of a record that is not valid segments come before its end shows that.
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($primary, 10);
@@ -231,7 +215,7 @@ unlink($last);
 
 # which it would send out of memory, from 17 on
 $primary->stop;
-flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
+flip_wal($primary, 1, $boundary + 2 * SEGMENT + 1000);
 $primary->start;
 start_and_kill($boundary, 'a record with another byte');
 wait_for_relay_state($relay, 'diverged');
@@ -241,7 +225,7 @@ like(
 	'a record with another byte, when it is complete');
 is(relay_row($relay)->{flushed_lsn},
 	format_lsn($boundary), 'nothing of it counts then either');
-flip(1, $boundary + 2 * SEGMENT + 1000, $pg_wal);
+flip_wal($primary, 1, $boundary + 2 * SEGMENT + 1000);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'streaming');
 wait_for_relay($primary, $relay);
@@ -329,10 +313,8 @@ load_wal($two, 10);
 $two->safe_psql('postgres', 'CHECKPOINT');
 my ($switch) =
   slurp_file($two->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
-my $at = lsn_number($switch);
 
-# The link to the record before is 8 bytes behind its beginning.
-flip(2, $at + 8, $two->data_dir . '/pg_wal');
+flip_link($two, 2, $switch);
 set_relay_upstream($relay, $two->connstr);
 wait_for_relay_state($relay, 'diverged');
 like(
@@ -349,7 +331,7 @@ is( $two->safe_psql(
 	'nor was acknowledged');
 $relay->restart;
 wait_for_relay_state($relay, 'diverged');
-flip(2, $at + 8, $two->data_dir . '/pg_wal');
+flip_link($two, 2, $switch);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_until(
 	$relay,

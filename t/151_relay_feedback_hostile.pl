@@ -159,9 +159,10 @@ foreach my $case (
 		feedback($client, $later + $ahead);
 
 		my $line =
-			'client "teller of tales" \(user "liar", address .*'
-		  . ($slot ? 'slot "liar"' : '')
-		  . '\) wants rows kept since a transaction that has not begun';
+			'client "teller of tales"'
+		  . ($slot ? ' with relay slot "liar"' : '')
+		  . ' wants rows kept since a transaction that has not begun\n'
+		  . '.*DETAIL: .*\n.*CONTEXT:  relay sender for "teller of tales", user "liar", host ';
 		$relay->wait_for_log(qr/$line/, $offset);
 		is(logged($line, $offset),
 			1, "$what, $with: the log names the client, once");
@@ -190,7 +191,7 @@ foreach my $case (
 	feedback($client, $_)
 	  foreach $held - (2 << 30), low($held), low($held) + (1 << 32);
 	$relay->wait_for_log(
-		qr/client "teller of tales" \(user "liar", .*too long ago/, $offset);
+		qr/client "teller of tales" wants rows kept .*too long ago/, $offset);
 	$held = next_xid();
 	feedback($honest, $held);
 	primary_has(

@@ -48,6 +48,7 @@ our @EXPORT = qw(
   start_receivewal
   stop_receivewal
   command_error
+  flip_wal
   flip_link
   write_segments
   set_setting
@@ -512,24 +513,34 @@ sub command_error
 }
 
 #
-# flip_link($node, $tli, $lsn): change a bit in what the record there, of a node
-# with segments of 1 MB, names as the one before it.  Twice is as it was.
+# flip_wal($node, $tli, $lsn): change a bit in a node's WAL, with segments of 1
+# MB.  Twice is as it was.
 #
-sub flip_link
+sub flip_wal
 {
 	my ($node, $tli, $lsn) = @_;
-	my $at = lsn_number($lsn);
+	my $segment_bytes = 1 << 20;
 	my $file =
-	  $node->data_dir . '/pg_wal/' . segment_name($tli, $at >> 20, 1 << 20);
+		$node->data_dir
+	  . '/pg_wal/'
+	  . segment_name($tli, int($lsn / $segment_bytes), $segment_bytes);
 
-	# the link is 8 bytes behind the record's beginning
 	open(my $fh, '+<:raw', $file) or croak "$file: $!";
-	seek($fh, $at % (1 << 20) + 8, 0);
+	seek($fh, $lsn % $segment_bytes, 0);
 	read($fh, my $byte, 1);
-	seek($fh, $at % (1 << 20) + 8, 0);
+	seek($fh, $lsn % $segment_bytes, 0);
 	print $fh chr(ord($byte) ^ 8);
 	close($fh);
 	return;
+}
+
+# flip_link($node, $tli, $lsn): in what the record there names as the one before
+# it, which is 8 bytes behind its beginning.
+sub flip_link
+{
+	my ($node, $tli, $lsn) = @_;
+
+	return flip_wal($node, $tli, lsn_number($lsn) + 8);
 }
 
 # write_segments($upstream, $relay, $count): so many segments more, and the

@@ -205,10 +205,9 @@ ws_file_check_directory(const char *path)
  */
 #define OPEN_FLAGS	(O_NOFOLLOW | O_NONBLOCK | PG_BINARY)
 
-int
-ws_file_open(const char *path, int flags)
+static int
+check_opened(const char *path, int fd, int (*close_file) (int fd))
 {
-	int			fd = BasicOpenFile(path, flags | OPEN_FLAGS);
 	int			save_errno = errno;
 	struct stat st;
 
@@ -219,30 +218,23 @@ ws_file_open(const char *path, int flags)
 	}
 	else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
 	{
-		close(fd);
+		close_file(fd);
 		report_wrong_type(path, st.st_mode, "regular file");
 	}
 	return fd;
 }
 
 int
+ws_file_open(const char *path, int flags)
+{
+	return check_opened(path, BasicOpenFile(path, flags | OPEN_FLAGS), close);
+}
+
+int
 ws_file_open_transient(const char *path, int flags)
 {
-	int			fd = OpenTransientFile(path, flags | OPEN_FLAGS);
-	int			save_errno = errno;
-	struct stat st;
-
-	if (fd < 0)
-	{
-		ws_file_check_regular(path);
-		errno = save_errno;
-	}
-	else if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
-	{
-		CloseTransientFile(fd);
-		report_wrong_type(path, st.st_mode, "regular file");
-	}
-	return fd;
+	return check_opened(path, OpenTransientFile(path, flags | OPEN_FLAGS),
+						CloseTransientFile);
 }
 
 void

@@ -121,22 +121,6 @@ ws_client_init(void)
 	}
 }
 
-char *
-ws_client_describe(const char *slot_name)
-{
-	StringInfoData who;
-
-	initStringInfo(&who);
-	appendStringInfo(&who, "\"%s\" (user \"%s\", address %s", application_name,
-					 MyProcPort->user_name, MyProcPort->remote_host);
-	if (MyProcPort->remote_port[0] != '\0')
-		appendStringInfo(&who, ":%s", MyProcPort->remote_port);
-	if (slot_name != NULL)
-		appendStringInfo(&who, ", relay slot \"%s\"", slot_name);
-	appendStringInfoChar(&who, ')');
-	return who.data;
-}
-
 void
 ws_client_gone(void)
 {

@@ -71,12 +71,6 @@ extern void ws_client_flush_some(void);
  */
 extern void ws_client_flush(void);
 
-/*
- * Returns a description of the client for a log line: its application_name,
- * user and address, and the relay slot that it uses, if not NULL.  Palloc'd.
- */
-extern char *ws_client_describe(const char *slot_name);
-
 /* End this process, because the client is gone. */
 ws_noreturn extern void ws_client_gone(void);
 

@@ -52,8 +52,10 @@ static bool ignore_till_sync = false;
 static void
 recover_from_error(void)
 {
+	/* those who have put something there are gone, without PG_TRY */
 	error_context_stack = NULL;
 	ws_session_name_client();
+
 	HOLD_INTERRUPTS();
 
 	disable_all_timeouts(false);

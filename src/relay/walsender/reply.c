@@ -122,7 +122,8 @@ static void
 report_feedback(const WsReplies *replies, WsFeedback feedback,
 				FullTransactionId next, bool too_old)
 {
-	char	   *who = ws_client_describe(replies->slot_name);
+	char	   *who = replies->slot_name == NULL ? psprintf("\"%s\"", application_name) :
+		psprintf("\"%s\" with relay slot \"%s\"", application_name, replies->slot_name);
 	unsigned long long xmin = U64FromFullTransactionId(feedback.xmin);
 	unsigned long long catalog_xmin = U64FromFullTransactionId(feedback.catalog_xmin);
 

@@ -328,8 +328,8 @@ static void
 end_for_new_chain(void)
 {
 	ereport(LOG,
-			(errmsg("ending the stream to relay %s: its WAL comes through other relays now",
-					ws_client_describe(stream->slot_name)),
+			(errmsg("ending the stream to relay \"%s\": its WAL comes through other relays now",
+					application_name),
 			 errdetail("It connects again, and sees whether it is one of them.")));
 
 	/* more output would have to wait for what it does not read */
