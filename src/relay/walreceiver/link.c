@@ -11,6 +11,10 @@
  * to the upstream, or if our own code says so.  Any other error counts as the
  * store's.
  *
+ * These functions wrap receiver.c's, which wrap libpqwalreceiver's.  They are not
+ * one table, because those are for every walreceiver and know no relay, and these
+ * see more calls.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
