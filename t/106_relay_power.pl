@@ -370,10 +370,9 @@ is(kinds_fault(\%kinds, @kinds),
 
 # Each sync is needed; but what is lost without that of walstream.xids or
 # walstream.standby_names is no WAL: a relay starts without it, and learns it again.
-# Nor is what is marked as unchecked; that the mark is gone the keeper's next sync
-# may say as well.
 # The latter is written just after the store was made, so its sync of the directory
-# would make good what is left out there.
+# would make good what is left out there.  What is marked as unchecked was promised
+# to nobody, and the keeper's next sync may make good that the mark is gone.
 my $names =
   'fsync of the directory store/ after renaming store/walstream.standby_names to store/walstream.standby_names';
 foreach my $kind (
