@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guc_drain.c
- *	  The setting of a standby that is to be promoted without loss.
+ *	  The setting for walstream_receive_all().
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -19,7 +19,7 @@
 static char *hidden_sources = NULL;
 static const char *walstream_drain_sources = "";
 
-/* What is wrong with it; NULL if nothing is. */
+/* Returns what is wrong with a value; NULL if nothing is. */
 static char *
 find_fault(const char *value)
 {
@@ -40,7 +40,7 @@ check_sources(char **newval, void **extra, GucSource source)
 {
 	char	   *detail;
 
-	/* a parallel worker is given the variable, and needs no more */
+	/* a parallel worker gets the variable's value, and does not need ours */
 	if (IsParallelWorker() && strcmp(*newval, WS_GUC_HIDDEN) == 0)
 		return true;
 

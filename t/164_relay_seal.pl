@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A failover seals the relay, and from then on it acknowledges nothing of the old
-# primary's timeline, whatever that goes on to do and however the relay is
-# restarted, until it is unsealed or there is a newer timeline.
+# A failover seals the relay.  From then on the relay acknowledges nothing of
+# the old primary's timeline, whatever the old primary does and however the
+# relay is restarted, until it is unsealed or there is a newer timeline.
 
 use strict;
 use warnings;

@@ -1,9 +1,10 @@
 # Copyright (c) 2026, the walstream authors
 
-# Power cuts while a relay is sealed and unsealed: from the return of one function
-# to the call of the other it is sealed, after that it is not, and in between there
-# is a whole file or none.  Any sync left out must fail that, and which there are is
-# known.  While it is sealed nothing is acknowledged.
+# Power cuts while a relay is sealed and unsealed: it is sealed from the return
+# of one function to the call of the other, and not after that; in between
+# there is a complete file or none.  The test must fail with any sync left out,
+# and the kinds of syncs are listed.  While the relay is sealed, nothing is
+# acknowledged.
 
 use strict;
 use warnings;

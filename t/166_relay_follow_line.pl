@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# After a failover a relay that was not heard may hold records that the new primary
-# lacks.  It follows exactly the line that was approved, as long as it holds no more
-# than that was approved for, and keeps those records aside.
+# After a failover, a relay that was not heard may have records that the new
+# primary lacks.  It follows exactly the line that was approved, if it has no
+# more records than were approved, and keeps those records aside.
 
 use strict;
 use warnings;

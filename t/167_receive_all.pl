@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Failover without loss: a standby that was held back receives what the relays
-# have confirmed before it is promoted, or says why it cannot.
+# Failover without loss: a standby that was held back receives everything that
+# the relays have confirmed before it is promoted, or reports why it cannot.
 
 use strict;
 use warnings;

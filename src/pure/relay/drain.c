@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * drain.c
- *	  What a standby that is to be promoted still has to receive, and from whom.
+ *	  Decides what a standby still has to receive before it is promoted, and
+ *	  from whom.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -11,10 +12,10 @@
 
 #include "pure/relay/drain.h"
 
-/* Further than any position. */
+/* A position after any other. */
 #define NO_END	((XLogRecPtr) PG_UINT64_MAX)
 
-/* Where a line leaves its i-th timeline. */
+/* Returns where a line leaves its i-th timeline. */
 static XLogRecPtr
 end_of(const WsHistory *history, int i)
 {
@@ -22,8 +23,8 @@ end_of(const WsHistory *history, int i)
 }
 
 /*
- * Up to where two lines are one.  That is NO_END where they end on the same
- * timeline, and the start of WAL where they have nothing in common.
+ * Returns the position up to which two lines are the same: NO_END if they end
+ * on the same timeline, and the start of WAL if they have nothing in common.
  */
 static XLogRecPtr
 common_end(const WsHistory *a, const WsHistory *b)
@@ -41,7 +42,7 @@ common_end(const WsHistory *a, const WsHistory *b)
 	return end;
 }
 
-/* Who is on the newest timeline; the standby itself if it is. */
+/* Find a member on the newest timeline, preferably the standby itself. */
 static int
 find_newest(const WsDrainMember *members, int count)
 {
@@ -55,7 +56,10 @@ find_newest(const WsDrainMember *members, int count)
 	return newest;
 }
 
-/* The most advanced on that timeline; the standby itself rather than another. */
+/*
+ * Find the most advanced member on that timeline, preferably the standby
+ * itself.
+ */
 static int
 find_farthest(const WsDrainMember *members, int count, TimeLineID tli)
 {
@@ -127,7 +131,7 @@ skip_space(char **next)
 		(*next)++;
 }
 
-/* What is in double quotes; NULL if they are not closed. */
+/* Returns the text in double quotes; NULL if they are not closed. */
 static char *
 take_quoted(char **next)
 {
@@ -146,7 +150,7 @@ take_quoted(char **next)
 	return NULL;
 }
 
-/* Up to a comma or the end, without the white space before it. */
+/* Returns the text up to a comma or the end, without trailing white space. */
 static char *
 take_plain(char **next, char **end)
 {

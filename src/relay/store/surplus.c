@@ -15,7 +15,7 @@
 #include "relay/store/file.h"
 #include "storage/fd.h"
 
-/* Give the store's file of that name the same one in the directory. */
+/* Link the store's file of that name into the directory. */
 static void
 link_file(const WsStore *store, const char *directory, const char *name)
 {

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * state.c
- *	  The state that the relay's receiver shows, and what ends a connection.
+ *	  The state that the relay's receiver shows, and the requests that end a
+ *	  connection.
  *
  * Copyright (c) 2026, the walstream authors
  *
