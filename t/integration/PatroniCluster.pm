@@ -20,7 +20,7 @@ use warnings FATAL => 'all';
 
 use Carp;
 use Cwd;
-use File::Path qw(rmtree);
+use File::Basename;
 use HTTP::Tiny;
 use IPC::Run;
 use JSON::PP;
@@ -41,6 +41,7 @@ my @daemons;
 #	relays		names
 #	nodes		names
 #	retry		pre_promote tries again for so many seconds
+#	sync		of synchronous_standby_names, before the list of relays
 #
 sub new
 {
@@ -49,6 +50,7 @@ sub new
 		base => PostgreSQL::Test::Utils::tempdir(),
 		scripts => getcwd() . '/contrib/patroni',
 		scope => 'ws',
+		sync => $options{sync} // 'ANY 1',
 	}, $class;
 
 	chmod(0755, $self->{base});
@@ -149,7 +151,7 @@ sub start_etcd
 
 	$self->{etcd} = $client =~ s{^http://}{}r;
 	start_daemon(
-		'etcd', 'etcd',
+		basename($0, '.pl') . '_etcd', 'etcd',
 		'--name' => 'e1',
 		'--data-dir' => "$self->{base}/etcd",
 		'--listen-client-urls' => $client,
@@ -477,7 +479,8 @@ sub write_config
 					parameters => {
 						wal_log_hints => 'on',
 						shared_preload_libraries => 'walstream',
-						synchronous_standby_names => "ANY 1 ($names)",
+						synchronous_standby_names =>
+						  "$cluster->{sync} ($names)",
 						wal_keep_size => '128MB',
 						max_connections => 50,
 						shared_buffers => '16MB',
@@ -613,6 +616,23 @@ sub remove_data
 
 	rmtree($self->{data});
 	return;
+}
+
+#
+# run_pre_promote($promote_seconds): by hand; true if it succeeds.
+#
+sub run_pre_promote
+{
+	my ($self, $promote_seconds) = @_;
+	my $conf = "$self->{failover_conf}.by_hand";
+	my $log = $self->log_file;
+
+	append_to_file($conf,
+		slurp_file($self->{failover_conf})
+		  . "promote_seconds=$promote_seconds\n");
+	return
+	  system("$self->{cluster}->{scripts}/pre_promote '$conf' 2>>'$log'") ==
+	  0;
 }
 
 # The process ID of the script, if it runs.
