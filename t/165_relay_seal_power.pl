@@ -36,6 +36,7 @@ my $file = 'store/walstream.seal';
 mkdir($watched);
 
 my $primary = walstream_primary('primary');
+my $standby = walstream_standby($primary, 'standby');
 my $relay = walstream_relay(
 	$primary, 'relay',
 	directory => "$watched/store",
@@ -68,8 +69,24 @@ foreach my $round (1 .. 3)
 	$relay->safe_psql('postgres', "SELECT walstream_relay_unseal('$token')");
 	add_mark($log, 'unsealed');
 }
+
+# The primary goes on, and a standby that has all of that takes its place: the relay
+# still needs a part of the old timeline from it.
+$primary->safe_psql('postgres',
+	"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat('y', 100000))"
+);
+wait_for_replay($primary, $standby);
 $primary->stop('immediate');
 eval { stop_commits($client) };
+$standby->promote;
+add_mark($log, 'following');
+set_relay_upstream($relay, $standby->connstr);
+load_wal($standby, 100);
+wait_until(
+	$relay,
+	"SELECT timeline = 2 AND sealed_timeline IS NULL FROM walstream_relay",
+	'the relay follows');
+wait_for_relay($standby, $relay);
 $relay->stop('immediate');
 
 my $record = WalstreamPower->new($log);
@@ -147,21 +164,35 @@ foreach my $kind (@kinds)
 	note("without \"$kind\": $fault") if defined $fault;
 }
 
-# What the upstream was told.
-my %told = (sealed => 0, unsealed => 0);
+# What the upstream was told, by what held then, or by timeline when it is another
+# one that follows.
+my %told;
+my %begun;
+my $timeline = 0;
+my $stream = $record->replay;
 foreach my $span (@spans)
 {
 	my ($state, $begin, $end) = @$span;
 
 	foreach my $moment ($begin .. $end)
 	{
-		my ($name, undef, $written, $flushed) = $record->fields($moment);
+		my ($name, $pid, $written, $flushed) = $record->fields($moment);
 
-		$told{$state}++
+		$stream->advance($moment + 1);
+		if ($name eq 'stream')
+		{
+			$timeline = $stream->{connection}{$pid} // 0;
+			$begun{"$state $timeline"} = 1;
+		}
+		$told{"$state $timeline"}++
 		  if $name eq 'ack' && (hex($written) > 0 || hex($flushed) > 0);
 	}
 }
-is($told{sealed}, 0, 'nothing is acknowledged while it is sealed');
-cmp_ok($told{unsealed}, '>', 0, 'but when it is not');
+is($told{'sealed 1'}, undef, 'nothing is acknowledged while it is sealed');
+cmp_ok($told{'unsealed 1'}, '>', 0, 'but when it is not');
+ok($begun{'following 1'},
+	'the rest of the sealed timeline comes from the new primary');
+is($told{'following 1'}, undef, 'which is told nothing of it');
+cmp_ok($told{'following 2'}, '>', 0, 'but of its own timeline');
 
 done_testing();
