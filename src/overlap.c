@@ -222,8 +222,7 @@ ws_overlap_check(const WalReceiverFunctionsType *functions, WalReceiverConn *con
 	}
 	PG_CATCH();
 	{
-		MemoryContextSwitchTo(context);
-		ws_redirect_note_failure(CopyErrorData()->message, differs);
+		ws_redirect_note_error(context, differs);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();

@@ -468,18 +468,12 @@ static bool
 receiver_startstreaming(WalReceiverConn *conn, const WalRcvStreamOptions *options)
 {
 	Receiver   *receiver = find_receiver(conn);
-	WalRcvStreamOptions without_slot;
 	bool		result;
 
-	/* primary_slot_name is a slot of the primary */
-	if (receiver != NULL && receiver->redirected && !WalRcv->is_temp_slot)
-	{
-		without_slot = *options;
-		without_slot.slotname = NULL;
-		options = &without_slot;
-	}
-
-	result = (stock->walrcv_startstreaming) (conn, options);
+	if (receiver != NULL && receiver->redirected)
+		result = ws_redirect_start(stock, conn, options);
+	else
+		result = (stock->walrcv_startstreaming) (conn, options);
 	if (receiver != NULL && result)
 		receiver_begin_stream(receiver);
 	return result;

@@ -229,3 +229,37 @@ ws_redirect_note_failure(const char *text, bool differs)
 	}
 	LWLockRelease(ws_shmem_lock());
 }
+
+void
+ws_redirect_note_error(MemoryContext context, bool differs)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ErrorData  *error = CopyErrorData();
+
+	ws_redirect_note_failure(error->message, differs);
+	FreeErrorData(error);
+	MemoryContextSwitchTo(old);
+}
+
+bool
+ws_redirect_start(const WalReceiverFunctionsType *functions,
+				  WalReceiverConn *conn, const WalRcvStreamOptions *options)
+{
+	MemoryContext context = CurrentMemoryContext;
+	WalRcvStreamOptions elsewhere = *options;
+	bool		result = false;
+
+	if (!WalRcv->is_temp_slot)
+		elsewhere.slotname = NULL;
+	PG_TRY();
+	{
+		result = (functions->walrcv_startstreaming) (conn, &elsewhere);
+	}
+	PG_CATCH();
+	{
+		ws_redirect_note_error(context, false);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return result;
+}

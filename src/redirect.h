@@ -16,6 +16,8 @@
 #ifndef WS_REDIRECT_H
 #define WS_REDIRECT_H
 
+#include "replication/walreceiver.h"
+
 /* Size of a walreceiver's message about its failure. */
 #define WS_REDIRECT_TEXT	256
 
@@ -75,5 +77,19 @@ extern char *ws_redirect_take(void);
  * differs.
  */
 extern void ws_redirect_note_failure(const char *text, bool differs);
+
+/*
+ * In PG_CATCH(), before the error is raised again: note its message likewise.
+ * context is the memory context from before the error.
+ */
+extern void ws_redirect_note_error(MemoryContext context, bool differs);
+
+/*
+ * Start streaming there, without the slot of primary_slot_name, which is on the
+ * primary.  Notes an error.
+ */
+extern bool ws_redirect_start(const WalReceiverFunctionsType *functions,
+							  WalReceiverConn *conn,
+							  const WalRcvStreamOptions *options);
 
 #endif							/* WS_REDIRECT_H */
