@@ -209,4 +209,23 @@ wait_for_replay($primary, $standby);
 standby_matches($primary, $standby,
 	'the standby goes on with its primary, and nothing was overwritten');
 
+#
+# A relay that lacks what comes next: the error is the relay's.
+#
+$standby->append_conf('postgresql.conf', "primary_conninfo = '$nowhere'\n");
+$standby->reload;
+$standby->poll_query_until('postgres',
+	'SELECT count(*) = 0 FROM pg_stat_wal_receiver')
+  or die "the walreceiver does not end\n";
+load_wal($primary, 15000);
+my $late = walstream_relay($primary, 'late');
+wait_for_relay($primary, $late);
+($rc, $stdout, $stderr) =
+  call($standby, sources($late) . ", 1, '" . patience(5) . " s'");
+isnt($rc, 0, 'a relay that lacks what comes next');
+like(
+	$stderr,
+	qr/did not receive all WAL of "late".*The walreceiver said last: .*requested WAL segment \w+ has already been removed/s,
+	'the error says so');
+
 done_testing();
