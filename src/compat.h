@@ -483,4 +483,11 @@ ws_syncrep_parse(const char *names)
 #define ws_get_backend_entry(i)		pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* 17 gives modules' wait events names. */
+#if PG_VERSION_NUM >= 170000
+#define ws_wait_event_new(name)		WaitEventExtensionNew(name)
+#else
+#define ws_wait_event_new(name)		((void) (name), PG_WAIT_EXTENSION)
+#endif
+
 #endif							/* WS_COMPAT_H */

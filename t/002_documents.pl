@@ -136,6 +136,19 @@ same_names(
 	'states in the runbook');
 
 #
+# Wait events
+#
+same_names(
+	[
+		first_cells(
+			section(
+				read_document('docs/operations.md'),
+				'What a process waits for'))
+	],
+	[ read_document('src/waitevent.c') =~ /"(Walstream\w+)"/g ],
+	'wait events');
+
+#
 # What the server says, the runbook quotes, with "..." for what varies.
 #
 my @sources = map { glob("$top/src/$_") }

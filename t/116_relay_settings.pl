@@ -144,6 +144,15 @@ unlike($relay->safe_psql('postgres', 'SELECT * FROM pg_stat_activity'),
 # Pause and resume
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
+
+# What a process waits for has a name, where PostgreSQL has them for modules.
+my $wait =
+  $relay->pg_version->major >= 17 ? 'WalstreamRelayReceiver' : 'Extension';
+wait_until(
+	$relay,
+	"SELECT wait_event_type = 'Extension' AND wait_event = '$wait'
+		FROM pg_stat_activity WHERE backend_type = 'walstream relay receiver'",
+	"the receiver waits: $wait");
 wait_until(
 	$primary,
 	'SELECT count(*) = 0 FROM pg_stat_replication',

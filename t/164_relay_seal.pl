@@ -133,7 +133,7 @@ like(
 my $waiter = start_psql($relay,
 	"SELECT walstream_relay_wait('$far', '1 hour') AS waited_for");
 $relay->poll_query_until('postgres',
-	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%waited_for' AND wait_event = 'Extension'"
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%waited_for' AND wait_event_type = 'Extension'"
 ) || die "nobody waits\n";
 $one->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($one, 100);
@@ -153,7 +153,7 @@ is(ask("SELECT walstream_relay_wait_confirmed('two', '50 ms')"),
 $waiter = start_psql($relay,
 	"SELECT walstream_relay_wait_confirmed('two', '1 hour') AS confirmed");
 $relay->poll_query_until('postgres',
-	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%confirmed' AND wait_event = 'Extension'"
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE query LIKE '%confirmed' AND wait_event_type = 'Extension'"
 ) || die "nobody waits\n";
 kill('CONT', $pid);
 $waiter->{run}->finish;

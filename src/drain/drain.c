@@ -30,7 +30,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /*
  * How often to look at the walreceiver's position, in milliseconds.  Nothing
@@ -298,7 +298,7 @@ receive(WsDrain *drain)
 		if (drain->redirected)
 			ws_redirect_press();
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 LOOK_INTERVAL, PG_WAIT_EXTENSION);
+						 LOOK_INTERVAL, ws_waitevent(WS_WAIT_RECEIVE_ALL));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

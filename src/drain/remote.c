@@ -18,7 +18,7 @@
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /*
  * Wait for the socket.  Returns false if the time is over.
@@ -36,7 +36,7 @@ wait_for_socket(PGconn * conn, int events, const WsRemoteLimit *limit)
 			return false;
 		rc = WaitLatchOrSocket(MyLatch, events | WL_LATCH_SET | WL_TIMEOUT |
 							   WL_EXIT_ON_PM_DEATH,
-							   PQsocket(conn), left, PG_WAIT_EXTENSION);
+							   PQsocket(conn), left, ws_waitevent(WS_WAIT_RECEIVE_ALL_RELAY));
 		if (rc & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);

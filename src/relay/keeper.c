@@ -30,7 +30,7 @@
 #include "storage/lwlock.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /*
  * Pause before another try of a task that failed for want of room, or for all
@@ -487,7 +487,7 @@ keep_for_ever(void)
 			(void) WaitLatch(MyLatch,
 							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 							 (pause_ms > 0 ? WL_TIMEOUT : 0),
-							 pause_ms, PG_WAIT_EXTENSION);
+							 pause_ms, ws_waitevent(WS_WAIT_RELAY_KEEPER));
 	}
 }
 

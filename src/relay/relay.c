@@ -42,6 +42,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "waitevent.h"
 
 #define RECEIVER_NAME	"walstream relay receiver"
 #define KEEPER_NAME		"walstream relay keeper"
@@ -284,7 +285,7 @@ wait_for_backoff(int failures, TimestampTz failed_at)
 			break;
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left_ms, PG_WAIT_EXTENSION);
+						 left_ms, ws_waitevent(WS_WAIT_RELAY_RESTART));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -24,8 +24,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /*
  * lock is held while the file is written or removed, and guards loaded and
@@ -273,7 +272,7 @@ wait_for_stream_end(TimeLineID sealed_tli)
 
 		if (tli == 0 || tli > sealed_tli)
 			break;
-		ConditionVariableSleep(&shared->stream_ended, PG_WAIT_EXTENSION);
+		ConditionVariableSleep(&shared->stream_ended, ws_waitevent(WS_WAIT_RELAY_SEAL));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -23,6 +23,7 @@
 #include "storage/shmem.h"
 #include "storage/spin.h"
 #include "utils/timestamp.h"
+#include "waitevent.h"
 
 /*
  * mutex guards the positions, which change with each message, and the latches;
@@ -210,7 +211,7 @@ ws_relay_lock_store(void)
 		LWLockRelease(&shared->lock);
 		if (locked)
 			break;
-		ConditionVariableSleep(&shared->store_unlocked, PG_WAIT_EXTENSION);
+		ConditionVariableSleep(&shared->store_unlocked, ws_waitevent(WS_WAIT_RELAY_STORE));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -22,8 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 PG_FUNCTION_INFO_V1(walstream_relay_wait);
 PG_FUNCTION_INFO_V1(walstream_relay_wait_confirmed);
@@ -76,7 +75,7 @@ wait_for(ConditionVariable *news, const Interval *timeout,
 		left_ms = limit_ms - (long) INSTR_TIME_GET_MILLISEC(now);
 		if (left_ms <= 0)
 			break;
-		(void) ConditionVariableTimedSleep(news, left_ms, PG_WAIT_EXTENSION);
+		(void) ConditionVariableTimedSleep(news, left_ms, ws_waitevent(WS_WAIT_RELAY_POSITION));
 	}
 	ConditionVariableCancelSleep();
 	return answer == REACHED;

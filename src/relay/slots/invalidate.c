@@ -17,7 +17,7 @@
 #include "relay/relay.h"
 #include "relay/slots/shared.h"
 #include "replication/slot.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /* A position that is larger than any slot's. */
 #define EVERYTHING			PG_UINT64_MAX
@@ -120,7 +120,7 @@ invalidate_slot(const WsStore *store, WsSlot *slot, const WsHistory *history,
 			(void) kill(active_pid, SIGTERM);
 			signalled_pid = active_pid;
 		}
-		ConditionVariableSleep(&slot->active_cv, PG_WAIT_EXTENSION);
+		ConditionVariableSleep(&slot->active_cv, ws_waitevent(WS_WAIT_RELAY_SLOT));
 	}
 }
 

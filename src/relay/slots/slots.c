@@ -18,7 +18,7 @@
 #include "relay/xids.h"
 #include "replication/slot.h"
 #include "storage/ipc.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /*----------------------------------------------------------------
  * Owning a slot
@@ -129,7 +129,7 @@ take_slot(const char *name, bool wait)
 					 errhint("The relay has slots of its own, see the view \"walstream_relay_slots\".")));
 
 		if (active_pid != MyProcPid && wait)
-			ConditionVariableSleep(&slot->active_cv, PG_WAIT_EXTENSION);
+			ConditionVariableSleep(&slot->active_cv, ws_waitevent(WS_WAIT_RELAY_SLOT));
 		if (wait)
 			ConditionVariableCancelSleep();
 		if (active_pid == MyProcPid)

@@ -36,6 +36,7 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
+#include "waitevent.h"
 
 #define DATABASE_NAME	"postgres"
 
@@ -79,7 +80,7 @@ wait_for_wake_up(long timeout_ms)
 	(void) WaitLatch(MyLatch,
 					 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
 					 (timeout_ms >= 0 ? WL_TIMEOUT : 0),
-					 timeout_ms, PG_WAIT_EXTENSION);
+					 timeout_ms, ws_waitevent(WS_WAIT_RELAY_RECEIVER));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	ws_pull_reload();

@@ -13,7 +13,7 @@
 #include "relay/walreceiver/stream.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
+#include "waitevent.h"
 
 /*
  * While the disk is full: how often to try again, and to reply to the
@@ -39,7 +39,7 @@ wait_for_room(WsPullStream *s)
 
 	ws_relay_wake_keeper();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 RETRY_ROOM_MS, PG_WAIT_EXTENSION);
+					 RETRY_ROOM_MS, ws_waitevent(WS_WAIT_RELAY_DISK_FULL));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 
