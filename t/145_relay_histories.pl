@@ -14,7 +14,8 @@ use WalstreamRelay;
 use WalstreamTest;
 
 declare_expected_warning(
-	'replication slot "(relay|old)" on the upstream had to be made anew');
+	'replication slot "(relay|old|older)" on the upstream had to be made anew'
+);
 
 # Each is made from the one before, when that has been promoted.
 my @nodes = walstream_primary('one');
@@ -23,8 +24,8 @@ foreach my $name (qw(two three four))
 	my $node = walstream_standby($nodes[-1], $name);
 
 	$node->safe_psql('postgres',
-		"SELECT pg_create_physical_replication_slot('old', true)")
-	  if $name eq 'four';
+		"SELECT pg_create_physical_replication_slot(name, true) FROM unnest(ARRAY['old', 'older']) name"
+	) if $name eq 'four';
 	$nodes[-1]->stop;
 	$node->promote;
 	push @nodes, $node;
@@ -135,6 +136,24 @@ my ($derived, $true) = map {
 		slurp_file(store_dir($_) . '/00000003.history') =~ /^(\d+\s+\S+)/mg)
 } $early, $relay;
 is($derived, $true, 'which is right');
+
+# One that is there, but says something else than that of the upstream's own
+# timeline, is of another server.
+append_to_file("$pg_wal/00000003.history",
+	"1\t0/1000028\tof another server\n");
+my $other = walstream_relay($four, 'other', slot => 'older');
+streams($other, 4,
+	'a relay begins where there is a history of another server');
+is(relay_row($other)->{first_timeline}, 3, 'on the timeline before too');
+is( join(' ',
+		slurp_file(store_dir($other) . '/00000003.history') =~
+		  /^(\d+\s+\S+)/mg),
+	$true,
+	'with the right history');
+$other->restart;
+streams($other, 4, 'after a restart');
+$other->stop;
+unlink("$pg_wal/00000003.history") or die "$pg_wal/00000003.history: $!\n";
 $early->restart;
 streams($early, 4, 'after a restart too');
 is( $early->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),

@@ -55,13 +55,36 @@ fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
 }
 
 /*
+ * Refuse an ancestor's history that differs from what the line has of it.  It
+ * belongs to another server, which was promoted to the same timeline.
+ */
+static void
+check_ancestor(const WsHistory *line, const WsHistory *history)
+{
+	int			last = history->count - 1;
+	TimeLineID	tli = history->entries[last].tli;
+	XLogRecPtr	end_lsn;
+	TimeLineID	next_tli;
+
+	if (ws_history_find(line, tli, &end_lsn, &next_tli) &&
+		!ws_history_is_shared(history, line, last))
+		ereport(ERROR,
+				(ws_pull_errupstream(),
+				 errcode(ERRCODE_PROTOCOL_VIOLATION),
+				 errmsg("history file of timeline %u does not fit that of timeline %u",
+						tli, line->entries[line->count - 1].tli)));
+}
+
+/*
  * Store a history file if the upstream has it.  The upstream need not have the
  * file of a timeline that is not in its line, nor of an ancestor: a server
  * made from a base backup has that of its own timeline, which names all
- * ancestors.
+ * ancestors.  An ancestor's file that does not fit that one is not stored
+ * either.
  */
 static bool
-store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
+store_history_if_there(WsPull *pull, const WsStore *store, const WsHistory *line,
+					   TimeLineID tli)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool is_there = false;
@@ -71,7 +94,7 @@ store_history_if_there(WsPull *pull, const WsStore *store, TimeLineID tli)
 		size_t		len;
 		char	   *content = fetch_history(pull, tli, &len);
 
-		(void) parse_history(tli, content, len);
+		check_ancestor(line, parse_history(tli, content, len));
 		ws_store_write_history(store, tli, content, len);
 		is_there = true;
 	}
@@ -172,7 +195,7 @@ ws_pull_store_histories(WsPull *pull, const WsStore *store,
 			history->entries[i].end_lsn <= first_lsn)
 			continue;
 		if (is_stored_history(store, history, i) ||
-			store_history_if_there(pull, store, ancestor))
+			store_history_if_there(pull, store, history, ancestor))
 			continue;
 		if (history->entries[i].end_lsn > first_lsn)
 			store_history_from_line(store, history, i);
@@ -191,7 +214,7 @@ ws_pull_store_histories(WsPull *pull, const WsStore *store,
 		CHECK_FOR_INTERRUPTS();
 		if (!ws_history_find(history, other, &end_lsn, &next_tli) &&
 			!ws_store_has_history(store, other))
-			(void) store_history_if_there(pull, store, other);
+			(void) store_history_if_there(pull, store, history, other);
 	}
 	ws_store_write_history(store, tli, theirs->content, theirs->len);
 }
