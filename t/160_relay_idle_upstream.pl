@@ -116,7 +116,7 @@ $relay->start;
 wait_for_count('reply', $replies + 1);
 $relay->stop;
 $replies = $upstream->count('reply') - $replies;
-cmp_ok($replies, '<=', 500, "... not each time ($replies replies)");
+cmp_ok($replies, '<=', 100, "... not each time ($replies replies)");
 
 $upstream->stop;
 
