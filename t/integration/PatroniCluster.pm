@@ -206,15 +206,17 @@ state_file=$self->{base}/$node->{name}.failover
 	return;
 }
 
-# wait_for($what, $code): until it gives true.
+# wait_for($what, $code): until it gives true.  Twice as long as other tests wait,
+# since a step may be initdb, a base backup and some turns of Patroni.
 sub wait_for
 {
 	my ($what, $code) = @_;
-	my $until = time() + $PostgreSQL::Test::Utils::timeout_default;
+	my $limit = 2 * $PostgreSQL::Test::Utils::timeout_default;
+	my $until = time() + $limit;
 
 	until ($code->())
 	{
-		croak "$what: not within $PostgreSQL::Test::Utils::timeout_default s"
+		croak "$what: not within $limit s"
 		  if time() > $until;
 		sleep(0.2);
 	}
