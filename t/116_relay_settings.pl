@@ -73,6 +73,27 @@ $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'waiting for upstream');
 pass('a relay without upstream starts');
 
+# The default of a setting of PostgreSQL's
+SKIP:
+{
+	my $sync_method = 'SHOW recovery_init_sync_method';
+
+	skip 'the system has no syncfs',
+	  3
+	  if $primary->safe_psql('postgres',
+		"SELECT 'syncfs' = ANY (enumvals) FROM pg_settings WHERE name = 'recovery_init_sync_method'"
+	  ) ne 't';
+	is($relay->safe_psql('postgres', $sync_method),
+		'syncfs', 'a relay syncs its file system after a crash');
+	is($primary->safe_psql('postgres', $sync_method),
+		'fsync', 'another server does not');
+	$relay->append_conf('postgresql.conf',
+		'recovery_init_sync_method = fsync');
+	$relay->reload;
+	ok($relay->poll_query_until('postgres', $sync_method, 'fsync'),
+		'a relay for which it is configured neither');
+}
+
 # A conninfo that is none
 my ($status, $stdout, $stderr) = $relay->psql('postgres',
 	"ALTER SYSTEM SET walstream.relay_upstream = 'host=x nonsense=1'");

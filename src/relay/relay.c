@@ -133,6 +133,22 @@ register_worker(const char *name, const char *function, int flags)
 				 errhint("Increase max_worker_processes on this instance; the relay needs two, beside those of PostgreSQL and other modules.")));
 }
 
+/*
+ * A process that is killed makes PostgreSQL restart the whole server, and before
+ * that sync all files of the data directory one by one, while commits wait.  By
+ * default that includes the relay's directory, where there may be thousands, all
+ * synced before anything in them was acknowledged.  So let one call sync the file
+ * system, unless the configuration says otherwise.
+ */
+static void
+choose_sync_method(void)
+{
+#ifdef HAVE_SYNCFS
+	SetConfigOption("recovery_init_sync_method", "syncfs", PGC_POSTMASTER,
+					PGC_S_DYNAMIC_DEFAULT);
+#endif
+}
+
 static Size
 lock_shmem_size(void)
 {
@@ -157,6 +173,7 @@ ws_relay_init(void)
 
 	check_not_standby();
 	check_settings();
+	choose_sync_method();
 	register_worker(RECEIVER_NAME, "walstream_relay_receiver_main",
 					BGWORKER_BACKEND_DATABASE_CONNECTION);
 	register_worker(KEEPER_NAME, "walstream_relay_keeper_main", 0);

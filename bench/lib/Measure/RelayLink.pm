@@ -51,10 +51,7 @@ sub make_servers
 {
 	my ($bench, $mb) = @_;
 	my $primary = Server->create($bench, "primary_$mb", segment_mb => $mb);
-
-	# else most of the time goes into syncing the relay's own cluster
-	my $relay = Relay->create($bench, "relay_$mb",
-		recovery_init_sync_method => 'syncfs');
+	my $relay = Relay->create($bench, "relay_$mb");
 
 	$primary->start(module => 1);
 	$relay->start(upstream => $primary, slot => 'relay');
