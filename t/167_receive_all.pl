@@ -375,7 +375,7 @@ sub start_waiting
 		'SELECT sealed_timeline = 1 FROM walstream_relay')
 	  or die;
 	$standby->poll_query_until('postgres',
-		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'Extension' AND query LIKE 'CALL%'"
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event IN ('Extension', 'WalstreamReceiveAll') AND query LIKE 'CALL%'"
 	) or die;
 	return $waiting;
 }

@@ -71,10 +71,12 @@ my %standbys = map {
 # A standby that has gone on with the first primary, further than the second one
 # will have.
 my $second = walstream_standby($primary, 'second');
+wait_for_relay($primary, $_)                     foreach @relays;
+set_relay_upstream($_, $nowhere)                 foreach @relays;
+wait_for_relay_state($_, 'waiting for upstream') foreach @relays;
+
+# The primary writes records of its own at any time: it has these, too.
 wait_for_replay($primary, $second);
-wait_for_relay($primary, $_) foreach @relays;
-set_relay_upstream($relays[1], $nowhere);
-wait_for_relay_state($relays[1], 'waiting for upstream');
 $second->promote;
 load_wal($second, 20);
 set_relay_upstream($relays[0], $second->connstr);
@@ -110,11 +112,13 @@ like($stderr, qr/does not follow timeline 2 of "relay1"/, 'is told so');
 my $end = end_of($relays[0]);
 ($rc, $stdout, $stderr) = call($standbys{standby}, sources(@relays) . ', 1');
 is($rc, 0, 'the newer timeline is received') or diag($stderr);
-like($stdout, qr/^2\|\Q$end\E\|/, 'up to its end');
-is( $standbys{standby}
-	  ->safe_psql('postgres', "SELECT pg_last_wal_receive_lsn() >= '$end'"),
+my ($told) = $stdout =~ m{^2\|([0-9A-F]+/[0-9A-F]+)\|};
+is( $standbys{standby}->safe_psql(
+		'postgres',
+		"SELECT '$told'::pg_lsn >= '$end' AND pg_last_wal_receive_lsn() >= '$told'"
+	),
 	't',
-	'it is there');
+	'up to its end');
 unseal($_) foreach @relays;
 
 #
@@ -137,6 +141,8 @@ $standbys{fixed}->stop;
 load_wal($primary, 1000);
 set_relay_upstream($relays[1], $primary->connstr);
 wait_for_relay($primary, $relays[1]);
+set_relay_upstream($relays[1], $nowhere);
+wait_for_relay_state($relays[1], 'waiting for upstream');
 my ($far, $switch) = (
 	end_of($relays[1]),
 	slurp_file($second->data_dir . '/pg_wal/00000002.history') =~
