@@ -302,6 +302,22 @@ set_check(const WsPlanInput *input, WsPlanStart *start)
 		start->check_lsn = start->publish_lsn;
 }
 
+/*
+ * Returns whether there is nothing to receive of this timeline, or nothing more.
+ * Nothing at all was ever written on one that ends where it began, by a server
+ * that was promoted before it had received any of it.
+ */
+static bool
+is_complete(const WsPlan *plan)
+{
+	const WsPlanStart *start = &plan->start;
+
+	if (start->switch_lsn == InvalidXLogRecPtr)
+		return false;
+	return start->switch_lsn <= (start->tli == plan->stored.tli ?
+								 start->stored_lsn : start->publish_lsn);
+}
+
 /* Begin at the end of what is stored, or with the timeline that follows there. */
 static bool
 find_start(const WsPlanInput *input, WsPlan *plan)
@@ -316,11 +332,14 @@ find_start(const WsPlanInput *input, WsPlan *plan)
 	ws_history_find(theirs, start->tli, &start->switch_lsn, &next_tli);
 
 	/* all of a timeline is stored: go to the next one, of which nothing is */
-	while (start->switch_lsn != InvalidXLogRecPtr && start->stored_lsn >= start->switch_lsn)
+	while (is_complete(plan))
 	{
-		if (start->tli == plan->stored.tli && check_surplus(input, plan, start->switch_lsn, next_tli))
-			return true;
-		start->parent_tli = start->tli;
+		if (start->tli == plan->stored.tli)
+		{
+			if (check_surplus(input, plan, start->switch_lsn, next_tli))
+				return true;
+			start->parent_tli = start->tli;
+		}
 		start->tli = next_tli;
 		start->publish_lsn = start->switch_lsn;
 		start->begin_lsn = segment_start(input, start->switch_lsn);

@@ -288,10 +288,10 @@ static const Case next_timeline[] = {
 	{"before both, which are in one segment", ON_1,.theirs = "1 480100, 2 480200, 3",.at = 0x600000,
 	.expected = "continue on 1 from 300000, compare to 300100, left at 480100"},
 	{"two at one position within a segment", ON_1,.theirs = "1 300100, 2 300100, 3",.at = 0x600000,
-	.expected = "follow to 2 from 300000, parent 1 to 300100, check from 300100, left at 300100"},
+	.expected = "follow to 3 from 300000, parent 1 to 300100, check from 300100"},
 	{"two at one segment's end",.served = {1, 0x300000},.store = {"100000: 1"},
 	.theirs = "1 300000, 2 300000, 3",.at = 0x600000,
-	.expected = "follow to 3 from 300000, parent 2 to 300000, check from 300000"},
+	.expected = "follow to 3 from 300000, parent 1 to 300000, check from 300000"},
 	{"a part of a record in excess", ON_1,.theirs = "1 300080, 2",.at = 0x380000,.asked = "hfr",
 	.expected = "follow to 2 from 300000, parent 1 to 300080, check from 300080"},
 	{"a part of a record over a segment's end", ON_1,.theirs = "1 2ffff8, 2",.at = 0x380000,
@@ -504,6 +504,26 @@ test_chain(void)
 	try_case(&c);
 }
 
+/* Nobody wrote anything on a timeline in between. */
+static void
+test_empty_timelines(void)
+{
+	Case		c = {"a timeline that ends where it begins",.served = {1, 0x380000},.store = {"100000: 1"},
+	.theirs = "1 380000, 2 380000, 3",.at = 0x700000,
+	.expected = "follow to 3 from 300000, parent 1 to 380000, check from 380000"};
+
+	try_case(&c);
+	c.what = "two of them";
+	c.theirs = "1 380000, 2 380000, 3 380000, 4 500000, 5";
+	c.expected = "follow to 4 from 300000, parent 1 to 380000, check from 380000, left at 500000";
+	try_case(&c);
+	c.what = "one at a segment's start";
+	c.served.lsn = 0x400000;
+	c.theirs = "1 400000, 2 400000, 3";
+	c.expected = "follow to 3 from 400000, parent 1 to 400000, check from 400000";
+	try_case(&c);
+}
+
 /* The upstream says that it has not the WAL. */
 static void
 try_miss(const Case *c, const WsPlanStart *start, const char *expected)
@@ -562,6 +582,7 @@ main(void)
 	test_table(new_range, lengthof(new_range));
 	test_falling_positions();
 	test_chain();
+	test_empty_timelines();
 	test_miss();
 	return done_testing();
 }
