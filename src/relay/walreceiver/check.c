@@ -19,6 +19,23 @@
 #include "relay/walreceiver/state.h"
 
 /*
+ * may_be_removed() for the timeline that is served.  Before the receiver was
+ * started anew, more may have been published than the complete records of which
+ * it knows; and something must be left of a timeline that is served.
+ */
+static bool
+may_be_removed_of_served(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
+{
+	TimeLineID	told_tli;
+	XLogRecPtr	told_lsn;
+
+	return lsn % pull->upstream.segment_size == 0 &&
+		!(ws_relay_get_position(&told_tli, &told_lsn) && told_lsn > lsn) &&
+		ws_store_has_segment(&pull->stored.store, tli,
+							 lsn / pull->upstream.segment_size - 1);
+}
+
+/*
  * Returns whether nothing counts that is stored of the timeline from the segment
  * with this position on.  A timeline before the served one may have been served
  * itself.
@@ -31,7 +48,7 @@ may_be_removed(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
 	int			count;
 
 	if (tli == pull->stored.served.tli)
-		return lsn % pull->upstream.segment_size == 0;
+		return may_be_removed_of_served(pull, tli, lsn);
 	if (tli > pull->stored.served.tli)
 		return true;
 	count = ws_store_list(&pull->stored.store, &segments);

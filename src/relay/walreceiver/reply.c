@@ -86,11 +86,11 @@ ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
 	if (!force && wal_receiver_status_interval <= 0)
 		return;
 	now = GetCurrentTimestamp();
+	if (!ws_seal_lets_tell())
+		written_lsn = flushed_lsn = InvalidXLogRecPtr;
 	if (!force && written_lsn == told_written && flushed_lsn == told_flushed &&
 		now < reply_due)
 		return;
-	if (!ws_seal_lets_tell())
-		written_lsn = flushed_lsn = InvalidXLogRecPtr;
 
 	resetStringInfo(&message);
 	pq_sendbyte(&message, 'r');
