@@ -102,7 +102,7 @@ read_segment(TimeLineID tli, XLogRecPtr lsn, char *buf, size_t len)
 static bool
 compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 {
-	char	   *ours = palloc(wal_segment_size);
+	char		ours[XLOG_BLCKSZ];
 	bool		same = true;
 
 	len = Min(len, overlap->end_lsn - overlap->next_lsn);
@@ -110,7 +110,7 @@ compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 	{
 		size_t		left = wal_segment_size -
 			XLogSegmentOffset(overlap->next_lsn, wal_segment_size);
-		size_t		piece = Min(len, left);
+		size_t		piece = Min(Min(len, left), sizeof(ours));
 
 		read_segment(overlap->tli, overlap->next_lsn, ours, piece);
 		for (size_t i = 0; i < piece && same; i++)
@@ -122,7 +122,6 @@ compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 		bytes += piece;
 		len -= piece;
 	}
-	pfree(ours);
 	return same;
 }
 

@@ -199,7 +199,9 @@ read_state(WsSource *source, const WsRemoteLimit *limit)
 	if (values[4] != NULL)
 		source->standby_names_time = parse_time(values[4]);
 	snprintf(identifier, sizeof(identifier), INT64_FORMAT, (int64) GetSystemIdentifier());
-	if (strcmp(values[0], "opening") == 0 || strcmp(values[0], "failed") == 0)
+	if (values[0] == NULL)
+		source->failure = "it does not say in which state it is";
+	else if (strcmp(values[0], "opening") == 0 || strcmp(values[0], "failed") == 0)
 		source->failure = psprintf("its state is \"%s\": it does not know what WAL it has", values[0]);
 	else if (values[1] == NULL || values[2] == NULL)
 		source->failure = "it has no WAL";
@@ -250,7 +252,11 @@ find_own_seal(WsSource *source, const WsRemoteLimit *limit)
 		return false;
 	if (values[2] == NULL)
 		return true;
-	if (ws_seals_has(values[2]))
+
+	/* a seal that a newer timeline has just ended may be seen still */
+	if (values[0] == NULL || strtoul(values[0], NULL, 10) != source->tli)
+		source->failure = psprintf("it is on timeline %u, and sealed for another one", source->tli);
+	else if (ws_seals_has(values[2]))
 		source->token = values[2];
 	else
 		source->failure = psprintf("it has been sealed by somebody else since %s",
@@ -282,6 +288,8 @@ ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 		source->sealing = false;
 	if (source->token != NULL)
 		ws_seals_add(source->token);
+	else if (source->failure == NULL)
+		source->failure = "it does not say with which token it is sealed";
 }
 
 /* Get the history of its timeline; timeline 1 has none. */
@@ -368,11 +376,31 @@ finish_sealing(WsSource *source, const WsRemoteLimit *limit)
 	PQclear(result);
 }
 
+/* Ask it to take the seal back, over a new connection if the old one is gone. */
+static void
+request_unsealing(WsSource *source, const WsRemoteLimit *limit)
+{
+	char	   *values[1];
+	char	   *error;
+
+	source->failure = NULL;
+	if (source->conn == NULL || PQstatus(source->conn) != CONNECTION_OK)
+	{
+		ws_remote_close(source->conn);
+		source->conn = ws_remote_connect(source->conninfo, false, limit, &error);
+	}
+	if (source->conn == NULL)
+		source->failure = error;
+	else if (ask(source, source->conn,
+				 psprintf("SELECT %s.walstream_relay_unseal($1)", source->schema),
+				 &source->token, 1, 1, values, limit))
+		source->token = NULL;
+}
+
 void
 ws_source_unseal(WsSource *source)
 {
 	WsRemoteLimit limit = seal_limit(source, false);
-	char	   *values[1];
 
 	source->failure = NULL;
 	if (source->sealing)
@@ -384,19 +412,12 @@ ws_source_unseal(WsSource *source)
 		source->failure = "no answer to the request to seal it";
 	else
 	{
-		char	   *error;
+		request_unsealing(source, &limit);
 
-		if (PQstatus(source->conn) != CONNECTION_OK)
-		{
-			ws_remote_close(source->conn);
-			source->conn = ws_remote_connect(source->conninfo, false, &limit, &error);
-		}
-		if (source->conn == NULL)
-			source->failure = error;
-		else if (ask(source, source->conn,
-					 psprintf("SELECT %s.walstream_relay_unseal($1)", source->schema),
-					 &source->token, 1, 1, values, &limit))
-			source->token = NULL;
+		/* only now is it known that the relay was restarted meanwhile */
+		if (source->failure != NULL && source->conn != NULL &&
+			PQstatus(source->conn) != CONNECTION_OK)
+			request_unsealing(source, &limit);
 	}
 	if (source->failure != NULL)
 		ereport(WARNING,
