@@ -17,6 +17,7 @@ follow_seconds=3600
 required=
 relays=
 standby=
+name=
 state_file=
 
 # A server that does not answer must not hold up what waits for it.
@@ -42,10 +43,10 @@ read_configuration()
 	esac
 	# shellcheck disable=SC1090
 	. "$1" || return
-	for name in standby relays state_file; do
-		eval "value=\$$name"
+	for setting in standby relays state_file; do
+		eval "value=\$$setting"
 		[ -n "$value" ] || {
-			say "\"$name\" is not set in \"$1\""
+			say "\"$setting\" is not set in \"$1\""
 			return 1
 		}
 	done
