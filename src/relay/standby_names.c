@@ -26,12 +26,15 @@ static TimestampTz saved_at = 0;
 static void
 show_last(void)
 {
-	const WsNamesEntry *last = &kept.entries[kept.count - 1];
+	const WsNamesEntry *last;
 
-	if (kept.count > 0)
-		ws_relay_set_standby_names(last->names, last->last_us);
-	else
+	if (kept.count == 0)
+	{
 		ws_relay_set_standby_names("", 0);
+		return;
+	}
+	last = &kept.entries[kept.count - 1];
+	ws_relay_set_standby_names(last->names, last->last_us);
 }
 
 void
@@ -41,10 +44,14 @@ ws_standby_names_load(const WsStore *store)
 	show_last();
 }
 
-/* Write the file.  Returns false, and logs why, if it cannot be written. */
+/*
+ * Write the file.  Returns false if it cannot be written, and logs why, the first
+ * time of several: this is tried with each connection.
+ */
 static bool
 save(const WsStore *store)
 {
+	static bool failed = false;
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool done = false;
 
@@ -61,13 +68,14 @@ save(const WsStore *store)
 		error = CopyErrorData();
 		FlushErrorState();
 		AtEOXact_Files(false);
-		ereport(LOG,
+		ereport(failed ? DEBUG1 : LOG,
 				(errcode(error->sqlerrcode),
 				 errmsg("could not save which synchronous standbys the primary has: %s",
 						error->message)));
 		FreeErrorData(error);
 	}
 	PG_END_TRY();
+	failed = !done;
 	return done;
 }
 
