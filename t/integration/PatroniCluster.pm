@@ -582,8 +582,16 @@ sub kill9
 	kill('KILL', $self->{patroni}, $postmaster, @more);
 	PatroniCluster::end_daemon($self->{patroni}, 'KILL');
 	delete $self->{patroni};
-	PatroniCluster::wait_for("$self->{name} ends",
-		sub { !$self->has_processes });
+
+	# A backend that waits for a lock which another one had would never end.
+	PatroniCluster::wait_for(
+		"$self->{name} ends",
+		sub {
+			my @pids = map { m{(\d+)$} } $self->has_processes;
+
+			kill('KILL', @pids);
+			return !@pids;
+		});
 	return;
 }
 
