@@ -6,6 +6,8 @@
 use strict;
 use warnings;
 
+use Fcntl qw(:flock);
+use POSIX ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -244,6 +246,21 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 10);
 wait_for_relay($primary, $relay);
 pass('once that is gone, it goes on');
+
+# A process that is about to end is waited for, as after pg_ctl's restart.
+$relay->stop;
+open(my $lock, '+<', store_dir($relay) . '/walstream.lock') || die;
+flock($lock, LOCK_EX) || die;
+my $holder = fork() // die;
+if ($holder == 0)
+{
+	select(undef, undef, undef, 1);
+	POSIX::_exit(0);
+}
+close($lock);
+ok($relay->start(fail_ok => 1), 'a process that ends soon is waited for');
+waitpid($holder, 0);
+wait_for_relay_state($relay, 'streaming');
 
 # A worker that fails is started again, after a while, and tells why.
 $log = -s $relay->logfile;

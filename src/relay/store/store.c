@@ -20,6 +20,10 @@
 /* Length of the longest name below the store's own path. */
 #define MAX_STORE_PATH	(MAXPGPATH - 2 * WS_FILE_NAME_SIZE)
 
+/* How often and how long the lock is tried for, in milliseconds. */
+#define LOCK_RETRY_MS	20
+#define LOCK_WAIT_MS	3000
+
 /* descriptor of the lock file, in the postmaster and inherited; -1 if none */
 static int	lock_fd = -1;
 
@@ -113,6 +117,23 @@ check_not_within_store(const char *path)
 	}
 }
 
+/*
+ * A server that stops removes its pid file, and pg_ctl starts the next one, a
+ * moment before its last process is gone, and with that the lock.  Returns false,
+ * and errno, if the lock cannot be had.
+ */
+static bool
+wait_for_lock(int fd)
+{
+	for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_RETRY_MS)
+	{
+		if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
+			return false;
+		pg_usleep(LOCK_RETRY_MS * 1000L);
+	}
+	return true;
+}
+
 void
 ws_store_lock(const char *path)
 {
@@ -134,7 +155,7 @@ ws_store_lock(const char *path)
 		ereport(FATAL,
 				ws_errcode_for_file(),
 				errmsg("could not open file \"%s\": %m", lock_path));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+	if (!wait_for_lock(fd))
 	{
 		if (errno == EWOULDBLOCK)
 			ereport(FATAL,
