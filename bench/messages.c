@@ -31,6 +31,7 @@
 
 #include "getopt_long.h"
 
+#include "pure/bytes.h"
 #include "pure/walz/cursor.h"
 #include "pure/wire/decoder.h"
 
@@ -145,7 +146,7 @@ read_segment(const Bench *bench, const char *path, Segment *segment)
 		fail(path, "has another size than the first says");
 	fclose(file);
 
-	segment->start_lsn = wz_get64(segment->wal + WZ_PAGE_ADDR);
+	segment->start_lsn = ws_bytes_get64(segment->wal + WZ_PAGE_ADDR);
 	segment->used = segment->size;
 	if (bench->nmarks > 0)
 	{
@@ -392,9 +393,9 @@ open_wal(Bench *bench, const char *path, Segment *segment)
 	if (file == NULL || fread(header, 1, sizeof(header), file) != sizeof(header))
 		fail(path, "could not be read");
 	fclose(file);
-	bench->stream.wal_page_magic = wz_get16(header + WZ_PAGE_MAGIC);
-	bench->stream.wal_segment_size = wz_get32(header + 32);
-	bench->stream.wal_block_size = wz_get32(header + 36);
+	bench->stream.wal_page_magic = ws_bytes_get16(header + WZ_PAGE_MAGIC);
+	bench->stream.wal_segment_size = ws_bytes_get32(header + 32);
+	bench->stream.wal_block_size = ws_bytes_get32(header + 36);
 	if (!ws_walz_magic_known(bench->stream.wal_page_magic) ||
 		bench->stream.wal_block_size != XLOG_BLCKSZ ||
 		bench->stream.wal_segment_size % MESSAGE_WAL != 0)
