@@ -22,6 +22,9 @@ declare_expected_warning(
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
 declare_expected_warning("uncompressed: $suspended");
+# A sender may have ended by itself when it is to be terminated.
+declare_expected_warning(
+	'PID \\d+ is not a PostgreSQL (?:backend|server) process');
 
 # Built where the source is, and loaded from there.
 system_or_bail('make', '-s', '-C', 'src/test/receive', 'with_llvm=no');
