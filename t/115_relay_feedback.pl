@@ -188,8 +188,18 @@ $relay->safe_psql('postgres',
 	"SELECT walstream_create_relay_slot('catalog')");
 $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION SLOT catalog $lsn");
-$next = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()');
+
+# It comes before the WAL that shows that there is such a transaction.
+my $receiver = relay_row($relay)->{receiver_pid};
+kill('STOP', $receiver);
+$next = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()')
+  foreach 1 .. 3;
 $client->_send('d', 'h' . pack('q> N N N N', 0, 0, 0, $next, 0));
+wait_until(
+	$relay,
+	"SELECT catalog_xmin::text::bigint < $next FROM walstream_relay_slots WHERE slot_name = 'catalog'",
+	'catalog_xmin of a slot, before its transaction is known');
+kill('CONT', $receiver);
 wait_until(
 	$relay,
 	"SELECT catalog_xmin = '$next' AND xmin IS NULL FROM walstream_relay_slots WHERE slot_name = 'catalog'",

@@ -34,6 +34,7 @@
  * told that WAL is needed from there on.
  */
 static WsFeedback wanted_feedback;
+static WsFeedback saved_feedback;	/* as the file has it */
 static bool file_holds_less;
 static TimestampTz last_write_time;
 static bool write_failed;
@@ -52,6 +53,7 @@ ws_slot_begin_holding(WsSlot *slot)
 {
 	my_slot = slot;
 	wanted_feedback = slot->feedback;
+	saved_feedback = ws_xids_limit(wanted_feedback);
 	file_holds_less = false;
 	last_write_time = 0;
 	write_failed = false;
@@ -81,13 +83,14 @@ save_mine(const WsStore *store)
 	WsSlot	   *slot = my_slot;
 	XLogRecPtr	before_lsn = slot->held_lsn;
 	WsFeedback	before = slot->feedback;
+	WsFeedback	bounded = ws_xids_limit(wanted_feedback);
 
 	last_write_time = GetCurrentTimestamp();
 	if (!slot->temporary)
 	{
 		WsSlotFile	file;
 
-		ws_slot_fill_file(slot, wanted_feedback, &file);
+		ws_slot_fill_file(slot, bounded, &file);
 
 		/* do not repeat the message every second */
 		if (!ws_slot_file_write(store, &file, write_failed ? DEBUG1 : LOG))
@@ -98,6 +101,7 @@ save_mine(const WsStore *store)
 		write_failed = false;
 	}
 	file_holds_less = false;
+	saved_feedback = bounded;
 
 	SpinLockAcquire(&slot->mutex);
 	slot->held_lsn = slot->restart_lsn;
@@ -112,11 +116,13 @@ save_mine(const WsStore *store)
 		ws_relay_note_feedback();
 }
 
+/* What is wanted may have been bounded in the file, by WAL that has come since. */
 static bool
 has_news(const WsSlot *slot)
 {
 	return file_holds_less || slot->held_lsn != slot->restart_lsn ||
-		!ws_feedback_equals(slot->feedback, wanted_feedback);
+		!ws_feedback_equals(slot->feedback, wanted_feedback) ||
+		!ws_feedback_equals(saved_feedback, ws_xids_limit(wanted_feedback));
 }
 
 TimestampTz
