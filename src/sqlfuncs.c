@@ -224,7 +224,7 @@ add_relay_sender(WsRow *row, const WsSenderSnapshot *sender)
 	}
 
 	ws_row_add(row, INT4OID, Int32GetDatum(sender->pid));
-	ws_row_add_text(row, ws_sender_state_name(sender->state));
+	ws_row_add_text(row, ws_senders_state_name(sender->state));
 	ws_row_add_lsn(row, sender->sent_lsn);
 	ws_row_add_lsn(row, sender->write_lsn);
 	ws_row_add_lsn(row, sender->flush_lsn);

@@ -94,7 +94,7 @@ release_mine(int code, Datum arg)
 }
 
 WsSender *
-ws_sender_claim(void)
+ws_senders_claim(void)
 {
 	WsSenderSnapshot fresh = {
 		.pid = MyProcPid,
@@ -133,7 +133,7 @@ ws_sender_claim(void)
 }
 
 void
-ws_sender_set_state(WsSender *sender, WsSenderState state)
+ws_senders_set_state(WsSender *sender, WsSenderState state)
 {
 	SpinLockAcquire(&sender->mutex);
 	sender->snapshot.state = state;
@@ -141,7 +141,7 @@ ws_sender_set_state(WsSender *sender, WsSenderState state)
 }
 
 void
-ws_sender_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn)
+ws_senders_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn)
 {
 	SpinLockAcquire(&sender->mutex);
 	sender->snapshot.tli = tli;
@@ -150,9 +150,9 @@ ws_sender_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn)
 }
 
 void
-ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn, XLogRecPtr flush_lsn,
-					XLogRecPtr apply_lsn, const int64 lag_us[3],
-					TimestampTz reply_time)
+ws_senders_set_reply(WsSender *sender, XLogRecPtr write_lsn, XLogRecPtr flush_lsn,
+					 XLogRecPtr apply_lsn, const int64 lag_us[3],
+					 TimestampTz reply_time)
 {
 	bool		is_news = flush_lsn != sender->snapshot.flush_lsn;
 
@@ -170,7 +170,7 @@ ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn, XLogRecPtr flush_lsn
 }
 
 void
-ws_sender_set_relay_slot(WsSender *sender, const char *name)
+ws_senders_set_relay_slot(WsSender *sender, const char *name)
 {
 	char		copy[NAMEDATALEN] = {0};
 
@@ -182,7 +182,7 @@ ws_sender_set_relay_slot(WsSender *sender, const char *name)
 }
 
 void
-ws_sender_set_feedback(WsSender *sender, WsFeedback feedback)
+ws_senders_set_feedback(WsSender *sender, WsFeedback feedback)
 {
 	bool		changed;
 
@@ -279,7 +279,7 @@ ws_senders_feedback(int *connected)
 }
 
 const char *
-ws_sender_state_name(WsSenderState state)
+ws_senders_state_name(WsSenderState state)
 {
 	switch (state)
 	{

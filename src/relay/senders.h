@@ -52,21 +52,21 @@ extern void ws_senders_init(void);
  * Claim a free sender for this process, until it exits.  Raises FATAL
  * (TOO_MANY_CONNECTIONS) like PostgreSQL if there is none.
  */
-extern WsSender *ws_sender_claim(void);
+extern WsSender *ws_senders_claim(void);
 
 /* Owner only. */
-extern void ws_sender_set_state(WsSender *sender, WsSenderState state);
-extern void ws_sender_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn);
-extern void ws_sender_set_reply(WsSender *sender, XLogRecPtr write_lsn,
-								XLogRecPtr flush_lsn, XLogRecPtr apply_lsn,
-								const int64 lag_us[3], TimestampTz reply_time);
-extern void ws_sender_set_relay_slot(WsSender *sender, const char *name);
+extern void ws_senders_set_state(WsSender *sender, WsSenderState state);
+extern void ws_senders_set_sent(WsSender *sender, TimeLineID tli, XLogRecPtr sent_lsn);
+extern void ws_senders_set_reply(WsSender *sender, XLogRecPtr write_lsn,
+								 XLogRecPtr flush_lsn, XLogRecPtr apply_lsn,
+								 const int64 lag_us[3], TimestampTz reply_time);
+extern void ws_senders_set_relay_slot(WsSender *sender, const char *name);
 
 /*
  * Owner only: set the feedback of a downstream without a slot (with one, the
  * slot has it).  It ends with the sender.
  */
-extern void ws_sender_set_feedback(WsSender *sender, WsFeedback feedback);
+extern void ws_senders_set_feedback(WsSender *sender, WsFeedback feedback);
 
 /*
  * Returns the condition variable that is broadcast when a downstream has
@@ -92,6 +92,6 @@ extern XLogRecPtr ws_senders_oldest_send_lsn(void);
  */
 extern WsFeedback ws_senders_feedback(int *connected);
 
-extern const char *ws_sender_state_name(WsSenderState state);
+extern const char *ws_senders_state_name(WsSenderState state);
 
 #endif							/* WS_RELAY_SENDERS_H */

@@ -24,15 +24,15 @@
  * it knows; and something must be left of a timeline that is served.
  */
 static bool
-may_be_removed_of_served(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
+may_be_removed_of_served(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn)
 {
 	TimeLineID	told_tli;
 	XLogRecPtr	told_lsn;
 
-	return lsn % pull->upstream.segment_size == 0 &&
+	return lsn % rcv->upstream.segment_size == 0 &&
 		!(ws_relay_get_position(&told_tli, &told_lsn) && told_lsn > lsn) &&
-		ws_store_has_segment(&pull->stored.store, tli,
-							 lsn / pull->upstream.segment_size - 1);
+		ws_store_has_segment(&rcv->stored.store, tli,
+							 lsn / rcv->upstream.segment_size - 1);
 }
 
 /*
@@ -41,17 +41,17 @@ may_be_removed_of_served(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
  * itself.
  */
 static bool
-may_be_removed(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
+may_be_removed(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn)
 {
-	XLogSegNo	segno = lsn / pull->upstream.segment_size;
+	XLogSegNo	segno = lsn / rcv->upstream.segment_size;
 	WsSegment  *segments;
 	int			count;
 
-	if (tli == pull->stored.served.tli)
-		return may_be_removed_of_served(pull, tli, lsn);
-	if (tli > pull->stored.served.tli)
+	if (tli == rcv->stored.served.tli)
+		return may_be_removed_of_served(rcv, tli, lsn);
+	if (tli > rcv->stored.served.tli)
 		return true;
-	count = ws_store_list(&pull->stored.store, &segments);
+	count = ws_store_list(&rcv->stored.store, &segments);
 	for (int i = 0; i < count; i++)
 	{
 		if (segments[i].tli == tli && segments[i].segno >= segno)
@@ -60,33 +60,33 @@ may_be_removed(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn)
 	return true;
 }
 
-static WsPullEnd
-diverge(const WsPull *pull, TimeLineID tli, XLogRecPtr lsn, const char *why)
+static WsRcvEnd
+diverge(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn, const char *why)
 {
-	return ws_pull_differ(psprintf("On timeline %u the upstream's WAL from " WS_LSN " on does not continue what is stored: %s",
-								   tli, LSN_FORMAT_ARGS(lsn), why));
+	return ws_rcv_differ(psprintf("On timeline %u the upstream's WAL from " WS_LSN " on does not continue what is stored: %s",
+								  tli, LSN_FORMAT_ARGS(lsn), why));
 }
 
 void
-ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPlanStart *start)
+ws_rcv_check_begin(WsRcvCheck * check, const WsRcv *rcv, const WsPlanStart *start)
 {
 	check->tli = start->tli;
 	check->lsn = start->check_lsn;
 	check->needed_lsn = check->lsn + 1;
-	check->segno = check->lsn / pull->upstream.segment_size;
+	check->segno = check->lsn / rcv->upstream.segment_size;
 	check->is_marked = false;
 	check->may_be_marked = !XLogRecPtrIsInvalid(check->lsn) &&
-		may_be_removed(pull, check->tli, check->lsn);
+		may_be_removed(rcv, check->tli, check->lsn);
 	check->parent_tli = start->parent_tli;
 	check->parent_end_lsn = start->publish_lsn;
 	if (check->parent_tli != 0)
 	{
-		const WsHistory *ours = ws_store_read_history(&pull->stored.store, pull->stored.served.tli);
+		const WsHistory *ours = ws_store_read_history(&rcv->stored.store, rcv->stored.served.tli);
 		XLogRecPtr	left_lsn;
 
 		if (!ws_history_find(ours, check->parent_tli, &left_lsn, &check->parent_next_tli))
 			check->parent_next_tli = 0;
-		check->parent = ws_store_reader_new(&pull->stored.store);
+		check->parent = ws_store_reader_new(&rcv->stored.store);
 	}
 }
 
@@ -94,14 +94,14 @@ ws_pull_check_begin(WsPullCheck * check, const WsPull *pull, const WsPlanStart *
  * Nothing is stored of a new timeline, but its first segment begins with a
  * copy of the timeline before, which is stored completely.
  */
-static WsPullEnd
-compare_with_parent(const WsPullCheck * check, XLogRecPtr lsn, const char *data, size_t len)
+static WsRcvEnd
+compare_with_parent(const WsRcvCheck * check, XLogRecPtr lsn, const char *data, size_t len)
 {
 	char	   *stored;
 	size_t		i = 0;
 
 	if (check->parent_tli == 0 || lsn >= check->parent_end_lsn)
-		return WS_PULL_NEXT;
+		return WS_RCV_NEXT;
 	len = Min(len, check->parent_end_lsn - lsn);
 	stored = palloc(len);
 	ws_store_read(check->parent, check->parent_tli, check->parent_next_tli, lsn, stored, len);
@@ -109,66 +109,66 @@ compare_with_parent(const WsPullCheck * check, XLogRecPtr lsn, const char *data,
 		i++;
 	pfree(stored);
 	if (i == len)
-		return WS_PULL_NEXT;
-	return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes at " WS_LSN " than are stored of timeline %u, which it left at " WS_LSN,
-								   check->tli, LSN_FORMAT_ARGS(lsn + i), check->parent_tli,
-								   LSN_FORMAT_ARGS(check->parent_end_lsn)));
+		return WS_RCV_NEXT;
+	return ws_rcv_differ(psprintf("On timeline %u the upstream has other bytes at " WS_LSN " than are stored of timeline %u, which it left at " WS_LSN,
+								  check->tli, LSN_FORMAT_ARGS(lsn + i), check->parent_tli,
+								  LSN_FORMAT_ARGS(check->parent_end_lsn)));
 }
 
-static WsPullEnd
-check_page(const WsPull *pull, const WsPullCheck * check, XLogRecPtr lsn,
+static WsRcvEnd
+check_page(const WsRcv *rcv, const WsRcvCheck * check, XLogRecPtr lsn,
 		   const char *data, size_t len)
 {
-	if (!ws_pull_is_unchecked(check, lsn + len) || lsn % pull->upstream.segment_size != 0 ||
+	if (!ws_rcv_is_unchecked(check, lsn + len) || lsn % rcv->upstream.segment_size != 0 ||
 		len < sizeof(XLogLongPageHeaderData) ||
-		ws_store_is_first_page(&pull->stored.store, check->tli, lsn, data))
-		return WS_PULL_NEXT;
-	return diverge(pull, check->tli, lsn, "it begins with a page of another place or cluster");
+		ws_store_is_first_page(&rcv->stored.store, check->tli, lsn, data))
+		return WS_RCV_NEXT;
+	return diverge(rcv, check->tli, lsn, "it begins with a page of another place or cluster");
 }
 
 /* Marks what is to be written up to end_lsn, if it may turn out not to be ours. */
 static void
-mark(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_lsn)
+mark(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr end_lsn)
 {
 	if (!check->may_be_marked || check->is_marked ||
-		end_lsn <= check->segno * pull->upstream.segment_size)
+		end_lsn <= check->segno * rcv->upstream.segment_size)
 		return;
-	ws_store_mark_unchecked(&pull->stored.store, check->tli, check->segno);
+	ws_store_mark_unchecked(&rcv->stored.store, check->tli, check->segno);
 	check->is_marked = true;
 }
 
-WsPullEnd
-ws_pull_check_incoming(const WsPull *pull, WsPullCheck * check, XLogRecPtr lsn,
-					   const char *data, size_t len)
+WsRcvEnd
+ws_rcv_check_incoming(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr lsn,
+					  const char *data, size_t len)
 {
-	WsPullEnd	end;
+	WsRcvEnd	end;
 
-	mark(pull, check, lsn + len);
+	mark(rcv, check, lsn + len);
 	end = compare_with_parent(check, lsn, data, len);
-	return end == WS_PULL_NEXT ? check_page(pull, check, lsn, data, len) : end;
+	return end == WS_RCV_NEXT ? check_page(rcv, check, lsn, data, len) : end;
 }
 
-WsPullEnd
-ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_lsn)
+WsRcvEnd
+ws_rcv_check_records(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr end_lsn)
 {
 	WsChainResult result;
 
-	if (!ws_pull_is_unchecked(check, end_lsn) || end_lsn < check->needed_lsn)
-		return WS_PULL_NEXT;
-	ws_store_check_chain(&pull->stored.store, check->tli, check->lsn, end_lsn, &result);
+	if (!ws_rcv_is_unchecked(check, end_lsn) || end_lsn < check->needed_lsn)
+		return WS_RCV_NEXT;
+	ws_store_check_chain(&rcv->stored.store, check->tli, check->lsn, end_lsn, &result);
 	switch (result.state)
 	{
 		case WS_CHAIN_OPEN:
 			check->needed_lsn = result.needed_lsn;
-			return WS_PULL_NEXT;
+			return WS_RCV_NEXT;
 		case WS_CHAIN_CONTINUES:
 			if (check->is_marked)
-				ws_store_unmark_unchecked(&pull->stored.store, check->tli, check->segno);
+				ws_store_unmark_unchecked(&rcv->stored.store, check->tli, check->segno);
 			check->is_marked = check->may_be_marked = false;
 			check->lsn = InvalidXLogRecPtr;
-			return WS_PULL_NEXT;
+			return WS_RCV_NEXT;
 		default:
-			return diverge(pull, check->tli, check->lsn, result.reason);
+			return diverge(rcv, check->tli, check->lsn, result.reason);
 	}
 }
 
@@ -177,12 +177,12 @@ ws_pull_check_records(const WsPull *pull, WsPullCheck * check, XLogRecPtr end_ls
  * have, and after a restart the relay would continue with a new timeline.
  */
 void
-ws_pull_check_end(const WsPull *pull, WsPullCheck * check)
+ws_rcv_check_end(const WsRcv *rcv, WsRcvCheck * check)
 {
 	if (!check->is_marked)
 		return;
 	ws_relay_lock_store();
-	ws_store_drop_unchecked(&pull->stored.store);
+	ws_store_drop_unchecked(&rcv->stored.store);
 	ws_relay_unlock_store();
 	check->is_marked = false;
 }

@@ -13,66 +13,66 @@
 #include "access/xlog_internal.h"
 #include "relay/walreceiver/state.h"
 
-WsPullEnd
-ws_pull_be_behind(const char *reason)
+WsRcvEnd
+ws_rcv_be_behind(const char *reason)
 {
 	WsRelayStatus status;
 
 	/* every attempt finds the same again */
 	ws_relay_get_status(&status);
-	ws_pull_set_state(WS_RELAY_BEHIND, reason);
+	ws_rcv_set_state(WS_RELAY_BEHIND, reason);
 	if (status.state != WS_RELAY_BEHIND)
 		ereport(LOG,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relay waits until its upstream has what is stored"),
 				 errdetail_internal("%s.", reason),
 				 errhint("What is stored is still served.  If the upstream never gets there, correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
-	return WS_PULL_RETRY;
+	return WS_RCV_RETRY;
 }
 
-WsPullEnd
-ws_pull_diverge(const char *reason, const char *hint)
+WsRcvEnd
+ws_rcv_diverge(const char *reason, const char *hint)
 {
-	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ws_rcv_set_state(WS_RELAY_DIVERGED, reason);
 	ereport(LOG,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("relay stops receiving: the upstream's WAL is not a continuation of what is stored"),
 			 errdetail("%s.", reason),
 			 errhint("%s", hint)));
-	return WS_PULL_DIVERGED;
+	return WS_RCV_DIVERGED;
 }
 
-WsPullEnd
-ws_pull_differ(const char *reason)
+WsRcvEnd
+ws_rcv_differ(const char *reason)
 {
-	ws_pull_set_state(WS_RELAY_DIVERGED, reason);
+	ws_rcv_set_state(WS_RELAY_DIVERGED, reason);
 	ereport(LOG,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("relay stops receiving: the upstream's WAL is not what is stored"),
 			 errdetail("%s.", reason),
 			 errhint("What is stored is still served and was not changed.  Correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().")));
-	return WS_PULL_DIVERGED;
+	return WS_RCV_DIVERGED;
 }
 
 /*
  * The upstream is asked again and again, since its next timeline may end the
  * seal.
  */
-WsPullEnd
-ws_pull_be_sealed(const WsPull *pull)
+WsRcvEnd
+ws_rcv_be_sealed(const WsRcv *rcv)
 {
 	WsRelayStatus status;
 	char	   *reason = psprintf("the relay is sealed, and the upstream is on timeline %u",
-								  pull->upstream.tli);
+								  rcv->upstream.tli);
 
 	ws_relay_get_status(&status);
-	ws_pull_set_state(WS_RELAY_SEALED, reason);
+	ws_rcv_set_state(WS_RELAY_SEALED, reason);
 	if (status.state != WS_RELAY_SEALED)
 		ereport(LOG,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relay does not receive from its upstream: %s", reason),
 				 errhint("It goes on with a newer timeline, or after SELECT walstream_relay_unseal(token).")));
-	return WS_PULL_RETRY;
+	return WS_RCV_RETRY;
 }
 
 /*
@@ -80,7 +80,7 @@ ws_pull_be_sealed(const WsPull *pull)
  * the text names the segment, without a path, and gives no other reason.
  */
 bool
-ws_pull_says_removed(const char *message)
+ws_rcv_says_removed(const char *message)
 {
 	const char *end = message + strcspn(message, "\n");
 
@@ -96,33 +96,33 @@ ws_pull_says_removed(const char *message)
 	return false;
 }
 
-WsPullEnd
-ws_pull_halt_in_gap(const char *reason)
+WsRcvEnd
+ws_rcv_halt_in_gap(const char *reason)
 {
-	ws_pull_set_state(WS_RELAY_GAP, reason);
+	ws_rcv_set_state(WS_RELAY_GAP, reason);
 	ereport(LOG,
 			(errcode(ERRCODE_UNDEFINED_FILE),
 			 errmsg("relay stops receiving: WAL is missing between what is stored and what the upstream has"),
 			 errdetail("%s.", reason),
 			 errhint("What is stored is still served.  SELECT walstream_relay_restart_after_gap() sets it aside and begins a new range; standbys that have not received it all must be made anew.")));
-	return WS_PULL_GAP;
+	return WS_RCV_GAP;
 }
 
-WsPullEnd
-ws_pull_wait_for_wal(const char *reason)
+WsRcvEnd
+ws_rcv_wait_for_wal(const char *reason)
 {
-	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_rcv_set_state(WS_RELAY_WAITING, reason);
 	ws_relay_note_error(reason);
-	return WS_PULL_RETRY;
+	return WS_RCV_RETRY;
 }
 
 void
-ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn)
+ws_rcv_report_no_room(const WsRcv *rcv, XLogRecPtr lsn)
 {
 	char	   *reason = psprintf("no space left in \"%s\" for WAL from " WS_LSN " on",
-								  pull->stored.store.path, LSN_FORMAT_ARGS(lsn));
+								  rcv->stored.store.path, LSN_FORMAT_ARGS(lsn));
 
-	ws_pull_set_state(WS_RELAY_DISK_FULL, reason);
+	ws_rcv_set_state(WS_RELAY_DISK_FULL, reason);
 	ereport(LOG,
 			(errcode(ERRCODE_DISK_FULL),
 			 errmsg("relay waits for disk space: %s", reason),

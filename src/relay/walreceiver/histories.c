@@ -27,7 +27,7 @@ parse_history(TimeLineID tli, const char *content, size_t len)
 	history->entries = palloc(sizeof(WsHistoryEntry) * (WS_HISTORY_MAX_ENTRIES + 1));
 	if (ws_history_parse(tli, content, len, history, &line) != WS_OK)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent an invalid history file of timeline %u", tli),
 				 errdetail("Line %d cannot be used.", line)));
@@ -35,18 +35,18 @@ parse_history(TimeLineID tli, const char *content, size_t len)
 }
 
 static char *
-fetch_history(WsPull *pull, TimeLineID tli, size_t *len)
+fetch_history(WsRcv *rcv, TimeLineID tli, size_t *len)
 {
 	char		expected[MAXFNAMELEN];
 	char	   *name;
 	char	   *content;
 	int			size;
 
-	walrcv_readtimelinehistoryfile(pull->upstream.conn, tli, &name, &content, &size);
+	walrcv_readtimelinehistoryfile(rcv->upstream.conn, tli, &name, &content, &size);
 	TLHistoryFileName(expected, tli);
 	if (strcmp(name, expected) != 0)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent history file \"%s\" instead of \"%s\"",
 						ws_peertext_value(name), expected)));
@@ -69,7 +69,7 @@ check_ancestor(const WsHistory *line, const WsHistory *history)
 	if (ws_history_find(line, tli, &end_lsn, &next_tli) &&
 		!ws_history_is_shared(history, line, last))
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("history file of timeline %u does not fit that of timeline %u",
 						tli, line->entries[line->count - 1].tli)));
@@ -83,7 +83,7 @@ check_ancestor(const WsHistory *line, const WsHistory *history)
  * either.
  */
 static bool
-store_history_if_there(WsPull *pull, const WsStore *store, const WsHistory *line,
+store_history_if_there(WsRcv *rcv, const WsStore *store, const WsHistory *line,
 					   TimeLineID tli)
 {
 	MemoryContext context = CurrentMemoryContext;
@@ -92,7 +92,7 @@ store_history_if_there(WsPull *pull, const WsStore *store, const WsHistory *line
 	PG_TRY();
 	{
 		size_t		len;
-		char	   *content = fetch_history(pull, tli, &len);
+		char	   *content = fetch_history(rcv, tli, &len);
 
 		check_ancestor(line, parse_history(tli, content, len));
 		ws_store_write_history(store, tli, content, len);
@@ -109,10 +109,10 @@ store_history_if_there(WsPull *pull, const WsStore *store, const WsHistory *line
 		if (error->sqlerrcode != ERRCODE_PROTOCOL_VIOLATION)
 			PG_RE_THROW();
 		FlushErrorState();
-		(void) ws_pull_take_blame();
+		(void) ws_rcv_take_blame();
 
 		/* nor must a lost connection, which looks the same */
-		ws_pull_check_connection(pull);
+		ws_rcv_check_connection(rcv);
 		ereport(DEBUG1,
 				(errmsg_internal("upstream has no history of timeline %u: %s",
 								 tli, ws_peertext_for_log(error->message))));
@@ -141,14 +141,14 @@ store_history_from_line(const WsStore *store, const WsHistory *line, int i)
 }
 
 void
-ws_pull_ask_history(WsPull *pull, WsPullHistory *history)
+ws_rcv_ask_history(WsRcv *rcv, WsRcvHistory *history)
 {
-	TimeLineID	tli = pull->upstream.tli;
+	TimeLineID	tli = rcv->upstream.tli;
 
 	history->content = "";
 	history->len = 0;
 	if (tli != 1)
-		history->content = fetch_history(pull, tli, &history->len);
+		history->content = fetch_history(rcv, tli, &history->len);
 	history->line = parse_history(tli, history->content, history->len);
 }
 
@@ -176,11 +176,11 @@ is_stored_history(const WsStore *store, const WsHistory *line, int i)
  * stored, we have stored all existing files of its ancestors.
  */
 void
-ws_pull_store_histories(WsPull *pull, const WsStore *store,
-						const WsPullHistory *theirs, XLogRecPtr first_lsn)
+ws_rcv_store_histories(WsRcv *rcv, const WsStore *store,
+					   const WsRcvHistory *theirs, XLogRecPtr first_lsn)
 {
 	const WsHistory *history = theirs->line;
-	TimeLineID	tli = pull->upstream.tli;
+	TimeLineID	tli = rcv->upstream.tli;
 	int			last = history->count - 1;
 	bool		was_stored = is_stored_history(store, history, last);
 
@@ -195,7 +195,7 @@ ws_pull_store_histories(WsPull *pull, const WsStore *store,
 			history->entries[i].end_lsn <= first_lsn)
 			continue;
 		if (is_stored_history(store, history, i) ||
-			store_history_if_there(pull, store, history, ancestor))
+			store_history_if_there(rcv, store, history, ancestor))
 			continue;
 		if (history->entries[i].end_lsn > first_lsn)
 			store_history_from_line(store, history, i);
@@ -214,7 +214,7 @@ ws_pull_store_histories(WsPull *pull, const WsStore *store,
 		CHECK_FOR_INTERRUPTS();
 		if (!ws_history_find(history, other, &end_lsn, &next_tli) &&
 			!ws_store_has_history(store, other))
-			(void) store_history_if_there(pull, store, history, other);
+			(void) store_history_if_there(rcv, store, history, other);
 	}
 	ws_store_write_history(store, tli, theirs->content, theirs->len);
 }

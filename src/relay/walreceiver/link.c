@@ -39,14 +39,14 @@ static WalReceiverFunctionsType noting;
 static bool blames_upstream = false;
 
 int
-ws_pull_errupstream(void)
+ws_rcv_errupstream(void)
 {
 	blames_upstream = true;
 	return 0;					/* like all functions used in ereport() */
 }
 
 bool
-ws_pull_take_blame(void)
+ws_rcv_take_blame(void)
 {
 	bool		result = blames_upstream;
 
@@ -125,7 +125,7 @@ noting_send(WalReceiverConn *conn, const char *buffer, int bytes)
 }
 
 void
-ws_pull_link_init(void)
+ws_rcv_link_init(void)
 {
 	plain = WalReceiverFunctions;
 	noting = *plain;
@@ -140,7 +140,7 @@ ws_pull_link_init(void)
 }
 
 void
-ws_pull_clean_up(void)
+ws_rcv_clean_up(void)
 {
 	AbortCurrentTransaction();
 	LWLockReleaseAll();

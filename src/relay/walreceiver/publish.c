@@ -32,71 +32,71 @@
  * taken another course, commits may wait there that are not in our WAL.
  */
 static bool
-has_position(const WsPullStream *s)
+has_position(const WsRcvStream *s)
 {
-	XLogRecPtr	lsn = ws_pull_checked(&s->check, s->received_lsn);
+	XLogRecPtr	lsn = ws_rcv_checked(&s->check, s->received_lsn);
 
 	return s->resumes || (!s->start.replaces &&
 						  lsn > s->start.begin_lsn && lsn >= s->start.tell_lsn);
 }
 
 static XLogRecPtr
-told_written(const WsPullStream *s)
+told_written(const WsRcvStream *s)
 {
-	return has_position(s) ? ws_pull_checked(&s->check, s->received_lsn) : InvalidXLogRecPtr;
+	return has_position(s) ? ws_rcv_checked(&s->check, s->received_lsn) : InvalidXLogRecPtr;
 }
 
 static XLogRecPtr
-told_flushed(const WsPullStream *s)
+told_flushed(const WsRcvStream *s)
 {
-	return has_position(s) ? ws_pull_checked(&s->check, Min(s->received_lsn, s->flushed_lsn)) :
+	return has_position(s) ? ws_rcv_checked(&s->check, Min(s->received_lsn, s->flushed_lsn)) :
 		InvalidXLogRecPtr;
 }
 
 void
-ws_pull_stream_reply(WsPullStream *s, bool force, bool ping)
+ws_rcv_stream_reply(WsRcvStream *s, bool force, bool ping)
 {
-	ws_pull_reply(s->pull->upstream.conn, told_written(s), told_flushed(s), force, ping);
+	ws_rcv_reply(s->rcv->upstream.conn, told_written(s), told_flushed(s), force, ping);
 }
 
 void
-ws_pull_stream_show_state(WsPullStream *s, WsRelayState state)
+ws_rcv_stream_show_state(WsRcvStream *s, WsRelayState state)
 {
 	s->state = state;
-	ws_pull_set_state(state, NULL);
+	ws_rcv_set_state(state, NULL);
 }
 
 /* Publish the first bytes of a range, which can be served now. */
 static void
-publish_range(WsPullStream *s)
+publish_range(WsRcvStream *s)
 {
-	WsPull	   *pull = s->pull;
+	WsRcv	   *rcv = s->rcv;
 	WsStoreExtent extent;
 
 	extent.first_tli = extent.tli = s->start.tli;
 	extent.first_lsn = s->start.begin_lsn;
 	extent.end_lsn = s->flushed_lsn;
-	ws_relay_publish_store(&pull->stored.store, &extent);
-	ws_seal_end_before(&pull->stored.store, s->start.tli);
-	pull->stored.has_wal = true;
-	pull->stored.end.tli = s->start.tli;
-	pull->stored.end.lsn = s->flushed_lsn;
-	pull->stored.served = pull->stored.end;
-	pull->attempts.failed = 0;
+	ws_relay_publish_store(&rcv->stored.store, &extent);
+	ws_seal_end_before(&rcv->stored.store, s->start.tli);
+	rcv->stored.has_wal = true;
+	rcv->stored.end.tli = s->start.tli;
+	rcv->stored.end.lsn = s->flushed_lsn;
+	rcv->stored.served = rcv->stored.end;
+	rcv->attempts.failed = 0;
 }
 
 /* Publish everything that is durable. */
 static void
-publish(WsPullStream *s)
+publish(WsRcvStream *s)
 {
-	WsPull	   *pull = s->pull;
-	WsPullStored *stored = &pull->stored;
-	uint32		segment_size = pull->upstream.segment_size;
+	WsRcv	   *rcv = s->rcv;
+	WsRcvStored *stored = &rcv->stored;
+	uint32		segment_size = rcv->upstream.segment_size;
 	TimeLineID	tli = s->start.tli;
 	bool		wake_keeper;
 
 	if (s->start.replaces ||
-		ws_pull_is_unchecked(&s->check, Max(s->received_lsn, s->flushed_lsn)))
+		ws_rcv_is_unchecked(&s->check, Max(s->received_lsn, s->flushed_lsn)))
 		return;
 
 	if (!stored->has_wal)
@@ -121,8 +121,8 @@ publish(WsPullStream *s)
 		(stored->end.lsn % segment_size == 0 && s->flushed_lsn > stored->end.lsn);
 	if (tli != stored->end.tli || s->flushed_lsn > stored->end.lsn)
 	{
-		pull->attempts.failed = 0;
-		pull->decision.was_compared = true;
+		rcv->attempts.failed = 0;
+		rcv->decision.was_compared = true;
 	}
 	stored->end.tli = tli;
 	stored->end.lsn = s->flushed_lsn;
@@ -137,7 +137,7 @@ publish(WsPullStream *s)
 				(errmsg("relay has followed its upstream from timeline %u to %u at " WS_LSN,
 						stored->served.tli, tli,
 						LSN_FORMAT_ARGS(s->start.publish_lsn))));
-		pull->decision.follow_allowed = false;
+		rcv->decision.follow_allowed = false;
 		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
 		ws_seal_end_before(&stored->store, tli);
 		ws_relay_end_approval(tli);
@@ -149,12 +149,12 @@ publish(WsPullStream *s)
 
 /* Show what is written before it is durable. */
 void
-ws_pull_stream_publish_written(WsPullStream *s)
+ws_rcv_stream_publish_written(WsRcvStream *s)
 {
-	const WsPullStored *stored = &s->pull->stored;
+	const WsRcvStored *stored = &s->rcv->stored;
 
 	if (stored->has_wal && !s->start.replaces &&
-		!ws_pull_is_unchecked(&s->check, s->received_lsn) &&
+		!ws_rcv_is_unchecked(&s->check, s->received_lsn) &&
 		s->start.tli == stored->end.tli && stored->end.tli == stored->served.tli)
 		ws_relay_publish_position(stored->end.tli, s->received_lsn,
 								  Max(s->received_lsn, s->flushed_lsn), stored->end.lsn);
@@ -165,48 +165,48 @@ ws_pull_stream_publish_written(WsPullStream *s)
  * message.
  */
 void
-ws_pull_stream_note_caught_up(WsPullStream *s)
+ws_rcv_stream_note_caught_up(WsRcvStream *s)
 {
 	if (s->state != WS_RELAY_CATCHING_UP || s->start.replaces ||
-		ws_pull_is_unchecked(&s->check, s->received_lsn) ||
-		s->start.tli != s->pull->upstream.tli || s->received_lsn < s->target_lsn)
+		ws_rcv_is_unchecked(&s->check, s->received_lsn) ||
+		s->start.tli != s->rcv->upstream.tli || s->received_lsn < s->target_lsn)
 		return;
-	ws_pull_stream_show_state(s, WS_RELAY_STREAMING);
-	if (s->pull->attempts.streaming_since == 0)
-		s->pull->attempts.streaming_since = GetCurrentTimestamp();
-	if (s->received_lsn >= s->pull->stored.end.lsn)
-		s->pull->decision.was_compared = true;
-	s->pull->decision.follow_allowed = false;
+	ws_rcv_stream_show_state(s, WS_RELAY_STREAMING);
+	if (s->rcv->attempts.streaming_since == 0)
+		s->rcv->attempts.streaming_since = GetCurrentTimestamp();
+	if (s->received_lsn >= s->rcv->stored.end.lsn)
+		s->rcv->decision.was_compared = true;
+	s->rcv->decision.follow_allowed = false;
 }
 
 WsStoreWriter *
-ws_pull_stream_new_writer(WsPullStream *s)
+ws_rcv_stream_new_writer(WsRcvStream *s)
 {
-	const WsPull *pull = s->pull;
+	const WsRcv *rcv = s->rcv;
 	XLogRecPtr	begin_lsn = s->start.begin_lsn;
 
-	return ws_store_writer_new(s->start.replaces ? &pull->stored.new_range : &pull->stored.store,
+	return ws_store_writer_new(s->start.replaces ? &rcv->stored.new_range : &rcv->stored.store,
 							   s->start.tli,
-							   begin_lsn - begin_lsn % pull->upstream.segment_size,
+							   begin_lsn - begin_lsn % rcv->upstream.segment_size,
 							   s->flushed_lsn);
 }
 
 /* Move a new range, whose first bytes are durable, into the store. */
 static void
-enter_range(WsPullStream *s)
+enter_range(WsRcvStream *s)
 {
 	s->usable = false;
 	ws_store_writer_free(s->writer);
-	ws_pull_range_enter(s->pull, &s->start);
+	ws_rcv_range_enter(s->rcv, &s->start);
 	ws_xids_publish(&s->xids);
 	s->start.replaces = false;
-	s->writer = ws_pull_stream_new_writer(s);
+	s->writer = ws_rcv_stream_new_writer(s);
 	s->usable = true;
 }
 
 /* Make the written WAL durable, and publish it. */
 void
-ws_pull_stream_keep(WsPullStream *s)
+ws_rcv_stream_keep(WsRcvStream *s)
 {
 	XLogRecPtr	flushed_lsn;
 
@@ -224,10 +224,10 @@ ws_pull_stream_keep(WsPullStream *s)
 }
 
 void
-ws_pull_stream_flush(WsPullStream *s)
+ws_rcv_stream_flush(WsRcvStream *s)
 {
-	ws_pull_stream_keep(s);
-	ws_pull_stream_note_caught_up(s);
+	ws_rcv_stream_keep(s);
+	ws_rcv_stream_note_caught_up(s);
 	if (update_process_title)
 	{
 		char		title[64];

@@ -23,14 +23,14 @@
 
 /* Returns true if another segment than the one to begin with is stored. */
 static bool
-has_other_segments(const WsPull *pull, const WsPlanStart *start)
+has_other_segments(const WsRcv *rcv, const WsPlanStart *start)
 {
 	WsSegment  *segments;
-	int			count = ws_store_list(&pull->stored.store, &segments);
+	int			count = ws_store_list(&rcv->stored.store, &segments);
 
 	return count > 1 ||
 		(count == 1 && (segments[0].tli != start->tli ||
-						segments[0].segno != start->begin_lsn / pull->upstream.segment_size));
+						segments[0].segno != start->begin_lsn / rcv->upstream.segment_size));
 }
 
 /*
@@ -40,45 +40,45 @@ has_other_segments(const WsPull *pull, const WsPlanStart *start)
  * and the next transaction id, which may be later than the range.
  */
 static void
-leave_range(WsPull *pull, const WsPlanStart *start)
+leave_range(WsRcv *rcv, const WsPlanStart *start)
 {
-	bool		had_wal = pull->stored.has_wal;
+	bool		had_wal = rcv->stored.has_wal;
 
 	if (had_wal)
 	{
 		ereport(LOG,
 				(errmsg("relay sets its WAL up to " WS_LSN " on timeline %u aside and begins anew at " WS_LSN,
-						LSN_FORMAT_ARGS(pull->stored.end.lsn), pull->stored.end.tli,
+						LSN_FORMAT_ARGS(rcv->stored.end.lsn), rcv->stored.end.tli,
 						LSN_FORMAT_ARGS(start->begin_lsn))));
-		pull->stored.has_wal = false;
-		pull->stored.served.tli = 0;
-		ws_relay_publish_store(&pull->stored.store, NULL);
+		rcv->stored.has_wal = false;
+		rcv->stored.served.tli = 0;
+		ws_relay_publish_store(&rcv->stored.store, NULL);
 	}
 	(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
-	ws_slots_invalidate_all(&pull->stored.store);
+	ws_slots_invalidate_all(&rcv->stored.store);
 	ws_relay_lock_store();
-	ws_xids_forget(&pull->stored.store);
-	if (had_wal || has_other_segments(pull, start))
-		ws_store_set_aside(&pull->stored.store);
+	ws_xids_forget(&rcv->stored.store);
+	if (had_wal || has_other_segments(rcv, start))
+		ws_store_set_aside(&rcv->stored.store);
 	ws_relay_unlock_store();
-	ws_store_remove_histories(&pull->stored.store);
+	ws_store_remove_histories(&rcv->stored.store);
 	ws_slots_reset_floor(start->begin_lsn);
 }
 
 void
-ws_pull_range_begin(WsPull *pull, const WsPlanStart *start)
+ws_rcv_range_begin(WsRcv *rcv, const WsPlanStart *start)
 {
 	if (start->replaces)
-		ws_store_begin_new_range(&pull->stored.store, &pull->stored.new_range);
+		ws_store_begin_new_range(&rcv->stored.store, &rcv->stored.new_range);
 	else
-		leave_range(pull, start);
+		leave_range(rcv, start);
 }
 
 void
-ws_pull_range_enter(WsPull *pull, const WsPlanStart *start)
+ws_rcv_range_enter(WsRcv *rcv, const WsPlanStart *start)
 {
-	leave_range(pull, start);
+	leave_range(rcv, start);
 	ws_relay_lock_store();
-	ws_store_enter_new_range(&pull->stored.store);
+	ws_store_enter_new_range(&rcv->stored.store);
 	ws_relay_unlock_store();
 }

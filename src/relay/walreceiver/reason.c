@@ -26,16 +26,16 @@ surplus_text(const WsPlanInput *input, const WsPlanWhy *why)
 
 /* A slot's position does not prove that there is WAL. */
 static char *
-gap_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
+gap_text(const WsRcv *rcv, const WsPlanInput *input, const WsPlanWhy *why)
 {
 	const char *slot = "";
 
 	if (input->slot_lsn >= why->theirs.lsn + input->segment_size)
-		slot = psprintf(", its slot \"%s\" at " WS_LSN, pull->settings.slot,
+		slot = psprintf(", its slot \"%s\" at " WS_LSN, rcv->settings.slot,
 						LSN_FORMAT_ARGS(input->slot_lsn));
 	else if (!XLogRecPtrIsInvalid(input->slot_lsn))
 		slot = psprintf(", although its slot \"%s\" should keep it from " WS_LSN " on",
-						pull->settings.slot, LSN_FORMAT_ARGS(input->slot_lsn));
+						rcv->settings.slot, LSN_FORMAT_ARGS(input->slot_lsn));
 	return psprintf("The upstream has no longer the WAL from " WS_LSN " on timeline %u on; stored is WAL up to " WS_LSN ", and the upstream is at " WS_LSN "%s",
 					LSN_FORMAT_ARGS(why->theirs.lsn), why->theirs.tli,
 					LSN_FORMAT_ARGS(why->ours.lsn),
@@ -43,7 +43,7 @@ gap_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
 }
 
 static const char *
-bare_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
+bare_text(const WsRcv *rcv, const WsPlanInput *input, const WsPlanWhy *why)
 {
 	switch (why->reason)
 	{
@@ -77,7 +77,7 @@ bare_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
 			return psprintf("The upstream's WAL on timeline %u goes on from " WS_LSN,
 							why->theirs.tli, LSN_FORMAT_ARGS(why->theirs.lsn));
 		case WS_PLAN_REMOVED_THERE:
-			return gap_text(pull, input, why);
+			return gap_text(rcv, input, why);
 		case WS_PLAN_NOTHING_THERE:
 			return psprintf("The upstream, which is at " WS_LSN " on timeline %u, has not even the WAL from " WS_LSN " on to begin with%s",
 							LSN_FORMAT_ARGS(input->upstream_lsn), input->upstream_tli,
@@ -89,16 +89,16 @@ bare_text(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
 }
 
 char *
-ws_pull_reason(const WsPull *pull, const WsPlanInput *input, const WsPlanWhy *why)
+ws_rcv_reason(const WsRcv *rcv, const WsPlanInput *input, const WsPlanWhy *why)
 {
-	const char *reason = bare_text(pull, input, why);
+	const char *reason = bare_text(rcv, input, why);
 
 	return psprintf("%s%s", reason,
 					why->is_removed ? ", and WAL from there on is no longer stored" : "");
 }
 
 const char *
-ws_pull_reason_hint(const WsPlanWhy *why)
+ws_rcv_reason_hint(const WsPlanWhy *why)
 {
 	if (why->reason == WS_PLAN_OTHER_HISTORY)
 		return "Two servers were promoted to the same timeline: correct walstream.relay_upstream, or begin anew with SELECT walstream_relay_restart_after_gap().";

@@ -52,7 +52,7 @@ next_time(TimestampTz now)
 }
 
 void
-ws_pull_reply_begin(WalReceiverConn *conn)
+ws_rcv_reply_begin(WalReceiverConn *conn)
 {
 	if (message.data == NULL)
 	{
@@ -69,7 +69,7 @@ ws_pull_reply_begin(WalReceiverConn *conn)
 }
 
 TimestampTz
-ws_pull_reply_due(void)
+ws_rcv_reply_due(void)
 {
 	if (feedback_told && ws_relay_feedback_has_changed(false))
 		return Min(reply_due, TimestampTzPlusMilliseconds(feedback_time,
@@ -78,8 +78,8 @@ ws_pull_reply_due(void)
 }
 
 void
-ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
-			  XLogRecPtr flushed_lsn, bool force, bool ping)
+ws_rcv_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
+			 XLogRecPtr flushed_lsn, bool force, bool ping)
 {
 	TimestampTz now;
 
@@ -121,7 +121,7 @@ needed_feedback(void)
 }
 
 void
-ws_pull_feedback(WalReceiverConn *conn)
+ws_rcv_feedback(WalReceiverConn *conn)
 {
 	WsFeedback	needed;
 	TimestampTz now;

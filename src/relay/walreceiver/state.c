@@ -20,7 +20,7 @@
 static WsRelayState shown_state = WS_RELAY_STOPPED;
 
 void
-ws_pull_set_state(WsRelayState state, const char *reason)
+ws_rcv_set_state(WsRelayState state, const char *reason)
 {
 	/* earlier requests are not meant for this state */
 	if (state == WS_RELAY_DIVERGED || state == WS_RELAY_GAP ||
@@ -38,13 +38,13 @@ ws_pull_set_state(WsRelayState state, const char *reason)
 }
 
 WsRelayState
-ws_pull_state(void)
+ws_rcv_state(void)
 {
 	return shown_state;
 }
 
 void
-ws_pull_reload(void)
+ws_rcv_reload(void)
 {
 	if (ConfigReloadPending)
 	{
@@ -57,19 +57,19 @@ ws_pull_reload(void)
  * Returns true if the settings of upstream or slot differ from those in use.
  */
 bool
-ws_pull_settings_differ(const WsPull *pull)
+ws_rcv_settings_differ(const WsRcv *rcv)
 {
 	const WsRelaySettings *settings = ws_guc_relay();
 
-	return pull->settings.upstream == NULL ||
-		strcmp(pull->settings.upstream, settings->upstream) != 0 ||
-		strcmp(pull->settings.slot, settings->slot) != 0;
+	return rcv->settings.upstream == NULL ||
+		strcmp(rcv->settings.upstream, settings->upstream) != 0 ||
+		strcmp(rcv->settings.slot, settings->slot) != 0;
 }
 
 bool
-ws_pull_must_end(WsPull *pull)
+ws_rcv_must_end(WsRcv *rcv)
 {
-	ws_pull_reload();
-	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || ws_pull_settings_differ(pull) ||
+	ws_rcv_reload();
+	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || ws_rcv_settings_differ(rcv) ||
 		ws_seal_ends_stream();
 }

@@ -31,31 +31,30 @@
  * How a connection, or a stream in it, has ended.  An error of the upstream
  * ends the connection; any other error ends the worker.
  */
-typedef enum WsPullEnd
+typedef enum WsRcvEnd
 {
-	WS_PULL_NEXT,				/* stream: make a new plan, on the same
+	WS_RCV_NEXT,				/* stream: make a new plan, on the same
 								 * connection */
-	WS_PULL_RETRY,				/* connect again, after a pause */
-	WS_PULL_CHANGED,			/* connect again at once, because the settings
+	WS_RCV_RETRY,				/* connect again, after a pause */
+	WS_RCV_CHANGED,				/* connect again at once, because the settings
 								 * have changed or a pause was requested; or
-								 * begin elsewhere, and then like
-								 * WS_PULL_RETRY */
-	WS_PULL_DIVERGED,			/* state and reason are set: ... */
-	WS_PULL_GAP					/* ... wait for an operator */
-} WsPullEnd;
+								 * begin elsewhere, and then like WS_RCV_RETRY */
+	WS_RCV_DIVERGED,			/* state and reason are set: ... */
+	WS_RCV_GAP					/* ... wait for an operator */
+} WsRcvEnd;
 
 /* The settings in use, in TopMemoryContext.  Written by worker.c. */
-typedef struct WsPullSettings
+typedef struct WsRcvSettings
 {
 	char	   *upstream;
 	char	   *slot;
-} WsPullSettings;
+} WsRcvSettings;
 
 /*
  * The stored WAL. worker.c opens the store, publish.c notes what has become
  * durable, range.c sets aside what a new range replaces, plan.c moves end.
  */
-typedef struct WsPullStored
+typedef struct WsRcvStored
 {
 	bool		is_open;
 	WsStore		store;
@@ -67,13 +66,13 @@ typedef struct WsPullStored
 	WsPlanPoint end;			/* where to continue: the same, or a point on
 								 * an older timeline, on the way to one that
 								 * an operator has allowed */
-} WsPullStored;
+} WsRcvStored;
 
 /*
  * The connection, and what is known of the upstream.  Written by upstream.c.
  * All memory of the connection is in the context, which is reset with it.
  */
-typedef struct WsPullUpstream
+typedef struct WsRcvUpstream
 {
 	MemoryContext context;
 	WalReceiverConn *conn;		/* NULL if not connected */
@@ -87,13 +86,13 @@ typedef struct WsPullUpstream
 	XLogRecPtr	slot_lsn;		/* the slot's restart position; invalid
 								 * without a slot */
 	bool		slot_is_new;	/* made during this connection */
-} WsPullUpstream;
+} WsRcvUpstream;
 
 /*
  * Other facts that decide where to continue. worker.c resets them when the
  * settings change.
  */
-typedef struct WsPullDecision
+typedef struct WsRcvDecision
 {
 	/*
 	 * permissions of an operator, which worker.c sets for the next connection
@@ -114,26 +113,26 @@ typedef struct WsPullDecision
 	XLogRecPtr	dead_slot_lsn;	/* a slot at this position promises WAL that
 								 * is not there; set by plan.c; upstream.c
 								 * replaces the slot and clears this */
-} WsPullDecision;
+} WsRcvDecision;
 
 /* Attempts to connect, for the pauses between them.  Written by worker.c. */
-typedef struct WsPullAttempts
+typedef struct WsRcvAttempts
 {
 	int			failed;			/* failures in a row; publish.c sets it to 0 */
 	TimestampTz begin_time;		/* beginning of the last attempt */
 	TimestampTz streaming_since;	/* when it had caught up; publish.c sets
 									 * it; 0 if it has not */
-} WsPullAttempts;
+} WsRcvAttempts;
 
 /* The state of the receiver, of which there is only one, in its process. */
-typedef struct WsPull
+typedef struct WsRcv
 {
-	WsPullSettings settings;
-	WsPullStored stored;
-	WsPullUpstream upstream;
-	WsPullDecision decision;
-	WsPullAttempts attempts;
-} WsPull;
+	WsRcvSettings settings;
+	WsRcvStored stored;
+	WsRcvUpstream upstream;
+	WsRcvDecision decision;
+	WsRcvAttempts attempts;
+} WsRcv;
 
 /*----------------------------------------------------------------
  * state.c
@@ -141,21 +140,21 @@ typedef struct WsPull
  */
 
 /* Reload the configuration, if that was requested. */
-extern void ws_pull_reload(void);
+extern void ws_rcv_reload(void);
 
 /* Returns true if the settings of upstream or slot differ from those in use. */
-extern bool ws_pull_settings_differ(const WsPull *pull);
+extern bool ws_rcv_settings_differ(const WsRcv *rcv);
 
 /*
  * Returns true if a request or a change of settings must end the connection.
  */
-extern bool ws_pull_must_end(WsPull *pull);
+extern bool ws_rcv_must_end(WsRcv *rcv);
 
 /* Set the state, and the process title to go with it. */
-extern void ws_pull_set_state(WsRelayState state, const char *reason);
+extern void ws_rcv_set_state(WsRelayState state, const char *reason);
 
 /* Returns the state that was set last. */
-extern WsRelayState ws_pull_state(void);
+extern WsRelayState ws_rcv_state(void);
 
 /*----------------------------------------------------------------
  * link.c
@@ -166,19 +165,19 @@ extern WsRelayState ws_pull_state(void);
  * Must be called first: wraps the walrcv_ functions of this process, so that
  * their errors are noted as the upstream's.
  */
-extern void ws_pull_link_init(void);
+extern void ws_rcv_link_init(void);
 
 /* In ereport(ERROR): mark the error as the upstream's. */
-extern int	ws_pull_errupstream(void);
+extern int	ws_rcv_errupstream(void);
 
 /*
  * For code that has caught an error and continues: returns true if the error
  * was the upstream's, and clears the mark.
  */
-extern bool ws_pull_take_blame(void);
+extern bool ws_rcv_take_blame(void);
 
 /* Clean up after an error: transaction, locks, files, waits. */
-extern void ws_pull_clean_up(void);
+extern void ws_rcv_clean_up(void);
 
 /*----------------------------------------------------------------
  * upstream.c
@@ -189,52 +188,52 @@ extern void ws_pull_clean_up(void);
  * Connect.  Returns false if no host answers or lets us in, with a palloc'd
  * *error.
  */
-extern bool ws_pull_connect(WsPull *pull, char **error);
-extern void ws_pull_disconnect(WsPull *pull);
+extern bool ws_rcv_connect(WsRcv *rcv, char **error);
+extern void ws_rcv_disconnect(WsRcv *rcv);
 
 /* Close only the connection, when the process ends. */
-extern void ws_pull_hang_up(WsPull *pull);
+extern void ws_rcv_hang_up(WsRcv *rcv);
 
 /* Ask the upstream for its timeline and position. */
-extern void ws_pull_identify(WsPull *pull);
+extern void ws_rcv_identify(WsRcv *rcv);
 
 /* Raises an ERROR if the connection is lost. */
-extern void ws_pull_check_connection(WsPull *pull);
+extern void ws_rcv_check_connection(WsRcv *rcv);
 
 /*
  * Refuse an upstream of another major version, by ERROR.  Sends no command,
  * since another version might not understand it.
  */
-extern void ws_pull_check_version(const WsPull *pull);
+extern void ws_rcv_check_version(const WsRcv *rcv);
 
 /*
  * Check whether the upstream's WAL comes from this relay itself (chain.h).  If
- * so, sets the state and returns WS_PULL_RETRY; otherwise WS_PULL_NEXT.  Must
+ * so, sets the state and returns WS_RCV_RETRY; otherwise WS_RCV_NEXT.  Must
  * be called first, since nothing may be left behind there.
  */
-extern WsPullEnd ws_pull_check_chain(WsPull *pull);
+extern WsRcvEnd ws_rcv_check_chain(WsRcv *rcv);
 
 /*
  * Refuse an upstream whose WAL cannot be ours, by ERROR, or one on a timeline
- * for which the relay is sealed, by WS_PULL_RETRY.  Otherwise prepare the slot
- * and return WS_PULL_NEXT.
+ * for which the relay is sealed, by WS_RCV_RETRY.  Otherwise prepare the slot
+ * and return WS_RCV_NEXT.
  */
-extern WsPullEnd ws_pull_check_upstream(WsPull *pull);
+extern WsRcvEnd ws_rcv_check_upstream(WsRcv *rcv);
 
 /*
- * Send START_REPLICATION.  Returns WS_PULL_NEXT within the COPY.  If the
+ * Send START_REPLICATION.  Returns WS_RCV_NEXT within the COPY.  If the
  * upstream does not let anybody use the slot any more, drops it and returns
- * WS_PULL_CHANGED, so that another one is made.
+ * WS_RCV_CHANGED, so that another one is made.
  */
-extern WsPullEnd ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options);
+extern WsRcvEnd ws_rcv_start_streaming(WsRcv *rcv, const WalRcvStreamOptions *options);
 
 /*
  * End a COPY that the upstream has ended at received_lsn.  Returns
- * WS_PULL_NEXT at the end of the timeline, or WS_PULL_RETRY if the upstream
+ * WS_RCV_NEXT at the end of the timeline, or WS_RCV_RETRY if the upstream
  * shuts down, which is nothing unusual and ends the connection.
  */
-extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start,
-									   XLogRecPtr received_lsn);
+extern WsRcvEnd ws_rcv_end_streaming(WsRcv *rcv, const WsPlanStart *start,
+									 XLogRecPtr received_lsn);
 
 /*----------------------------------------------------------------
  * plan.c
@@ -242,17 +241,17 @@ extern WsPullEnd ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start,
  */
 
 /*
- * Decide where to begin.  Returns WS_PULL_NEXT and sets *start, with the
+ * Decide where to begin.  Returns WS_RCV_NEXT and sets *start, with the
  * upstream's histories durable.  Begins a new range if there is no WAL, or if
  * that is allowed.
  */
-extern WsPullEnd ws_pull_plan(WsPull *pull, WsPlanStart *start);
+extern WsRcvEnd ws_rcv_plan(WsRcv *rcv, WsPlanStart *start);
 
 /*
  * Handle an upstream that reports at the start of the stream that it does not
  * have the WAL.
  */
-extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start);
+extern WsRcvEnd ws_rcv_be_in_gap(WsRcv *rcv, const WsPlanStart *start);
 
 /*----------------------------------------------------------------
  * reason.c
@@ -260,11 +259,11 @@ extern WsPullEnd ws_pull_be_in_gap(WsPull *pull, const WsPlanStart *start);
  */
 
 /* Returns the reason for the state and the log's detail, palloc'd. */
-extern char *ws_pull_reason(const WsPull *pull, const WsPlanInput *input,
-							const WsPlanWhy *why);
+extern char *ws_rcv_reason(const WsRcv *rcv, const WsPlanInput *input,
+						   const WsPlanWhy *why);
 
 /* Returns a hint for a relay that has diverged for this reason. */
-extern const char *ws_pull_reason_hint(const WsPlanWhy *why);
+extern const char *ws_rcv_reason_hint(const WsPlanWhy *why);
 
 /*----------------------------------------------------------------
  * histories.c
@@ -272,21 +271,21 @@ extern const char *ws_pull_reason_hint(const WsPlanWhy *why);
  */
 
 /* Get the history of the upstream's timeline, and its file. */
-typedef struct WsPullHistory
+typedef struct WsRcvHistory
 {
 	WsHistory  *line;
 	const char *content;
 	size_t		len;
-} WsPullHistory;
+} WsRcvHistory;
 
-extern void ws_pull_ask_history(WsPull *pull, WsPullHistory *history);
+extern void ws_rcv_ask_history(WsRcv *rcv, WsRcvHistory *history);
 
 /*
  * Store the history files up to the upstream's timeline in a store whose WAL
  * begins at first_lsn.
  */
-extern void ws_pull_store_histories(WsPull *pull, const WsStore *store,
-									const WsPullHistory *theirs, XLogRecPtr first_lsn);
+extern void ws_rcv_store_histories(WsRcv *rcv, const WsStore *store,
+								   const WsRcvHistory *theirs, XLogRecPtr first_lsn);
 
 /*----------------------------------------------------------------
  * range.c
@@ -297,20 +296,20 @@ extern void ws_pull_store_histories(WsPull *pull, const WsStore *store,
  * Begin a range there; if WAL is stored, its first bytes go to
  * stored.new_range.
  */
-extern void ws_pull_range_begin(WsPull *pull, const WsPlanStart *start);
+extern void ws_rcv_range_begin(WsRcv *rcv, const WsPlanStart *start);
 
 /*
  * When the first bytes are durable: set aside what is stored, and put the new
  * range in its place.
  */
-extern void ws_pull_range_enter(WsPull *pull, const WsPlanStart *start);
+extern void ws_rcv_range_enter(WsRcv *rcv, const WsPlanStart *start);
 
 /*----------------------------------------------------------------
  * check.c
  *----------------------------------------------------------------
  */
 
-typedef struct WsPullCheck
+typedef struct WsRcvCheck
 {
 	TimeLineID	tli;
 	XLogRecPtr	lsn;			/* WAL after this is not checked yet; invalid
@@ -326,40 +325,40 @@ typedef struct WsPullCheck
 	TimeLineID	parent_next_tli;
 	XLogRecPtr	parent_end_lsn;
 	WsStoreReader *parent;
-}			WsPullCheck;
+}			WsRcvCheck;
 
 /* Begin a check, in the memory context of the stream. */
-extern void ws_pull_check_begin(WsPullCheck * check, const WsPull *pull,
-								const WsPlanStart *start);
+extern void ws_rcv_check_begin(WsRcvCheck * check, const WsRcv *rcv,
+							   const WsPlanStart *start);
 
 /* Returns true if something before lsn is not checked. */
 static inline bool
-ws_pull_is_unchecked(const WsPullCheck * check, XLogRecPtr lsn)
+ws_rcv_is_unchecked(const WsRcvCheck * check, XLogRecPtr lsn)
 {
 	return !XLogRecPtrIsInvalid(check->lsn) && lsn > check->lsn;
 }
 
 /* Returns the position up to which WAL before lsn may be published. */
 static inline XLogRecPtr
-ws_pull_checked(const WsPullCheck * check, XLogRecPtr lsn)
+ws_rcv_checked(const WsRcvCheck * check, XLogRecPtr lsn)
 {
-	return ws_pull_is_unchecked(check, lsn) ? check->lsn : lsn;
+	return ws_rcv_is_unchecked(check, lsn) ? check->lsn : lsn;
 }
 
 /*
  * Check WAL that is going to be written at lsn, or has been written up to
- * end_lsn, if necessary.  Returns WS_PULL_NEXT, or stops as diverged.
+ * end_lsn, if necessary.  Returns WS_RCV_NEXT, or stops as diverged.
  */
-extern WsPullEnd ws_pull_check_incoming(const WsPull *pull, WsPullCheck * check,
-										XLogRecPtr lsn, const char *data, size_t len);
-extern WsPullEnd ws_pull_check_records(const WsPull *pull, WsPullCheck * check,
-									   XLogRecPtr end_lsn);
+extern WsRcvEnd ws_rcv_check_incoming(const WsRcv *rcv, WsRcvCheck * check,
+									  XLogRecPtr lsn, const char *data, size_t len);
+extern WsRcvEnd ws_rcv_check_records(const WsRcv *rcv, WsRcvCheck * check,
+									 XLogRecPtr end_lsn);
 
 /*
  * After the stream, when the writer is gone: remove what was written and not
  * checked.
  */
-extern void ws_pull_check_end(const WsPull *pull, WsPullCheck * check);
+extern void ws_rcv_check_end(const WsRcv *rcv, WsRcvCheck * check);
 
 /*----------------------------------------------------------------
  * stream.c
@@ -367,13 +366,13 @@ extern void ws_pull_check_end(const WsPull *pull, WsPullCheck * check);
  */
 
 /* Receive one timeline until it or the connection ends. */
-extern WsPullEnd ws_pull_stream(WsPull *pull, const WsPlanStart *start);
+extern WsRcvEnd ws_rcv_stream(WsRcv *rcv, const WsPlanStart *start);
 
 /*
  * After an error that has ended the stream, or at the end of the process: keep
  * what has arrived, and with reply, report it to the upstream.
  */
-extern void ws_pull_stream_finish(WsPull *pull, bool reply);
+extern void ws_rcv_stream_finish(WsRcv *rcv, bool reply);
 
 /*----------------------------------------------------------------
  * halt.c
@@ -385,37 +384,37 @@ extern void ws_pull_stream_finish(WsPull *pull, bool reply);
  * asked again and again; or it never will, and an operator gives up what we
  * have.
  */
-extern WsPullEnd ws_pull_be_behind(const char *reason);
+extern WsRcvEnd ws_rcv_be_behind(const char *reason);
 
 /* Wait for an upstream that has no WAL to begin with yet. */
-extern WsPullEnd ws_pull_wait_for_wal(const char *reason);
+extern WsRcvEnd ws_rcv_wait_for_wal(const char *reason);
 
 /* Stop because the upstream's WAL does not continue what is stored. */
-extern WsPullEnd ws_pull_diverge(const char *reason, const char *hint);
+extern WsRcvEnd ws_rcv_diverge(const char *reason, const char *hint);
 
 /* Stop because the upstream's WAL is not what is stored, for this reason. */
-extern WsPullEnd ws_pull_differ(const char *reason);
+extern WsRcvEnd ws_rcv_differ(const char *reason);
 
 /*
  * Returns true if this error of the upstream means that it no longer has the
  * WAL that was requested.
  */
-extern bool ws_pull_says_removed(const char *message);
+extern bool ws_rcv_says_removed(const char *message);
 
 /* Stop because WAL is missing, for this reason. */
-extern WsPullEnd ws_pull_halt_in_gap(const char *reason);
+extern WsRcvEnd ws_rcv_halt_in_gap(const char *reason);
 
 /*
  * Set the state of a relay that is sealed for the upstream's timeline, and
- * return WS_PULL_RETRY.
+ * return WS_RCV_RETRY.
  */
-extern WsPullEnd ws_pull_be_sealed(const WsPull *pull);
+extern WsRcvEnd ws_rcv_be_sealed(const WsRcv *rcv);
 
 /*
  * Set the state, and write to the log, that there is no room for WAL from lsn
  * on.
  */
-extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);
+extern void ws_rcv_report_no_room(const WsRcv *rcv, XLogRecPtr lsn);
 
 /*----------------------------------------------------------------
  * reply.c
@@ -426,24 +425,24 @@ extern void ws_pull_report_no_room(const WsPull *pull, XLogRecPtr lsn);
  * Must be called with a new connection or timeline: nothing has been reported
  * yet.
  */
-extern void ws_pull_reply_begin(WalReceiverConn *conn);
+extern void ws_rcv_reply_begin(WalReceiverConn *conn);
 
 /*
  * Report the positions if they have changed, if wal_receiver_status_interval
  * has passed, or if force is set.  With ping, request an answer.
  */
-extern void ws_pull_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
-						  XLogRecPtr flushed_lsn, bool force, bool ping);
+extern void ws_rcv_reply(WalReceiverConn *conn, XLogRecPtr written_lsn,
+						 XLogRecPtr flushed_lsn, bool force, bool ping);
 
 /*
  * Report the needs of downstreams and slots if they have changed, but not
  * twice within a second, or if wal_receiver_status_interval has passed.
  */
-extern void ws_pull_feedback(WalReceiverConn *conn);
+extern void ws_rcv_feedback(WalReceiverConn *conn);
 
 /*
  * Returns when a reply, or changed feedback, is due even if nothing happens.
  */
-extern TimestampTz ws_pull_reply_due(void);
+extern TimestampTz ws_rcv_reply_due(void);
 
 #endif							/* WS_RELAY_WALRECEIVER_STATE_H */

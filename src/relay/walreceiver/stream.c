@@ -42,15 +42,15 @@
 #define KEEPALIVE_SIZE		(1 + 8 + 8 + 1)
 
 /*
- * The stream is not on the stack, which is gone when ws_pull_stream_finish()
+ * The stream is not on the stack, which is gone when ws_rcv_stream_finish()
  * is called after an error.  A stream that is not usable then has failed in
  * the store, and the process ends.
  */
-static WsPullStream stream;
-static WsPullStream *current = NULL;
+static WsRcvStream stream;
+static WsRcvStream *current = NULL;
 
-static WsPullEnd
-take_message(WsPullStream *s, const char *message, size_t len)
+static WsRcvEnd
+take_message(WsRcvStream *s, const char *message, size_t len)
 {
 	if (message[0] == 'w' && len >= WS_STOCK_HEADER)
 	{
@@ -59,8 +59,8 @@ take_message(WsPullStream *s, const char *message, size_t len)
 		ws_stock_header_decode((const uint8 *) message, &header);
 		s->upstream_lsn = header.wal_end;
 		ws_relay_set_upstream_lsn(header.wal_end, s->heard_time);
-		return ws_pull_stream_take_wal(s, header.start_lsn, message + WS_STOCK_HEADER,
-									   len - WS_STOCK_HEADER);
+		return ws_rcv_stream_take_wal(s, header.start_lsn, message + WS_STOCK_HEADER,
+									  len - WS_STOCK_HEADER);
 	}
 
 	if (message[0] == 'k' && len == KEEPALIVE_SIZE)
@@ -71,11 +71,11 @@ take_message(WsPullStream *s, const char *message, size_t len)
 		ws_relay_set_upstream_lsn(pg_ntoh64(end_lsn), s->heard_time);
 		if (message[KEEPALIVE_SIZE - 1] != 0)
 			s->answer_wanted = true;
-		return WS_PULL_NEXT;
+		return WS_RCV_NEXT;
 	}
 
 	ereport(ERROR,
-			(ws_pull_errupstream(),
+			(ws_rcv_errupstream(),
 			 errcode(ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("upstream sent an invalid message of type %d and %zu bytes",
 					message[0], len)));
@@ -86,17 +86,17 @@ take_message(WsPullStream *s, const char *message, size_t len)
  * none, because the upstream does not have the WAL.
  */
 static int
-receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
+receive(WsRcvStream *s, char **message, pgsocket *fd, bool *gap)
 {
 	volatile int len = -1;
 
 	*gap = false;
 	if (s->received_lsn != s->start.begin_lsn)
-		return walrcv_receive(s->pull->upstream.conn, message, fd);
+		return walrcv_receive(s->rcv->upstream.conn, message, fd);
 
 	PG_TRY();
 	{
-		len = walrcv_receive(s->pull->upstream.conn, message, fd);
+		len = walrcv_receive(s->rcv->upstream.conn, message, fd);
 	}
 	PG_CATCH();
 	{
@@ -104,10 +104,10 @@ receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
 
 		MemoryContextSwitchTo(s->context);
 		error = CopyErrorData();
-		if (!ws_pull_says_removed(error->message))
+		if (!ws_rcv_says_removed(error->message))
 			PG_RE_THROW();
 		FlushErrorState();
-		(void) ws_pull_take_blame();
+		(void) ws_rcv_take_blame();
 		*gap = true;
 	}
 	PG_END_TRY();
@@ -116,7 +116,7 @@ receive(WsPullStream *s, char **message, pgsocket *fd, bool *gap)
 
 /* Returns true if the flush has been deferred long enough. */
 static bool
-deferred_until(const WsPullStream *s, TimestampTz now)
+deferred_until(const WsRcvStream *s, TimestampTz now)
 {
 	int			limit_ms = s->state == WS_RELAY_CATCHING_UP ?
 		DEFER_CATCHING_UP_MS : DEFER_STREAMING_MS;
@@ -126,7 +126,7 @@ deferred_until(const WsPullStream *s, TimestampTz now)
 
 /* Returns true if the flush should wait for the next message. */
 static bool
-defer_flush(WsPullStream *s)
+defer_flush(WsRcvStream *s)
 {
 	if (s->received_lsn >= s->upstream_lsn ||
 		s->received_lsn >= s->flushed_lsn + MAX_BATCH_BYTES)
@@ -141,50 +141,50 @@ defer_flush(WsPullStream *s)
  * it.  Sets *len to the result of receiving the next message: 0 if there is
  * none, negative if the upstream has ended the stream.
  */
-static WsPullEnd
-take_batch(WsPullStream *s, char *message, int *len, pgsocket *fd)
+static WsRcvEnd
+take_batch(WsRcvStream *s, char *message, int *len, pgsocket *fd)
 {
 	size_t		bytes = 0;
 	bool		gap;
 
 	s->heard_time = GetCurrentTimestamp();
 	s->pinged = false;
-	s->pull->decision.earlier_is_gone = false;
+	s->rcv->decision.earlier_is_gone = false;
 	while (*len > 0)
 	{
-		WsPullEnd	end = take_message(s, message, *len);
+		WsRcvEnd	end = take_message(s, message, *len);
 
-		if (end != WS_PULL_NEXT)
+		if (end != WS_RCV_NEXT)
 			return end;
 		bytes += *len;
 		if (bytes >= MAX_BATCH_BYTES)
 			break;
 		*len = receive(s, &message, fd, &gap);
 		if (gap)
-			return ws_pull_be_in_gap(s->pull, &s->start);
+			return ws_rcv_be_in_gap(s->rcv, &s->start);
 	}
 	s->heard_time = GetCurrentTimestamp();
 
-	ws_pull_stream_publish_written(s);
+	ws_rcv_stream_publish_written(s);
 
 	/*
 	 * At the end of the stream the upstream may be gone already.  If it has
 	 * asked for replies, it gets one, before a sync that may take its time.
 	 */
 	if (*len >= 0)
-		ws_pull_stream_reply(s, s->answer_wanted, false);
+		ws_rcv_stream_reply(s, s->answer_wanted, false);
 	s->answer_wanted = false;
 	if (*len == 0 && defer_flush(s))
-		return WS_PULL_NEXT;
-	ws_pull_stream_flush(s);
+		return WS_RCV_NEXT;
+	ws_rcv_stream_flush(s);
 	if (*len >= 0)
-		ws_pull_stream_reply(s, false, false);
-	return WS_PULL_NEXT;
+		ws_rcv_stream_reply(s, false, false);
+	return WS_RCV_NEXT;
 }
 
 /* Do what is due without a message from the upstream. */
 static void
-attend(WsPullStream *s, bool woken)
+attend(WsRcvStream *s, bool woken)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
@@ -192,22 +192,22 @@ attend(WsPullStream *s, bool woken)
 	{
 		if (TimestampDifferenceExceeds(s->heard_time, now, wal_receiver_timeout))
 			ereport(ERROR,
-					(ws_pull_errupstream(),
+					(ws_rcv_errupstream(),
 					 errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("upstream has been silent for longer than wal_receiver_timeout")));
 		if (!s->pinged &&
 			TimestampDifferenceExceeds(s->heard_time, now, wal_receiver_timeout / 2))
 		{
 			s->pinged = true;
-			ws_pull_stream_reply(s, true, true);
+			ws_rcv_stream_reply(s, true, true);
 		}
 	}
-	ws_pull_stream_reply(s, false, false);
+	ws_rcv_stream_reply(s, false, false);
 
-	if (woken || now >= s->feedback_check || now >= ws_pull_reply_due())
+	if (woken || now >= s->feedback_check || now >= ws_rcv_reply_due())
 	{
 		s->feedback_check = TimestampTzPlusMilliseconds(now, FEEDBACK_CHECK_MS);
-		ws_pull_feedback(s->pull->upstream.conn);
+		ws_rcv_feedback(s->rcv->upstream.conn);
 	}
 }
 
@@ -216,9 +216,9 @@ attend(WsPullStream *s, bool woken)
  * means for ever.
  */
 static long
-time_to_wait(WsPullStream *s)
+time_to_wait(WsRcvStream *s)
 {
-	TimestampTz due = ws_pull_reply_due();
+	TimestampTz due = ws_rcv_reply_due();
 
 	if (s->deferred_since != 0)
 		return NEXT_MESSAGE_MS;
@@ -234,7 +234,7 @@ time_to_wait(WsPullStream *s)
  * due.
  */
 static bool
-wait_for_news(WsPullStream *s, pgsocket fd)
+wait_for_news(WsRcvStream *s, pgsocket fd)
 {
 	long		timeout_ms = time_to_wait(s);
 	int			events;
@@ -250,14 +250,14 @@ wait_for_news(WsPullStream *s, pgsocket fd)
 	if (s->deferred_since != 0 &&
 		(!(events & WL_SOCKET_READABLE) || deferred_until(s, GetCurrentTimestamp())))
 	{
-		ws_pull_stream_flush(s);
-		ws_pull_stream_reply(s, false, false);
+		ws_rcv_stream_flush(s);
+		ws_rcv_stream_reply(s, false, false);
 	}
 	return (events & WL_LATCH_SET) != 0;
 }
 
-static WsPullEnd
-run_stream(WsPullStream *s)
+static WsRcvEnd
+run_stream(WsRcvStream *s)
 {
 	bool		woken = true;
 
@@ -269,25 +269,25 @@ run_stream(WsPullStream *s)
 		bool		gap;
 
 		CHECK_FOR_INTERRUPTS();
-		if (ws_pull_must_end(s->pull))
+		if (ws_rcv_must_end(s->rcv))
 		{
-			ws_pull_stream_flush(s);
-			ws_pull_stream_reply(s, true, false);
-			return WS_PULL_CHANGED;
+			ws_rcv_stream_flush(s);
+			ws_rcv_stream_reply(s, true, false);
+			return WS_RCV_CHANGED;
 		}
 
 		len = receive(s, &message, &fd, &gap);
 		if (gap)
-			return ws_pull_be_in_gap(s->pull, &s->start);
+			return ws_rcv_be_in_gap(s->rcv, &s->start);
 		if (len != 0)
 		{
-			WsPullEnd	end = take_batch(s, message, &len, &fd);
+			WsRcvEnd	end = take_batch(s, message, &len, &fd);
 
-			if (end != WS_PULL_NEXT)
+			if (end != WS_RCV_NEXT)
 				return end;
 		}
 		if (len < 0)
-			return ws_pull_end_streaming(s->pull, &s->start, s->received_lsn);
+			return ws_rcv_end_streaming(s->rcv, &s->start, s->received_lsn);
 
 		attend(s, woken);
 		woken = len == 0 && wait_for_news(s, fd);
@@ -295,84 +295,84 @@ run_stream(WsPullStream *s)
 }
 
 static void
-begin_stream(WsPullStream *s, WsPull *pull, const WsPlanStart *start)
+begin_stream(WsRcvStream *s, WsRcv *rcv, const WsPlanStart *start)
 {
 	memset(s, 0, sizeof(*s));
-	s->pull = pull;
+	s->rcv = rcv;
 	s->start = *start;
-	s->context = AllocSetContextCreate(pull->upstream.context, "walstream relay stream",
+	s->context = AllocSetContextCreate(rcv->upstream.context, "walstream relay stream",
 									   ALLOCSET_DEFAULT_SIZES);
-	s->resumes = pull->stored.has_wal && !start->replaces && pull->upstream.is_standby &&
+	s->resumes = rcv->stored.has_wal && !start->replaces && rcv->upstream.is_standby &&
 		start->tell_lsn == start->begin_lsn;
 	s->received_lsn = start->begin_lsn;
 	s->flushed_lsn = start->stored_lsn;
-	s->target_lsn = pull->upstream.lsn;
+	s->target_lsn = rcv->upstream.lsn;
 	s->heard_time = GetCurrentTimestamp();
 	s->feedback_check = s->heard_time;
 	MemoryContextSwitchTo(s->context);
-	ws_xids_begin_scan(&s->xids, &pull->stored.store, start->begin_lsn, start->replaces);
-	s->writer = ws_pull_stream_new_writer(s);
+	ws_xids_begin_scan(&s->xids, &rcv->stored.store, start->begin_lsn, start->replaces);
+	s->writer = ws_rcv_stream_new_writer(s);
 	s->usable = true;
-	ws_pull_check_begin(&s->check, pull, start);
+	ws_rcv_check_begin(&s->check, rcv, start);
 }
 
-WsPullEnd
-ws_pull_stream(WsPull *pull, const WsPlanStart *start)
+WsRcvEnd
+ws_rcv_stream(WsRcv *rcv, const WsPlanStart *start)
 {
 	MemoryContext old = CurrentMemoryContext;
 	WalRcvStreamOptions options = {0};
-	WsPullEnd	end;
+	WsRcvEnd	end;
 
-	begin_stream(&stream, pull, start);
-	ws_pull_reply_begin(pull->upstream.conn);
-	ws_pull_stream_show_state(&stream, WS_RELAY_CATCHING_UP);
+	begin_stream(&stream, rcv, start);
+	ws_rcv_reply_begin(rcv->upstream.conn);
+	ws_rcv_stream_show_state(&stream, WS_RELAY_CATCHING_UP);
 
 	options.logical = false;
-	options.slotname = pull->settings.slot[0] != '\0' ? pull->settings.slot : NULL;
+	options.slotname = rcv->settings.slot[0] != '\0' ? rcv->settings.slot : NULL;
 	options.startpoint = start->begin_lsn;
 	options.proto.physical.startpointTLI = start->tli;
-	end = ws_pull_start_streaming(pull, &options);
-	if (end == WS_PULL_NEXT && !ws_seal_begin_stream(start->tli, pull->upstream.tli))
-		end = ws_pull_be_sealed(pull);
-	if (end == WS_PULL_NEXT)
+	end = ws_rcv_start_streaming(rcv, &options);
+	if (end == WS_RCV_NEXT && !ws_seal_begin_stream(start->tli, rcv->upstream.tli))
+		end = ws_rcv_be_sealed(rcv);
+	if (end == WS_RCV_NEXT)
 	{
 		ereport(LOG,
 				(errmsg("relay receives WAL from " WS_LSN " on timeline %u",
 						LSN_FORMAT_ARGS(start->begin_lsn), start->tli)));
-		ws_pull_stream_note_caught_up(&stream);
+		ws_rcv_stream_note_caught_up(&stream);
 		current = &stream;
 		end = run_stream(&stream);
 		current = NULL;
-		ws_pull_stream_keep(&stream);
+		ws_rcv_stream_keep(&stream);
 	}
 
 	ws_store_writer_free(stream.writer);
-	ws_pull_check_end(pull, &stream.check);
+	ws_rcv_check_end(rcv, &stream.check);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(stream.context);
 	return end;
 }
 
 void
-ws_pull_stream_finish(WsPull *pull, bool tell)
+ws_rcv_stream_finish(WsRcv *rcv, bool tell)
 {
 	MemoryContext old = CurrentMemoryContext;
-	WsPullStream *s = current;
+	WsRcvStream *s = current;
 
 	/* an error in here must not lead back to this stream */
 	current = NULL;
 	if (s == NULL || !s->usable || s->start.replaces)
 		return;
 	MemoryContextSwitchTo(s->context);
-	ws_pull_stream_keep(s);
+	ws_rcv_stream_keep(s);
 	if (tell)
-		ws_pull_stream_reply(s, false, false);
+		ws_rcv_stream_reply(s, false, false);
 
 	/* in a process that ends it is left to the next one */
 	if (!proc_exit_inprogress)
 	{
 		ws_store_writer_free(s->writer);
-		ws_pull_check_end(pull, &s->check);
+		ws_rcv_check_end(rcv, &s->check);
 	}
 	MemoryContextSwitchTo(old);
 }

@@ -16,16 +16,16 @@
 #include "relay/walreceiver/state.h"
 #include "relay/xids.h"
 
-typedef struct WsPullStream
+typedef struct WsRcvStream
 {
-	WsPull	   *pull;
+	WsRcv	   *rcv;
 	WsPlanStart start;
 	MemoryContext context;
 	WsStoreWriter *writer;
 	bool		resumes;		/* report begin_lsn at once */
 	bool		usable;			/* the writer is not in the middle of
 								 * something */
-	WsPullCheck check;
+	WsRcvCheck	check;
 
 	WsRelayState state;
 	XLogRecPtr	target_lsn;		/* the upstream's end when the stream began */
@@ -42,7 +42,7 @@ typedef struct WsPullStream
 	bool		pinged;			/* we have asked for an answer since then */
 	bool		answer_wanted;	/* the upstream has asked for one */
 	TimestampTz feedback_check;
-} WsPullStream;
+} WsRcvStream;
 
 /*----------------------------------------------------------------
  * write.c
@@ -50,38 +50,38 @@ typedef struct WsPullStream
  */
 
 /*
- * Store a piece of WAL.  Returns WS_PULL_NEXT, or how the stream ends.  Waits
+ * Store a piece of WAL.  Returns WS_RCV_NEXT, or how the stream ends.  Waits
  * for room if there is none.
  */
-extern WsPullEnd ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn,
-										 const char *data, size_t len);
+extern WsRcvEnd ws_rcv_stream_take_wal(WsRcvStream *s, XLogRecPtr lsn,
+									   const char *data, size_t len);
 
 /*----------------------------------------------------------------
  * publish.c
  *----------------------------------------------------------------
  */
 
-/* Report our positions to the upstream, see ws_pull_reply(). */
-extern void ws_pull_stream_reply(WsPullStream *s, bool force, bool ping);
+/* Report our positions to the upstream, see ws_rcv_reply(). */
+extern void ws_rcv_stream_reply(WsRcvStream *s, bool force, bool ping);
 
-extern void ws_pull_stream_show_state(WsPullStream *s, WsRelayState state);
+extern void ws_rcv_stream_show_state(WsRcvStream *s, WsRelayState state);
 
 /* Make a writer for the stream's position. */
-extern WsStoreWriter *ws_pull_stream_new_writer(WsPullStream *s);
+extern WsStoreWriter *ws_rcv_stream_new_writer(WsRcvStream *s);
 
 /* Make the written WAL durable, and publish it. */
-extern void ws_pull_stream_keep(WsPullStream *s);
+extern void ws_rcv_stream_keep(WsRcvStream *s);
 
 /* The same, and show the progress. */
-extern void ws_pull_stream_flush(WsPullStream *s);
+extern void ws_rcv_stream_flush(WsRcvStream *s);
 
 /* Show what is written before it is durable. */
-extern void ws_pull_stream_publish_written(WsPullStream *s);
+extern void ws_rcv_stream_publish_written(WsRcvStream *s);
 
 /*
  * Note that we have caught up; an upstream that has nothing for us sends no
  * message.
  */
-extern void ws_pull_stream_note_caught_up(WsPullStream *s);
+extern void ws_rcv_stream_note_caught_up(WsRcvStream *s);
 
 #endif							/* WS_RELAY_WALRECEIVER_STREAM_H */

@@ -33,47 +33,47 @@
 #define MAX_CHAIN_ANSWERS	20
 
 bool
-ws_pull_connect(WsPull *pull, char **error)
+ws_rcv_connect(WsRcv *rcv, char **error)
 {
 	MemoryContext old;
 	char	   *host;
 	int			port;
 
-	if (pull->upstream.context == NULL)
-		pull->upstream.context = AllocSetContextCreate(TopMemoryContext,
-													   "walstream relay connection",
-													   ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(pull->upstream.context);
+	if (rcv->upstream.context == NULL)
+		rcv->upstream.context = AllocSetContextCreate(TopMemoryContext,
+													  "walstream relay connection",
+													  ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(rcv->upstream.context);
 
-	pull->upstream.conn = ws_walrcv_connect_physical(pull->settings.upstream,
-													 cluster_name[0] != '\0' ? cluster_name : WS_RELAY_DEFAULT_NAME,
-													 error);
-	if (pull->upstream.conn != NULL)
+	rcv->upstream.conn = ws_walrcv_connect_physical(rcv->settings.upstream,
+													cluster_name[0] != '\0' ? cluster_name : WS_RELAY_DEFAULT_NAME,
+													error);
+	if (rcv->upstream.conn != NULL)
 	{
-		walrcv_get_senderinfo(pull->upstream.conn, &host, &port);
-		ws_relay_set_upstream(host, port, walrcv_server_version(pull->upstream.conn));
+		walrcv_get_senderinfo(rcv->upstream.conn, &host, &port);
+		ws_relay_set_upstream(host, port, walrcv_server_version(rcv->upstream.conn));
 		ws_relay_count_reconnect();
 	}
 	MemoryContextSwitchTo(old);
-	return pull->upstream.conn != NULL;
+	return rcv->upstream.conn != NULL;
 }
 
 void
-ws_pull_hang_up(WsPull *pull)
+ws_rcv_hang_up(WsRcv *rcv)
 {
-	if (pull->upstream.conn != NULL)
-		walrcv_disconnect(pull->upstream.conn);
-	pull->upstream.conn = NULL;
+	if (rcv->upstream.conn != NULL)
+		walrcv_disconnect(rcv->upstream.conn);
+	rcv->upstream.conn = NULL;
 	(void) ws_chain_publish(NULL);
 }
 
 void
-ws_pull_disconnect(WsPull *pull)
+ws_rcv_disconnect(WsRcv *rcv)
 {
-	ws_pull_hang_up(pull);
+	ws_rcv_hang_up(rcv);
 	ws_seal_end_stream();
 	ws_relay_set_upstream(NULL, 0, 0);
-	MemoryContextReset(pull->upstream.context);
+	MemoryContextReset(rcv->upstream.context);
 }
 
 /*
@@ -81,7 +81,7 @@ ws_pull_disconnect(WsPull *pull)
  * NULL for null.
  */
 static void
-ask(WsPull *pull, const char *command, int columns, char **values)
+ask(WsRcv *rcv, const char *command, int columns, char **values)
 {
 	const Oid	types[MAX_COLUMNS] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
 	WalRcvExecResult *result;
@@ -91,16 +91,16 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 
 	/* reading the result looks up types */
 	StartTransactionCommand();
-	result = walrcv_exec(pull->upstream.conn, command, columns, types);
+	result = walrcv_exec(rcv->upstream.conn, command, columns, types);
 	if (result->status != WALRCV_OK_TUPLES && result->status != WALRCV_OK_COMMAND)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
 				 errmsg("upstream refused \"%s\": %s", command,
 						result->err != NULL ? ws_peertext_for_log(result->err) :
 						"unknown error")));
 
-	MemoryContextSwitchTo(pull->upstream.context);
+	MemoryContextSwitchTo(rcv->upstream.context);
 	if (columns > 0)
 	{
 		TupleTableSlot *slot = MakeSingleTupleTableSlot(result->tupledesc,
@@ -109,7 +109,7 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 		if (result->status != WALRCV_OK_TUPLES ||
 			!tuplestore_gettupleslot(result->tuplestore, true, false, slot))
 			ereport(ERROR,
-					(ws_pull_errupstream(),
+					(ws_rcv_errupstream(),
 					 errcode(ERRCODE_PROTOCOL_VIOLATION),
 					 errmsg("upstream gave no answer to \"%s\"", command)));
 		for (int i = 0; i < columns; i++)
@@ -129,12 +129,12 @@ ask(WsPull *pull, const char *command, int columns, char **values)
 }
 
 static char *
-ask_setting(WsPull *pull, const char *name)
+ask_setting(WsRcv *rcv, const char *name)
 {
 	char	   *command = psprintf("SHOW %s", name);
 	char	   *value;
 
-	ask(pull, command, 1, &value);
+	ask(rcv, command, 1, &value);
 	return value != NULL ? value : pstrdup("");
 }
 
@@ -143,7 +143,7 @@ static void
 refuse_value(const char *value, const char *expected)
 {
 	ereport(ERROR,
-			(ws_pull_errupstream(),
+			(ws_rcv_errupstream(),
 			 errcode(ERRCODE_PROTOCOL_VIOLATION),
 			 errmsg("upstream gave \"%s\" where %s is expected",
 					ws_peertext_value(value), expected)));
@@ -178,49 +178,49 @@ parse_number(const char *value, uint64 max, const char *expected)
 }
 
 void
-ws_pull_identify(WsPull *pull)
+ws_rcv_identify(WsRcv *rcv)
 {
 	char	   *values[4];
 
-	ask(pull, "IDENTIFY_SYSTEM", 4, values);
-	pull->upstream.identifier = parse_number(values[0], PG_UINT64_MAX,
-											 "a system identifier");
-	pull->upstream.tli = (TimeLineID) parse_number(values[1], PG_UINT32_MAX,
-												   "a timeline");
-	pull->upstream.lsn = parse_lsn(values[2]);
+	ask(rcv, "IDENTIFY_SYSTEM", 4, values);
+	rcv->upstream.identifier = parse_number(values[0], PG_UINT64_MAX,
+											"a system identifier");
+	rcv->upstream.tli = (TimeLineID) parse_number(values[1], PG_UINT32_MAX,
+												  "a timeline");
+	rcv->upstream.lsn = parse_lsn(values[2]);
 }
 
 void
-ws_pull_check_connection(WsPull *pull)
+ws_rcv_check_connection(WsRcv *rcv)
 {
 	char	   *values[4];
 
-	ask(pull, "IDENTIFY_SYSTEM", 4, values);
+	ask(rcv, "IDENTIFY_SYSTEM", 4, values);
 }
 
 static void
-check_identifier(WsPull *pull)
+check_identifier(WsRcv *rcv)
 {
-	uint64		ours = pull->stored.store.identity.system_identifier;
+	uint64		ours = rcv->stored.store.identity.system_identifier;
 
-	if (pull->stored.is_open && pull->upstream.identifier != ours)
+	if (rcv->stored.is_open && rcv->upstream.identifier != ours)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream is another cluster than the one whose WAL is stored"),
 				 errdetail("The upstream's system identifier is " UINT64_FORMAT ", that of the relay's WAL in \"%s\" is " UINT64_FORMAT ".",
-						   pull->upstream.identifier, pull->stored.store.path, ours),
+						   rcv->upstream.identifier, rcv->stored.store.path, ours),
 				 errhint("Correct walstream.relay_upstream, or use another walstream.relay_directory.")));
 }
 
 void
-ws_pull_check_version(const WsPull *pull)
+ws_rcv_check_version(const WsRcv *rcv)
 {
-	int			version = walrcv_server_version(pull->upstream.conn) / 10000;
+	int			version = walrcv_server_version(rcv->upstream.conn) / 10000;
 
 	if (version != WS_MAJOR_VERSION)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream is a PostgreSQL %d, this relay is a PostgreSQL %d",
 						version, WS_MAJOR_VERSION),
@@ -228,53 +228,53 @@ ws_pull_check_version(const WsPull *pull)
 }
 
 static void
-check_settings(WsPull *pull)
+check_settings(WsRcv *rcv)
 {
-	char	   *block_size = ask_setting(pull, "wal_block_size");
-	char	   *integer_datetimes = ask_setting(pull, "integer_datetimes");
-	char	   *segment_size = ask_setting(pull, "wal_segment_size");
+	char	   *block_size = ask_setting(rcv, "wal_block_size");
+	char	   *integer_datetimes = ask_setting(rcv, "integer_datetimes");
+	char	   *segment_size = ask_setting(rcv, "wal_segment_size");
 
 	if (atoi(block_size) != XLOG_BLCKSZ)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has a WAL block size of %s, this relay one of %d",
 						ws_peertext_value(block_size), XLOG_BLCKSZ),
 				 errhint("Run the relay with a server that was built with the upstream's WAL block size.")));
 	if (strcmp(integer_datetimes, "on") != 0)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("upstream has integer_datetimes \"%s\", this relay \"on\"",
 						ws_peertext_value(integer_datetimes))));
 
-	if (!parse_int(segment_size, &pull->upstream.segment_size, GUC_UNIT_BYTE, NULL) ||
-		!IsValidWalSegSize(pull->upstream.segment_size))
+	if (!parse_int(segment_size, &rcv->upstream.segment_size, GUC_UNIT_BYTE, NULL) ||
+		!IsValidWalSegSize(rcv->upstream.segment_size))
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream has an invalid WAL segment size: \"%s\"",
 						ws_peertext_value(segment_size))));
-	if (pull->stored.is_open &&
-		pull->upstream.segment_size != pull->stored.store.identity.segment_size)
+	if (rcv->stored.is_open &&
+		rcv->upstream.segment_size != rcv->stored.store.identity.segment_size)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("upstream has another WAL segment size than what is stored"),
 				 errdetail("The upstream's is %d bytes, that of the relay's WAL %u.",
-						   pull->upstream.segment_size, pull->stored.store.identity.segment_size),
+						   rcv->upstream.segment_size, rcv->stored.store.identity.segment_size),
 				 errhint("After the upstream's segment size has been changed, use another walstream.relay_directory.")));
 }
 
 /* Get the slot's position.  Returns false if there is no slot. */
 static bool
-read_slot(WsPull *pull)
+read_slot(WsRcv *rcv)
 {
-	char	   *command = psprintf("READ_REPLICATION_SLOT \"%s\"", pull->settings.slot);
+	char	   *command = psprintf("READ_REPLICATION_SLOT \"%s\"", rcv->settings.slot);
 	char	   *values[3];
 
-	ask(pull, command, 3, values);
-	pull->upstream.slot_lsn = values[1] != NULL ? parse_lsn(values[1]) : InvalidXLogRecPtr;
+	ask(rcv, command, 3, values);
+	rcv->upstream.slot_lsn = values[1] != NULL ? parse_lsn(values[1]) : InvalidXLogRecPtr;
 	return values[0] != NULL;
 }
 
@@ -284,19 +284,19 @@ read_slot(WsPull *pull)
  * might be missing, and the next time it will be.
  */
 static void
-report_new_slot(const WsPull *pull, const char *why)
+report_new_slot(const WsRcv *rcv, const char *why)
 {
-	if (!pull->stored.has_wal)
+	if (!rcv->stored.has_wal)
 		ereport(LOG,
 				(errmsg("created replication slot \"%s\" on the upstream%s",
-						pull->settings.slot, why)));
+						rcv->settings.slot, why)));
 	else
 		ereport(WARNING,
 				(errmsg("replication slot \"%s\" on the upstream had to be made anew%s",
-						pull->settings.slot, why),
+						rcv->settings.slot, why),
 				 errdetail("The relay has WAL up to " WS_LSN " on timeline %u; the new slot keeps the upstream's from " WS_LSN " on.",
-						   LSN_FORMAT_ARGS(pull->stored.end.lsn), pull->stored.end.tli,
-						   LSN_FORMAT_ARGS(pull->upstream.slot_lsn)),
+						   LSN_FORMAT_ARGS(rcv->stored.end.lsn), rcv->stored.end.tli,
+						   LSN_FORMAT_ARGS(rcv->upstream.slot_lsn)),
 				 errhint("Without its slot the upstream may remove WAL that the relay needs.  See to it that nothing drops the slot; after a change of the upstream this is expected.")));
 }
 
@@ -308,37 +308,37 @@ report_new_slot(const WsPull *pull, const char *why)
  * in its place holds the WAL that the upstream still has.
  */
 static void
-prepare_slot(WsPull *pull)
+prepare_slot(WsRcv *rcv)
 {
 	const char *why = "";
 
-	pull->upstream.slot_lsn = InvalidXLogRecPtr;
-	pull->upstream.slot_is_new = false;
-	if (pull->settings.slot[0] == '\0')
+	rcv->upstream.slot_lsn = InvalidXLogRecPtr;
+	rcv->upstream.slot_is_new = false;
+	if (rcv->settings.slot[0] == '\0')
 		return;
 
-	if (read_slot(pull))
+	if (read_slot(rcv))
 	{
-		if (XLogRecPtrIsInvalid(pull->upstream.slot_lsn))
+		if (XLogRecPtrIsInvalid(rcv->upstream.slot_lsn))
 			why = ": it held no WAL";
-		else if (pull->upstream.slot_lsn == pull->decision.dead_slot_lsn)
+		else if (rcv->upstream.slot_lsn == rcv->decision.dead_slot_lsn)
 			why = psprintf(": it was at " WS_LSN ", where the upstream has no WAL",
-						   LSN_FORMAT_ARGS(pull->upstream.slot_lsn));
+						   LSN_FORMAT_ARGS(rcv->upstream.slot_lsn));
 		else
 			return;
-		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->settings.slot), 0, NULL);
+		ask(rcv, psprintf("DROP_REPLICATION_SLOT \"%s\"", rcv->settings.slot), 0, NULL);
 	}
-	pull->decision.dead_slot_lsn = InvalidXLogRecPtr;
+	rcv->decision.dead_slot_lsn = InvalidXLogRecPtr;
 
-	ws_walrcv_create_physical_slot(pull->upstream.conn, pull->settings.slot, NULL);
-	if (!read_slot(pull))
+	ws_walrcv_create_physical_slot(rcv->upstream.conn, rcv->settings.slot, NULL);
+	if (!read_slot(rcv))
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("replication slot \"%s\" on the upstream has disappeared",
-						pull->settings.slot)));
-	pull->upstream.slot_is_new = true;
-	report_new_slot(pull, why);
+						rcv->settings.slot)));
+	rcv->upstream.slot_is_new = true;
+	report_new_slot(rcv, why);
 }
 
 /*
@@ -346,24 +346,24 @@ prepare_slot(WsPull *pull)
  * relay.
  */
 static void
-ask_chain(WsPull *pull, WsChain *chain)
+ask_chain(WsRcv *rcv, WsChain *chain)
 {
 	char	   *values[3];
 	WsStatus	status;
 
 	chain->count = 0;
-	ask(pull, "READ_REPLICATION_SLOT \"" WS_CHAIN_QUESTION "\"", 3, values);
+	ask(rcv, "READ_REPLICATION_SLOT \"" WS_CHAIN_QUESTION "\"", 3, values);
 	if (values[0] == NULL || strcmp(values[0], WS_CHAIN_ANSWER) != 0)
 		return;
 	status = values[1] != NULL ? ws_chain_parse(values[1], chain) : WS_E_MALFORMED;
 	if (status == WS_E_TOO_LARGE)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("upstream receives through more than %d relays", WS_CHAIN_MAX)));
 	if (status != WS_OK)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream, a relay, did not say through which relays it receives")));
 }
@@ -374,7 +374,7 @@ static char told_ring[WS_RELAY_TEXT];
 /*
  * Handle an upstream whose WAL comes from us: disconnect, and ask again later.
  */
-static WsPullEnd
+static WsRcvEnd
 refuse_ring(int others)
 {
 	char	   *reason = others == 0 ?
@@ -383,7 +383,7 @@ refuse_ring(int others)
 				 others, others == 1 ? "" : "s");
 
 	(void) ws_chain_publish(NULL);
-	ws_pull_set_state(WS_RELAY_WAITING, reason);
+	ws_rcv_set_state(WS_RELAY_WAITING, reason);
 	ws_relay_note_error(reason);
 
 	/* once is enough for the log */
@@ -395,13 +395,13 @@ refuse_ring(int others)
 				 errhint("Set \"walstream.relay_upstream\" to the primary, or to a relay or standby that receives from it.")));
 		strlcpy(told_ring, reason, sizeof(told_ring));
 	}
-	return WS_PULL_RETRY;
+	return WS_RCV_RETRY;
 }
 
-WsPullEnd
-ws_pull_check_chain(WsPull *pull)
+WsRcvEnd
+ws_rcv_check_chain(WsRcv *rcv)
 {
-	MemoryContext old = MemoryContextSwitchTo(pull->upstream.context);
+	MemoryContext old = MemoryContextSwitchTo(rcv->upstream.context);
 	WsChain		chain;
 	WsChain		before;
 	int			place;
@@ -411,52 +411,52 @@ ws_pull_check_chain(WsPull *pull)
 	 * Others may connect to each other at this moment.  A relay that asks
 	 * after all of them have published sees the ring.
 	 */
-	ask_chain(pull, &chain);
+	ask_chain(rcv, &chain);
 	do
 	{
 		place = ws_chain_find(&chain, ws_chain_my_id());
 		if (place < 0 && !ws_chain_publish(&chain))
 			ereport(ERROR,
-					(ws_pull_errupstream(),
+					(ws_rcv_errupstream(),
 					 errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("upstream receives through %d relays, which is the most there can be",
 							chain.count)));
 		if (++answers > MAX_CHAIN_ANSWERS)
 			ereport(ERROR,
-					(ws_pull_errupstream(),
+					(ws_rcv_errupstream(),
 					 errcode(ERRCODE_PROTOCOL_VIOLATION),
 					 errmsg("upstream says again and again that it receives through other relays")));
 		before = chain;
 		if (place < 0 && chain.count > 0)
-			ask_chain(pull, &chain);
+			ask_chain(rcv, &chain);
 	} while (place < 0 && ws_chain_has_more(&chain, &before));
 
 	MemoryContextSwitchTo(old);
 	if (place >= 0)
 		return refuse_ring(place);
 	told_ring[0] = '\0';
-	return WS_PULL_NEXT;
+	return WS_RCV_NEXT;
 }
 
-WsPullEnd
-ws_pull_check_upstream(WsPull *pull)
+WsRcvEnd
+ws_rcv_check_upstream(WsRcv *rcv)
 {
-	MemoryContext old = MemoryContextSwitchTo(pull->upstream.context);
-	WsPullEnd	end = WS_PULL_NEXT;
+	MemoryContext old = MemoryContextSwitchTo(rcv->upstream.context);
+	WsRcvEnd	end = WS_RCV_NEXT;
 
-	ws_pull_identify(pull);
-	check_identifier(pull);
-	check_settings(pull);
-	pull->upstream.is_standby = strcmp(ask_setting(pull, "in_hot_standby"), "on") == 0;
+	ws_rcv_identify(rcv);
+	check_identifier(rcv);
+	check_settings(rcv);
+	rcv->upstream.is_standby = strcmp(ask_setting(rcv, "in_hot_standby"), "on") == 0;
 
 	/* on a standby or a relay this setting has no effect */
-	pull->upstream.standby_names = pull->upstream.is_standby ? NULL :
-		ask_setting(pull, "synchronous_standby_names");
-	ws_receiver_set_segment_size(pull->upstream.segment_size);
-	if (ws_seal_covers(pull->upstream.tli))
-		end = ws_pull_be_sealed(pull);
+	rcv->upstream.standby_names = rcv->upstream.is_standby ? NULL :
+		ask_setting(rcv, "synchronous_standby_names");
+	ws_receiver_set_segment_size(rcv->upstream.segment_size);
+	if (ws_seal_covers(rcv->upstream.tli))
+		end = ws_rcv_be_sealed(rcv);
 	else
-		prepare_slot(pull);
+		prepare_slot(rcv);
 	MemoryContextSwitchTo(old);
 	return end;
 }
@@ -467,15 +467,15 @@ ws_pull_check_upstream(WsPull *pull)
  * whatever the language of the rest.
  */
 static bool
-says_invalidated(const WsPull *pull, const char *message)
+says_invalidated(const WsRcv *rcv, const char *message)
 {
-	return strcmp(pull->settings.slot, "idle_timeout") != 0 &&
-		strstr(message, psprintf("\"%s\"", pull->settings.slot)) != NULL &&
+	return strcmp(rcv->settings.slot, "idle_timeout") != 0 &&
+		strstr(message, psprintf("\"%s\"", rcv->settings.slot)) != NULL &&
 		strstr(message, "\"idle_timeout\"") != NULL;
 }
 
-WsPullEnd
-ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
+WsRcvEnd
+ws_rcv_start_streaming(WsRcv *rcv, const WalRcvStreamOptions *options)
 {
 	MemoryContext context = CurrentMemoryContext;
 	volatile bool started = false;
@@ -483,7 +483,7 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 
 	PG_TRY();
 	{
-		started = walrcv_startstreaming(pull->upstream.conn, options);
+		started = walrcv_startstreaming(rcv->upstream.conn, options);
 	}
 	PG_CATCH();
 	{
@@ -491,57 +491,57 @@ ws_pull_start_streaming(WsPull *pull, const WalRcvStreamOptions *options)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (!says_invalidated(pull, error->message))
+		if (!says_invalidated(rcv, error->message))
 			PG_RE_THROW();
 		FlushErrorState();
-		(void) ws_pull_take_blame();
+		(void) ws_rcv_take_blame();
 		invalidated = true;
 	}
 	PG_END_TRY();
 
 	if (invalidated)
 	{
-		ask(pull, psprintf("DROP_REPLICATION_SLOT \"%s\"", pull->settings.slot), 0, NULL);
+		ask(rcv, psprintf("DROP_REPLICATION_SLOT \"%s\"", rcv->settings.slot), 0, NULL);
 		ereport(LOG,
 				(errmsg("dropped replication slot \"%s\" on the upstream, which had invalidated it because of idle_replication_slot_timeout",
-						pull->settings.slot)));
-		return WS_PULL_CHANGED;
+						rcv->settings.slot)));
+		return WS_RCV_CHANGED;
 	}
 	if (!started)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream has no WAL of timeline %u from " WS_LSN " on",
 						options->proto.physical.startpointTLI,
 						LSN_FORMAT_ARGS(options->startpoint))));
-	return WS_PULL_NEXT;
+	return WS_RCV_NEXT;
 }
 
-WsPullEnd
-ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start, XLogRecPtr received_lsn)
+WsRcvEnd
+ws_rcv_end_streaming(WsRcv *rcv, const WsPlanStart *start, XLogRecPtr received_lsn)
 {
 	MemoryContext context = CurrentMemoryContext;
-	volatile WsPullEnd end = WS_PULL_RETRY;
+	volatile WsRcvEnd end = WS_RCV_RETRY;
 	char	   *volatile why = NULL;
 
 	PG_TRY();
 	{
 		TimeLineID	next_tli;
 
-		walrcv_endstreaming(pull->upstream.conn, &next_tli);
+		walrcv_endstreaming(rcv->upstream.conn, &next_tli);
 		if (next_tli != 0)
-			end = WS_PULL_NEXT;
+			end = WS_RCV_NEXT;
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
 		why = CopyErrorData()->message;
 		FlushErrorState();
-		(void) ws_pull_take_blame();
+		(void) ws_rcv_take_blame();
 	}
 	PG_END_TRY();
 
-	if (end == WS_PULL_RETRY)
+	if (end == WS_RCV_RETRY)
 	{
 		ereport(LOG,
 				(errmsg("upstream has ended the stream of WAL at " WS_LSN,
@@ -549,13 +549,13 @@ ws_pull_end_streaming(WsPull *pull, const WsPlanStart *start, XLogRecPtr receive
 				 why != NULL ? errdetail_internal("%s", ws_peertext_for_log(why)) : 0));
 		if (why != NULL)
 			ws_relay_note_error(why);
-		ws_pull_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
+		ws_rcv_set_state(WS_RELAY_WAITING, "the upstream has ended the stream of WAL");
 		return end;
 	}
 
 	if (received_lsn != start->switch_lsn && !XLogRecPtrIsInvalid(start->switch_lsn))
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream ended timeline %u at " WS_LSN " instead of " WS_LSN,
 						start->tli, LSN_FORMAT_ARGS(received_lsn),

@@ -55,22 +55,22 @@
 #define MAX_IDLE_STREAMS	3
 
 static void
-take_settings(WsPull *pull)
+take_settings(WsRcv *rcv)
 {
 	const WsRelaySettings *settings = ws_guc_relay();
 
-	if (!ws_pull_settings_differ(pull))
+	if (!ws_rcv_settings_differ(rcv))
 		return;
-	if (pull->settings.upstream != NULL)
+	if (rcv->settings.upstream != NULL)
 	{
-		pfree(pull->settings.upstream);
-		pfree(pull->settings.slot);
+		pfree(rcv->settings.upstream);
+		pfree(rcv->settings.slot);
 	}
 
 	/* these were meant for the other upstream, or learned from it */
-	memset(&pull->decision, 0, sizeof(pull->decision));
-	pull->settings.upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
-	pull->settings.slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
+	memset(&rcv->decision, 0, sizeof(rcv->decision));
+	rcv->settings.upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
+	rcv->settings.slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
 }
 
 /* Wait until woken, or for this long; -1 means until woken. */
@@ -83,14 +83,14 @@ wait_for_wake_up(long timeout_ms)
 					 timeout_ms, ws_waitevent(WS_WAIT_RELAY_RECEIVER));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	ws_pull_reload();
+	ws_rcv_reload();
 }
 
 static void
-load_slots(WsPull *pull)
+load_slots(WsRcv *rcv)
 {
 	if (!ws_slots_are_loaded())
-		ws_slots_load(&pull->stored.store);
+		ws_slots_load(&rcv->stored.store);
 }
 
 /* Check that this server can read the WAL of the store's cluster. */
@@ -113,47 +113,47 @@ check_store(const WsStore *store)
 }
 
 static void
-open_store(WsPull *pull)
+open_store(WsRcv *rcv)
 {
 	WsStoreExtent extent;
 
-	ws_pull_set_state(WS_RELAY_OPENING, NULL);
+	ws_rcv_set_state(WS_RELAY_OPENING, NULL);
 	if (ws_relay_is_requested(WS_REQUEST_FORGET_STORE, true))
 		ws_known_forget();
-	pull->stored.is_open = ws_store_open(ws_guc_relay()->directory, &pull->stored.store);
-	if (!pull->stored.is_open)
+	rcv->stored.is_open = ws_store_open(ws_guc_relay()->directory, &rcv->stored.store);
+	if (!rcv->stored.is_open)
 	{
-		ws_pull_set_state(WS_RELAY_WAITING, NULL);
+		ws_rcv_set_state(WS_RELAY_WAITING, NULL);
 		return;
 	}
 
-	check_store(&pull->stored.store);
-	ws_seal_load(&pull->stored.store);
-	ws_standby_names_load(&pull->stored.store);
-	load_slots(pull);
+	check_store(&rcv->stored.store);
+	ws_seal_load(&rcv->stored.store);
+	ws_standby_names_load(&rcv->stored.store);
+	load_slots(rcv);
 	ws_relay_lock_store();
-	ws_store_drop_unchecked(&pull->stored.store);
-	if (ws_store_find_closed(&pull->stored.store, &extent))
-		ws_relay_publish_closed(&pull->stored.store, &extent);
-	pull->stored.has_wal = ws_store_recover(&pull->stored.store, ws_relay_is_synced(), &extent);
+	ws_store_drop_unchecked(&rcv->stored.store);
+	if (ws_store_find_closed(&rcv->stored.store, &extent))
+		ws_relay_publish_closed(&rcv->stored.store, &extent);
+	rcv->stored.has_wal = ws_store_recover(&rcv->stored.store, ws_relay_is_synced(), &extent);
 	ws_relay_set_synced(true);
 
 	/* the directory may be left over from a failure of setting aside */
-	if (pull->stored.has_wal)
+	if (rcv->stored.has_wal)
 		ws_slots_reset_floor(extent.first_lsn);
 
 	/*
 	 * from here on the WAL is served and kept, however long connecting takes
 	 */
-	ws_relay_publish_store(&pull->stored.store, pull->stored.has_wal ? &extent : NULL);
+	ws_relay_publish_store(&rcv->stored.store, rcv->stored.has_wal ? &extent : NULL);
 	ws_relay_unlock_store();
-	ws_pull_set_state(WS_RELAY_WAITING, NULL);
-	if (pull->stored.has_wal)
+	ws_rcv_set_state(WS_RELAY_WAITING, NULL);
+	if (rcv->stored.has_wal)
 	{
-		ws_seal_end_before(&pull->stored.store, extent.tli);
-		pull->stored.end.tli = extent.tli;
-		pull->stored.end.lsn = extent.end_lsn;
-		pull->stored.served = pull->stored.end;
+		ws_seal_end_before(&rcv->stored.store, extent.tli);
+		rcv->stored.end.tli = extent.tli;
+		rcv->stored.end.lsn = extent.end_lsn;
+		rcv->stored.served = rcv->stored.end;
 		ereport(LOG,
 				(errmsg("relay has WAL from " WS_LSN " on timeline %u up to " WS_LSN " on timeline %u",
 						LSN_FORMAT_ARGS(extent.first_lsn), extent.first_tli,
@@ -166,23 +166,23 @@ open_store(WsPull *pull)
  * from now on.
  */
 static void
-create_store(WsPull *pull)
+create_store(WsRcv *rcv)
 {
 	WsStoreIdentity identity;
 
-	identity.system_identifier = pull->upstream.identifier;
-	identity.segment_size = pull->upstream.segment_size;
+	identity.system_identifier = rcv->upstream.identifier;
+	identity.segment_size = rcv->upstream.segment_size;
 	identity.block_size = XLOG_BLCKSZ;
 	identity.major_version = WS_MAJOR_VERSION;
-	ws_store_create(ws_guc_relay()->directory, &identity, &pull->stored.store);
-	pull->stored.is_open = true;
-	ws_seal_load(&pull->stored.store);
-	ws_standby_names_load(&pull->stored.store);
-	load_slots(pull);
-	ws_relay_publish_store(&pull->stored.store, NULL);
+	ws_store_create(ws_guc_relay()->directory, &identity, &rcv->stored.store);
+	rcv->stored.is_open = true;
+	ws_seal_load(&rcv->stored.store);
+	ws_standby_names_load(&rcv->stored.store);
+	load_slots(rcv);
+	ws_relay_publish_store(&rcv->stored.store, NULL);
 	ereport(LOG,
 			(errmsg("relay keeps the WAL of the cluster with system identifier " UINT64_FORMAT " in \"%s\"",
-					identity.system_identifier, pull->stored.store.path)));
+					identity.system_identifier, rcv->stored.store.path)));
 }
 
 /*
@@ -193,39 +193,39 @@ create_store(WsPull *pull)
  * a pause.
  */
 static void
-check_next(WsPull *pull, const WsPlanStart *start, bool has_gained, int *idle_streams)
+check_next(WsRcv *rcv, const WsPlanStart *start, bool has_gained, int *idle_streams)
 {
-	if (XLogRecPtrIsInvalid(start->switch_lsn) && pull->upstream.tli <= start->tli)
+	if (XLogRecPtrIsInvalid(start->switch_lsn) && rcv->upstream.tli <= start->tli)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream ended timeline %u, and is on timeline %u",
-						start->tli, pull->upstream.tli)));
+						start->tli, rcv->upstream.tli)));
 	*idle_streams = has_gained ? 0 : *idle_streams + 1;
 	if (*idle_streams > MAX_IDLE_STREAMS)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream ends one timeline after the other without sending anything new")));
 }
 
 /* Receive from the upstream until the connection ends. */
-static WsPullEnd
-run_connection(WsPull *pull)
+static WsRcvEnd
+run_connection(WsRcv *rcv)
 {
-	WsPullEnd	end;
+	WsRcvEnd	end;
 	int			idle_streams = 0;
 
-	ws_pull_check_version(pull);
-	end = ws_pull_check_chain(pull);
-	if (end != WS_PULL_NEXT)
+	ws_rcv_check_version(rcv);
+	end = ws_rcv_check_chain(rcv);
+	if (end != WS_RCV_NEXT)
 		return end;
-	end = ws_pull_check_upstream(pull);
-	if (!pull->stored.is_open)
-		create_store(pull);
-	if (pull->upstream.standby_names != NULL)
-		ws_standby_names_note(&pull->stored.store, pull->upstream.tli, pull->upstream.standby_names);
-	if (end != WS_PULL_NEXT)
+	end = ws_rcv_check_upstream(rcv);
+	if (!rcv->stored.is_open)
+		create_store(rcv);
+	if (rcv->upstream.standby_names != NULL)
+		ws_standby_names_note(&rcv->stored.store, rcv->upstream.tli, rcv->upstream.standby_names);
+	if (end != WS_RCV_NEXT)
 		return end;
 
 	for (;;)
@@ -234,18 +234,18 @@ run_connection(WsPull *pull)
 		WsPlanPoint before;
 		bool		has_gained;
 
-		end = ws_pull_plan(pull, &start);
-		if (end != WS_PULL_NEXT)
+		end = ws_rcv_plan(rcv, &start);
+		if (end != WS_RCV_NEXT)
 			return end;
-		before = pull->stored.end;
-		end = ws_pull_stream(pull, &start);
-		if (end != WS_PULL_NEXT)
+		before = rcv->stored.end;
+		end = ws_rcv_stream(rcv, &start);
+		if (end != WS_RCV_NEXT)
 			return end;
 
-		has_gained = pull->stored.end.tli != before.tli ||
-			pull->stored.end.lsn != before.lsn;
-		ws_pull_identify(pull);
-		check_next(pull, &start, has_gained, &idle_streams);
+		has_gained = rcv->stored.end.tli != before.tli ||
+			rcv->stored.end.lsn != before.lsn;
+		ws_rcv_identify(rcv);
+		check_next(rcv, &start, has_gained, &idle_streams);
 	}
 }
 
@@ -255,18 +255,18 @@ run_connection(WsPull *pull)
  * progress: once is enough.
  */
 static bool
-note_failure(WsPull *pull, const char *message)
+note_failure(WsRcv *rcv, const char *message)
 {
 	static char last_message[WS_RELAY_TEXT];
-	bool		is_news = pull->attempts.failed == 0 ||
+	bool		is_news = rcv->attempts.failed == 0 ||
 		strncmp(last_message, message, sizeof(last_message) - 1) != 0;
 
 	strlcpy(last_message, message, sizeof(last_message));
 
 	/* permissions are not meant for another server that may answer later */
-	pull->decision.follow_allowed = pull->decision.restart_allowed = false;
+	rcv->decision.follow_allowed = rcv->decision.restart_allowed = false;
 	ws_relay_note_error(message);
-	ws_pull_set_state(WS_RELAY_WAITING, message);
+	ws_rcv_set_state(WS_RELAY_WAITING, message);
 	return is_news;
 }
 
@@ -275,99 +275,99 @@ note_failure(WsPull *pull, const char *message)
  * was nothing new; a connection that ends at once is no good.
  */
 static void
-forgive_attempts(WsPull *pull)
+forgive_attempts(WsRcv *rcv)
 {
-	TimestampTz since = pull->attempts.streaming_since;
+	TimestampTz since = rcv->attempts.streaming_since;
 
 	if (since != 0 &&
 		TimestampDifferenceExceeds(since, GetCurrentTimestamp(), wal_retrieve_retry_interval))
-		pull->attempts.failed = 0;
+		rcv->attempts.failed = 0;
 }
 
 /*
  * Like run_connection(), but errors of the upstream end only the connection.
  */
-static WsPullEnd
-try_connection(WsPull *pull)
+static WsRcvEnd
+try_connection(WsRcv *rcv)
 {
 	MemoryContext context = CurrentMemoryContext;
-	volatile WsPullEnd end = WS_PULL_RETRY;
+	volatile WsRcvEnd end = WS_RCV_RETRY;
 	ErrorData  *volatile error = NULL;
 	char	   *message;
 
 	PG_TRY();
 	{
-		end = run_connection(pull);
+		end = run_connection(rcv);
 	}
 	PG_CATCH();
 	{
-		if (!ws_pull_take_blame())
+		if (!ws_rcv_take_blame())
 			PG_RE_THROW();
-		MemoryContextSwitchTo(pull->upstream.context);
+		MemoryContextSwitchTo(rcv->upstream.context);
 		error = CopyErrorData();
 		FlushErrorState();
 	}
 	PG_END_TRY();
-	forgive_attempts(pull);
+	forgive_attempts(rcv);
 	if (error == NULL)
 		return end;
 
-	ws_pull_clean_up();
-	ws_pull_stream_finish(pull, false);
-	MemoryContextSwitchTo(pull->upstream.context);
+	ws_rcv_clean_up();
+	ws_rcv_stream_finish(rcv, false);
+	MemoryContextSwitchTo(rcv->upstream.context);
 	message = error->detail == NULL ? error->message :
 		psprintf("%s: %s", error->message, error->detail);
-	if (note_failure(pull, message))
+	if (note_failure(rcv, message))
 	{
 		error->elevel = LOG;
 		error->message = ws_peertext_for_log(error->message);
 		ThrowErrorData(error);
 	}
 	MemoryContextSwitchTo(context);
-	return WS_PULL_RETRY;
+	return WS_RCV_RETRY;
 }
 
 /*
  * Connect and run.  A host that does not let us in does not end the process.
  */
-static WsPullEnd
-connect_and_run(WsPull *pull)
+static WsRcvEnd
+connect_and_run(WsRcv *rcv)
 {
 	char	   *error = NULL;
-	WsPullEnd	end = WS_PULL_RETRY;
+	WsRcvEnd	end = WS_RCV_RETRY;
 
-	pull->attempts.begin_time = GetCurrentTimestamp();
-	pull->attempts.streaming_since = 0;
-	if (ws_pull_connect(pull, &error))
-		end = try_connection(pull);
-	else if (note_failure(pull, error))
+	rcv->attempts.begin_time = GetCurrentTimestamp();
+	rcv->attempts.streaming_since = 0;
+	if (ws_rcv_connect(rcv, &error))
+		end = try_connection(rcv);
+	else if (note_failure(rcv, error))
 		ereport(LOG,
 				(errcode(ERRCODE_CONNECTION_FAILURE),
 				 errmsg("relay could not connect to its upstream: %s",
 						ws_peertext_for_log(error))));
-	ws_pull_disconnect(pull);
+	ws_rcv_disconnect(rcv);
 	return end;
 }
 
 /*
- * After WS_PULL_DIVERGED or WS_PULL_GAP: wait until an operator has decided or
+ * After WS_RCV_DIVERGED or WS_RCV_GAP: wait until an operator has decided or
  * changed the settings.
  */
 static void
-wait_for_operator(WsPull *pull)
+wait_for_operator(WsRcv *rcv)
 {
-	pull->decision.follow_allowed = false;
-	while (!ws_pull_settings_differ(pull) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
+	rcv->decision.follow_allowed = false;
+	while (!ws_rcv_settings_differ(rcv) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 	{
 		/* even if that cannot help: then the result will be the same */
 		if (ws_relay_is_requested(WS_REQUEST_FOLLOW, true))
 		{
-			pull->decision.follow_allowed = true;
+			rcv->decision.follow_allowed = true;
 			return;
 		}
 		if (ws_relay_is_requested(WS_REQUEST_RESTART, true))
 		{
-			pull->decision.restart_allowed = true;
+			rcv->decision.restart_allowed = true;
 			return;
 		}
 		if (ws_relay_is_requested(WS_REQUEST_RESUME, true) ||
@@ -378,11 +378,11 @@ wait_for_operator(WsPull *pull)
 }
 
 static void
-wait_while_paused(WsPull *pull)
+wait_while_paused(WsRcv *rcv)
 {
 	if (!ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 		return;
-	ws_pull_set_state(WS_RELAY_PAUSED, "walstream_relay_pause() was called");
+	ws_rcv_set_state(WS_RELAY_PAUSED, "walstream_relay_pause() was called");
 	ereport(LOG, (errmsg("relay pauses receiving")));
 	while (ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 		wait_for_wake_up(-1);
@@ -390,32 +390,32 @@ wait_while_paused(WsPull *pull)
 	ereport(LOG, (errmsg("relay resumes receiving")));
 }
 
-/* The state tells the reason, except after WS_PULL_CHANGED. */
+/* The state tells the reason, except after WS_RCV_CHANGED. */
 static void
-wait_before_retry(WsPull *pull)
+wait_before_retry(WsRcv *rcv)
 {
 	TimestampTz until;
 	int			delay_ms = MIN_RETRY_MS;
 
-	if (ws_pull_state() == WS_RELAY_CATCHING_UP || ws_pull_state() == WS_RELAY_STREAMING)
-		ws_pull_set_state(WS_RELAY_WAITING, "the connection is made again, to begin elsewhere");
-	for (int i = 2; i < pull->attempts.failed && delay_ms < wal_retrieve_retry_interval; i++)
+	if (ws_rcv_state() == WS_RELAY_CATCHING_UP || ws_rcv_state() == WS_RELAY_STREAMING)
+		ws_rcv_set_state(WS_RELAY_WAITING, "the connection is made again, to begin elsewhere");
+	for (int i = 2; i < rcv->attempts.failed && delay_ms < wal_retrieve_retry_interval; i++)
 		delay_ms *= 2;
 	delay_ms = Min(delay_ms, Max(wal_retrieve_retry_interval, 1));
-	until = TimestampTzPlusMilliseconds(pull->attempts.failed <= 1 ? pull->attempts.begin_time :
+	until = TimestampTzPlusMilliseconds(rcv->attempts.failed <= 1 ? rcv->attempts.begin_time :
 										GetCurrentTimestamp(), delay_ms);
 
-	while (!ws_pull_must_end(pull))
+	while (!ws_rcv_must_end(rcv))
 	{
 		long		left_ms;
 
-		if (ws_pull_state() == WS_RELAY_BEHIND &&
+		if (ws_rcv_state() == WS_RELAY_BEHIND &&
 			ws_relay_is_requested(WS_REQUEST_RESTART, true))
 		{
-			pull->decision.restart_allowed = true;
+			rcv->decision.restart_allowed = true;
 			return;
 		}
-		if (ws_pull_state() == WS_RELAY_SEALED && !ws_seal_covers(pull->stored.end.tli))
+		if (ws_rcv_state() == WS_RELAY_SEALED && !ws_seal_covers(rcv->stored.end.tli))
 			return;
 		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 
@@ -427,20 +427,20 @@ wait_before_retry(WsPull *pull)
 }
 
 static void
-retry(WsPull *pull)
+retry(WsRcv *rcv)
 {
-	pull->attempts.failed++;
-	wait_before_retry(pull);
+	rcv->attempts.failed++;
+	wait_before_retry(rcv);
 }
 
 /* before_shmem_exit: keep what has arrived, and report it to the upstream. */
 static void
 finish(int code, Datum arg)
 {
-	WsPull	   *pull = (WsPull *) DatumGetPointer(arg);
+	WsRcv	   *rcv = (WsRcv *) DatumGetPointer(arg);
 
-	ws_pull_stream_finish(pull, ws_relay_worker_was_told_to_end());
-	ws_pull_hang_up(pull);
+	ws_rcv_stream_finish(rcv, ws_relay_worker_was_told_to_end());
+	ws_rcv_hang_up(rcv);
 }
 
 /* before_shmem_exit, after the one above or if that has failed. */
@@ -453,39 +453,39 @@ tell_nothing_more(int code, Datum arg)
 static void
 receive_for_ever(void)
 {
-	static WsPull pull;
+	static WsRcv rcv;
 
 	BackgroundWorkerInitializeConnection(DATABASE_NAME, NULL, BGWORKER_BYPASS_ALLOWCONN);
 	ws_receiver_enable();
-	ws_pull_link_init();
+	ws_rcv_link_init();
 	before_shmem_exit(tell_nothing_more, 0);
-	open_store(&pull);
-	before_shmem_exit(finish, PointerGetDatum(&pull));
+	open_store(&rcv);
+	before_shmem_exit(finish, PointerGetDatum(&rcv));
 
 	for (;;)
 	{
-		wait_while_paused(&pull);
-		take_settings(&pull);
-		if (pull.settings.upstream[0] == '\0')
+		wait_while_paused(&rcv);
+		take_settings(&rcv);
+		if (rcv.settings.upstream[0] == '\0')
 		{
-			ws_pull_set_state(WS_RELAY_WAITING, "walstream.relay_upstream is not set");
+			ws_rcv_set_state(WS_RELAY_WAITING, "walstream.relay_upstream is not set");
 			wait_for_wake_up(-1);
 			continue;
 		}
 
-		switch (connect_and_run(&pull))
+		switch (connect_and_run(&rcv))
 		{
-			case WS_PULL_DIVERGED:
-			case WS_PULL_GAP:
-				pull.decision.was_compared = false;
-				wait_for_operator(&pull);
+			case WS_RCV_DIVERGED:
+			case WS_RCV_GAP:
+				rcv.decision.was_compared = false;
+				wait_for_operator(&rcv);
 				break;
-			case WS_PULL_CHANGED:
-				if (!ws_pull_must_end(&pull))
-					retry(&pull);
+			case WS_RCV_CHANGED:
+				if (!ws_rcv_must_end(&rcv))
+					retry(&rcv);
 				break;
-			case WS_PULL_RETRY:
-				retry(&pull);
+			case WS_RCV_RETRY:
+				retry(&rcv);
 				break;
 			default:
 				break;

@@ -27,14 +27,14 @@
  * upstream.  Returns false if the connection must end meanwhile.
  */
 static bool
-wait_for_room(WsPullStream *s)
+wait_for_room(WsRcvStream *s)
 {
 	if (s->state != WS_RELAY_DISK_FULL)
 	{
-		ws_pull_stream_flush(s);
-		ws_pull_stream_reply(s, true, false);
+		ws_rcv_stream_flush(s);
+		ws_rcv_stream_reply(s, true, false);
 		s->state = WS_RELAY_DISK_FULL;
-		ws_pull_report_no_room(s->pull, s->received_lsn);
+		ws_rcv_report_no_room(s->rcv, s->received_lsn);
 	}
 
 	ws_relay_wake_keeper();
@@ -44,24 +44,24 @@ wait_for_room(WsPullStream *s)
 	CHECK_FOR_INTERRUPTS();
 
 	/* its keepalives come after the WAL that cannot be read */
-	ws_pull_stream_reply(s, true, false);
-	ws_pull_feedback(s->pull->upstream.conn);
+	ws_rcv_stream_reply(s, true, false);
+	ws_rcv_feedback(s->rcv->upstream.conn);
 	s->heard_time = GetCurrentTimestamp();
-	return !ws_pull_must_end(s->pull);
+	return !ws_rcv_must_end(s->rcv);
 }
 
 /* Store a piece of WAL. */
-WsPullEnd
-ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn, const char *data, size_t len)
+WsRcvEnd
+ws_rcv_stream_take_wal(WsRcvStream *s, XLogRecPtr lsn, const char *data, size_t len)
 {
 	XLogRecPtr	differs_lsn;
 	bool		past_end;
-	WsPullEnd	end;
+	WsRcvEnd	end;
 
 	/* never leave a gap, whatever the upstream sends */
 	if (lsn != s->received_lsn)
 		ereport(ERROR,
-				(ws_pull_errupstream(),
+				(ws_rcv_errupstream(),
 				 errcode(ERRCODE_PROTOCOL_VIOLATION),
 				 errmsg("upstream sent WAL from " WS_LSN " on instead of " WS_LSN,
 						LSN_FORMAT_ARGS(lsn), LSN_FORMAT_ARGS(s->received_lsn))));
@@ -74,7 +74,7 @@ ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn, const char *data, size_
 		lsn + len > s->start.switch_lsn;
 	if (past_end)
 		len = s->start.switch_lsn - lsn;
-	if ((end = ws_pull_check_incoming(s->pull, &s->check, lsn, data, len)) != WS_PULL_NEXT)
+	if ((end = ws_rcv_check_incoming(s->rcv, &s->check, lsn, data, len)) != WS_RCV_NEXT)
 		return end;
 
 	for (;;)
@@ -89,25 +89,25 @@ ws_pull_stream_take_wal(WsPullStream *s, XLogRecPtr lsn, const char *data, size_
 		if (result == WS_WRITE_OK)
 			break;
 		if (result == WS_WRITE_DIFFERS)
-			return ws_pull_differ(psprintf("On timeline %u the upstream has other bytes than the stored ones at " WS_LSN,
-										   s->start.tli, LSN_FORMAT_ARGS(differs_lsn)));
+			return ws_rcv_differ(psprintf("On timeline %u the upstream has other bytes than the stored ones at " WS_LSN,
+										  s->start.tli, LSN_FORMAT_ARGS(differs_lsn)));
 		if (!wait_for_room(s))
-			return WS_PULL_CHANGED;
+			return WS_RCV_CHANGED;
 	}
 	ws_xids_scan(&s->xids, data, len);
 	s->received_lsn = lsn + len;
-	if ((end = ws_pull_check_records(s->pull, &s->check, s->received_lsn)) != WS_PULL_NEXT)
+	if ((end = ws_rcv_check_records(s->rcv, &s->check, s->received_lsn)) != WS_RCV_NEXT)
 		return end;
-	if (!s->start.replaces && !ws_pull_is_unchecked(&s->check, s->received_lsn))
+	if (!s->start.replaces && !ws_rcv_is_unchecked(&s->check, s->received_lsn))
 		ws_xids_publish(&s->xids);
 
 	if (s->state == WS_RELAY_DISK_FULL)
 	{
 		ereport(LOG, (errmsg("relay has disk space again and goes on")));
-		ws_pull_stream_show_state(s, WS_RELAY_CATCHING_UP);
+		ws_rcv_stream_show_state(s, WS_RELAY_CATCHING_UP);
 	}
 	if (!past_end)
-		return WS_PULL_NEXT;
-	ws_pull_stream_flush(s);
-	return WS_PULL_CHANGED;
+		return WS_RCV_NEXT;
+	ws_rcv_stream_flush(s);
+	return WS_RCV_CHANGED;
 }

@@ -76,7 +76,7 @@ recover_from_error(void)
 	MemoryContextSwitchTo(TopMemoryContext);
 	FlushErrorState();
 	ws_session_set_copying(false);
-	ws_sender_set_state(ws_session_sender(), WS_SENDER_STARTUP);
+	ws_senders_set_state(ws_session_sender(), WS_SENDER_STARTUP);
 
 	RESUME_INTERRUPTS();
 }

@@ -25,9 +25,9 @@
 static void
 publish(WsReplies *replies)
 {
-	ws_sender_set_reply(replies->sender, replies->write_lsn,
-						replies->flush_lsn, replies->apply_lsn,
-						replies->lag_us, replies->reply_time);
+	ws_senders_set_reply(replies->sender, replies->write_lsn,
+						 replies->flush_lsn, replies->apply_lsn,
+						 replies->lag_us, replies->reply_time);
 }
 
 /*
@@ -181,7 +181,7 @@ take_feedback(WsReplies *replies, StringInfo content)
 	if (replies->slot_name != NULL)
 		ws_slot_set_feedback(replies->store, feedback);
 	else
-		ws_sender_set_feedback(replies->sender, feedback);
+		ws_senders_set_feedback(replies->sender, feedback);
 }
 
 bool

@@ -245,7 +245,7 @@ ws_stream_publish_sent(WsStream *stream)
 	if (stream->published_lsn == stream->sent_lsn)
 		return;
 	stream->published_lsn = stream->sent_lsn;
-	ws_sender_set_sent(stream->sender, stream->tli, stream->sent_lsn);
+	ws_senders_set_sent(stream->sender, stream->tli, stream->sent_lsn);
 
 	if (update_process_title)
 	{

@@ -99,7 +99,7 @@ handle_stop(SIGNAL_ARGS)
 void
 ws_session_begin(void)
 {
-	my_sender = ws_sender_claim();
+	my_sender = ws_senders_claim();
 	ws_news_listen();
 	pqsignal(SIGUSR2, handle_stop);
 }

@@ -51,7 +51,7 @@ set_state(WsSenderState state)
 	if (stream->state != state)
 	{
 		stream->state = state;
-		ws_sender_set_state(stream->sender, state);
+		ws_senders_set_state(stream->sender, state);
 	}
 }
 
@@ -470,7 +470,7 @@ take_slot(const char *name)
 	stream->slot_has_position = ws_slot_get(name, &slot) &&
 		!XLogRecPtrIsInvalid(slot.restart_lsn);
 	stream->replies->slot_name = name;
-	ws_sender_set_relay_slot(stream->sender, name);
+	ws_senders_set_relay_slot(stream->sender, name);
 }
 
 void
@@ -482,7 +482,7 @@ ws_stream_cleanup(void)
 		return;
 	context = stream->context;
 	if (stream->slot_name != NULL)
-		ws_sender_set_relay_slot(stream->sender, NULL);
+		ws_senders_set_relay_slot(stream->sender, NULL);
 	stream = NULL;
 	MemoryContextDelete(context);
 }
@@ -509,7 +509,7 @@ ws_stream_run(const StartReplicationCmd *cmd)
 	{
 		begin_copy();
 		ws_stream_check_start(stream);
-		ws_sender_set_sent(stream->sender, stream->tli, stream->sent_lsn);
+		ws_senders_set_sent(stream->sender, stream->tli, stream->sent_lsn);
 		stream->published_lsn = stream->sent_lsn;
 		run_stream();
 		ws_session_set_copying(false);
