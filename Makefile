@@ -12,6 +12,7 @@
 #	make check					what is changed, quickly (T=t/022, UNIT=test_frame)
 #	make coverage				what the tests reach (PURE=1 those without servers)
 #	make test-assert			the server tests on a PostgreSQL with assertions
+#	make test-jitter			the server tests, with their processes stopped for moments
 #	make check-style			layout of C, Perl and shell, and who includes whom
 #	make test-asan				the server tests with sanitizers in the module
 #	make test-integration		failover with Patroni and etcd (SEEDS="1 2 3")
@@ -84,7 +85,7 @@ endif
 
 # These goals install what is missing, including PostgreSQL, so they must work
 # without PGXS.
-script_goals = demo test check check-style coverage test-asan test-assert \
+script_goals = demo test check check-style coverage test-asan test-assert test-jitter \
 	test-integration fuzz bench
 
 ifneq ($(filter-out $(script_goals),$(or $(MAKECMDGOALS),all)),)
@@ -154,6 +155,9 @@ test-asan:
 
 test-assert:
 	ASSERT=1 src/tools/run_tests
+
+test-jitter:
+	JITTER=1 src/tools/run_tests
 
 test-integration:
 	INTEGRATION=1 src/tools/run_tests
