@@ -256,7 +256,7 @@ kill_at('fsync . hold 00000002*.partial');
 cmp_ok(scalar(grep { /^00000002.*partial/ } store_files($dir)),
 	'==', 1, 'a file was made');
 use_upstream('');
-$relay->start;
+start_preloaded($relay, 'power_fault', $dir, $faults);
 wait_for_relay_state($relay, 'waiting for upstream');
 has_nothing_of_2('killed');
 
@@ -267,11 +267,18 @@ lose_connection(
 has_nothing_of_2('connection lost');
 $wrong->stop;
 
+# A mark that finds no room is waited for as WAL is.
+my $pid = relay_row($relay)->{receiver_pid};
+set_faults($faults, 'create *.unchecked ENOSPC');
 set_relay_upstream($relay, $right->connstr);
+wait_for_relay_state($relay, 'disk full');
+set_faults($faults);
 wait_until(
 	$relay,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
 	'the right one is followed');
+is(relay_row($relay)->{receiver_pid},
+	$pid, 'by the receiver that had no room');
 is_whole(2, $right, 'the right one');
 
 done_testing();

@@ -7,6 +7,7 @@
 use strict;
 use warnings;
 
+use File::Basename;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -18,8 +19,18 @@ my $two = walstream_standby($one, 'two');
 
 # The keeper replaces no files while we read them.
 my ($relay, $early) = map {
-	walstream_relay($one, $_, conf => "walstream.relay_compress = off\n")
+	walstream_relay(
+		$one, $_,
+		start => $_ eq 'relay',
+		conf => "walstream.relay_compress = off\n")
 } qw(relay early);
+
+# A file system without hard links.
+my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
+mkdir(store_dir($early), 0700) or die "could not make a directory: $!\n";
+start_preloaded($early, 'power_fault', store_dir($early), $faults);
+set_faults($faults, 'link * EPERM');
+$early->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($_, 'streaming') foreach $relay, $early;
 load_wal($one, 100);
 wait_for_replay($one, $two);
@@ -143,8 +154,18 @@ is(follow($early, 2, $switch, $end),
 	'ok', 'the line is approved for the one that is paused');
 is(relay_row($early)->{state}, 'paused', 'which remains so');
 my $log = -s $early->logfile;
+
+# What has been kept aside there before is not overwritten.
+my $other = store_dir($early) . '/' . basename($aside);
+my ($file) = surplus_names(store_dir($early));
+mkdir($other, 0700) or die "could not make a directory: $!\n";
+append_to_file("$other/$file", 'x');
 set_relay_upstream($early, $two->connstr);
 $early->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+$early->wait_for_log(
+	qr{ERROR:  file ".*/surplus.*/$file" exists with other content}, $log);
+is(slurp_file("$other/$file"), 'x', 'a file that is there stays');
+unlink("$other/$file");
 wait_until($early,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
 	'it follows');
@@ -157,5 +178,11 @@ is_deeply(
 	[ sort map { substr($_, 0, 24) } store_files($aside) ],
 	[ sort keys %kept ],
 	'what it had in excess is kept aside');
+is( scalar(
+		grep { store_content("$aside/$_") ne $kept{ substr($_, 0, 24) } }
+		  store_files($aside)),
+	0,
+	'with its bytes');
+like(slurp_file("$faults.raised"), qr/^link surplus/m, 'in copies');
 
 done_testing();

@@ -319,7 +319,8 @@ extern void ws_store_set_aside(const WsStore *store);
  * Writer only, with the store locked.  Keep the segments of a timeline from
  * this position on, durably, in a directory surplus.*, for a person to look
  * at, whatever happens to them in the store.  They are links to the same
- * files, so this takes no room at first.  It may be called again.
+ * files, so this takes no room at first, or copies where there are no links.
+ * It may be called again; other files that are there already are an ERROR.
  */
 extern void ws_store_keep_surplus(const WsStore *store, TimeLineID tli, XLogRecPtr lsn);
 
@@ -350,24 +351,6 @@ extern void ws_store_enter_new_range(const WsStore *store);
  * at start.
  */
 extern void ws_store_drop_new_range(const WsStore *store);
-
-/*----------------------------------------------------------------
- * WAL that may turn out not to be ours (store/unchecked.c)
- *----------------------------------------------------------------
- */
-
-/*
- * Writer only.  Mark what is stored of tli from the segment on, so that it does
- * not count, until the mark is removed; both durably.
- */
-extern void ws_store_mark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno);
-extern void ws_store_unmark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno);
-
-/*
- * Writer only, with the store locked and nothing of it open for writing.  Remove
- * what is marked, the history of a timeline of which nothing is left, and the mark.
- */
-extern void ws_store_drop_unchecked(const WsStore *store);
 
 /*----------------------------------------------------------------
  * Writing (store/write.c)
@@ -418,6 +401,25 @@ extern void ws_store_writer_free(WsStoreWriter *writer);
  * exists.  If there is one, the writer uses it for its next segment.
  */
 extern void ws_store_make_spare(const WsStore *store);
+
+/*----------------------------------------------------------------
+ * WAL that may turn out not to be ours (store/unchecked.c)
+ *----------------------------------------------------------------
+ */
+
+/*
+ * Writer only.  Mark what is stored of tli from the segment on, so that it does
+ * not count, until the mark is removed; both durably.  Marking returns
+ * WS_WRITE_OK, or WS_WRITE_NO_SPACE.
+ */
+extern WsWriteResult ws_store_mark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno);
+extern void ws_store_unmark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno);
+
+/*
+ * Writer only, with the store locked and nothing of it open for writing.  Remove
+ * what is marked, the history of a timeline of which nothing is left, and the mark.
+ */
+extern void ws_store_drop_unchecked(const WsStore *store);
 
 /*----------------------------------------------------------------
  * Reading (store/read.c)

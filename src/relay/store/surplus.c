@@ -13,21 +13,120 @@
 
 #include "common/file_perm.h"
 #include "relay/store/file.h"
+#include "storage/copydir.h"
 #include "storage/fd.h"
 
-/* Link the store's file of that name into the directory. */
+#define COMPARE_BYTES	(64 * 1024)
+
+static int
+open_file(const char *path)
+{
+	int			fd = ws_file_open_transient(path, O_RDONLY);
+
+	if (fd < 0)
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not open file \"%s\": %m", path));
+	return fd;
+}
+
+static size_t
+read_file(int fd, const char *path, char *buf, off_t offset)
+{
+	ssize_t		got = ws_file_read(fd, buf, COMPARE_BYTES, offset);
+
+	if (got < 0)
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not read file \"%s\": %m", path));
+	return got;
+}
+
+static bool
+has_same_content(const char *path1, const char *path2)
+{
+	char	   *buf1 = palloc(COMPARE_BYTES);
+	char	   *buf2 = palloc(COMPARE_BYTES);
+	int			fd1 = open_file(path1);
+	int			fd2 = open_file(path2);
+	off_t		offset = 0;
+	size_t		got;
+	bool		same;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		got = read_file(fd1, path1, buf1, offset);
+		same = got == read_file(fd2, path2, buf2, offset) &&
+			memcmp(buf1, buf2, got) == 0;
+		offset += got;
+	} while (same && got > 0);
+
+	CloseTransientFile(fd1);
+	CloseTransientFile(fd2);
+	pfree(buf1);
+	pfree(buf2);
+	return same;
+}
+
+/* The name appears when all bytes are there. */
 static void
-link_file(const WsStore *store, const char *directory, const char *name)
+copy_whole_file(char *from, const char *directory, const char *name)
+{
+	char		temporary[WS_FILE_NAME_SIZE + 4];
+	char		path[MAXPGPATH];
+
+	snprintf(temporary, sizeof(temporary), "%s.tmp", name);
+	ws_file_path(directory, temporary, path);
+	ws_file_remove(path);
+	copy_file(from, path);
+	fsync_fname(path, false);
+	errno = ws_file_rename_only(directory, temporary, name);
+	if (errno != 0)
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not rename file \"%s\" to \"%s/%s\": %m",
+					   path, directory, name));
+}
+
+/*
+ * Link the store's file of that name into the directory, or copy it where the
+ * file system has no links.  It may be there already.
+ */
+static void
+keep_file(const WsStore *store, const char *directory, const char *name)
 {
 	char		from[MAXPGPATH];
 	char		to[MAXPGPATH];
 
 	ws_file_path(store->path, name, from);
 	ws_file_path(directory, name, to);
-	if (link(from, to) != 0 && errno != EEXIST)
+	if (link(from, to) == 0)
+		return;
+	switch (errno)
+	{
+		case EEXIST:
+			break;
+		case EPERM:
+		case EOPNOTSUPP:
+		case EMLINK:
+			if (!ws_file_exists(to))
+			{
+				copy_whole_file(from, directory, name);
+				return;
+			}
+			break;
+		default:
+			ereport(ERROR,
+					ws_errcode_for_file(),
+					errmsg("could not link file \"%s\" to \"%s\": %m", from, to));
+	}
+	if (!has_same_content(from, to))
 		ereport(ERROR,
-				ws_errcode_for_file(),
-				errmsg("could not link file \"%s\" to \"%s\": %m", from, to));
+				errcode(ERRCODE_DUPLICATE_FILE),
+				errmsg("file \"%s\" exists with other content", to),
+				errdetail("The relay gives up WAL on this timeline from the same position on for the second time."),
+				errhint("Move the directory \"%s\" away.", directory));
 }
 
 void
@@ -53,7 +152,7 @@ ws_store_keep_surplus(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 			segments[i].segno < lsn / store->identity.segment_size)
 			continue;
 		ws_segment_file_name(store, tli, segments[i].segno, segments[i].form, name);
-		link_file(store, directory, name);
+		keep_file(store, directory, name);
 		kept++;
 	}
 	pfree(segments);

@@ -24,7 +24,7 @@ mark_name(const WsStore *store, TimeLineID tli, XLogSegNo segno, char *name)
 	strcat(name, WS_UNCHECKED_SUFFIX);
 }
 
-void
+WsWriteResult
 ws_store_mark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 {
 	char		name[WS_FILE_NAME_SIZE];
@@ -34,12 +34,15 @@ ws_store_mark_unchecked(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 	mark_name(store, tli, segno, name);
 	ws_file_path(store->path, name, path);
 	fd = ws_file_open_transient(path, O_CREAT | O_WRONLY);
+	if (fd < 0 && ws_errno_is_no_space(errno))
+		return WS_WRITE_NO_SPACE;
 	if (fd < 0)
 		ereport(ERROR,
 				ws_errcode_for_file(),
 				errmsg("could not create file \"%s\": %m", path));
 	CloseTransientFile(fd);
 	ws_directory_sync(store->path);
+	return WS_WRITE_OK;
 }
 
 void

@@ -126,25 +126,25 @@ check_page(const WsRcv *rcv, const WsRcvCheck * check, XLogRecPtr lsn,
 	return diverge(rcv, check->tli, lsn, "it begins with a page of another place or cluster");
 }
 
-/* Marks what is to be written up to end_lsn, if it may turn out not to be ours. */
-static void
-mark(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr end_lsn)
+WsWriteResult
+ws_rcv_check_mark(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr end_lsn)
 {
+	WsWriteResult result;
+
 	if (!check->may_be_marked || check->is_marked ||
 		end_lsn <= check->segno * rcv->upstream.segment_size)
-		return;
-	ws_store_mark_unchecked(&rcv->stored.store, check->tli, check->segno);
-	check->is_marked = true;
+		return WS_WRITE_OK;
+	result = ws_store_mark_unchecked(&rcv->stored.store, check->tli, check->segno);
+	check->is_marked = result == WS_WRITE_OK;
+	return result;
 }
 
 WsRcvEnd
-ws_rcv_check_incoming(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr lsn,
+ws_rcv_check_incoming(const WsRcv *rcv, const WsRcvCheck * check, XLogRecPtr lsn,
 					  const char *data, size_t len)
 {
-	WsRcvEnd	end;
+	WsRcvEnd	end = compare_with_parent(check, lsn, data, len);
 
-	mark(rcv, check, lsn + len);
-	end = compare_with_parent(check, lsn, data, len);
 	return end == WS_RCV_NEXT ? check_page(rcv, check, lsn, data, len) : end;
 }
 

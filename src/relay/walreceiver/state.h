@@ -349,10 +349,17 @@ ws_rcv_checked(const WsRcvCheck * check, XLogRecPtr lsn)
  * Check WAL that is going to be written at lsn, or has been written up to
  * end_lsn, if necessary.  Returns WS_RCV_NEXT, or stops as diverged.
  */
-extern WsRcvEnd ws_rcv_check_incoming(const WsRcv *rcv, WsRcvCheck * check,
+extern WsRcvEnd ws_rcv_check_incoming(const WsRcv *rcv, const WsRcvCheck * check,
 									  XLogRecPtr lsn, const char *data, size_t len);
 extern WsRcvEnd ws_rcv_check_records(const WsRcv *rcv, WsRcvCheck * check,
 									 XLogRecPtr end_lsn);
+
+/*
+ * Before WAL is written up to end_lsn: mark it durably, if it may turn out not
+ * to be ours.  Returns WS_WRITE_OK, or WS_WRITE_NO_SPACE.
+ */
+extern WsWriteResult ws_rcv_check_mark(const WsRcv *rcv, WsRcvCheck * check,
+									   XLogRecPtr end_lsn);
 
 /*
  * After the stream, when the writer is gone: remove what was written and not

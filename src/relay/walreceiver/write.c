@@ -83,7 +83,9 @@ ws_rcv_stream_take_wal(WsRcvStream *s, XLogRecPtr lsn, const char *data, size_t 
 
 		s->usable = false;
 		ws_relay_set_synced(false);
-		result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
+		result = ws_rcv_check_mark(s->rcv, &s->check, lsn + len);
+		if (result == WS_WRITE_OK)
+			result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
 		s->usable = true;
 
 		if (result == WS_WRITE_OK)

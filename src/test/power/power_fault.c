@@ -15,6 +15,7 @@
  *	CALL GLOB ACTION AFTER	... only in a process that has last renamed a file
  *							to a name like AFTER
  *	create GLOB ENOSPC		files and directories of that name cannot be made
+ *	link GLOB EPERM			nor can links
  *	space BYTES				what the directory's files may occupy; beyond it
  *							writing and allocating give ENOSPC
  *	quota BYTES				the same with EDQUOT
@@ -294,6 +295,20 @@ mkdir(const char *path, mode_t mode)
 	char		buf[PATH_MAX];
 
 	return is_refused(power_below(path, buf)) ? -1 : REAL(mkdir) (path, mode);
+}
+
+EXPORT int
+link(const char *old, const char *new)
+{
+	char		buf[PATH_MAX];
+	char		action[32];
+	const char *below = power_below(new, buf);
+
+	if (below == NULL || !find_fault("link", below, action))
+		return REAL(link) (old, new);
+	tell("link", below, action);
+	errno = EPERM;
+	return -1;
 }
 
 static void
