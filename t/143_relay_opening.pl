@@ -33,7 +33,7 @@ $relay->stop('immediate');
 set_faults($faults, 'fsync *.partial.tmp hold');
 start_preloaded($relay, 'power_fault', $dir, $faults);
 wait_for_fault($faults, qr/hold/);
-my $opening = relay_row($relay);
+my $opening = fetch_row($relay, 'SELECT * FROM walstream_relay');
 is($opening->{state}, 'opening', 'the relay is being opened');
 is($opening->{$_}, undef, "$_ is not known")
   foreach qw(flushed_lsn received_lsn timeline);

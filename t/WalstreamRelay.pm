@@ -207,10 +207,17 @@ sub make_synchronous
 	return;
 }
 
+#
+# relay_row($relay): what the relay shows, when its receiver has opened the
+# store or has said why it cannot; before that most columns are null.
+#
 sub relay_row
 {
 	my ($relay) = @_;
 
+	$relay->poll_query_until('postgres',
+		"SELECT NOT EXISTS (SELECT FROM walstream_relay WHERE state IN ('stopped', 'opening'))"
+	) or croak $relay->name . ' does not open its store';
 	return fetch_row($relay, 'SELECT * FROM walstream_relay');
 }
 
