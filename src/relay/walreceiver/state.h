@@ -355,8 +355,8 @@ extern WsRcvEnd ws_rcv_check_records(const WsRcv *rcv, WsRcvCheck * check,
 									 XLogRecPtr end_lsn);
 
 /*
- * Before WAL is written up to end_lsn: mark it durably, if it may turn out not
- * to be ours.  Returns WS_WRITE_OK, or WS_WRITE_NO_SPACE.
+ * Before WAL up to end_lsn is checked and written: mark it durably, if it may
+ * turn out not to be ours.  Returns WS_WRITE_OK, or WS_WRITE_NO_SPACE.
  */
 extern WsWriteResult ws_rcv_check_mark(const WsRcv *rcv, WsRcvCheck * check,
 									   XLogRecPtr end_lsn);

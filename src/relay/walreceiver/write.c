@@ -74,6 +74,11 @@ ws_rcv_stream_take_wal(WsRcvStream *s, XLogRecPtr lsn, const char *data, size_t 
 		lsn + len > s->start.switch_lsn;
 	if (past_end)
 		len = s->start.switch_lsn - lsn;
+	while (ws_rcv_check_mark(s->rcv, &s->check, lsn + len) == WS_WRITE_NO_SPACE)
+	{
+		if (!wait_for_room(s))
+			return WS_RCV_CHANGED;
+	}
 	if ((end = ws_rcv_check_incoming(s->rcv, &s->check, lsn, data, len)) != WS_RCV_NEXT)
 		return end;
 
@@ -83,9 +88,7 @@ ws_rcv_stream_take_wal(WsRcvStream *s, XLogRecPtr lsn, const char *data, size_t 
 
 		s->usable = false;
 		ws_relay_set_synced(false);
-		result = ws_rcv_check_mark(s->rcv, &s->check, lsn + len);
-		if (result == WS_WRITE_OK)
-			result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
+		result = ws_store_write(s->writer, lsn, data, len, &differs_lsn);
 		s->usable = true;
 
 		if (result == WS_WRITE_OK)
