@@ -16,6 +16,7 @@
 #include "common/compression.h"
 #include "common/hashfn.h"
 #include "guc.h"
+#include "lib/stringinfo.h"
 
 static char *walstream_compression = NULL;
 static char *walstream_accept = NULL;
@@ -27,20 +28,20 @@ static uint32 compression_generation = 0;
 static const WsAccept nothing_accepted = {0};
 static const WsAccept *current_accept = &nothing_accepted;
 
-/*
- * Returns PostgreSQL's compression algorithm whose grammar and levels the
- * codec uses: the one of the same name if PostgreSQL has it, and zstd for
- * walz, which is built on it.
- */
-static bool
-find_algorithm(const WsCodec *codec, pg_compress_algorithm *algorithm)
+/* The names of all codecs, for a hint. */
+static const char *
+codec_names(void)
 {
-	if (codec->id == WS_CODEC_WALZ)
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int id = 1; id <= WS_MAX_CODECS; id++)
 	{
-		*algorithm = PG_COMPRESSION_ZSTD;
-		return true;
+		if (ws_codec_by_id(id) != NULL)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+							 ws_codec_name(id));
 	}
-	return parse_compress_algorithm(unconstify(char *, codec->name), algorithm);
+	return names.data;
 }
 
 /*
@@ -61,10 +62,11 @@ parse_item(char *item, WsCodecSpec *spec)
 		*options++ = '\0';
 
 	codec = ws_codec_by_name(item, strlen(item));
-	if (codec == NULL || !find_algorithm(codec, &algorithm))
+	if (codec == NULL ||
+		!parse_compress_algorithm(unconstify(char *, codec->algorithm), &algorithm))
 	{
 		GUC_check_errdetail("Unrecognized codec: \"%s\".", item);
-		GUC_check_errhint("Codecs are \"walz\", \"zstd\" and \"lz4\"; \"off\" alone turns compression off.");
+		GUC_check_errhint("Codecs are %s; \"off\" alone turns compression off.", codec_names());
 		return false;
 	}
 
@@ -80,9 +82,7 @@ parse_item(char *item, WsCodecSpec *spec)
 	}
 
 	spec->id = codec->id;
-	spec->level = parsed.level;
-	if (options == NULL && algorithm == PG_COMPRESSION_ZSTD)
-		spec->level = WS_ZSTD_DEFAULT_LEVEL;
+	spec->level = options == NULL ? codec->default_level : parsed.level;
 	return true;
 }
 

@@ -12,9 +12,6 @@
 
 #include "pure/wire/accept.h"
 
-/* zstd's level if walstream.compression does not set one */
-#define WS_ZSTD_DEFAULT_LEVEL	1
-
 /* walstream.relay_compress: how the relay keeps closed segments */
 typedef enum WsRelayCompress
 {

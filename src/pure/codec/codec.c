@@ -11,10 +11,9 @@
 
 #include "pure/codec/codec.h"
 
+#define CODEC_POINTER(id, number, codec) &codec,
 static const WsCodec *const codecs[] = {
-	&ws_codec_zstd,
-	&ws_codec_lz4,
-	&ws_codec_walz
+	WS_CODECS(CODEC_POINTER)
 };
 
 const WsCodec *

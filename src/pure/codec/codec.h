@@ -21,32 +21,38 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/* Numbers on the wire (3 bits): never renumber. */
+/*
+ * The table of codecs: the WsCodecId, its number on the wire (3 bits, never
+ * used for another one), and the WsCodec.
+ */
+#define WS_CODECS(CODEC) \
+	CODEC(WS_CODEC_ZSTD, 1, ws_codec_zstd) \
+	CODEC(WS_CODEC_LZ4, 2, ws_codec_lz4) \
+	CODEC(WS_CODEC_WALZ, 3, ws_codec_walz)
+
+#define WS_MAX_CODECS	7		/* numbers 1 to 7 */
+
+#define WS_CODEC_NUMBER(id, number, codec) id = number,
 typedef enum WsCodecId
 {
 	WS_CODEC_NONE = 0,
-	WS_CODEC_ZSTD = 1,
-	WS_CODEC_LZ4 = 2,
-	WS_CODEC_WALZ = 3
+	WS_CODECS(WS_CODEC_NUMBER)
 } WsCodecId;
 
-#define WS_MAX_CODECS	7		/* ids 1 to 7 */
-
 /*
- * Upper limit of zstd's window on either side, in log2(bytes).  It bounds what
- * a receiver must allocate for history (2 MB).
+ * Upper limit of a codec's window on either side, in log2(bytes).  It bounds
+ * what a receiver must allocate for history (2 MB).
  */
-#define WS_ZSTD_WINDOW_LOG_MAX	21
+#define WS_WINDOW_LOG_MAX	21
 
 /* What both ends of a stream know when it begins. */
 typedef struct WsCodecParams
 {
 	int			level;			/* encoder only; each codec has its own scale */
-	int			zstd_hash_log;	/* encoder of zstd only: log2 of the entries
-								 * in its match table; 0 means the level's
-								 * default */
-	bool		zstd_may_fill;	/* encoder of zstd only: the caller asks
-								 * encoder_full, see below */
+	int			hash_log;		/* encoder only: log2 of the entries in a
+								 * match table; 0 means the level's default */
+	bool		may_fill;		/* encoder only: the caller asks encoder_full,
+								 * see below */
 	bool		logical;		/* logical decoding output, not WAL */
 	uint32		wal_block_size; /* bytes */
 	uint32		wal_segment_size;	/* bytes */
@@ -62,6 +68,19 @@ typedef struct WsCodec
 								 * blocks */
 	WsCodecId	id;
 	bool		logical;		/* can code logical streams */
+
+	/*
+	 * Which of PostgreSQL's compression algorithms has the same levels, for
+	 * the grammar of settings, and the level if a setting names none.
+	 */
+	const char *algorithm;
+	int			default_level;
+
+	/*
+	 * Window at a level, in log2(bytes), at most WS_WINDOW_LOG_MAX.  The
+	 * pointer is NULL if the codec has none that a receiver must know.
+	 */
+	int			(*window_log) (int level);
 
 	/*
 	 * Make an encoder or decoder, in the state after a restart; NULL if
@@ -80,7 +99,8 @@ typedef struct WsCodec
 
 	/*
 	 * Returns true if the encoder must be restarted before it encodes raw_len
-	 * more bytes.  The pointer is NULL if the encoder never fills.
+	 * more bytes, which it tells only if params->may_fill is set.  The
+	 * pointer is NULL if the encoder never fills.
 	 */
 	bool		(*encoder_full) (const void *encoder, size_t raw_len);
 
@@ -110,9 +130,8 @@ typedef struct WsCodec
 	void		(*decoder_free) (void *decoder);
 } WsCodec;
 
-extern const WsCodec ws_codec_zstd;
-extern const WsCodec ws_codec_lz4;
-extern const WsCodec ws_codec_walz;
+#define WS_CODEC_EXTERN(id, number, codec) extern const WsCodec codec;
+WS_CODECS(WS_CODEC_EXTERN)
 
 /* Find a codec by number, by name or by word; NULL if there is none. */
 extern const WsCodec *ws_codec_by_id(int id);
@@ -124,8 +143,5 @@ extern const WsCodec *ws_codec_by_word(const char *word, size_t word_len);
  * WS_CODEC_NONE, "unknown" for a number that is not in the table; never NULL.
  */
 extern const char *ws_codec_name(int id);
-
-/* Window that zstd uses at a level, in log2(bytes). */
-extern int	ws_codec_zstd_window_log(int level);
 
 #endif							/* WS_PURE_CODEC_CODEC_H */

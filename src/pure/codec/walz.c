@@ -31,10 +31,10 @@ zstd_params(const WsWalz *walz, const WsCodecParams *params)
 {
 	WsCodecParams result = *params;
 
-	result.zstd_may_fill = false;
-	result.zstd_hash_log = 0;
+	result.may_fill = false;
+	result.hash_log = 0;
 	if (walz->known && params->level <= ZSTD_FAST_LEVELS)
-		result.zstd_hash_log = WZ_ZSTD_HASH_LOG;
+		result.hash_log = WZ_ZSTD_HASH_LOG;
 	return result;
 }
 
@@ -92,6 +92,12 @@ walz_encoder_restart(void *encoder, const WsCodecParams *params)
 	(void) ws_codec_walz.decoder_restart(walz->verifier);
 #endif
 	return ws_codec_zstd.encoder_restart(walz->zstd, &zstd);
+}
+
+static int
+walz_window_log(int level)
+{
+	return ws_codec_zstd.window_log(level);
 }
 
 static size_t
@@ -215,6 +221,9 @@ const WsCodec ws_codec_walz = {
 	.word = "walz1",
 	.id = WS_CODEC_WALZ,
 	.logical = false,
+	.algorithm = "zstd",
+	.default_level = 1,
+	.window_log = walz_window_log,
 	.encoder_new = walz_encoder_new,
 	.decoder_new = walz_decoder_new,
 	.encoder_restart = walz_encoder_restart,

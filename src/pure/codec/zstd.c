@@ -81,14 +81,14 @@ typedef struct ZstdDecoder
 #define WS_ZSTD_WINDOW_LOG_MIN	19
 #endif
 
-int
-ws_codec_zstd_window_log(int level)
+static int
+zstd_window_log(int level)
 {
 	if (level <= 1)
 		return WS_ZSTD_WINDOW_LOG_MIN;
 	if (level == 2)
 		return 20;
-	return WS_ZSTD_WINDOW_LOG_MAX;
+	return WS_WINDOW_LOG_MAX;
 }
 
 static WsStatus
@@ -130,10 +130,10 @@ encode_all(ZSTD_CCtx *cctx, ZSTD_inBuffer *in, ZSTD_outBuffer *out)
 static WsStatus
 prepare_kept(ZstdEncoder * ze, const WsCodecParams *params)
 {
-	int			window_log = ws_codec_zstd_window_log(params->level);
+	int			window_log = zstd_window_log(params->level);
 
 	memset(&ze->input, 0, sizeof(ze->input));
-	ze->keeps = params->zstd_may_fill && window_log == WS_ZSTD_WINDOW_LOG_MIN &&
+	ze->keeps = params->may_fill && window_log == WS_ZSTD_WINDOW_LOG_MIN &&
 		library_can_leave_input();
 	if (!ze->keeps)
 		return WS_OK;
@@ -168,10 +168,10 @@ zstd_encoder_restart(void *encoder, const WsCodecParams *params)
 									  params->level);
 	if (!ZSTD_isError(code))
 		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_windowLog,
-									  ws_codec_zstd_window_log(params->level));
+									  zstd_window_log(params->level));
 	if (!ZSTD_isError(code))
 		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_hashLog,
-									  params->zstd_hash_log);
+									  params->hash_log);
 #ifdef ZSTD_INPUT_STAYS
 	if (!ZSTD_isError(code) && library_can_leave_input())
 		code = ZSTD_CCtx_setParameter(cctx, ZSTD_INPUT_STAYS, ze->keeps);
@@ -284,7 +284,7 @@ zstd_decoder_new(const WsCodecParams *params pg_attribute_unused())
 	zd->dctx = ZSTD_createDCtx();
 	if (zd->dctx == NULL ||
 		ZSTD_isError(ZSTD_DCtx_setParameter(zd->dctx, ZSTD_d_windowLogMax,
-											WS_ZSTD_WINDOW_LOG_MAX)))
+											WS_WINDOW_LOG_MAX)))
 	{
 		zstd_decoder_free(zd);
 		return NULL;
@@ -397,6 +397,9 @@ const WsCodec ws_codec_zstd = {
 	.word = "zstd",
 	.id = WS_CODEC_ZSTD,
 	.logical = true,
+	.algorithm = "zstd",
+	.default_level = 1,
+	.window_log = zstd_window_log,
 	.encoder_new = zstd_encoder_new,
 	.decoder_new = zstd_decoder_new,
 	.encoder_restart = zstd_encoder_restart,

@@ -147,14 +147,15 @@ enter_segment(WsEncoder *encoder, XLogRecPtr start_lsn)
 static void
 give_hello(WsEncoder *encoder, const uint8 **out, size_t *out_len)
 {
+	const WsCodec *codec = ws_codec_by_id(encoder->spec.id);
 	WsHello		hello = {0};
 
 	hello.version = WS_PROTOCOL_VERSION;
 	hello.codec = encoder->spec.id;
 	hello.reason = encoder->reason;
 	hello.level = encoder->spec.level;
-	if (hello.codec == WS_CODEC_ZSTD || hello.codec == WS_CODEC_WALZ)
-		hello.window_log = ws_codec_zstd_window_log(hello.level);
+	if (codec != NULL && codec->window_log != NULL)
+		hello.window_log = codec->window_log(hello.level);
 	hello.stream = encoder->stream;
 
 	ws_hello_encode(&hello, encoder->hello);
@@ -470,7 +471,7 @@ ws_encoder_new(const WsCodecParams *stream)
 	encoder->stream = *stream;
 
 	/* A batch's first row decides whether the batch restarts history. */
-	encoder->stream.zstd_may_fill = !stream->logical;
+	encoder->stream.may_fill = !stream->logical;
 
 	if (stream->logical)
 		raw_size = WS_BATCH_BUFFER_SIZE;

@@ -21,9 +21,7 @@
 void
 ws_hello_encode(const WsHello *hello, uint8 *buf)
 {
-	/*
-	 * zstd has levels below the field's range; the field is only informative
-	 */
+	/* a level may be below the field's range, which is only informative */
 	int16		level = Max(PG_INT16_MIN, Min(PG_INT16_MAX, hello->level));
 
 	buf[0] = WS_HELLO_TYPE;
@@ -56,8 +54,7 @@ ws_hello_decode(const uint8 *buf, size_t len, WsHello *hello)
 		return WS_E_UNEXPECTED;
 	if (buf[2] != WS_CODEC_NONE && buf[3] != WS_REASON_NONE)
 		return WS_E_MALFORMED;
-	if ((buf[2] == WS_CODEC_ZSTD || buf[2] == WS_CODEC_WALZ) &&
-		buf[6] > WS_ZSTD_WINDOW_LOG_MAX)
+	if (buf[2] != WS_CODEC_NONE && buf[6] > WS_WINDOW_LOG_MAX)
 		return WS_E_TOO_LARGE;
 
 	hello->version = buf[1];

@@ -82,7 +82,7 @@ test_zstd_reads(int level)
 	is(ZSTD_decompress(decoded, RAW_SIZE, encoded, len + sizeof(end)), RAW_SIZE,
 	   "zstd:%d is a zstd file once it is ended", level);
 	ok(memcmp(decoded, raw, RAW_SIZE) == 0, "zstd:%d with the same bytes", level);
-	is(10 + (encoded[5] >> 3), ws_codec_zstd_window_log(level),
+	is(10 + (encoded[5] >> 3), ws_codec_zstd.window_log(level),
 	   "zstd:%d has the window that it says it has", level);
 	is(encoded[4], 0, "zstd:%d has no content size, checksum, dictionary", level);
 }
@@ -167,7 +167,7 @@ test_zstd_refuses(void)
 	void	   *decoder = ws_codec_zstd.decoder_new(&params);
 
 	/* that this way of writing frames gives one that is taken, else */
-	len = zstd_frame(ZSTD_c_windowLog, WS_ZSTD_WINDOW_LOG_MAX, ZSTD_e_flush, 5000);
+	len = zstd_frame(ZSTD_c_windowLog, WS_WINDOW_LOG_MAX, ZSTD_e_flush, 5000);
 	is(ws_codec_zstd.decode(decoder, 0, encoded, len, decoded, 5000), WS_OK,
 	   "zstd takes a window of 2 MB");
 	ws_codec_zstd.decoder_free(decoder);
@@ -260,11 +260,11 @@ main(void)
 	fill_records(raw, RAW_SIZE, 3);
 	fill_random(raw + RAW_SIZE / 2, 300000, 4);
 
-	is(ws_codec_zstd_window_log(-50), 19, "window of level -50");
-	is(ws_codec_zstd_window_log(1), 19, "window of level 1");
-	is(ws_codec_zstd_window_log(2), 20, "window of level 2");
-	is(ws_codec_zstd_window_log(3), 21, "window of level 3");
-	is(ws_codec_zstd_window_log(22), 21, "window of level 22");
+	is(ws_codec_zstd.window_log(-50), 19, "window of level -50");
+	is(ws_codec_zstd.window_log(1), 19, "window of level 1");
+	is(ws_codec_zstd.window_log(2), 20, "window of level 2");
+	is(ws_codec_zstd.window_log(3), 21, "window of level 3");
+	is(ws_codec_zstd.window_log(22), 21, "window of level 22");
 
 	test_zstd_reads(-5);
 	test_zstd_reads(1);

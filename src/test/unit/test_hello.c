@@ -145,6 +145,9 @@ test_values(void)
 	walz_bytes[6] = 22;
 	is(decode(walz_bytes, WS_HELLO_SIZE, &hello), WS_E_TOO_LARGE,
 	   "walz with too large a window");
+	walz_bytes[2] = WS_CODEC_LZ4;
+	is(decode(walz_bytes, WS_HELLO_SIZE, &hello), WS_E_TOO_LARGE,
+	   "a codec that has no window with too large a one");
 	with_byte(7, 0x02, WS_E_MALFORMED, "a reserved flag");
 	with_byte(7, 0x80, WS_E_MALFORMED, "the last reserved flag");
 }

@@ -315,7 +315,7 @@ main(void)
 {
 	params = stream_params(false, MB);
 	params.level = 1;
-	params.zstd_may_fill = true;
+	params.may_fill = true;
 	fill_records(records, sizeof(records), 1);
 
 	test_making();

@@ -161,7 +161,7 @@ test_begin_again(void)
 		   hello->version == WS_PROTOCOL_VERSION &&
 		   hello->window_log == (specs[i].id == WS_CODEC_ZSTD ||
 								 specs[i].id == WS_CODEC_WALZ ?
-								 ws_codec_zstd_window_log(1) : 0) &&
+								 ws_codec_zstd.window_log(1) : 0) &&
 		   hello->stream.wal_block_size == 8192 &&
 		   hello->stream.wal_segment_size == SEGMENT_SIZE &&
 		   hello->stream.wal_page_magic == 0xd110 && !hello->stream.logical &&
