@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guc_drain.c
- *	  The setting for walstream_receive_all().
+ *	  The settings for walstream_receive_all().
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,6 +12,7 @@
 #include "access/parallel.h"
 #include "guc.h"
 #include "guc_hidden.h"
+#include "owner.h"
 #include "pure/relay/drain.h"
 
 #define SOURCES_NAME	"walstream.drain_sources"
@@ -68,6 +69,15 @@ show_sources(void)
 	return walstream_drain_sources;
 }
 
+static char *walstream_seal_owner = NULL;
+
+/* The value is in a file, which every process reads. */
+static const char *
+show_owner(void)
+{
+	return ws_owner_get();
+}
+
 void
 ws_guc_init_drain(void)
 {
@@ -78,6 +88,15 @@ ws_guc_init_drain(void)
 							   "",
 							   PGC_SIGHUP, GUC_SUPERUSER_ONLY,
 							   check_sources, assign_sources, show_sources);
+
+	DefineCustomStringVariable(WS_OWNER_SETTING,
+							   "Shows the name under which this server seals relays before it is promoted.",
+							   NULL,
+							   &walstream_seal_owner,
+							   "",
+							   PGC_INTERNAL,
+							   GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							   NULL, NULL, show_owner);
 }
 
 const char *

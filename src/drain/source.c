@@ -17,6 +17,7 @@
 #include "access/xlog.h"
 #include "drain/seals.h"
 #include "drain/source.h"
+#include "owner.h"
 #include "peertext.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
@@ -268,7 +269,7 @@ void
 ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 {
 	char		tli[16];
-	const char *params[1] = {tli};
+	const char *params[2] = {tli, ws_owner_ensure()};
 	char	   *values[1];
 	WsRemoteLimit soon = seal_limit(source, true);
 
@@ -279,8 +280,9 @@ ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 	snprintf(tli, sizeof(tli), "%u", source->tli);
 	source->sealing = true;
 	if (ask(source, source->conn,
-			psprintf("SELECT %s.walstream_relay_seal($1::pg_catalog.int4)", source->schema),
-			params, 1, 1, values, &soon))
+			psprintf("SELECT %s.walstream_relay_seal($1::pg_catalog.int4, $2::pg_catalog.text)",
+					 source->schema),
+			params, 2, 1, values, &soon))
 		source->token = values[0];
 
 	/* while the connection waits for the answer, ws_source_unseal() does */

@@ -9,6 +9,11 @@
  * with a full barrier in between.  So either the stream does not begin, or the
  * backend sees it and waits for its end.
  *
+ * An upstream that is on a newer timeline is admitted under the seal of the
+ * moment, which may name an owner.  So a seal that is set later ends every
+ * stream that was not admitted under it, on a newer timeline, too, which the
+ * relay may have begun to receive without having published anything of it.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -31,13 +36,18 @@
  * seal.  sealed_tli is the timeline of seal, 0 without one, and is written
  * with lock held.
  *
+ * generation is incremented whenever seal changes.
+ *
  * The receiver writes streaming_tli: the timeline of which it reports
- * positions, 0 if none.
+ * positions, 0 if none; and before that streaming_generation, the generation
+ * under which its upstream was admitted.
  */
 typedef struct SealShared
 {
 	pg_atomic_uint32 sealed_tli;
+	pg_atomic_uint32 generation;
 	pg_atomic_uint32 streaming_tli;
+	pg_atomic_uint32 streaming_generation;
 	ConditionVariable stream_ended;
 
 	LWLock		lock;
@@ -52,6 +62,10 @@ static SealShared *shared = NULL;
  * none.
  */
 static TimeLineID told_tli = 0;
+
+/* Receiver: a stream runs whose upstream was admitted under this generation. */
+static bool in_stream = false;
+static uint32 admitted_generation = 0;
 
 static Size
 shmem_size(void)
@@ -70,7 +84,9 @@ shmem_init(void)
 
 	memset(shared, 0, sizeof(SealShared));
 	pg_atomic_init_u32(&shared->sealed_tli, 0);
+	pg_atomic_init_u32(&shared->generation, 0);
 	pg_atomic_init_u32(&shared->streaming_tli, 0);
+	pg_atomic_init_u32(&shared->streaming_generation, 0);
 	ConditionVariableInit(&shared->stream_ended);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay_seal"));
 }
@@ -99,11 +115,18 @@ ws_seal_covers(TimeLineID tli)
 	return tli <= pg_atomic_read_u32(&shared->sealed_tli);
 }
 
+uint32
+ws_seal_generation(void)
+{
+	return pg_atomic_read_u32(&shared->generation);
+}
+
 /* The caller holds the lock. */
 static void
 set_seal(const WsSealFile *seal)
 {
 	shared->seal = *seal;
+	(void) pg_atomic_fetch_add_u32(&shared->generation, 1);
 	(void) pg_atomic_exchange_u32(&shared->sealed_tli, seal->tli);
 }
 
@@ -135,12 +158,21 @@ ws_seal_load(const WsStore *store)
 						seal.tli)));
 }
 
+/* Returns where a timeline begins; the start of WAL if that is not known. */
+static XLogRecPtr
+begin_of(const WsStore *store, TimeLineID tli)
+{
+	WsHistory  *line = ws_store_read_history(store, tli);
+
+	return line->count > 1 ? line->entries[line->count - 2].end_lsn : InvalidXLogRecPtr;
+}
+
 void
-ws_seal_end_before(const WsStore *store, TimeLineID tli)
+ws_seal_end_before(const WsStore *store, TimeLineID tli, XLogRecPtr end_lsn)
 {
 	TimeLineID	sealed_tli = pg_atomic_read_u32(&shared->sealed_tli);
 
-	if (sealed_tli == 0 || tli <= sealed_tli)
+	if (sealed_tli == 0 || tli <= sealed_tli || end_lsn <= begin_of(store, tli))
 		return;
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	sealed_tli = shared->seal.tli;
@@ -157,24 +189,36 @@ ws_seal_end_before(const WsStore *store, TimeLineID tli)
 						sealed_tli, tli)));
 }
 
-bool
-ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli)
+/* Returns true if the relay was sealed after the upstream was admitted. */
+static bool
+sealed_since_admission(void)
 {
+	return pg_atomic_read_u32(&shared->sealed_tli) != 0 &&
+		pg_atomic_read_u32(&shared->generation) != admitted_generation;
+}
+
+bool
+ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli, uint32 generation)
+{
+	admitted_generation = generation;
+	pg_atomic_write_u32(&shared->streaming_generation, generation);
 	(void) pg_atomic_exchange_u32(&shared->streaming_tli, tli);
 	told_tli = tli;
 
 	/* the last stream may have been of another timeline, which is over now */
-	if (!ws_seal_covers(tli))
+	if (!ws_seal_covers(tli) && !sealed_since_admission())
 		ConditionVariableBroadcast(&shared->stream_ended);
 	else
 		ws_seal_end_stream();
-	return !ws_seal_covers(upstream_tli);
+	in_stream = !ws_seal_covers(upstream_tli) && !sealed_since_admission();
+	return in_stream;
 }
 
 void
 ws_seal_end_stream(void)
 {
 	told_tli = 0;
+	in_stream = false;
 	if (pg_atomic_exchange_u32(&shared->streaming_tli, 0) != 0)
 		ConditionVariableBroadcast(&shared->stream_ended);
 }
@@ -182,13 +226,14 @@ ws_seal_end_stream(void)
 bool
 ws_seal_ends_stream(void)
 {
-	return told_tli != 0 && ws_seal_covers(told_tli);
+	return (told_tli != 0 && ws_seal_covers(told_tli)) ||
+		(in_stream && sealed_since_admission());
 }
 
 bool
 ws_seal_lets_tell(void)
 {
-	return told_tli != 0 && !ws_seal_covers(told_tli);
+	return told_tli != 0 && !ws_seal_covers(told_tli) && !sealed_since_admission();
 }
 
 typedef struct PendingSeal
@@ -219,7 +264,7 @@ undo_seal(int code, Datum arg)
 }
 
 static void
-make_seal(TimeLineID tli, WsSealFile *seal)
+make_seal(TimeLineID tli, const char *owner, WsSealFile *seal)
 {
 	uint8		bytes[WS_SEAL_TOKEN_LEN / 2];
 
@@ -228,6 +273,7 @@ make_seal(TimeLineID tli, WsSealFile *seal)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a token")));
 	ws_seal_format_token(bytes, seal->token);
+	strlcpy(seal->owner, owner, sizeof(seal->owner));
 	seal->tli = tli;
 	seal->since_us = GetCurrentTimestamp();
 }
@@ -258,19 +304,24 @@ write_seal(const WsStore *store, const WsSealFile *seal)
 }
 
 /*
- * Wait until nothing of the sealed timeline is acknowledged any more.  This
+ * Wait until nothing is acknowledged any more of the sealed timeline, or of a
+ * newer one whose upstream was admitted before the relay was sealed.  This
  * waits even for a receiver that hangs on its disk, or on a connection that
  * takes nothing more, since it may be about to acknowledge something.
  */
 static void
 wait_for_stream_end(TimeLineID sealed_tli)
 {
+	uint32		generation = pg_atomic_read_u32(&shared->generation);
+
 	ConditionVariablePrepareToSleep(&shared->stream_ended);
 	for (;;)
 	{
 		TimeLineID	tli = pg_atomic_read_u32(&shared->streaming_tli);
 
-		if (tli == 0 || tli > sealed_tli)
+		if (tli == 0 ||
+			(tli > sealed_tli &&
+			 pg_atomic_read_u32(&shared->streaming_generation) >= generation))
 			break;
 		ConditionVariableSleep(&shared->stream_ended, ws_waitevent(WS_WAIT_RELAY_SEAL));
 	}
@@ -278,13 +329,13 @@ wait_for_stream_end(TimeLineID sealed_tli)
 }
 
 char *
-ws_seal_set(const WsStore *store, TimeLineID tli)
+ws_seal_set(const WsStore *store, TimeLineID tli, const char *owner)
 {
 	PendingSeal pending = {.store = store};
 	TimeLineID	now_tli;
 	XLogRecPtr	end_lsn;
 
-	make_seal(tli, &pending.seal);
+	make_seal(tli, owner, &pending.seal);
 	PG_ENSURE_ERROR_CLEANUP(undo_seal, PointerGetDatum(&pending));
 	{
 		write_seal(store, &pending.seal);

@@ -11,6 +11,13 @@
  * either, so that its end, read after the seal, does not change.  A newer
  * timeline ends the seal, or the token that was returned with it.
  *
+ * A seal may have an owner (owner.h): then only the primary of this name may
+ * have begun the newer timeline.  Two standbys that were promoted one after the
+ * other, from the same timeline, open the same next one; the second one is
+ * sealed for, and the first one must not get anything confirmed.  The seal
+ * stays until WAL of the newer timeline is stored, since from then on its bytes
+ * tell who has written it.
+ *
  * A stream from an upstream that is on a newer timeline already may still
  * begin on the sealed one, to complete it up to the switch point; no position
  * of that is reported.
@@ -33,6 +40,12 @@ extern void ws_seal_init(void);
 extern bool ws_seal_get(WsSealFile *seal);
 
 /*
+ * Returns a number that changes whenever the relay is sealed or unsealed; this
+ * is cheap.
+ */
+extern uint32 ws_seal_generation(void);
+
+/*
  * Returns true if nothing of this timeline may be acknowledged; this is cheap.
  */
 extern bool ws_seal_covers(TimeLineID tli);
@@ -45,9 +58,9 @@ extern bool ws_seal_covers(TimeLineID tli);
 /*
  * Seal the relay, durably, for the timeline that it is on; returns when nothing
  * of it can be acknowledged any more.  The token is palloc'd.  After an ERROR,
- * or when it is interrupted, the relay is as it was.
+ * or when it is interrupted, the relay is as it was.  owner may be "".
  */
-extern char *ws_seal_set(const WsStore *store, TimeLineID tli);
+extern char *ws_seal_set(const WsStore *store, TimeLineID tli, const char *owner);
 
 /*
  * Unseal the relay, durably.  Returns false if it is not sealed; raises an
@@ -64,17 +77,19 @@ extern bool ws_seal_break(const WsStore *store, const char *token);
 extern void ws_seal_load(const WsStore *store);
 
 /*
- * Note that the relay is on this timeline, which ends a seal of an earlier
- * one, durably.
+ * Note that the relay has WAL of this timeline up to end_lsn.  If any of it
+ * lies after the point where the timeline begins, this ends a seal of an
+ * earlier one, durably.
  */
-extern void ws_seal_end_before(const WsStore *store, TimeLineID tli);
+extern void ws_seal_end_before(const WsStore *store, TimeLineID tli, XLogRecPtr end_lsn);
 
 /*
  * Begin a stream of tli, before anything is sent in it, from an upstream that
- * is on upstream_tli.  Returns false if it must not begin, because the relay
- * is sealed.
+ * is on upstream_tli, and was admitted when ws_seal_generation() was
+ * "generation".  Returns false if it must not begin, because the relay is
+ * sealed, or was sealed since then.
  */
-extern bool ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli);
+extern bool ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli, uint32 generation);
 
 /*
  * Note that the stream is over, and that its connection is not used any more.

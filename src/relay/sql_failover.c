@@ -12,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "owner.h"
 #include "peertext.h"
 #include "relay/relay.h"
 #include "relay/seal.h"
@@ -169,13 +170,15 @@ Datum
 walstream_relay_seal(PG_FUNCTION_ARGS)
 {
 	int32		tli;
+	const char *owner;
 	WsStore		store;
 	WsRelayStatus status;
 	TimeLineID	own_tli;
 	XLogRecPtr	flushed_lsn;
 
-	ws_sql_check_arguments(fcinfo, 1);
+	ws_sql_check_arguments(fcinfo, 2);
 	tli = PG_GETARG_INT32(0);
+	owner = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	ws_relay_sql_check();
 	ws_relay_get_status(&status);
 	if (!ws_relay_get_store(&store) || !ws_relay_get_position(&own_tli, &flushed_lsn) ||
@@ -188,8 +191,13 @@ walstream_relay_seal(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("there is no timeline %d", tli)));
+	if (owner[0] != '\0' && !ws_owner_is_valid(owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the owner of a seal must have %d hexadecimal digits", WS_OWNER_LEN),
+				 errhint("It is the value of \"" WS_OWNER_SETTING "\" of the standby that is to be promoted.")));
 	check_timeline(tli, &store, own_tli);
-	PG_RETURN_TEXT_P(cstring_to_text(ws_seal_set(&store, tli)));
+	PG_RETURN_TEXT_P(cstring_to_text(ws_seal_set(&store, tli, owner)));
 }
 
 /*
@@ -257,10 +265,11 @@ walstream_get_relay_seal(PG_FUNCTION_ARGS)
 		ws_row_add(&row, INT4OID, Int32GetDatum(seal.tli));
 		ws_row_add_time(&row, seal.since_us);
 		ws_row_add_text(&row, seal.token);
+		ws_row_add_text(&row, seal.owner[0] != '\0' ? seal.owner : NULL);
 	}
 	else
 	{
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 4; i++)
 			ws_row_add_null(&row);
 	}
 	return ws_row_to_datum(fcinfo, &row);

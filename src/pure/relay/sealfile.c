@@ -13,6 +13,7 @@
 #include "pure/relay/sealfile.h"
 
 #define TOKEN_CHARACTERS "0123456789abcdef"
+#define NO_OWNER "none"
 
 /* Write everything but the last line. */
 static size_t
@@ -22,8 +23,10 @@ format_body(const WsSealFile *file, char *buf)
 					"walstream seal 1\n"
 					"timeline %u\n"
 					"since %lld\n"
-					"token %s\n",
-					file->tli, (long long) file->since_us, file->token);
+					"token %s\n"
+					"owner %s\n",
+					file->tli, (long long) file->since_us, file->token,
+					file->owner[0] != '\0' ? file->owner : NO_OWNER);
 }
 
 size_t
@@ -37,6 +40,13 @@ ws_sealfile_format(const WsSealFile *file, char *buf)
 	FIN_CRC32C(crc);
 	return len + snprintf(buf + len, WS_SEALFILE_MAX_BYTES - len,
 						  "crc %08x\n", crc);
+}
+
+static bool
+is_token(const char *text)
+{
+	return strlen(text) == WS_SEAL_TOKEN_LEN &&
+		strspn(text, TOKEN_CHARACTERS) == WS_SEAL_TOKEN_LEN;
 }
 
 /*
@@ -57,12 +67,14 @@ ws_sealfile_parse(const char *content, size_t len, WsSealFile *file)
 	copy[len] = '\0';
 
 	memset(file, 0, sizeof(*file));
-	if (sscanf(copy, "walstream seal 1 timeline %u since %lld token %32s",
-			   &file->tli, &since_us, file->token) != 3)
+	if (sscanf(copy, "walstream seal 1 timeline %u since %lld token %32s owner %32s",
+			   &file->tli, &since_us, file->token, file->owner) != 4)
 		return WS_E_MALFORMED;
 	file->since_us = since_us;
-	if (file->tli == 0 || strlen(file->token) != WS_SEAL_TOKEN_LEN ||
-		strspn(file->token, TOKEN_CHARACTERS) != WS_SEAL_TOKEN_LEN)
+	if (strcmp(file->owner, NO_OWNER) == 0)
+		file->owner[0] = '\0';
+	if (file->tli == 0 || !is_token(file->token) ||
+		(file->owner[0] != '\0' && !is_token(file->owner)))
 		return WS_E_MALFORMED;
 
 	body_len = format_body(file, again);

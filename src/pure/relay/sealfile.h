@@ -10,7 +10,10 @@
  *	timeline 3
  *	since 849373200000000
  *	token 00112233445566778899aabbccddeeff
+ *	owner ffeeddccbbaa99887766554433221100
  *	crc 0123abcd
+ *
+ * Without an owner it says "owner none".
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -36,6 +39,8 @@ typedef struct WsSealFile
 								 * is acknowledged; never 0 */
 	int64		since_us;		/* since 2000-01-01 UTC, as a TimestampTz */
 	char		token[WS_SEAL_TOKEN_LEN + 1];	/* token that removes the seal */
+	char		owner[WS_SEAL_TOKEN_LEN + 1];	/* who must have begun a newer
+												 * timeline; "": anybody */
 } WsSealFile;
 
 /* Write the file's content into buf, which has WS_SEALFILE_MAX_BYTES. */

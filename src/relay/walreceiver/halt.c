@@ -56,22 +56,28 @@ ws_rcv_differ(const char *reason)
 
 /*
  * The upstream is asked again and again, since its next timeline may end the
- * seal.
+ * seal, or another host of the list may be the seal's owner.
  */
 WsRcvEnd
-ws_rcv_be_sealed(const WsRcv *rcv)
+ws_rcv_be_sealed(const WsRcv *rcv, bool covered)
 {
+	static bool told_covered;
 	WsRelayStatus status;
-	char	   *reason = psprintf("the relay is sealed, and the upstream is on timeline %u",
+	char	   *reason = psprintf(covered ?
+								  "the relay is sealed, and the upstream is on timeline %u" :
+								  "the relay is sealed, and it is another server than the upstream, on timeline %u, that has sealed it",
 								  rcv->upstream.tli);
 
 	ws_relay_get_status(&status);
 	ws_rcv_set_state(WS_RELAY_SEALED, reason);
-	if (status.state != WS_RELAY_SEALED)
+	if (status.state != WS_RELAY_SEALED || covered != told_covered)
 		ereport(LOG,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("relay does not receive from its upstream: %s", reason),
-				 errhint("It goes on with a newer timeline, or after SELECT walstream_relay_unseal(token).")));
+				 covered ?
+				 errhint("It goes on with a newer timeline, or after SELECT walstream_relay_unseal(token).") :
+				 errhint("It goes on when it comes to the server that has sealed it.  If this upstream is the right primary, SELECT walstream_relay_unseal(token).")));
+	told_covered = covered;
 	return WS_RCV_RETRY;
 }
 

@@ -77,7 +77,7 @@ publish_range(WsRcvStream *s)
 	extent.first_lsn = s->start.begin_lsn;
 	extent.end_lsn = s->flushed_lsn;
 	ws_relay_publish_store(&rcv->stored.store, &extent);
-	ws_seal_end_before(&rcv->stored.store, s->start.tli);
+	ws_seal_end_before(&rcv->stored.store, s->start.tli, s->flushed_lsn);
 	rcv->stored.has_wal = true;
 	rcv->stored.end.tli = s->start.tli;
 	rcv->stored.end.lsn = s->flushed_lsn;
@@ -139,10 +139,10 @@ publish(WsRcvStream *s)
 						LSN_FORMAT_ARGS(s->start.publish_lsn))));
 		rcv->decision.follow_allowed = false;
 		(void) ws_slots_hold_for_receiver(InvalidXLogRecPtr);
-		ws_seal_end_before(&stored->store, tli);
 		ws_relay_end_approval(tli);
 	}
 	stored->served = stored->end;
+	ws_seal_end_before(&stored->store, tli, stored->end.lsn);
 	if (wake_keeper)
 		ws_relay_wake_keeper();
 }

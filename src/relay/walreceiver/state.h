@@ -86,6 +86,8 @@ typedef struct WsRcvUpstream
 	XLogRecPtr	slot_lsn;		/* the slot's restart position; invalid
 								 * without a slot */
 	bool		slot_is_new;	/* made during this connection */
+	uint32		seal_generation;	/* of the relay's seal under which it was
+									 * admitted or refused */
 } WsRcvUpstream;
 
 /*
@@ -412,10 +414,10 @@ extern bool ws_rcv_says_removed(const char *message);
 extern WsRcvEnd ws_rcv_halt_in_gap(const char *reason);
 
 /*
- * Set the state of a relay that is sealed for the upstream's timeline, and
- * return WS_RCV_RETRY.
+ * Set the state of a relay that is sealed, and return WS_RCV_RETRY.  Either the
+ * seal covers the upstream's timeline, or it has another owner.
  */
-extern WsRcvEnd ws_rcv_be_sealed(const WsRcv *rcv);
+extern WsRcvEnd ws_rcv_be_sealed(const WsRcv *rcv, bool covered);
 
 /*
  * Set the state, and write to the log, that there is no room for WAL from lsn

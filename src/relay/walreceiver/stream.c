@@ -332,8 +332,9 @@ ws_rcv_stream(WsRcv *rcv, const WsPlanStart *start)
 	options.startpoint = start->begin_lsn;
 	options.proto.physical.startpointTLI = start->tli;
 	end = ws_rcv_start_streaming(rcv, &options);
-	if (end == WS_RCV_NEXT && !ws_seal_begin_stream(start->tli, rcv->upstream.tli))
-		end = ws_rcv_be_sealed(rcv);
+	if (end == WS_RCV_NEXT &&
+		!ws_seal_begin_stream(start->tli, rcv->upstream.tli, rcv->upstream.seal_generation))
+		end = ws_seal_covers(rcv->upstream.tli) ? ws_rcv_be_sealed(rcv, true) : WS_RCV_CHANGED;
 	if (end == WS_RCV_NEXT)
 	{
 		ereport(LOG,

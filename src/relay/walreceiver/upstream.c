@@ -17,6 +17,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/tuptable.h"
+#include "owner.h"
 #include "peertext.h"
 #include "receiver.h"
 #include "relay/chain.h"
@@ -438,12 +439,68 @@ ws_rcv_check_chain(WsRcv *rcv)
 	return WS_RCV_NEXT;
 }
 
+/*
+ * Get the name under which the upstream seals relays; "" if it has none, or
+ * has no walstream.
+ */
+static const char *
+ask_owner(WsRcv *rcv)
+{
+	static const Oid types[1] = {TEXTOID};
+	MemoryContext caller_context = CurrentMemoryContext;
+	WalRcvExecResult *result;
+	const char *owner = "";
+
+	StartTransactionCommand();
+	result = walrcv_exec(rcv->upstream.conn, "SHOW " WS_OWNER_SETTING, 1, types);
+	if (result->status == WALRCV_OK_TUPLES)
+	{
+		TupleTableSlot *slot = MakeSingleTupleTableSlot(result->tupledesc,
+														&TTSOpsMinimalTuple);
+		bool		isnull = true;
+		Datum		value = 0;
+
+		if (tuplestore_gettupleslot(result->tuplestore, true, false, slot))
+			value = slot_getattr(slot, 1, &isnull);
+		if (!isnull)
+			owner = MemoryContextStrdup(caller_context, TextDatumGetCString(value));
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	else if (result->sqlstate != ERRCODE_UNDEFINED_OBJECT)
+		ereport(ERROR,
+				(ws_rcv_errupstream(),
+				 errcode(result->sqlstate != 0 ? result->sqlstate : ERRCODE_CONNECTION_FAILURE),
+				 errmsg("upstream does not say under which name it seals relays: %s",
+						result->err != NULL ? ws_peertext_for_log(result->err) :
+						"unknown error")));
+	walrcv_clear_result(result);
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(caller_context);
+	return owner;
+}
+
+/*
+ * Check that the upstream may begin a timeline after the one for which the
+ * relay is sealed.  What it says counts for the seal that was there before it
+ * was asked.
+ */
+static bool
+is_admitted(WsRcv *rcv)
+{
+	WsSealFile	seal;
+
+	if (!ws_seal_get(&seal) || seal.owner[0] == '\0')
+		return true;
+	return strcmp(ask_owner(rcv), seal.owner) == 0;
+}
+
 WsRcvEnd
 ws_rcv_check_upstream(WsRcv *rcv)
 {
 	MemoryContext old = MemoryContextSwitchTo(rcv->upstream.context);
 	WsRcvEnd	end = WS_RCV_NEXT;
 
+	rcv->upstream.seal_generation = ws_seal_generation();
 	ws_rcv_identify(rcv);
 	check_identifier(rcv);
 	check_settings(rcv);
@@ -454,7 +511,9 @@ ws_rcv_check_upstream(WsRcv *rcv)
 		ask_setting(rcv, "synchronous_standby_names");
 	ws_receiver_set_segment_size(rcv->upstream.segment_size);
 	if (ws_seal_covers(rcv->upstream.tli))
-		end = ws_rcv_be_sealed(rcv);
+		end = ws_rcv_be_sealed(rcv, true);
+	else if (!is_admitted(rcv))
+		end = ws_rcv_be_sealed(rcv, false);
 	else
 		prepare_slot(rcv);
 	MemoryContextSwitchTo(old);

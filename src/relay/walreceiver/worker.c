@@ -150,7 +150,7 @@ open_store(WsRcv *rcv)
 	ws_rcv_set_state(WS_RELAY_WAITING, NULL);
 	if (rcv->stored.has_wal)
 	{
-		ws_seal_end_before(&rcv->stored.store, extent.tli);
+		ws_seal_end_before(&rcv->stored.store, extent.tli, extent.end_lsn);
 		rcv->stored.end.tli = extent.tli;
 		rcv->stored.end.lsn = extent.end_lsn;
 		rcv->stored.served = rcv->stored.end;
@@ -415,7 +415,8 @@ wait_before_retry(WsRcv *rcv)
 			rcv->decision.restart_allowed = true;
 			return;
 		}
-		if (ws_rcv_state() == WS_RELAY_SEALED && !ws_seal_covers(rcv->stored.end.tli))
+		if (ws_rcv_state() == WS_RELAY_SEALED &&
+			ws_seal_generation() != rcv->upstream.seal_generation)
 			return;
 		left_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), until);
 

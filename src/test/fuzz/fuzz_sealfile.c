@@ -28,6 +28,7 @@ try_file(const char *content, size_t len)
 		return;
 	REQUIRE(file.tli != 0);
 	REQUIRE(strlen(file.token) == WS_SEAL_TOKEN_LEN);
+	REQUIRE(file.owner[0] == '\0' || strlen(file.owner) == WS_SEAL_TOKEN_LEN);
 	again_len = ws_sealfile_format(&file, again);
 	REQUIRE(again_len == len && memcmp(again, content, len) == 0);
 }

@@ -38,7 +38,8 @@ main(int argc, char **argv)
 	WsSealFile	usual = {
 		.tli = 3,
 		.since_us = INT64CONST(849373200000000),
-		.token = "00112233445566778899aabbccddeeff"
+		.token = "00112233445566778899aabbccddeeff",
+		.owner = "ffeeddccbbaa99887766554433221100"
 	};
 	WsSealFile	early = {
 		.tli = PG_UINT32_MAX,

@@ -15,7 +15,8 @@
 static const WsSealFile usual = {
 	.tli = 3,
 	.since_us = INT64CONST(849373200000000),
-	.token = "00112233445566778899aabbccddeeff"
+	.token = "00112233445566778899aabbccddeeff",
+	.owner = "ffeeddccbbaa99887766554433221100"
 };
 
 /* Written by hand, not by the code under test. */
@@ -24,13 +25,14 @@ static const char usual_text[] =
 "timeline 3\n"
 "since 849373200000000\n"
 "token 00112233445566778899aabbccddeeff\n"
+"owner ffeeddccbbaa99887766554433221100\n"
 "crc ";
 
 static bool
 same_file(const WsSealFile *a, const WsSealFile *b)
 {
 	return a->tli == b->tli && a->since_us == b->since_us &&
-		strcmp(a->token, b->token) == 0;
+		strcmp(a->token, b->token) == 0 && strcmp(a->owner, b->owner) == 0;
 }
 
 /* Parse from memory of exactly len bytes, so that reading on is noticed. */
@@ -110,6 +112,14 @@ test_unsound(void)
 	file.token[7] = 'A';
 	is(parse(content, ws_sealfile_format(&file, content), &again), WS_E_MALFORMED,
 	   "a token with another character");
+	file = usual;
+	file.owner[31] = '\0';
+	is(parse(content, ws_sealfile_format(&file, content), &again), WS_E_MALFORMED,
+	   "a short owner");
+	file = usual;
+	file.owner[7] = 'A';
+	is(parse(content, ws_sealfile_format(&file, content), &again), WS_E_MALFORMED,
+	   "an owner with another character");
 
 	(void) ws_sealfile_format(&usual, content);
 	content[strlen("walstream seal ")] = '2';
@@ -138,13 +148,17 @@ main(void)
 {
 	WsSealFile	full = {.tli = PG_UINT32_MAX,.since_us = PG_INT64_MAX};
 	WsSealFile	early = usual;
+	WsSealFile	unowned = usual;
 	char		content[WS_SEALFILE_MAX_BYTES];
 
 	memset(full.token, 'f', WS_SEAL_TOKEN_LEN);
+	memset(full.owner, 'f', WS_SEAL_TOKEN_LEN);
 	early.since_us = PG_INT64_MIN;
+	unowned.owner[0] = '\0';
 	test_roundtrip(&usual, "usual");
 	test_roundtrip(&full, "full");
 	test_roundtrip(&early, "early");
+	test_roundtrip(&unowned, "without an owner");
 
 	ok(ws_sealfile_format(&usual, content) == strlen(usual_text) + 9 &&
 	   memcmp(content, usual_text, strlen(usual_text)) == 0,
