@@ -313,15 +313,41 @@ foreach my $case (
 		'SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()'
 	);
 }
-$primary->adjust_conf('postgresql.conf', 'synchronous_standby_names',
-	"'ANY 1 (relay1, relay2)'");
-$primary->reload;
-$primary->poll_query_until(
-	'postgres',
-	'SHOW synchronous_standby_names',
-	'ANY 1 (relay1, relay2)') or die;
-$_->restart foreach @relays;
-wait_for_relay_state($_, 'streaming') foreach @relays;
+
+#
+# Relays that have seen different lists: each list counts, whichever was last.
+#
+sub set_names
+{
+	my ($list, @those) = @_;
+
+	$primary->adjust_conf('postgresql.conf', 'synchronous_standby_names',
+		"'$list'");
+	$primary->reload;
+	$primary->poll_query_until('postgres', 'SHOW synchronous_standby_names',
+		$list)
+	  or die;
+	$_->restart foreach @those;
+	wait_for_relay_state($_, 'streaming') foreach @those;
+	return;
+}
+
+set_names('relay1', $relays[0]);
+refused(
+	'',
+	qr/only 1 of 2.*synchronous_standby_names of the old primary: "ANY 1 \(relay1, other\)"/s,
+	'an earlier list');
+set_names('ANY 1 (relay1, relay2)', $relays[1]);
+($rc, $stdout, $stderr) = receive_all('');
+is($rc, 0, 'both lists are satisfied') or diag($stderr);
+like(
+	$stdout,
+	qr/^1\|[^|]+\|relay1 and ANY 1 \(relay1, relay2\)\|/,
+	'and both are told');
+$_->safe_psql('postgres',
+	'SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()')
+  foreach @relays;
+set_names('ANY 1 (relay1, relay2)', @relays);
 
 #
 # The primary is lost, and the standby was held back.

@@ -69,21 +69,65 @@ for_each_source(WsDrain *drain, void (*step) (WsSource *, const WsRemoteLimit *)
 	}
 }
 
-/* Returns the list that was seen last. */
-static const char *
-find_list(const WsDrain *drain)
+static bool
+has_list(const WsSource *source)
 {
-	const WsSource *latest = NULL;
+	return source->member.heard && source->standby_names != NULL;
+}
 
+static bool
+is_among(const char *list, const char *const *lists, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(lists[i], list) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Find the lists under which commits may have been confirmed: the last one that
+ * each source has seen, of the newest timeline of which any has seen one.
+ * Which of several was last is not asked, since that would be a matter of the
+ * sources' clocks, and of when each has connected; and a commit that was
+ * confirmed under an earlier list may have had no successor.  Returns their
+ * number.
+ */
+static int
+find_lists(const WsDrain *drain, const char **lists)
+{
+	TimeLineID	newest = 0;
+	int			count = 0;
+
+	for (int i = 0; i < drain->count; i++)
+	{
+		if (has_list(drain->sources[i]))
+			newest = Max(newest, drain->sources[i]->standby_names_tli);
+	}
 	for (int i = 0; i < drain->count; i++)
 	{
 		const WsSource *source = drain->sources[i];
 
-		if (source->member.heard && source->standby_names != NULL &&
-			(latest == NULL || source->standby_names_time > latest->standby_names_time))
-			latest = source;
+		if (has_list(source) && source->standby_names_tli == newest &&
+			!is_among(source->standby_names, lists, count))
+			lists[count++] = source->standby_names;
 	}
-	return latest != NULL ? latest->standby_names : NULL;
+	return count;
+}
+
+/* Returns the lists as one text; NULL if there is none. */
+static const char *
+join_lists(const char *const *lists, int count)
+{
+	StringInfoData text;
+
+	if (count == 0)
+		return NULL;
+	initStringInfo(&text);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&text, "%s%s", i > 0 ? " and " : "", lists[i]);
+	return text.data;
 }
 
 /*
@@ -120,20 +164,17 @@ collect_members(WsDrain *drain, WsDrainMember *members)
 }
 
 static void
-decide(WsDrain *drain, WsDrainMember *members)
+set_counts(WsDrain *drain, bool counts)
 {
-	ws_standby_describe(&drain->self, &drain->self_history);
-	drain->list = find_list(drain);
-	if (drain->required > 0)
-	{
-		for (int i = 0; i < drain->count; i++)
-			drain->sources[i]->member.counts = true;
-	}
-	else
-		drain->required = ws_names_required(drain->list != NULL ? drain->list : "",
-											drain->sources, drain->count,
-											&drain->self.counts);
+	drain->self.counts = false;
+	for (int i = 0; i < drain->count; i++)
+		drain->sources[i]->member.counts = counts;
+}
 
+/* Decide, when it is known who counts. */
+static void
+decide_for(WsDrain *drain, WsDrainMember *members)
+{
 	collect_members(drain, members);
 	ws_drain_decide(members, drain->count + 1, 0, true, &drain->plan);
 	discount_old_timelines(drain, drain->plan.tli);
@@ -141,6 +182,38 @@ decide(WsDrain *drain, WsDrainMember *members)
 	collect_members(drain, members);
 	ws_drain_decide(members, drain->count + 1, drain->required,
 					ws_standby_follows_latest(), &drain->plan);
+}
+
+/* Each of the lists must be satisfied; the first one that is not is reported. */
+static void
+decide(WsDrain *drain, WsDrainMember *members)
+{
+	const char **lists = palloc(sizeof(char *) * drain->count);
+	int			count;
+
+	ws_standby_describe(&drain->self, &drain->self_history);
+	count = find_lists(drain, lists);
+	drain->list = join_lists(lists, count);
+	if (drain->required > 0)
+	{
+		set_counts(drain, true);
+		decide_for(drain, members);
+		return;
+	}
+
+	for (int i = 0; i < Max(count, 1); i++)
+	{
+		const char *list = count > 0 ? lists[i] : "";
+
+		set_counts(drain, false);
+		drain->required = ws_names_required(list, drain->sources, drain->count,
+											&drain->self.counts);
+		decide_for(drain, members);
+		if (drain->plan.verdict != WS_DRAIN_UNHEARD)
+			continue;
+		drain->list = list;
+		return;
+	}
 }
 
 /* Append a word to a list in a message. */

@@ -25,8 +25,8 @@ typedef struct WsDrain
 	/* The result. */
 	WsDrainMember self;
 	WsHistory	self_history;
-	const char *list;			/* synchronous_standby_names; NULL if not
-								 * known */
+	const char *list;			/* synchronous_standby_names, or several of
+								 * them; NULL if not known */
 	WsDrainPlan plan;
 	bool		redirected;		/* the walreceiver was redirected */
 } WsDrain;

@@ -172,14 +172,6 @@ find_extension(WsSource *source, const WsRemoteLimit *limit)
 	return source->failure == NULL;
 }
 
-static TimestampTz
-parse_time(const char *value)
-{
-	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
-												   ObjectIdGetDatum(InvalidOid),
-												   Int32GetDatum(-1)));
-}
-
 /* Ask the source for its identity and state. */
 static bool
 read_state(WsSource *source, const WsRemoteLimit *limit)
@@ -189,16 +181,15 @@ read_state(WsSource *source, const WsRemoteLimit *limit)
 	char		identifier[32];
 
 	command = psprintf("SELECT r.state, r.system_identifier, r.timeline, r.upstream_standby_names, "
-					   "pg_catalog.to_char(r.upstream_standby_names_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.USZ'), "
+					   "(SELECT n.timeline FROM %s.walstream_get_relay_standby_names() AS n "
+					   "ORDER BY n.last_seen USING OPERATOR(pg_catalog.>) LIMIT 1), "
 					   "%s.walstream_application_name() FROM %s.walstream_relay AS r",
-					   source->schema, source->schema);
+					   source->schema, source->schema, source->schema);
 	if (!ask(source, source->conn, command, NULL, 0, 6, values, limit))
 		return false;
 
 	source->name = values[5] != NULL ? ws_peertext_value(values[5]) : NULL;
 	source->standby_names = values[3];
-	if (values[4] != NULL)
-		source->standby_names_time = parse_time(values[4]);
 	snprintf(identifier, sizeof(identifier), INT64_FORMAT, (int64) GetSystemIdentifier());
 	if (values[0] == NULL)
 		source->failure = "it does not say in which state it is";
@@ -211,6 +202,10 @@ read_state(WsSource *source, const WsRemoteLimit *limit)
 								   ws_peertext_value(values[1]));
 	else
 		source->tli = (TimeLineID) strtoul(values[2], NULL, 10);
+
+	/* a list that the relay could not save counts for its timeline */
+	source->standby_names_tli = values[4] != NULL ?
+		(TimeLineID) strtoul(values[4], NULL, 10) : source->tli;
 	return source->failure == NULL;
 }
 

@@ -31,7 +31,7 @@ typedef struct WsSource
 	const char *standby_names;	/* synchronous_standby_names of the old
 								 * primary, as the source last saw it; NULL if
 								 * never */
-	TimestampTz standby_names_time;
+	TimeLineID	standby_names_tli;	/* timeline on which that was */
 
 	bool		sealing;		/* it was asked to seal itself, and has not
 								 * answered */
