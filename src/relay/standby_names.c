@@ -12,7 +12,6 @@
 #include "peertext.h"
 #include "relay/relay.h"
 #include "relay/standby_names.h"
-#include "storage/fd.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -52,29 +51,8 @@ static bool
 save(const WsStore *store)
 {
 	static bool failed = false;
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool done = false;
+	bool		done = ws_store_write_names(store, &kept, failed ? DEBUG1 : LOG);
 
-	PG_TRY();
-	{
-		ws_store_write_names(store, &kept);
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		AtEOXact_Files(false);
-		ereport(failed ? DEBUG1 : LOG,
-				(errcode(error->sqlerrcode),
-				 errmsg("could not save which synchronous standbys the primary has: %s",
-						error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
 	failed = !done;
 	return done;
 }

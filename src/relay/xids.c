@@ -15,7 +15,6 @@
 #include "pure/walz/layout.h"
 #include "relay/xids.h"
 #include "shmem.h"
-#include "storage/fd.h"
 #include "storage/shmem.h"
 #include "storage/standbydefs.h"
 #include "utils/memutils.h"
@@ -151,36 +150,6 @@ ws_xids_forget(const WsStore *store)
 	ws_store_remove_xids(store);
 }
 
-/* Write the file.  Returns false after a report at elevel if that fails. */
-static bool
-write_file(const WsStore *store, const WsXidFile *file, int elevel)
-{
-	MemoryContext context = CurrentMemoryContext;
-	volatile bool done = false;
-
-	PG_TRY();
-	{
-		ws_store_write_xids(store, file);
-		done = true;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		AtEOXact_Files(false);
-		ereport(elevel,
-				(errcode(error->sqlerrcode),
-				 errmsg("could not save how far transaction ids have come: %s",
-						error->message)));
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	return done;
-}
-
 long
 ws_xids_save(const WsStore *store)
 {
@@ -199,7 +168,7 @@ ws_xids_save(const WsStore *store)
 		return TimestampDifferenceMilliseconds(now,
 											   TimestampTzPlusMilliseconds(tried_at, SAVE_PAUSE_MS)) + 1;
 	tried_at = now;
-	if (!write_file(store, &file, failed ? DEBUG1 : LOG))
+	if (!ws_store_write_xids(store, &file, failed ? DEBUG1 : LOG))
 	{
 		failed = true;
 		return SAVE_PAUSE_MS;

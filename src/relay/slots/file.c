@@ -23,9 +23,6 @@
 #include "storage/fd.h"
 #include "utils/wait_event.h"
 
-/* Suffix of a file that does not belong to a slot yet. */
-#define TMP_SUFFIX ".tmp"
-
 static void
 make_directory_path(const WsStore *store, char *path)
 {
@@ -33,69 +30,20 @@ make_directory_path(const WsStore *store, char *path)
 }
 
 static void
-make_file_path(const WsStore *store, const char *name, const char *suffix,
-			   char *path)
+make_file_path(const WsStore *store, const char *name, char *path)
 {
-	snprintf(path, MAXPGPATH, "%s/slots/%s%s", store->path, name, suffix);
-}
-
-/* Write a new file durably, except for its name. */
-static bool
-write_tmp(const char *path, const char *content, size_t len, int elevel)
-{
-	int			fd;
-	int			error;
-
-	fd = ws_file_open_transient(path, O_WRONLY | O_CREAT | O_TRUNC);
-	if (fd < 0)
-	{
-		ereport(elevel,
-				(ws_errcode_for_file(),
-				 errmsg("could not create file \"%s\": %m", path)));
-		return false;
-	}
-
-	error = ws_file_write(fd, content, len, 0, WAIT_EVENT_REPLICATION_SLOT_WRITE);
-	if (error == 0)
-		error = ws_file_sync(fd);
-	if (CloseTransientFile(fd) != 0 && errno != EINTR && error == 0)
-		error = errno;
-	if (error != 0)
-	{
-		unlink(path);
-		errno = error;
-		ereport(elevel,
-				(ws_errcode_for_file(),
-				 errmsg("could not write file \"%s\": %m", path)));
-		return false;
-	}
-	return true;
+	snprintf(path, MAXPGPATH, "%s/slots/%s", store->path, name);
 }
 
 bool
 ws_slot_file_write(const WsStore *store, const WsSlotFile *file, int elevel)
 {
 	char		directory[MAXPGPATH];
-	char		path[MAXPGPATH];
-	char		tmp_path[MAXPGPATH];
 	char		content[WS_SLOTFILE_MAX_BYTES];
-	size_t		len = ws_slotfile_format(file, content);
 
 	make_directory_path(store, directory);
-	make_file_path(store, file->name, "", path);
-	make_file_path(store, file->name, TMP_SUFFIX, tmp_path);
-
-	if (!write_tmp(tmp_path, content, len, elevel))
-		return false;
-	if (rename(tmp_path, path) < 0)
-	{
-		ereport(elevel,
-				(ws_errcode_for_file(),
-				 errmsg("could not rename file \"%s\" to \"%s\": %m",
-						tmp_path, path)));
-		return false;
-	}
-	return ws_directory_sync_ext(directory, elevel);
+	return ws_file_replace(directory, file->name, content,
+						   ws_slotfile_format(file, content), elevel);
 }
 
 void
@@ -103,7 +51,7 @@ ws_slot_file_discard(const WsStore *store, const char *name)
 {
 	char		path[MAXPGPATH];
 
-	make_file_path(store, name, "", path);
+	make_file_path(store, name, path);
 	(void) unlink(path);
 }
 
@@ -114,7 +62,7 @@ ws_slot_file_remove(const WsStore *store, const char *name)
 	char		path[MAXPGPATH];
 
 	make_directory_path(store, directory);
-	make_file_path(store, name, "", path);
+	make_file_path(store, name, path);
 	if (unlink(path) < 0 && errno != ENOENT)
 		ereport(ERROR,
 				(ws_errcode_for_file(),
@@ -134,7 +82,7 @@ read_file(const WsStore *store, const char *name, WsSlotFile *file)
 	ssize_t		len;
 	WsStatus	status;
 
-	make_file_path(store, name, "", path);
+	make_file_path(store, name, path);
 	fd = ws_file_open_transient(path, O_RDONLY);
 	if (fd < 0)
 		ereport(ERROR,
@@ -195,10 +143,10 @@ ws_slot_files_read(const WsStore *store, WsSlotFile **files)
 		 */
 		if (entry->d_name[0] == '.')
 			continue;
-		if (len > strlen(TMP_SUFFIX) &&
-			strcmp(entry->d_name + len - strlen(TMP_SUFFIX), TMP_SUFFIX) == 0)
+		if (len > strlen(WS_TEMPORARY_SUFFIX) &&
+			strcmp(entry->d_name + len - strlen(WS_TEMPORARY_SUFFIX), WS_TEMPORARY_SUFFIX) == 0)
 		{
-			make_file_path(store, entry->d_name, "", path);
+			make_file_path(store, entry->d_name, path);
 			if (unlink(path) < 0)
 				ereport(ERROR,
 						(ws_errcode_for_file(),

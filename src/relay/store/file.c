@@ -423,17 +423,17 @@ ws_file_rename(const char *directory, const char *from, const char *to)
 	return error;
 }
 
-void
+bool
 ws_file_replace(const char *directory, const char *name, const char *content,
-				size_t len)
+				size_t len, int elevel)
 {
-	ws_file_replace_only(directory, name, content, len);
-	ws_directory_sync(directory);
+	return ws_file_replace_only(directory, name, content, len, elevel) &&
+		ws_directory_sync_ext(directory, elevel);
 }
 
-void
+bool
 ws_file_replace_only(const char *directory, const char *name, const char *content,
-					 size_t len)
+					 size_t len, int elevel)
 {
 	char		temporary[WS_FILE_NAME_SIZE];
 	char		path[MAXPGPATH];
@@ -444,9 +444,12 @@ ws_file_replace_only(const char *directory, const char *name, const char *conten
 	ws_file_path(directory, temporary, path);
 	fd = ws_file_open_transient(path, O_CREAT | O_TRUNC | O_WRONLY);
 	if (fd < 0)
-		ereport(ERROR,
+	{
+		ereport(elevel,
 				ws_errcode_for_file(),
 				errmsg("could not create file \"%s\": %m", path));
+		return false;
+	}
 	error = ws_file_write(fd, content, len, 0, WAIT_EVENT_WAL_WRITE);
 	if (error == 0)
 		error = ws_file_sync(fd);
@@ -458,8 +461,9 @@ ws_file_replace_only(const char *directory, const char *name, const char *conten
 	{
 		unlink(path);
 		errno = error;
-		ereport(ERROR,
+		ereport(elevel,
 				ws_errcode_for_file(),
 				errmsg("could not write file \"%s/%s\": %m", directory, name));
 	}
+	return error == 0;
 }

@@ -135,16 +135,19 @@ extern int	ws_file_rename(const char *directory, const char *from, const char *t
 extern int	ws_file_rename_only(const char *directory, const char *from,
 								const char *to);
 
-/* Write a small file durably, replacing the existing one. */
-extern void ws_file_replace(const char *directory, const char *name,
-							const char *content, size_t len);
+/*
+ * Write a small file durably, replacing the existing one.  Returns false after a
+ * report at elevel if that fails.
+ */
+extern bool ws_file_replace(const char *directory, const char *name,
+							const char *content, size_t len, int elevel);
 
 /*
  * Write a small file without syncing the directory, for callers that do this
  * themselves.
  */
-extern void ws_file_replace_only(const char *directory, const char *name,
-								 const char *content, size_t len);
+extern bool ws_file_replace_only(const char *directory, const char *name,
+								 const char *content, size_t len, int elevel);
 
 /* Returns true if the device has no room, or the user no quota. */
 #define ws_errno_is_no_space(e)		((e) == ENOSPC || (e) == EDQUOT)

@@ -102,7 +102,7 @@ ws_store_write_history(const WsStore *store, TimeLineID tli,
 		elog(ERROR, "timeline 1 has no history");
 	(void) parse_history(tli, content, len, "from the upstream");
 	TLHistoryFileName(name, tli);
-	ws_file_replace(store->path, name, content, len);
+	(void) ws_file_replace(store->path, name, content, len, ERROR);
 }
 
 void

@@ -136,7 +136,7 @@ ws_known_remember(const char *directory, const WsStoreIdentity *identity)
 	ws_file_path(DataDir, KNOWN_FILE, path);
 	old = ws_file_read_all(path, MAX_BYTES, &old_len);
 	if (old == NULL || old_len != len || memcmp(old, content, len) != 0)
-		ws_file_replace(DataDir, KNOWN_FILE, content, len);
+		(void) ws_file_replace(DataDir, KNOWN_FILE, content, len, ERROR);
 	if (old != NULL)
 		pfree(old);
 }

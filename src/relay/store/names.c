@@ -40,12 +40,13 @@ ws_store_read_names(const WsStore *store, WsNamesFile *file)
 	return false;
 }
 
-void
-ws_store_write_names(const WsStore *store, const WsNamesFile *file)
+bool
+ws_store_write_names(const WsStore *store, const WsNamesFile *file, int elevel)
 {
 	char	   *content = palloc(WS_NAMESFILE_MAX_BYTES);
+	bool		done = ws_file_replace(store->path, WS_NAMES_FILE, content,
+									   ws_namesfile_format(file, content), elevel);
 
-	ws_file_replace(store->path, WS_NAMES_FILE, content,
-					ws_namesfile_format(file, content));
 	pfree(content);
+	return done;
 }

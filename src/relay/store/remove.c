@@ -107,7 +107,7 @@ copy_history(const WsStore *store, const char *name, const char *directory)
 		return;
 
 	/* this becomes durable with the first segment that is moved there */
-	ws_file_replace_only(directory, name, content, len);
+	(void) ws_file_replace_only(directory, name, content, len, ERROR);
 	pfree(content);
 }
 

@@ -39,8 +39,8 @@ ws_store_write_seal(const WsStore *store, const WsSealFile *file)
 {
 	char		content[WS_SEALFILE_MAX_BYTES];
 
-	ws_file_replace(store->path, WS_SEAL_FILE, content,
-					ws_sealfile_format(file, content));
+	(void) ws_file_replace(store->path, WS_SEAL_FILE, content,
+						   ws_sealfile_format(file, content), ERROR);
 }
 
 void

@@ -312,7 +312,7 @@ write_identity(const char *path, WsStoreIdentity *identity)
 					errmsg("could not generate a random number"));
 	} while (identity->store_identifier == 0);
 	len = ws_identity_format(identity, content);
-	ws_file_replace(path, WS_IDENTITY_FILE, content, len);
+	(void) ws_file_replace(path, WS_IDENTITY_FILE, content, len, ERROR);
 }
 
 bool

@@ -157,10 +157,11 @@ extern bool ws_store_make_slots_directory(const char *path);
 
 /*
  * Read and write the next transaction id known (store/xids.c).  A missing file
- * is not a failure, nor is a damaged one, which is logged.
+ * is not a failure, nor is a damaged one, which is logged.  Writing returns
+ * false after a report at elevel if it fails.
  */
 extern bool ws_store_read_xids(const WsStore *store, WsXidFile *file);
-extern void ws_store_write_xids(const WsStore *store, const WsXidFile *file);
+extern bool ws_store_write_xids(const WsStore *store, const WsXidFile *file, int elevel);
 extern void ws_store_remove_xids(const WsStore *store);
 
 /*
@@ -175,10 +176,11 @@ extern void ws_store_remove_seal(const WsStore *store);
 /*
  * Read and write the primary's lists of synchronous standbys (store/names.c).
  * Reading returns false, with no list in *file, if the file is missing or
- * damaged, which is logged.
+ * damaged, which is logged.  Writing returns false after a report at elevel if
+ * it fails.
  */
 extern bool ws_store_read_names(const WsStore *store, WsNamesFile *file);
-extern void ws_store_write_names(const WsStore *store, const WsNamesFile *file);
+extern bool ws_store_write_names(const WsStore *store, const WsNamesFile *file, int elevel);
 
 /*
  * Returns all segments in a palloc'd array, sorted by timeline and number.  A

@@ -36,13 +36,13 @@ ws_store_read_xids(const WsStore *store, WsXidFile *file)
 	return status == WS_OK;
 }
 
-void
-ws_store_write_xids(const WsStore *store, const WsXidFile *file)
+bool
+ws_store_write_xids(const WsStore *store, const WsXidFile *file, int elevel)
 {
 	char		content[WS_XIDFILE_MAX_BYTES];
 
-	ws_file_replace(store->path, WS_XIDS_FILE, content,
-					ws_xidfile_format(file, content));
+	return ws_file_replace(store->path, WS_XIDS_FILE, content,
+						   ws_xidfile_format(file, content), elevel);
 }
 
 void
