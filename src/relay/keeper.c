@@ -471,11 +471,8 @@ keep_for_ever(void)
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if (ConfigReloadPending)
+		if (ws_relay_reload())
 		{
-			ConfigReloadPending = false;
-			ProcessConfigFile(PGC_SIGHUP);
-
 			/* with a reload an operator says that a fault has been fixed */
 			list_free_deep(failed_segments);
 			failed_segments = NIL;

@@ -308,6 +308,16 @@ wait_for_backoff(int failures, TimestampTz failed_at)
 	}
 }
 
+bool
+ws_relay_reload(void)
+{
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
+}
+
 void
 ws_relay_worker_run(bool keeper, void (*work) (void))
 {
@@ -326,11 +336,7 @@ ws_relay_worker_run(bool keeper, void (*work) (void))
 	BackgroundWorkerUnblockSignals();
 
 	wait_for_backoff(failures, failed_at);
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
+	(void) ws_relay_reload();
 	work_began = GetCurrentTimestamp();
 	work_and_note(work);
 }

@@ -43,16 +43,6 @@ ws_rcv_state(void)
 	return shown_state;
 }
 
-void
-ws_rcv_reload(void)
-{
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}
-
 /*
  * Returns true if the settings of upstream or slot differ from those in use.
  */
@@ -69,7 +59,7 @@ ws_rcv_settings_differ(const WsRcv *rcv)
 bool
 ws_rcv_must_end(WsRcv *rcv)
 {
-	ws_rcv_reload();
+	(void) ws_relay_reload();
 	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || ws_rcv_settings_differ(rcv) ||
 		ws_seal_ends_stream();
 }

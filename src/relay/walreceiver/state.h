@@ -141,9 +141,6 @@ typedef struct WsRcv
  *----------------------------------------------------------------
  */
 
-/* Reload the configuration, if that was requested. */
-extern void ws_rcv_reload(void);
-
 /* Returns true if the settings of upstream or slot differ from those in use. */
 extern bool ws_rcv_settings_differ(const WsRcv *rcv);
 

@@ -19,6 +19,7 @@
 #include "libpq/pqsignal.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
+#include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
 #include "relay/walsender/command.h"
@@ -115,7 +116,7 @@ read_message(WsClientMessage *message)
 		CHECK_FOR_INTERRUPTS();
 		if (catchupInterruptPending)
 			ProcessCatchupInterrupt();
-		ws_session_reload();
+		(void) ws_relay_reload();
 
 		result = ws_client_read(WS_EXPECT_COMMAND, message);
 		if (result != WS_READ_NOTHING)

@@ -117,13 +117,3 @@ ws_session_is_stopping(void)
 {
 	return is_stopping;
 }
-
-void
-ws_session_reload(void)
-{
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-	}
-}

@@ -35,7 +35,4 @@ extern void ws_session_set_copying(bool copying);
 /* Returns true if a last cycle has been requested. */
 extern bool ws_session_is_stopping(void);
 
-/* Reload the configuration, if that was requested. */
-extern void ws_session_reload(void);
-
 #endif							/* WS_RELAY_WALSENDER_SESSION_H */

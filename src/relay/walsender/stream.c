@@ -17,6 +17,7 @@
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
 #include "relay/chain.h"
+#include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
 #include "relay/walsender/served.h"
@@ -369,7 +370,7 @@ run_stream(void)
 	{
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		ws_session_reload();
+		(void) ws_relay_reload();
 		stream->now = GetCurrentTimestamp();
 		if (ws_session_is_stopping())
 		{
