@@ -17,6 +17,7 @@
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "overlap.h"
+#include "pure/segment.h"
 #include "pure/wire/frame.h"
 #include "redirect.h"
 #include "storage/fd.h"
@@ -76,14 +77,14 @@ read_segment(TimeLineID tli, XLogRecPtr lsn, char *buf, size_t len)
 	ssize_t		got;
 	int			fd;
 
-	XLByteToSeg(lsn, segno, wal_segment_size);
+	segno = ws_segment_number(lsn, wal_segment_size);
 	XLogFilePath(path, tli, segno, wal_segment_size);
 	fd = OpenTransientFile(path, O_RDONLY | PG_BINARY);
 	if (fd < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not open file \"%s\": %m", path)));
-	got = pg_pread(fd, buf, len, XLogSegmentOffset(lsn, wal_segment_size));
+	got = pg_pread(fd, buf, len, ws_segment_offset(lsn, wal_segment_size));
 	if (got < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -109,7 +110,7 @@ compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 	while (len > 0 && same)
 	{
 		size_t		left = wal_segment_size -
-			XLogSegmentOffset(overlap->next_lsn, wal_segment_size);
+			ws_segment_offset(overlap->next_lsn, wal_segment_size);
 		size_t		piece = Min(Min(len, left), sizeof(ours));
 
 		read_segment(overlap->tli, overlap->next_lsn, ours, piece);

@@ -93,7 +93,7 @@ read_layout(Segment *segment)
 	params->wal_block_size = block_size = ws_bytes_get32(bytes + WZ_PAGE_SHORT + 12);
 	segment->start = ws_bytes_get64(bytes + WZ_PAGE_ADDR);
 	if (!ws_segment_sizes_valid(params->wal_block_size, params->wal_segment_size) ||
-		segment->start % params->wal_segment_size != 0 ||
+		ws_segment_offset(segment->start, params->wal_segment_size) != 0 ||
 		segment->len > params->wal_segment_size)
 		return false;
 
@@ -192,7 +192,7 @@ decode_file(Segment *segment)
 	params->wal_segment_size = ws_bytes_get32(bytes + 20);
 	if (!ws_segment_sizes_valid(params->wal_block_size, params->wal_segment_size))
 		return "damaged: sizes of WAL blocks and segments that cannot be";
-	if (decoded.start % params->wal_segment_size != 0)
+	if (ws_segment_offset(decoded.start, params->wal_segment_size) != 0)
 		return "damaged: not the position of a segment";
 	if (!measure_blocks(bytes + FILE_HEADER, end, params->wal_segment_size,
 						&decoded.len))

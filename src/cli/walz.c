@@ -22,6 +22,7 @@
 #include <sys/stat.h>
 
 #include "outfile.h"
+#include "pure/segment.h"
 #include "report.h"
 #include "terminal.h"
 
@@ -172,7 +173,7 @@ is_recycled(const Segment *segment)
 		sscanf(name, "%8X%8X%8X", &tli, &high, &low) != 3)
 		return false;
 	per_id = UINT64CONST(0x100000000) / segment->params.wal_segment_size;
-	return segment->start / segment->params.wal_segment_size !=
+	return ws_segment_number(segment->start, segment->params.wal_segment_size) !=
 		high * per_id + low;
 }
 

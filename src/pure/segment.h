@@ -39,11 +39,18 @@ ws_segment_number(XLogRecPtr lsn, uint32 segment_size)
 	return lsn / segment_size;
 }
 
+/* Returns how many bytes of its segment are before a position. */
+static inline uint32
+ws_segment_offset(XLogRecPtr lsn, uint32 segment_size)
+{
+	return lsn & (segment_size - 1);
+}
+
 /* Returns the first position in that segment. */
 static inline XLogRecPtr
 ws_segment_start(XLogRecPtr lsn, uint32 segment_size)
 {
-	return lsn - lsn % segment_size;
+	return lsn - ws_segment_offset(lsn, segment_size);
 }
 
 #endif							/* WS_PURE_SEGMENT_H */

@@ -10,11 +10,12 @@
 #include "c.h"
 
 #include "pure/relay/plan.h"
+#include "pure/segment.h"
 
 static XLogRecPtr
 segment_start(const WsPlanInput *input, XLogRecPtr lsn)
 {
-	return lsn - lsn % input->segment_size;
+	return ws_segment_start(lsn, input->segment_size);
 }
 
 /*
@@ -248,7 +249,7 @@ begin_earlier(const WsPlanInput *input, WsPlan *plan)
 	WsPlanStart *start = &plan->start;
 
 	if (start->stored_lsn != start->begin_lsn || start->tli != plan->stored.tli ||
-		input->earlier_is_gone || start->begin_lsn / input->segment_size <= 1)
+		input->earlier_is_gone || ws_segment_number(start->begin_lsn, input->segment_size) <= 1)
 		return false;
 	if (!input->segment_is_known)
 		return ask(plan, WS_PLAN_NEED_SEGMENT, start->tli, start->begin_lsn);
@@ -271,7 +272,7 @@ begin_later(const WsPlanInput *input, WsPlan *plan)
 
 	if (!input->was_compared || start->tli != plan->stored.tli ||
 		plan->stored.tli != input->served.tli || input->upstream_lsn < start->stored_lsn ||
-		start->stored_lsn % input->segment_size <= WS_PLAN_COMPARE_BYTES + input->page_size)
+		ws_segment_offset(start->stored_lsn, input->segment_size) <= WS_PLAN_COMPARE_BYTES + input->page_size)
 		return false;
 	lsn -= lsn % input->page_size;
 	if (!input->page_is_known)
@@ -298,7 +299,7 @@ set_check(const WsPlanInput *input, WsPlanStart *start)
 		if (theirs->entries[i].tli == start->tli)
 			first_lsn = theirs->entries[i - 1].end_lsn;
 	}
-	if (start->publish_lsn <= first_lsn || start->publish_lsn % input->segment_size == 0)
+	if (start->publish_lsn <= first_lsn || ws_segment_offset(start->publish_lsn, input->segment_size) == 0)
 		start->check_lsn = start->publish_lsn;
 }
 

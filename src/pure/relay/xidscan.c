@@ -10,6 +10,7 @@
 #include "c.h"
 
 #include "pure/relay/xidscan.h"
+#include "pure/segment.h"
 #include "pure/walz/layout.h"
 
 /* Longest possible record. */
@@ -268,7 +269,7 @@ ws_xidscan_put(WsXidScan *scan, const uint8 *data, size_t len)
 		if (offset == 0)
 		{
 			scan->page_len = 0;
-			scan->page_wanted = scan->next_lsn % scan->segment_size == 0 ?
+			scan->page_wanted = ws_segment_offset(scan->next_lsn, scan->segment_size) == 0 ?
 				WZ_PAGE_LONG : WZ_PAGE_SHORT;
 		}
 

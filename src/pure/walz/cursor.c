@@ -10,6 +10,7 @@
 #include "c.h"
 
 #include "port/pg_crc32c.h"
+#include "pure/segment.h"
 #include "pure/walz/cursor.h"
 
 bool
@@ -41,7 +42,7 @@ ws_walz_cursor_init(WsWalzCursor *cursor, const WsCodecParams *params,
 static inline uint32
 page_header_size(const WsWalzCursor *cursor, XLogRecPtr lsn)
 {
-	return lsn % cursor->segment_size == 0 ? WZ_PAGE_LONG : WZ_PAGE_SHORT;
+	return ws_segment_offset(lsn, cursor->segment_size) == 0 ? WZ_PAGE_LONG : WZ_PAGE_SHORT;
 }
 
 static inline uint32
@@ -59,7 +60,7 @@ predict_page_header(const WsWalzCursor *cursor, XLogRecPtr lsn, uint32 rest,
 
 	if (rest > 0)
 		flags |= WZ_PAGE_CONTRECORD;
-	if (lsn % cursor->segment_size == 0)
+	if (ws_segment_offset(lsn, cursor->segment_size) == 0)
 	{
 		flags |= WZ_PAGE_IS_LONG;
 		memcpy(header + WZ_PAGE_SHORT, cursor->long_part,
@@ -80,7 +81,7 @@ read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 	const uint8 *header = cursor->header;
 	uint16		info = ws_bytes_get16(header + WZ_PAGE_INFO);
 	uint32		rest = ws_bytes_get32(header + WZ_PAGE_REST);
-	bool		is_long = page % cursor->segment_size == 0;
+	bool		is_long = ws_segment_offset(page, cursor->segment_size) == 0;
 
 	if (ws_bytes_get16(header + WZ_PAGE_MAGIC) != cursor->magic ||
 		ws_bytes_get64(header + WZ_PAGE_ADDR) != page ||
@@ -243,7 +244,7 @@ ws_walz_cursor_span(const WsWalzCursor *cursor, uint32 rec_len)
 
 		if (lsn % cursor->block_size == 0)
 		{
-			if (lsn % cursor->segment_size == 0 && !cursor->know_long)
+			if (ws_segment_offset(lsn, cursor->segment_size) == 0 && !cursor->know_long)
 				return 0;
 			lsn += page_header_size(cursor, lsn);
 		}

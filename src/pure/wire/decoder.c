@@ -17,6 +17,7 @@
  */
 #include "c.h"
 
+#include "pure/segment.h"
 #include "pure/wire/decoder.h"
 
 struct WsDecoder
@@ -253,12 +254,12 @@ check_frame(const WsDecoder *decoder, const WsFrameHeader *header,
 			return WS_E_POSITION;
 		*start_lsn = header->start_lsn;
 	}
-	else if (*start_lsn % segment_size == 0)
+	else if (ws_segment_offset(*start_lsn, segment_size) == 0)
 		return WS_E_UNEXPECTED;
 
 	if (*start_lsn + header->raw_len < *start_lsn)
 		return WS_E_POSITION;
-	if (*start_lsn % segment_size + header->raw_len > segment_size)
+	if (ws_segment_offset(*start_lsn, segment_size) + header->raw_len > segment_size)
 		return WS_E_TOO_LARGE;
 	return WS_OK;
 }

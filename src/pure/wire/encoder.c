@@ -19,6 +19,7 @@
 #include "c.h"
 
 #include "pure/codec/backoff.h"
+#include "pure/segment.h"
 #include "pure/wire/batch.h"
 #include "pure/wire/encoder.h"
 
@@ -132,7 +133,7 @@ use_codec(WsEncoder *encoder, WsCodecSpec spec, WsNoCodecReason reason)
 static void
 enter_segment(WsEncoder *encoder, XLogRecPtr start_lsn)
 {
-	uint64		segment = start_lsn / encoder->stream.wal_segment_size;
+	uint64		segment = ws_segment_number(start_lsn, encoder->stream.wal_segment_size);
 
 	if (encoder->change_due && encoder->has_segment &&
 		encoder->segment != segment)
@@ -291,7 +292,7 @@ take_row(WsEncoder *encoder)
 
 	if (encoder->change_due && batch->rows > 0 &&
 		start_lsn != InvalidXLogRecPtr &&
-		start_lsn / encoder->stream.wal_segment_size != encoder->segment)
+		ws_segment_number(start_lsn, encoder->stream.wal_segment_size) != encoder->segment)
 	{
 		encoder->batch_due = true;
 		return false;
@@ -334,7 +335,7 @@ measure_piece(const WsEncoder *encoder, XLogRecPtr start_lsn, size_t left)
 	uint32		segment_size = encoder->stream.wal_segment_size;
 	uint32		block_size = encoder->stream.wal_block_size;
 	uint32		limit = block_size * WS_FRAME_MAX_BLOCKS;
-	uint32		segment_left = segment_size - (uint32) (start_lsn % segment_size);
+	uint32		segment_left = segment_size - ws_segment_offset(start_lsn, segment_size);
 	uint32		piece = Min(left, segment_left);
 
 	if (piece > limit)
@@ -363,7 +364,7 @@ give_piece(WsEncoder *encoder, XLogRecPtr start_lsn, uint32 piece,
 	pg_crc32c	content_crc;
 
 	if (encoder->frame_number == 0 || start_lsn != encoder->position ||
-		start_lsn % encoder->stream.wal_segment_size == 0)
+		ws_segment_offset(start_lsn, encoder->stream.wal_segment_size) == 0)
 	{
 		header.restart = true;
 		encoder->history_lost = true;

@@ -41,11 +41,11 @@ find_record_end(const Chain * chain, XLogRecPtr lsn)
 	uint64		bytes;
 
 	if (lsn % XLOG_BLCKSZ == 0)
-		lsn += XLogSegmentOffset(lsn, segment_size) == 0 ?
+		lsn += ws_segment_offset(lsn, segment_size) == 0 ?
 			SizeOfXLogLongPHD : SizeOfXLogShortPHD;
 	if (lsn + sizeof(len) > chain->end_lsn)
 		return lsn + sizeof(len);
-	XLByteToSeg(lsn, segno, segment_size);
+	segno = ws_segment_number(lsn, segment_size);
 	reader = ws_store_reader_new(chain->store);
 	ws_store_read(reader, ws_line_segment_tli(chain->history, segment_size, segno), 0,
 				  lsn, (char *) &len, sizeof(len));

@@ -95,11 +95,11 @@ ws_store_read(WsStoreReader *reader, TimeLineID tli, TimeLineID next_tli,
 
 	while (len > 0)
 	{
-		uint32		offset = XLogSegmentOffset(lsn, segment_size);
+		uint32		offset = ws_segment_offset(lsn, segment_size);
 		size_t		count = Min(len, segment_size - offset);
 		XLogSegNo	segno;
 
-		XLByteToSeg(lsn, segno, segment_size);
+		segno = ws_segment_number(lsn, segment_size);
 		open_segment(reader, tli, next_tli, segno);
 		ws_segment_read(&reader->file, offset, buf, count);
 		buf += count;

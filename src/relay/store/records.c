@@ -145,7 +145,7 @@ read_page(XLogReaderState *xlog, XLogRecPtr page_lsn, int need,
 	if (records->reached_end)
 		return XLREAD_FAIL;
 
-	XLByteToSeg(page_lsn, segno, segment_size);
+	segno = ws_segment_number(page_lsn, segment_size);
 	xlog->seg.ws_tli = ws_line_segment_tli(records->history, segment_size, segno);
 	len = Min(XLOG_BLCKSZ, records->end_lsn - page_lsn);
 	ws_store_read(records->reader, xlog->seg.ws_tli, 0, page_lsn, page, len);
@@ -223,7 +223,7 @@ ws_records_is_switch(const WsRecords *records, XLogRecPtr *padding)
 	 */
 	*padding = lsn + SizeOfXLogRecord;
 	if (room < SizeOfXLogRecord)
-		*padding += XLogSegmentOffset(lsn + room, records->store.identity.segment_size) == 0 ?
+		*padding += ws_segment_offset(lsn + room, records->store.identity.segment_size) == 0 ?
 			SizeOfXLogLongPHD : SizeOfXLogShortPHD;
 	*padding = MAXALIGN64(*padding);
 	return true;
@@ -262,7 +262,7 @@ ws_records_are_zeros(WsRecords *records, XLogRecPtr begin, XLogRecPtr end,
 		size_t		len = Min(end - begin, XLOG_BLCKSZ - begin % XLOG_BLCKSZ);
 		XLogSegNo	segno;
 
-		XLByteToSeg(begin, segno, segment_size);
+		segno = ws_segment_number(begin, segment_size);
 		ws_store_read(reader, ws_line_segment_tli(records->history, segment_size, segno),
 					  0, begin, page, len);
 		for (size_t i = 0; i < len && are_zeros; i++)

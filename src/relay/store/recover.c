@@ -254,7 +254,7 @@ read_to_end(WsRecords *records, XLogRecPtr begin_lsn, XLogRecPtr closed_lsn)
 		char		name[MAXFNAMELEN];
 		uint32		segment_size = records->store.identity.segment_size;
 
-		XLByteToSeg(records->page_lsn, segno, segment_size);
+		segno = ws_segment_number(records->page_lsn, segment_size);
 		XLogFileName(name, ws_line_segment_tli(records->history, segment_size, segno),
 					 segno, segment_size);
 		ereport(ERROR,
@@ -278,7 +278,7 @@ find_valid_end(const WsStore *store, const WsHistory *history, XLogSegNo first,
 			   XLogSegNo last, XLogRecPtr closed_lsn)
 {
 	uint32		segment_size = store->identity.segment_size;
-	XLogSegNo	segno = Max(closed_lsn / segment_size, first + 1);
+	XLogSegNo	segno = Max(ws_segment_number(closed_lsn, segment_size), first + 1);
 	XLogRecPtr	valid_lsn;
 
 	do

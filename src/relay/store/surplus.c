@@ -149,7 +149,7 @@ ws_store_keep_surplus(const WsStore *store, TimeLineID tli, XLogRecPtr lsn)
 	for (int i = 0; i < count; i++)
 	{
 		if (segments[i].tli != tli ||
-			segments[i].segno < lsn / store->identity.segment_size)
+			segments[i].segno < ws_segment_number(lsn, store->identity.segment_size))
 			continue;
 		ws_segment_file_name(store, tli, segments[i].segno, segments[i].form, name);
 		keep_file(store, directory, name);

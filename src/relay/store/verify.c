@@ -51,7 +51,7 @@ note_in_line(Verification *v, XLogRecPtr lsn, const char *reason)
 {
 	XLogSegNo	segno;
 
-	XLByteToSeg(lsn, segno, v->segment_size);
+	segno = ws_segment_number(lsn, v->segment_size);
 	note(v, ws_line_segment_tli(v->history, v->segment_size, segno), lsn, reason);
 }
 
@@ -72,7 +72,7 @@ note_record(Verification *v, WsRecords *records, XLogRecPtr valid_lsn)
 	if (page_lsn > valid_lsn && page_lsn + XLOG_BLCKSZ <= v->end_lsn)
 	{
 		reader = ws_store_reader_new(v->store);
-		XLByteToSeg(page_lsn, segno, v->segment_size);
+		segno = ws_segment_number(page_lsn, v->segment_size);
 		ws_store_read(reader, ws_line_segment_tli(v->history, v->segment_size, segno),
 					  0, page_lsn, page, XLOG_BLCKSZ);
 		ws_store_reader_free(reader);
@@ -169,7 +169,7 @@ check_copies(Verification *v, XLogRecPtr first_lsn)
 		XLogSegNo	segno;
 		const WsSegment *last = NULL;
 
-		XLByteToSeg(switch_lsn, segno, v->segment_size);
+		segno = ws_segment_number(switch_lsn, v->segment_size);
 		for (int j = 0; j < count; j++)
 		{
 			if (segments[j].tli == entry->tli && segments[j].segno == segno)

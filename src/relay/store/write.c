@@ -69,7 +69,7 @@ ws_store_writer_new(const WsStore *store, TimeLineID tli, XLogRecPtr begin_lsn,
 	MemoryContext old_context;
 	WsStoreWriter *writer;
 
-	if (XLogSegmentOffset(begin_lsn, store->identity.segment_size) != 0 ||
+	if (ws_segment_offset(begin_lsn, store->identity.segment_size) != 0 ||
 		begin_lsn > end_lsn)
 		elog(ERROR, "cannot write WAL from " WS_LSN " on to a store that has it from " WS_LSN " to " WS_LSN,
 			 LSN_FORMAT_ARGS(end_lsn), LSN_FORMAT_ARGS(begin_lsn),
@@ -149,7 +149,7 @@ open_segment(WsStoreWriter *writer)
 	struct stat st;
 	XLogSegNo	segno;
 
-	XLByteToSeg(writer->stored_lsn, segno, segment_size);
+	segno = ws_segment_number(writer->stored_lsn, segment_size);
 	if (writer->fd >= 0)
 	{
 		Assert(writer->segno == segno);
@@ -224,7 +224,7 @@ static WsWriteResult
 append_bytes(WsStoreWriter *writer, const char *data, size_t len)
 {
 	uint32		segment_size = writer->store.identity.segment_size;
-	uint32		offset = XLogSegmentOffset(writer->stored_lsn, segment_size);
+	uint32		offset = ws_segment_offset(writer->stored_lsn, segment_size);
 	int			error;
 
 	writer->is_dirty = true;
@@ -265,7 +265,7 @@ ws_store_write(WsStoreWriter *writer, XLogRecPtr lsn, const char *data, size_t l
 
 	while (len > 0)
 	{
-		size_t		count = Min(len, segment_size - XLogSegmentOffset(lsn, segment_size));
+		size_t		count = Min(len, segment_size - ws_segment_offset(lsn, segment_size));
 		WsWriteResult result;
 
 		if (lsn == writer->stored_lsn)

@@ -29,10 +29,10 @@ may_be_removed_of_served(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn)
 	TimeLineID	told_tli;
 	XLogRecPtr	told_lsn;
 
-	return lsn % rcv->upstream.segment_size == 0 &&
+	return ws_segment_offset(lsn, rcv->upstream.segment_size) == 0 &&
 		!(ws_relay_get_position(&told_tli, &told_lsn) && told_lsn > lsn) &&
 		ws_store_has_segment(&rcv->stored.store, tli,
-							 lsn / rcv->upstream.segment_size - 1);
+							 ws_segment_number(lsn, rcv->upstream.segment_size) - 1);
 }
 
 /*
@@ -43,7 +43,7 @@ may_be_removed_of_served(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn)
 static bool
 may_be_removed(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn)
 {
-	XLogSegNo	segno = lsn / rcv->upstream.segment_size;
+	XLogSegNo	segno = ws_segment_number(lsn, rcv->upstream.segment_size);
 	WsSegment  *segments;
 	int			count;
 
@@ -73,7 +73,7 @@ ws_rcv_check_begin(WsRcvCheck * check, const WsRcv *rcv, const WsPlanStart *star
 	check->tli = start->tli;
 	check->lsn = start->check_lsn;
 	check->needed_lsn = check->lsn + 1;
-	check->segno = check->lsn / rcv->upstream.segment_size;
+	check->segno = ws_segment_number(check->lsn, rcv->upstream.segment_size);
 	check->is_marked = false;
 	check->may_be_marked = !XLogRecPtrIsInvalid(check->lsn) &&
 		may_be_removed(rcv, check->tli, check->lsn);
@@ -119,7 +119,7 @@ static WsRcvEnd
 check_page(const WsRcv *rcv, const WsRcvCheck * check, XLogRecPtr lsn,
 		   const char *data, size_t len)
 {
-	if (!ws_rcv_is_unchecked(check, lsn + len) || lsn % rcv->upstream.segment_size != 0 ||
+	if (!ws_rcv_is_unchecked(check, lsn + len) || ws_segment_offset(lsn, rcv->upstream.segment_size) != 0 ||
 		len < sizeof(XLogLongPageHeaderData) ||
 		ws_store_is_first_page(&rcv->stored.store, check->tli, lsn, data))
 		return WS_RCV_NEXT;

@@ -141,7 +141,7 @@ answer(WsRcv *rcv, const WsPlan *plan, WsPlanInput *input, WsRcvHistory *theirs)
 			input->segment_is_known = true;
 			input->segment_is_there =
 				ws_store_has_segment(&rcv->stored.store, plan->point.tli,
-									 plan->point.lsn / rcv->upstream.segment_size - 1);
+									 ws_segment_number(plan->point.lsn, rcv->upstream.segment_size) - 1);
 			break;
 		case WS_PLAN_NEED_PAGE:
 			input->page_is_known = true;

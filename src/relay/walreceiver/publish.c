@@ -117,8 +117,8 @@ publish(WsRcvStream *s)
 
 	/* a segment was closed, or one was begun, which uses up the spare */
 	wake_keeper = tli != stored->end.tli ||
-		stored->end.lsn / segment_size != s->flushed_lsn / segment_size ||
-		(stored->end.lsn % segment_size == 0 && s->flushed_lsn > stored->end.lsn);
+		ws_segment_number(stored->end.lsn, segment_size) != ws_segment_number(s->flushed_lsn, segment_size) ||
+		(ws_segment_offset(stored->end.lsn, segment_size) == 0 && s->flushed_lsn > stored->end.lsn);
 	if (tli != stored->end.tli || s->flushed_lsn > stored->end.lsn)
 	{
 		rcv->attempts.failed = 0;
@@ -187,7 +187,7 @@ ws_rcv_stream_new_writer(WsRcvStream *s)
 
 	return ws_store_writer_new(s->start.replaces ? &rcv->stored.new_range : &rcv->stored.store,
 							   s->start.tli,
-							   begin_lsn - begin_lsn % rcv->upstream.segment_size,
+							   ws_segment_start(begin_lsn, rcv->upstream.segment_size),
 							   s->flushed_lsn);
 }
 

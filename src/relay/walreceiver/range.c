@@ -30,7 +30,7 @@ has_other_segments(const WsRcv *rcv, const WsPlanStart *start)
 
 	return count > 1 ||
 		(count == 1 && (segments[0].tli != start->tli ||
-						segments[0].segno != start->begin_lsn / rcv->upstream.segment_size));
+						segments[0].segno != ws_segment_number(start->begin_lsn, rcv->upstream.segment_size)));
 }
 
 /*
