@@ -17,6 +17,7 @@
 #include "common/hashfn.h"
 #include "guc.h"
 #include "lib/stringinfo.h"
+#include "postmaster/interrupt.h"
 
 static char *walstream_compression = NULL;
 static char *walstream_accept = NULL;
@@ -188,6 +189,16 @@ static void
 assign_accept(const char *newval, void *extra)
 {
 	current_accept = (extra != NULL) ? extra : &nothing_accepted;
+}
+
+bool
+ws_guc_reload(void)
+{
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
 }
 
 void

@@ -38,6 +38,12 @@ typedef struct WsRelaySettings
 /* In _PG_init: define every setting. */
 extern void ws_guc_init(void);
 
+/*
+ * In a process of the relay: read the configuration again, if a signal has asked
+ * for it.  Returns whether it did.
+ */
+extern bool ws_guc_reload(void);
+
 /* In guc_relay.c and guc_drain.c: their parts of that. */
 extern void ws_guc_init_relay(void);
 extern void ws_guc_init_drain(void);

@@ -471,7 +471,7 @@ keep_for_ever(void)
 
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		if (ws_relay_reload())
+		if (ws_guc_reload())
 		{
 			/* with a reload an operator says that a fault has been fixed */
 			list_free_deep(failed_segments);

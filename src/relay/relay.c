@@ -308,16 +308,6 @@ wait_for_backoff(int failures, TimestampTz failed_at)
 	}
 }
 
-bool
-ws_relay_reload(void)
-{
-	if (!ConfigReloadPending)
-		return false;
-	ConfigReloadPending = false;
-	ProcessConfigFile(PGC_SIGHUP);
-	return true;
-}
-
 void
 ws_relay_worker_run(bool keeper, void (*work) (void))
 {
@@ -336,7 +326,7 @@ ws_relay_worker_run(bool keeper, void (*work) (void))
 	BackgroundWorkerUnblockSignals();
 
 	wait_for_backoff(failures, failed_at);
-	(void) ws_relay_reload();
+	(void) ws_guc_reload();
 	work_began = GetCurrentTimestamp();
 	work_and_note(work);
 }

@@ -199,12 +199,6 @@ extern PGDLLEXPORT void walstream_relay_keeper_main(Datum arg);
  */
 extern void ws_relay_worker_run(bool keeper, void (*work) (void));
 
-/*
- * Read the configuration again, if a signal has asked for it.  Returns whether
- * it did.  For workers and senders.
- */
-extern bool ws_relay_reload(void);
-
 /* In a worker that ends: returns true if that is due to SIGTERM. */
 extern bool ws_relay_worker_was_told_to_end(void);
 

@@ -59,7 +59,7 @@ ws_rcv_settings_differ(const WsRcv *rcv)
 bool
 ws_rcv_must_end(WsRcv *rcv)
 {
-	(void) ws_relay_reload();
+	(void) ws_guc_reload();
 	return ws_relay_is_requested(WS_REQUEST_PAUSE, false) || ws_rcv_settings_differ(rcv) ||
 		ws_seal_ends_stream();
 }

@@ -83,7 +83,7 @@ wait_for_wake_up(long timeout_ms)
 					 timeout_ms, ws_waitevent(WS_WAIT_RELAY_RECEIVER));
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	(void) ws_relay_reload();
+	(void) ws_guc_reload();
 }
 
 static void

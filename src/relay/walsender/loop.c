@@ -14,12 +14,12 @@
 #include "compat.h"
 
 #include "access/xact.h"
+#include "guc.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
 #include "libpq/pqsignal.h"
 #include "pgstat.h"
 #include "postmaster/interrupt.h"
-#include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
 #include "relay/walsender/command.h"
@@ -116,7 +116,7 @@ read_message(WsClientMessage *message)
 		CHECK_FOR_INTERRUPTS();
 		if (catchupInterruptPending)
 			ProcessCatchupInterrupt();
-		(void) ws_relay_reload();
+		(void) ws_guc_reload();
 
 		result = ws_client_read(WS_EXPECT_COMMAND, message);
 		if (result != WS_READ_NOTHING)

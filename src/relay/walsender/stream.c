@@ -14,10 +14,10 @@
  */
 #include "compat.h"
 
+#include "guc.h"
 #include "libpq/libpq.h"
 #include "libpq/pqformat.h"
 #include "relay/chain.h"
-#include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
 #include "relay/walsender/served.h"
@@ -370,7 +370,7 @@ run_stream(void)
 	{
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
-		(void) ws_relay_reload();
+		(void) ws_guc_reload();
 		stream->now = GetCurrentTimestamp();
 		if (ws_session_is_stopping())
 		{
