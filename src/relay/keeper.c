@@ -21,7 +21,6 @@
 
 #include "guc.h"
 #include "nodes/pg_list.h"
-#include "postmaster/interrupt.h"
 #include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/xids.h"

@@ -11,7 +11,6 @@
 #include "compat.h"
 
 #include "guc.h"
-#include "postmaster/interrupt.h"
 #include "relay/seal.h"
 #include "relay/walreceiver/state.h"
 #include "utils/ps_status.h"

@@ -25,7 +25,6 @@
 #include "peertext.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
-#include "postmaster/interrupt.h"
 #include "receiver.h"
 #include "relay/chain.h"
 #include "relay/seal.h"

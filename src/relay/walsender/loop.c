@@ -19,7 +19,6 @@
 #include "libpq/pqformat.h"
 #include "libpq/pqsignal.h"
 #include "pgstat.h"
-#include "postmaster/interrupt.h"
 #include "relay/slots/slots.h"
 #include "relay/walsender/client.h"
 #include "relay/walsender/command.h"

@@ -15,7 +15,6 @@
 #include "libpq/libpq-be.h"
 #include "libpq/pqsignal.h"
 #include "peertext.h"
-#include "postmaster/interrupt.h"
 #include "relay/news.h"
 #include "relay/walsender/session.h"
 #include "storage/ipc.h"
