@@ -64,7 +64,7 @@ my ($status, undef, $stderr) = $relay->psql('postgres',
 	"\\set VERBOSITY verbose\nSELECT walstream_create_relay_slot('more')");
 like(
 	$stderr,
-	qr/ERROR:  53100: could not write file "[^"]*/more": Disk quota exceeded/,
+	qr/ERROR:  53100: could not write file "[^"]*\/more": Disk quota exceeded/,
 	'a quota is a full disk to a slot');
 ok(!-e "$dir/slots/more.tmp", 'nothing is left of it');
 set_faults($faults);
