@@ -485,6 +485,14 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_relay_wait(pg_lsn, interval) IS
 'wait until the relay holds all WAL up to a position durably; false if it does not within the timeout';
 
+CREATE FUNCTION walstream_relay_records_end(lsn pg_lsn)
+RETURNS pg_lsn
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION walstream_relay_records_end(pg_lsn) IS
+'the end of the last complete record that the relay holds behind a position; the position itself if there is at most a part of one';
+
 CREATE FUNCTION walstream_relay_wait_confirmed(
     application_name text,
     timeout interval)
@@ -709,6 +717,7 @@ REVOKE ALL ON FUNCTION walstream_relay_resume() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_follow() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_follow(integer, pg_lsn, pg_lsn) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_restart_after_gap() FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_records_end(pg_lsn) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_wait(pg_lsn, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_wait_confirmed(text, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_seal(integer, text) FROM PUBLIC;
@@ -734,6 +743,7 @@ GRANT EXECUTE ON FUNCTION walstream_get_relay_slots() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_oldest_send_lsn() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_verify() TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_get_relay_standby_names() TO pg_monitor;
+GRANT EXECUTE ON FUNCTION walstream_relay_records_end(pg_lsn) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_wait(pg_lsn, interval) TO pg_monitor;
 GRANT EXECUTE ON FUNCTION walstream_relay_wait_confirmed(text, interval) TO pg_monitor;
 

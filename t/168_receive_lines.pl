@@ -6,6 +6,7 @@
 use strict;
 use warnings;
 
+use File::Copy;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -66,7 +67,7 @@ load_wal($primary, 100);
 my %standbys = map {
 	$_ => walstream_standby($primary, $_,
 		conf => "primary_conninfo = '$nowhere'\n")
-} qw(standby fixed ahead);
+} qw(standby fixed ahead astray);
 
 # A standby that has gone on with the first primary, further than the second one
 # will have.
@@ -156,6 +157,36 @@ like(
 	qr/"relay2" \([^)]*\) has WAL that is not in the line of the newest timeline.*WAL up to \Q$far\E on timeline 1, which the line of .* on timeline 2 up to \S+, leaves at \Q$switch\E/s,
 	'the error has both positions');
 
+# A standby that replays past the fork while it is to receive the new line: its
+# archive gets WAL of the old one at that moment.
+my $archive = PostgreSQL::Test::Utils::tempdir();
+my $astray = $standbys{astray};
+$astray->append_conf('postgresql.conf',
+	"restore_command = 'while test -e $archive/hold; do sleep 0.1; done; cp $archive/%f %p'\n"
+);
+$astray->restart;
+append_to_file("$archive/hold", '');
+wait_until(
+	$astray,
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RestoreCommand'",
+	'recovery waits for its archive');
+my $call = start_psql($astray,
+	'CALL walstream_receive_all(' . sources($relays[0]) . ', 1)');
+$relays[0]->poll_query_until('postgres',
+	'SELECT sealed_timeline IS NOT NULL FROM walstream_relay')
+  || die "it is not being sealed\n";
+foreach my $segment (glob($primary->data_dir . '/pg_wal/00000001' . '?' x 16))
+{
+	copy($segment, $archive) || die "could not copy \"$segment\": $!\n";
+}
+unlink("$archive/hold");
+$call->{run}->finish;
+like(
+	${ $call->{output} },
+	qr/this standby has meanwhile replayed WAL that is not in the line of "relay1".*It has replayed up to \S+ on timeline 1, which that line leaves at \Q$switch\E/s,
+	'a standby that replays past the fork is told so');
+$astray->stop;
+
 $standbys{ahead}->append_conf('postgresql.conf',
 		"primary_conninfo = '"
 	  . $primary->connstr
@@ -233,5 +264,60 @@ like(
 	$stderr,
 	qr/did not receive all WAL of "late".*The walreceiver said last: .*requested WAL segment \w+ has already been removed/s,
 	'the error says so');
+$_->stop foreach $standby, $late, $primary;
+
+#
+# A relay with a part of a record behind the fork has no more than the others.
+#
+my $one = walstream_primary('one');
+$one->safe_psql('postgres', 'CREATE EXTENSION walstream');
+my @pair = map { walstream_relay($one, $_) } qw(part whole);
+my $next = walstream_standby($one, 'next');
+my $last = walstream_standby($one, 'last',
+	conf => "primary_conninfo = '$nowhere'\n");
+load_wal($one, 100);
+
+# As in t/109: something may be logged behind the record, which completes it.
+my ($session, $record_end, $held_part);
+foreach (1 .. 5)
+{
+	$session->quit if defined $session;
+	$session    = $one->background_psql('postgres');
+	$record_end = $session->query_safe(
+		"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))"
+	);
+	$_->poll_query_until('postgres',
+		$_ == $next
+		? "SELECT pg_last_wal_receive_lsn() > '$record_end'::pg_lsn - 20000"
+		: "SELECT flushed_lsn > '$record_end'::pg_lsn - 20000 FROM walstream_relay"
+	  )
+	  || die "no part of the record arrives\n"
+	  foreach @pair, $next;
+	$held_part = end_of($pair[0]);
+	last if lsn_number($held_part) < lsn_number($record_end);
+}
+$one->kill9;
+eval { $session->quit };
+wait_for_relay_state($pair[0], 'waiting for upstream');
+$held_part = end_of($pair[0]);
+cmp_ok(lsn_number($held_part), '<', lsn_number($record_end),
+	'the relay holds a part of a record');
+set_relay_upstream($pair[0], $nowhere);
+$next->promote;
+set_relay_upstream($pair[1], $next->connstr);
+wait_until(
+	$pair[1],
+	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
+	'the other relay is on timeline 2');
+my ($fork) = slurp_file($next->data_dir . '/pg_wal/00000002.history') =~
+  m{^1\s+(\S+)}m;
+cmp_ok(lsn_number($held_part), '>', lsn_number($fork), 'it is behind the fork');
+is( $pair[0]->safe_psql(
+		'postgres', "SELECT walstream_relay_records_end('$fork')"),
+	$fork,
+	'with no complete record');
+($rc, $stdout, $stderr) = call($last, sources(@pair) . ', 1');
+is($rc, 0, 'which does not count as WAL of another line') or diag($stderr);
+like($stdout, qr/^2\|/, 'the newer timeline is received');
 
 done_testing();

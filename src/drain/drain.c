@@ -152,6 +152,34 @@ discount_old_timelines(WsDrain *drain, TimeLineID newest)
 }
 
 /*
+ * Ask each source that has WAL after the point where the line of the newest
+ * timeline leaves its own whether there is a complete record among that.
+ */
+static void
+ask_records(WsDrain *drain, const WsDrainMember *members)
+{
+	const WsHistory *newest = NULL;
+
+	for (int i = 0; i <= drain->count && newest == NULL; i++)
+	{
+		if (members[i].heard && members[i].tli == drain->plan.tli)
+			newest = members[i].history;
+	}
+	for (int i = 0; i < drain->count; i++)
+	{
+		WsSource   *source = drain->sources[i];
+		WsRemoteLimit limit = connect_limit(drain, source);
+		XLogRecPtr	fork_lsn;
+
+		if (!source->member.heard)
+			continue;
+		fork_lsn = ws_drain_common_end(source->member.history, newest);
+		if (fork_lsn < source->member.records_lsn)
+			ws_source_ask_records(source, fork_lsn, &limit);
+	}
+}
+
+/*
  * Returns the members in the order of WsDrainPlan: the standby itself, then
  * the sources.
  */
@@ -177,6 +205,7 @@ decide_for(WsDrain *drain, WsDrainMember *members)
 {
 	collect_members(drain, members);
 	ws_drain_decide(members, drain->count + 1, 0, true, &drain->plan);
+	ask_records(drain, members);
 	discount_old_timelines(drain, drain->plan.tli);
 
 	collect_members(drain, members);
@@ -328,6 +357,33 @@ report_timeout(const WsDrain *drain, const WsSource *source)
 					   obstacle != NULL ? obstacle : "The server's log may say more.")));
 }
 
+/*
+ * Raise an ERROR if recovery has replayed something else than what is being
+ * received, as it can come from restore_command.
+ */
+static void
+check_replay(const WsDrain *drain, const WsSource *source)
+{
+	TimeLineID	tli;
+	TimeLineID	next_tli;
+	XLogRecPtr	replayed_lsn = GetXLogReplayRecPtr(&tli);
+	XLogRecPtr	end_lsn;
+	bool		in_line = ws_history_find(&source->history, tli, &end_lsn, &next_tli);
+
+	if (in_line && (XLogRecPtrIsInvalid(end_lsn) || replayed_lsn <= end_lsn))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("this standby has meanwhile replayed WAL that is not in the line of %s",
+					ws_source_describe(source)),
+			 in_line ?
+			 errdetail("It has replayed up to " WS_LSN " on timeline %u, which that line leaves at " WS_LSN ".",
+					   LSN_FORMAT_ARGS(replayed_lsn), tli, LSN_FORMAT_ARGS(end_lsn)) :
+			 errdetail("It has replayed up to " WS_LSN " on timeline %u, which is not in that line.",
+					   LSN_FORMAT_ARGS(replayed_lsn), tli),
+			 errhint("The WAL may come from \"restore_command\" or from pg_wal.  This standby cannot be promoted in that line any more; another one can.")));
+}
+
 /* Look at the walreceiver once.  Raises an ERROR if it will not get there. */
 static bool
 has_arrived(const WsDrain *drain, const WsSource *source)
@@ -343,6 +399,7 @@ has_arrived(const WsDrain *drain, const WsSource *source)
 				 errmsg("this standby was promoted before it had received all WAL"),
 				 errdetail("It was to come to " WS_LSN " on timeline %u.",
 						   LSN_FORMAT_ARGS(drain->plan.lsn), drain->plan.tli)));
+	check_replay(drain, source);
 	if (drain->redirected && ws_redirect_failed(failure, &differs) && differs)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -4,6 +4,10 @@
  *	  A backend as another server's client, which never waits for ever and can
  *	  always be cancelled.
  *
+ * Except for the address of a host name: libpq asks the system's resolver for
+ * it within PQconnectStart(), and nothing but the resolver's own configuration
+ * bounds that.  PostgreSQL's own clients of this kind are no better off.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------

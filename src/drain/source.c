@@ -15,6 +15,7 @@
 #include "compat.h"
 
 #include "access/xlog.h"
+#include "access/xlog_internal.h"
 #include "drain/seals.h"
 #include "drain/source.h"
 #include "owner.h"
@@ -224,7 +225,8 @@ ws_source_connect(WsSource *source, const WsRemoteLimit *limit)
 
 	/* a slow relay must not be sealed after we have given up */
 	if (ask(source, source->conn,
-			psprintf("SELECT pg_catalog.set_config('statement_timeout', '%ds', false)",
+			psprintf("SELECT pg_catalog.set_config('statement_timeout', '%ds', false), "
+					 "pg_catalog.set_config('search_path', '', false)",
 					 source->connect_timeout + SEAL_EXTRA),
 			NULL, 0, 1, values, limit) &&
 		find_extension(source, limit))
@@ -356,6 +358,21 @@ ws_source_ask(WsSource *source, const WsRemoteLimit *limit)
 		ws_remote_close(conn);
 	}
 	PG_END_TRY();
+}
+
+void
+ws_source_ask_records(WsSource *source, XLogRecPtr lsn, const WsRemoteLimit *limit)
+{
+	char		position[MAXFNAMELEN];
+	const char *params[1] = {position};
+	char	   *values[1];
+
+	snprintf(position, sizeof(position), WS_LSN, LSN_FORMAT_ARGS(lsn));
+	if (ask(source, source->conn,
+			psprintf("SELECT %s.walstream_relay_records_end($1::pg_catalog.pg_lsn)", source->schema),
+			params, 1, 1, values, limit) && values[0] != NULL)
+		source->member.records_lsn =
+			DatumGetLSN(DirectFunctionCall1(pg_lsn_in, CStringGetDatum(values[0])));
 }
 
 /* Get the answer that we were waiting for when we were interrupted. */

@@ -63,6 +63,12 @@ extern void ws_source_seal(WsSource *source, const WsRemoteLimit *limit);
 extern void ws_source_ask(WsSource *source, const WsRemoteLimit *limit);
 
 /*
+ * Ask a source that was heard where its complete records behind lsn end.
+ * Without an answer, its member stays as it is.
+ */
+extern void ws_source_ask_records(WsSource *source, XLogRecPtr lsn, const WsRemoteLimit *limit);
+
+/*
  * Restore its earlier state; a WARNING tells if that failed.  For cleanups: it
  * cannot be interrupted, and takes at most some seconds.
  */

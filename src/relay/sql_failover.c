@@ -27,6 +27,7 @@
 
 PG_FUNCTION_INFO_V1(walstream_relay_wait);
 PG_FUNCTION_INFO_V1(walstream_relay_wait_confirmed);
+PG_FUNCTION_INFO_V1(walstream_relay_records_end);
 PG_FUNCTION_INFO_V1(walstream_relay_seal);
 PG_FUNCTION_INFO_V1(walstream_relay_unseal);
 PG_FUNCTION_INFO_V1(walstream_relay_follow_line);
@@ -142,6 +143,30 @@ walstream_relay_wait_confirmed(PG_FUNCTION_ARGS)
 	ws_relay_sql_check();
 	PG_RETURN_BOOL(wait_for(ws_senders_news(), PG_GETARG_INTERVAL_P(1),
 							look_at_downstream, name));
+}
+
+/*
+ * Bytes after the point where another timeline begins are a loss only if there
+ * is a complete record among them.
+ */
+Datum
+walstream_relay_records_end(PG_FUNCTION_ARGS)
+{
+	XLogRecPtr	lsn;
+	WsStore		store;
+	TimeLineID	tli;
+	XLogRecPtr	flushed_lsn;
+	XLogRecPtr	commit_lsn;
+	XLogRecPtr	end_lsn;
+
+	ws_sql_check_arguments(fcinfo, 1);
+	lsn = PG_GETARG_LSN(0);
+	ws_relay_sql_check();
+	if (!ws_relay_get_store(&store) || !ws_relay_get_position(&tli, &flushed_lsn))
+		PG_RETURN_NULL();
+	if (ws_store_has_record_after(&store, tli, lsn, flushed_lsn, &commit_lsn, &end_lsn))
+		PG_RETURN_LSN(end_lsn);
+	PG_RETURN_LSN(lsn);
 }
 
 static void

@@ -22,12 +22,8 @@ end_of(const WsHistory *history, int i)
 	return i < history->count - 1 ? history->entries[i].end_lsn : NO_END;
 }
 
-/*
- * Returns the position up to which two lines are the same: NO_END if they end
- * on the same timeline, and the start of WAL if they have nothing in common.
- */
-static XLogRecPtr
-common_end(const WsHistory *a, const WsHistory *b)
+XLogRecPtr
+ws_drain_common_end(const WsHistory *a, const WsHistory *b)
 {
 	XLogRecPtr	end = 0;
 
@@ -99,7 +95,7 @@ ws_drain_decide(const WsDrainMember *members, int count, int required,
 	{
 		if (!members[i].heard)
 			continue;
-		plan->lsn = common_end(members[i].history, members[newest].history);
+		plan->lsn = ws_drain_common_end(members[i].history, members[newest].history);
 		if (members[i].records_lsn > plan->lsn)
 		{
 			plan->other = i;

@@ -69,6 +69,13 @@ typedef struct WsDrainPlan
 } WsDrainPlan;
 
 /*
+ * Returns the position up to which two lines are the same: a position after any
+ * other if they end on the same timeline, and the start of WAL if they have
+ * nothing in common.
+ */
+extern XLogRecPtr ws_drain_common_end(const WsHistory *a, const WsHistory *b);
+
+/*
  * Decide. members[0], the standby itself, always counts as heard.
  * follows_latest tells that it follows any timeline that is newer than its
  * own.
