@@ -332,11 +332,29 @@ sub set_names
 	return;
 }
 
+# A relay that was sealed connects again after that, and must have done so before
+# the list is changed.
+sub settle
+{
+	my @those = @_;
+
+	foreach (@those)
+	{
+		$_->safe_psql('postgres', 'SELECT walstream_relay_pause()');
+		wait_for_relay_state($_, 'paused');
+		$_->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+		wait_for_relay_state($_, 'streaming');
+	}
+	return;
+}
+
+settle(@relays);
 set_names('relay1', $relays[0]);
 refused(
 	'',
 	qr/only 1 of 2.*synchronous_standby_names of the old primary: "ANY 1 \(relay1, other\)"/s,
 	'an earlier list');
+settle($relays[0]);
 set_names('ANY 1 (relay1, relay2)', $relays[1]);
 ($rc, $stdout, $stderr) = receive_all('');
 is($rc, 0, 'both lists are satisfied') or diag($stderr);
