@@ -30,6 +30,7 @@
 
 static int	numbers;
 static int	choices;
+static size_t seen;				/* bytes of the stream of choices */
 
 /* The lie: at which number or choice it is told, counted from 1; 0 for none. */
 static int	lying_number;
@@ -62,6 +63,27 @@ __wrap_ws_walz_range_byte(WsWalzIo *io, uint32 context, uint8 value)
 }
 
 /*
+ * In large blocks choices are bytes of a stream, which is looked at after each
+ * record.
+ */
+static void
+observe(void *arg, int rmid pg_attribute_unused(), size_t raw pg_attribute_unused(),
+		size_t encoded pg_attribute_unused())
+{
+	WsWalzIo   *io = &((WsWalz *) arg)->io;
+
+	if (io->mode == WS_WALZ_RANGE)
+		return;
+	if (io->code.len < seen)
+		seen = 0;
+	for (; seen < io->code.len; seen++)
+	{
+		if (++choices == lying_choice)
+			io->code.data[seen] = (uint8) (lie_is_added ? io->code.data[seen] + lie : lie);
+	}
+}
+
+/*
  * The WAL in blocks of this size, up to the first that is refused, each decoded
  * into memory that is guarded; WS_OK if none is.
  */
@@ -78,8 +100,10 @@ pass_wal(const WalGen *gen, size_t block, bool *intact)
 	params.level = 1;
 	encoder = ws_codec_walz.encoder_new(&params);
 	decoder = ws_codec_walz.decoder_new(&params);
+	ws_walz_encoder_observe(encoder, observe, encoder);
 	numbers = 0;
 	choices = 0;
+	seen = 0;
 	for (size_t pos = 0; pos < gen->len && status == WS_OK; pos += block)
 	{
 		size_t		n = Min(block, gen->len - pos);
