@@ -133,11 +133,43 @@ isnt(relay_row($relay)->{last_error}, undef, 'the reason is told');
 $stock->start;
 my $flushed = relay_row($relay)->{flushed_lsn};
 
+# What both sides show and say, for a failure that has come once.
+sub show_both
+{
+	my ($standby) = @_;
+
+	foreach my $case (
+		[ $relay, 'walstream_relay' ],
+		[ $relay, 'walstream_senders' ],
+		[ $relay, 'walstream_relay_slots' ],
+		[ $standby, 'pg_stat_wal_receiver' ],
+		[ $standby, 'pg_settings WHERE name ~ \'^primary_\'' ])
+	{
+		my ($node, $rows) = @$case;
+
+		diag(
+			"$rows: "
+			  . $node->safe_psql(
+				'postgres',
+				"SELECT row_to_json(r) FROM (SELECT * FROM $rows) AS r"));
+	}
+	foreach my $node ($relay, $standby)
+	{
+		my @lines = split(/\n/, slurp_file($node->logfile));
+
+		diag(join("\n", "log of " . $node->name, splice(@lines, -40)));
+	}
+	return;
+}
+
 foreach my $standby ($stock, $ours)
 {
-	$standby->poll_query_until('postgres',
-		"SELECT pg_last_wal_receive_lsn() >= '$flushed'")
-	  or die "standby does not receive\n";
+	if (!$standby->poll_query_until(
+			'postgres', "SELECT pg_last_wal_receive_lsn() >= '$flushed'"))
+	{
+		show_both($standby);
+		die $standby->name . " does not receive\n";
+	}
 	$standby->poll_query_until('postgres',
 		"SELECT pg_last_wal_replay_lsn() >= '$flushed'")
 	  or die "standby does not replay\n";

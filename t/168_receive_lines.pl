@@ -175,6 +175,7 @@ my $call = start_psql($astray,
 $relays[0]->poll_query_until('postgres',
 	'SELECT sealed_timeline IS NOT NULL FROM walstream_relay')
   || die "it is not being sealed\n";
+
 foreach my $segment (glob($primary->data_dir . '/pg_wal/00000001' . '?' x 16))
 {
 	copy($segment, $archive) || die "could not copy \"$segment\": $!\n";
@@ -273,8 +274,8 @@ my $one = walstream_primary('one');
 $one->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my @pair = map { walstream_relay($one, $_) } qw(part whole);
 my $next = walstream_standby($one, 'next');
-my $last = walstream_standby($one, 'last',
-	conf => "primary_conninfo = '$nowhere'\n");
+my $last =
+  walstream_standby($one, 'last', conf => "primary_conninfo = '$nowhere'\n");
 load_wal($one, 100);
 
 # As in t/109: something may be logged behind the record, which completes it.
@@ -282,7 +283,7 @@ my ($session, $record_end, $held_part);
 foreach (1 .. 5)
 {
 	$session->quit if defined $session;
-	$session    = $one->background_psql('postgres');
+	$session = $one->background_psql('postgres');
 	$record_end = $session->query_safe(
 		"BEGIN; SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))"
 	);
@@ -309,11 +310,12 @@ wait_until(
 	$pair[1],
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
 	'the other relay is on timeline 2');
-my ($fork) = slurp_file($next->data_dir . '/pg_wal/00000002.history') =~
-  m{^1\s+(\S+)}m;
-cmp_ok(lsn_number($held_part), '>', lsn_number($fork), 'it is behind the fork');
-is( $pair[0]->safe_psql(
-		'postgres', "SELECT walstream_relay_records_end('$fork')"),
+my ($fork) =
+  slurp_file($next->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
+cmp_ok(lsn_number($held_part), '>', lsn_number($fork),
+	'it is behind the fork');
+is( $pair[0]
+	  ->safe_psql('postgres', "SELECT walstream_relay_records_end('$fork')"),
 	$fork,
 	'with no complete record');
 ($rc, $stdout, $stderr) = call($last, sources(@pair) . ', 1');

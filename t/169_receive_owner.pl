@@ -22,7 +22,10 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $relay = walstream_relay($primary, 'relay',
 	conf => "wal_retrieve_retry_interval = 200ms\n");
 my ($first, $second) =
-  map { walstream_standby($primary, $_, conf => "wal_receiver_status_interval = 1s\n") } qw(first second);
+  map {
+	walstream_standby($primary, $_,
+		conf => "wal_receiver_status_interval = 1s\n")
+  } qw(first second);
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
 load_wal($primary, 100);
@@ -51,7 +54,7 @@ sub receive_all
 	my ($node) = @_;
 
 	$node->safe_psql('postgres',
-		"CALL walstream_receive_all(ARRAY[$source], 1, '"
+			"CALL walstream_receive_all(ARRAY[$source], 1, '"
 		  . patience(60)
 		  . " s')");
 	return;
@@ -98,10 +101,13 @@ sub refuses_the_first
 
 	$relay->poll_query_until('postgres',
 		"SELECT state = 'sealed' AND reason LIKE '%another server%' FROM walstream_relay"
-	) || die "$what: " . ask('SELECT state, reason FROM walstream_relay') . "\n";
+	  )
+	  || die "$what: "
+	  . ask('SELECT state, reason FROM walstream_relay') . "\n";
 	my $row = relay_row($relay);
-	is("$row->{timeline} $row->{sealed_timeline}",
-		'1 1', "$what: the relay does not go to the first one");
+	is( "$row->{timeline} $row->{sealed_timeline}",
+		'1 1',
+		"$what: the relay does not go to the first one");
 	like(
 		$row->{reason},
 		qr/another server than the upstream, on timeline 2, that has sealed it/,
@@ -117,7 +123,8 @@ refuses_the_first('sealed');
 $relay->restart;
 refuses_the_first('restart');
 is( $first->safe_psql(
-		'postgres', "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
+		'postgres',
+		"SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
 	1,
 	'its commit is not confirmed');
 like(
@@ -139,7 +146,8 @@ $second->safe_psql('postgres', 'CREATE TABLE confirmed_by_second (id int)');
 set_relay_upstream($relay, $first->connstr);
 wait_for_relay_state($relay, 'diverged');
 is( $first->safe_psql(
-		'postgres', "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
+		'postgres',
+		"SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
 	1,
 	'no commit is confirmed by both');
 $_->stop('immediate') foreach $first, $second;
