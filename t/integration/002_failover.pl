@@ -262,11 +262,16 @@ is($gone->safe_psql('postgres', "SELECT to_regclass('only_here') IS NULL"),
 	't', 'what only it had is gone');
 
 #
-# The leader's manager hangs, its server does not.
+# The leader's manager hangs, its server does not.  It hangs between two of its
+# turns: in the middle of one, when it goes on it writes the leader key without
+# looking whose it is by then (Patroni 3.0 with etcd's third interface).
 #
 $client = start_commits($leader, first => 2_000_000);
 wait_for_commits($client, 20);
 $old = $leader;
+my $turn = qr/no action\. I am/;
+my $turns = () = slurp_file($old->log_file) =~ /$turn/g;
+wait_for('a turn of the manager', sub { log_has($old, $turn, $turns + 1) });
 kill('STOP', $old->{patroni});
 $leader = $cluster->wait_for_leader(others($old));
 ok($old->is_primary, 'manager hangs: there are two that can be written to');
