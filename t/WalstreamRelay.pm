@@ -33,6 +33,8 @@ our @EXPORT = qw(
   relay_slot_row
   wait_for_relay
   wait_for_relay_state
+  pause_relay
+  wait_for_next_receiver
   set_relay_upstream
   store_dir
   store_files
@@ -209,16 +211,23 @@ sub make_synchronous
 
 #
 # relay_row($relay): what the relay shows, when its receiver has opened the
-# store or has said why it cannot; before that most columns are null.
+# store or has said why it cannot; before that most columns are null.  A receiver
+# that fails opens it again soon, so that it is the row itself that is looked at.
 #
 sub relay_row
 {
 	my ($relay) = @_;
+	my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 
-	$relay->poll_query_until('postgres',
-		"SELECT NOT EXISTS (SELECT FROM walstream_relay WHERE state IN ('stopped', 'opening'))"
-	) or croak $relay->name . ' does not open its store';
-	return fetch_row($relay, 'SELECT * FROM walstream_relay');
+	while ($attempts-- > 0)
+	{
+		my $row = fetch_row($relay, 'SELECT * FROM walstream_relay');
+
+		return $row
+		  unless defined $row && $row->{state} =~ /^(?:stopped|opening)$/;
+		select(undef, undef, undef, 0.1);
+	}
+	croak $relay->name . ' does not open its store';
 }
 
 sub relay_slot_row
@@ -253,6 +262,31 @@ sub wait_for_relay_state
 	$relay->poll_query_until('postgres',
 		"SELECT state = '$state' FROM walstream_relay")
 	  or croak $relay->name . " does not become $state";
+	return;
+}
+
+#
+# pause_relay($relay): until it is resumed or restarted it receives nothing, and
+# what it holds ends at the position that is returned.  (A primary writes records
+# of its own at any time.)
+#
+sub pause_relay
+{
+	my ($relay) = @_;
+
+	$relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
+	wait_for_relay_state($relay, 'paused');
+	return relay_row($relay)->{flushed_lsn};
+}
+
+# Until a receiver that ends, and of which this is the process, was started again.
+sub wait_for_next_receiver
+{
+	my ($relay, $pid) = @_;
+
+	$relay->poll_query_until('postgres',
+		"SELECT receiver_pid <> $pid FROM walstream_relay")
+	  or croak $relay->name . ' has no other receiver';
 	return;
 }
 
@@ -566,14 +600,21 @@ sub write_segments
 	return;
 }
 
-# set_setting($relay, $name, $value): of walstream, without its prefix.
+#
+# set_setting($relay, $name, $value): of walstream, without its prefix; with a
+# reload that the postmaster has done, and told all processes of, on return.
+#
 sub set_setting
 {
 	my ($relay, $name, $value) = @_;
 
 	$relay->safe_psql('postgres',
 		"ALTER SYSTEM SET walstream.$name = '$value'");
+	my $before = $relay->safe_psql('postgres', 'SELECT pg_conf_load_time()');
 	$relay->reload;
+	$relay->poll_query_until('postgres',
+		"SELECT pg_conf_load_time() > '$before'")
+	  or croak $relay->name . ' does not reload';
 	return;
 }
 
