@@ -258,9 +258,7 @@ sub stop_in_time
 	$relay->stop('immediate');
 	return 0;
 }
-$end = wait_for_relay($primary, $relay);
-$client = start_client(
-	$relay->safe_psql('postgres', 'SELECT flushed_lsn FROM walstream_relay'));
+$client = start_client(pause_relay($relay));
 ok(stop_in_time(), 'stop with a client that was sent nothing');
 like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
 
@@ -278,24 +276,29 @@ wait_until(
 	"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'client'",
 	'it streams');
 my $last = 0;
-while ($last < lsn_number($end))
+
+# The next message, with the end of what has come noted.
+sub receive_on
 {
-	my ($type, $high, $low) = unpack('a NN', my $message = $client->receive);
+	my $message = $client->receive;
+	my ($type, $high, $low) = unpack('a NN', $message);
 
 	$last = ($high << 32) + $low + length($message) - 25 if $type eq 'w';
+	return $message;
 }
+receive_on() while $last < lsn_number($end);
 command_ok([ 'pg_ctl', '-W', '-m', 'fast', '-D', $relay->data_dir, 'stop' ],
 	'stop');
 my ($asked, $began) = (0, undef);
 while ($asked < 6)
 {
-	next unless $client->receive =~ /^k.{16}\x01/s;
+	next unless receive_on() =~ /^k.{16}\x01/s;
 	$began //= time;
 	$asked++;
 	$client->confirm('0/0');
 }
 cmp_ok(time - $began, '>', 0.3, 'asked six times, with pauses');
-$client->confirm($end);
+$client->confirm(format_lsn($last));
 like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
 my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 my $pid_file = $relay->data_dir . '/postmaster.pid';

@@ -25,10 +25,14 @@ sub stop_at_boundary
 		load_wal($primary, 100);
 		$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 		wait_for_relay($primary, $relay);
-		my $lsn = relay_row($relay)->{flushed_lsn};
-		next if lsn_number($lsn) % SEGMENT != 0;
-		$relay->stop;
-		return $lsn;
+		my $lsn = pause_relay($relay);
+		if (lsn_number($lsn) % SEGMENT == 0)
+		{
+			$relay->stop;
+			return $lsn;
+		}
+		$relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
+		wait_for_relay_state($relay, 'streaming');
 	}
 	die "the relay is never at a segment's end\n";
 }
@@ -88,9 +92,10 @@ like(
 $primary->append_conf('postgresql.conf', "wal_keep_size = 0\n");
 $primary->reload;
 $boundary = stop_at_boundary();
-my $restart_lsn = $primary->safe_psql('postgres',
-	'SELECT restart_lsn FROM pg_replication_slots');
-is($restart_lsn, $boundary, 'the slot is at the boundary');
+wait_until(
+	$primary,
+	"SELECT restart_lsn = '$boundary' FROM pg_replication_slots",
+	'the slot is at the boundary');
 my $last =
 	$primary->data_dir
   . '/pg_wal/'

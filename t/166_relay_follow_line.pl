@@ -47,6 +47,7 @@ wait_for_relay($one, $_) foreach $relay, $early;
 $early->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($early, 'paused');
 $one->stop('immediate');
+wait_for_relay_state($relay, 'waiting for upstream');
 my $end = relay_row($relay)->{flushed_lsn};
 $two->start;
 $two->promote;

@@ -227,6 +227,10 @@ wait_for_replay($primary, $standby);
 $primary->stop('immediate');
 load_wal($copy, 60);
 wait_for_relay($copy, $relay);
+wait_until(
+	$standby,
+	"SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval'",
+	'the standby has replayed all that it has');
 my $held = $standby->safe_psql('postgres', 'SELECT pg_last_wal_replay_lsn()');
 my $log = -s $standby->logfile;
 ($rc, $stdout, $stderr) = call($standby, sources($relay) . ', 1');
