@@ -409,6 +409,9 @@ sub write_file
 
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
+
+# Clients stay silent from here on.
+$relay->safe_psql('postgres', 'ALTER SYSTEM RESET wal_sender_timeout');
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('old')");
 $held = next_xid();
 $relay->stop;
@@ -461,9 +464,6 @@ sub wait_for_replies
 	return;
 }
 
-# Clients here stay silent.
-$relay->safe_psql('postgres', 'ALTER SYSTEM RESET wal_sender_timeout');
-
 # Nothing but a checkpoint tells it.
 $primary->safe_psql('postgres', "ALTER SYSTEM SET checkpoint_timeout = '1d'");
 $primary->reload;
@@ -488,6 +488,11 @@ foreach my $case ([ 'no file', undef ], [ 'a damaged file', 'garbage' ])
 	# what is received again has no checkpoint
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 	next_xid();
+
+	# the keeper writes the file when a segment has been closed
+	$relay->poll_query_until('postgres',
+		"SELECT size > 0 FROM pg_stat_file('$xids_file', true)")
+	  or die "there is no file \"$xids_file\"\n";
 	$relay->stop;
 	write_old_file('old', $held);
 	unlink($xids_file) or die "could not remove \"$xids_file\": $!\n";
