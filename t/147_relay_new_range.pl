@@ -21,6 +21,32 @@ declare_expected_warning('was terminated by signal 9: Killed');
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
 
+# What is stopped must go on, or its server could not be stopped.
+my $stopped;
+
+END
+{
+	local $?;
+	continue_process();
+}
+
+sub stop_process
+{
+	my ($pid) = @_;
+
+	die "no process \"$pid\"\n" unless $pid =~ /^\d+$/;
+	kill('STOP', $pid) == 1 or die "could not stop process $pid: $!\n";
+	$stopped = $pid;
+	return;
+}
+
+sub continue_process
+{
+	kill('CONT', $stopped) if defined $stopped;
+	undef $stopped;
+	return;
+}
+
 my $primary = walstream_primary('primary', conf => "wal_keep_size = 0\n");
 my $pg_wal = $primary->data_dir . '/pg_wal';
 my $base = PostgreSQL::Test::Utils::tempdir();
@@ -120,12 +146,14 @@ $bound = shown_xmin();
 isnt($bound, 1_000_000_000, 'which is known');
 
 my $log = -s $relay->logfile;
+my $receiver = relay_row($relay)->{receiver_pid};
 set_faults($faults, 'create new-range.tmp* ENOSPC');
 restart_after_gap();
 $relay->wait_for_log(
 	qr/ERROR:  could not create directory ".*new-range.tmp": No space left/,
 	$log);
 set_faults($faults);
+wait_for_next_receiver($relay, $receiver);
 is_as_before('no room');
 
 # The upstream's own segment has gone, too.
@@ -141,6 +169,18 @@ my @hidden = do
 	my %s;
 	grep { !$s{$_}++ } $current, $redo;
 };
+
+# Nobody is to write there meanwhile: the background writer would, at any time.
+stop_process(
+	$primary->safe_psql(
+		'postgres',
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'"
+	));
+$primary->poll_query_until(
+	'postgres',
+	# but for a page's header
+	'SELECT pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() <= 40'
+) or die "the primary does not flush its WAL\n";
 rename($_, "$_.hidden") || die "$_: $!\n" foreach @hidden;
 restart_after_gap();
 wait_until(
@@ -153,6 +193,7 @@ like(
 	qr/; what is stored is as it was$/,
 	'the state says so');
 rename("$_.hidden", $_) || die "$_: $!\n" foreach @hidden;
+continue_process();
 
 # A crash when all but the end has been done
 set_faults($faults, 'fdatasync new-range.tmp/* hold');
