@@ -66,6 +66,20 @@ write_segments($left, $relay, 4);
 # what will be there.
 #
 my ($switch) = slurp_file("$dir/00000002.history") =~ m{^1\s+(\S+)}m;
+
+# The keeper's next fsync is to be that of a removal, not that of a spare: when it
+# has removed something with a spare there, it has made that before.
+my $oldest = relay_row($relay)->{first_lsn};
+$relay->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM pg_ls_dir('$dir') AS name WHERE name = 'walstream.spare'"
+) or die "there is no spare segment\n";
+set_setting($relay, 'relay_keep_size', '6MB');
+$relay->poll_query_until('postgres',
+	"SELECT first_lsn > '$oldest' FROM walstream_relay")
+  or die "nothing is removed\n";
+cmp_ok(lsn_number(relay_row($relay)->{first_lsn}) + 1024 * 1024,
+	'<=', lsn_number($switch),
+	'there is WAL before the switch point to remove');
 set_faults($faults, 'fsync . hold');
 set_setting($relay, 'relay_keep_size', '1MB');
 wait_for_fault($faults, qr/^fsync \. hold/m);
