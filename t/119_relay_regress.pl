@@ -96,9 +96,10 @@ $relay->poll_query_until('postgres',
 	"SELECT count(*) = 1 FROM walstream_senders WHERE sent_lsn >= '$held'")
   or die "pg_receivewal does not stream\n";
 
-$relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
-wait_for_relay_state($relay, 'paused');
-$held = relay_row($relay)->{flushed_lsn};
+$held = pause_relay($relay);
+$relay->poll_query_until('postgres',
+	"SELECT count(*) = 1 FROM walstream_senders WHERE sent_lsn = '$held'")
+  or die "pg_receivewal is not sent all\n";
 forget_segments($primary, 6);
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'gap');
@@ -177,7 +178,7 @@ $relay = walstream_relay(
 	$one, 'slow',
 	start => 0,
 	conf =>
-	  "fsync = on\nwal_receiver_timeout = 1s\nwalstream.relay_compress = off\n"
+	  "fsync = on\nwal_receiver_timeout = 4s\nwalstream.relay_compress = off\n"
 );
 my $faults = "$base/faults";
 $store = store_dir($relay);
@@ -209,7 +210,7 @@ wait_for_fault($faults, qr/hold/);
 my $since = $relay->safe_psql('postgres', 'SELECT clock_timestamp()');
 load_wal($one, 1);
 $relay->poll_query_until('postgres',
-	"SELECT clock_timestamp() > '$since'::timestamptz + interval '2 s'");
+	"SELECT clock_timestamp() > '$since'::timestamptz + interval '5 s'");
 set_faults($faults);
 wait_for_relay($one, $relay);
 is(relay_row($relay)->{receiver_pid}, $receiver, 'the receiver lives on');

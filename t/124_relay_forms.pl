@@ -88,7 +88,7 @@ sub refused
 	$relay->start;
 	wait_until(
 		$relay,
-		"SELECT state NOT IN ('opening', 'waiting for upstream', 'catching up') FROM walstream_relay",
+		"SELECT state NOT IN ('stopped', 'opening', 'waiting for upstream', 'catching up') FROM walstream_relay",
 		"$what: it comes to a decision");
 	my $row = relay_row($relay);
 	is($row->{state}, 'failed', "$what: refused");

@@ -215,9 +215,7 @@ sub same_name
 	is( $relay->safe_psql('postgres', 'SELECT name FROM walstream_receiver'),
 		$shown,
 		"$what: $shown");
-	like(
-		slurp_file($relay->logfile),
-		qr/receiving WAL for "\Q$shown\E" /,
+	ok($relay->wait_for_log(qr/receiving WAL for "\Q$shown\E" /),
 		'and in the log');
 	return;
 }
@@ -234,7 +232,7 @@ set_relay_upstream($relay,
 	  . q{'});
 wait_until(
 	$primary,
-	q{SELECT count(*) = 1 FROM pg_stat_replication WHERE application_name LIKE '% 2 %'},
+	q{SELECT count(*) = 1 AND bool_and(application_name LIKE '% 2 %') FROM pg_stat_replication},
 	'by another name');
 wait_until($relay,
 	q{SELECT count(*) = 1 FROM walstream_receiver WHERE name LIKE '% 2 %'},

@@ -103,7 +103,10 @@ wait_until(
 	$standby,
 	"SELECT status = 'streaming' FROM pg_stat_wal_receiver",
 	'it streams from the relay');
-is(sender_row($relay, 'standby')->{state}, 'streaming', 'which says so too');
+wait_until(
+	$relay,
+	"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'standby' AND state = 'streaming'",
+	'which says so too');
 standby_matches($primary, $standby);
 
 # The other way round: the standby itself is ahead within the segment, as one is

@@ -106,6 +106,12 @@ my $dir = PostgreSQL::Test::Utils::tempdir();
 my $receivewal = start_receivewal($relay, $dir);
 write_segments($four, $relay, 2);
 standby_matches($four, $standby, 'a standby behind both');
+
+# which ends with the relay
+my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
+select(undef, undef, undef, 0.01)
+  until $attempts-- <= 0
+  || -s "$dir/00000004.history" && grep { /^00000004.{16}/ } slurp_dir($dir);
 $relay->restart;
 streams($relay, 4, 'after a restart');
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),

@@ -52,8 +52,12 @@ sub fails
 {
 	my ($message, $hint, $what) = @_;
 	my $log = -s $relay->logfile;
-	my $commit;
 
+	# of the relay that was stopped
+	wait_until(
+		$primary,
+		'SELECT count(*) = 0 FROM pg_stat_replication',
+		"$what: nobody is there");
 	$relay->start;
 	wait_for_relay_state($relay, 'failed');
 	my $row = relay_row($relay);
@@ -67,6 +71,15 @@ sub fails
 			'postgres', 'SELECT count(*) FROM pg_stat_replication'),
 		'0',
 		"$what: nothing is confirmed");
+	return;
+}
+
+# Each new attempt to open the store takes a moment in which it has not failed.
+sub forget_store
+{
+	$relay->poll_query_until('postgres',
+		"SELECT walstream_relay_forget_store() IS NOT NULL FROM walstream_relay WHERE state = 'failed'"
+	) or die "the store cannot be forgotten\n";
 	return;
 }
 
@@ -115,7 +128,7 @@ fails(qr/relay directory "[^"]*" is not the one that this relay has used/,
 my ($status, $stdout, $stderr);
 
 # unless somebody says so
-$relay->safe_psql('postgres', 'SELECT walstream_relay_forget_store()');
+forget_store();
 wait_for_relay_state($relay, 'streaming');
 is( slurp_file($known),
 	identity("$base/other") . "directory = $place/store\n",
@@ -133,7 +146,7 @@ like(
 $relay->stop;
 rename("$place/store", "$base/other2") or die "rename: $!\n";
 fails(qr/is empty, but this relay has kept WAL in it/, $forget, 'emptied');
-$relay->safe_psql('postgres', 'SELECT walstream_relay_forget_store()');
+forget_store();
 wait_for_relay_state($relay, 'streaming');
 is( slurp_file($known),
 	identity("$place/store") . "directory = $place/store\n",
@@ -235,7 +248,7 @@ open($fh, '>:raw', $known) or die "$known: $!\n";
 print $fh $content;
 close($fh);
 fails(qr/file "[^"]*walstream\.store" is damaged/, $forget, 'damaged');
-$relay->safe_psql('postgres', 'SELECT walstream_relay_forget_store()');
+forget_store();
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 10);
 wait_for_relay($primary, $relay);
