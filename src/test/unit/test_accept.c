@@ -17,6 +17,9 @@ static const WsCompression zstd_only = {1, {{WS_CODEC_ZSTD, 3}}};
 static const WsCompression lz4_zstd = {
 	2, {{WS_CODEC_LZ4, 1}, {WS_CODEC_ZSTD, 7}}
 };
+static const WsCompression walz_lz4 = {
+	2, {{WS_CODEC_WALZ, 1}, {WS_CODEC_LZ4, 1}}
+};
 
 /* Parse, and compare with a version and up to two codecs in order. */
 static void
@@ -160,6 +163,12 @@ test_choose(void)
 			"the second if the sender has not the first");
 	chooses("1 zstd lz4", &lz4_zstd, true, WS_REASON_NONE, WS_CODEC_ZSTD, 7,
 			"for a logical stream");
+	chooses("1 walz1 lz4", &walz_lz4, false, WS_REASON_NONE, WS_CODEC_WALZ, 1,
+			"walz for a physical stream");
+	chooses("1 walz1 lz4", &walz_lz4, true, WS_REASON_NONE, WS_CODEC_LZ4, 1,
+			"the next one for a logical stream, which walz cannot code");
+	chooses("1 walz1", &walz_lz4, true, WS_REASON_NO_COMMON_CODEC,
+			WS_CODEC_NONE, 0, "for a logical stream with only walz asked for");
 	chooses("1 lz4", &zstd_only, false, WS_REASON_NO_COMMON_CODEC,
 			WS_CODEC_NONE, 0, "with nothing in common");
 	chooses("1", &zstd_only, false, WS_REASON_NO_COMMON_CODEC,

@@ -73,6 +73,20 @@ test_slow_reader(void)
 	   (long) slow);
 	is(ws_lag_reach(&lag, 2, lag.newest_lsn, INT64CONST(100) * 100 * WS_LAG_SAMPLES + 5), 5,
 	   "and exact when it comes to the end");
+
+	/* when all keep up, samples become as close as they were */
+	bounded = true;
+	for (int i = 1; i <= 1000 * WS_LAG_SAMPLES; i++)
+	{
+		XLogRecPtr	lsn = (XLogRecPtr) (100 * WS_LAG_SAMPLES + i) * 10;
+		int64		now_us = INT64CONST(100) * (100 * WS_LAG_SAMPLES + i);
+
+		ws_lag_note(&lag, lsn, now_us);
+		for (int reader = 0; reader < WS_LAG_READERS; reader++)
+			bounded &= ws_lag_reach(&lag, reader, lsn, now_us + 7) == 7;
+	}
+	ok(bounded, "all keep up and are exact");
+	is(lag.thinned, 0, "every position is a sample again");
 }
 
 int

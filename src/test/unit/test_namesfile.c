@@ -10,6 +10,7 @@
  */
 #include "c.h"
 
+#include "pure/codec/crc.h"
 #include "pure/relay/namesfile.h"
 #include "tap.h"
 
@@ -46,6 +47,17 @@ make_usual(WsNamesFile *file)
 	ok(ws_namesfile_add(file, INT64CONST(849373320000000), 2, "ANY 1 (relay, \xc3\xa4\\\n)"),
 	   "another one is");
 	is(file->count, 2, "two are kept");
+}
+
+static void
+test_add(void)
+{
+	static WsNamesFile file;
+
+	(void) ws_namesfile_add(&file, 1, 1, "a");
+	ok(ws_namesfile_add(&file, 2, 2, "a"), "the same list of another timeline is news");
+	ok(ws_namesfile_add(&file, 3, 1, "a"), "and so is the first one after it");
+	is(file.count, 3, "all are kept");
 }
 
 static void
@@ -105,6 +117,62 @@ test_full(void)
 	test_roundtrip(&file, "full");
 }
 
+/*
+ * A file with these lines and the right CRC: what is refused is refused for
+ * its text.
+ */
+static WsStatus
+parse_lines(const char *lines)
+{
+	static WsNamesFile file;
+	static char text[WS_NAMESFILE_MAX_BYTES];
+	int			len = sprintf(text, "walstream standby names 1\n%s", lines);
+	pg_crc32c	crc;
+
+	INIT_CRC32C(crc);
+	crc = ws_crc_add(crc, (const uint8 *) text, len);
+	FIN_CRC32C(crc);
+	len += sprintf(text +len, "crc %08x\n", crc);
+	return parse(text, len, &file);
+}
+
+static void
+test_lines(void)
+{
+	static const char *const unsound[] = {
+		"seen 1 2 3 =a\\", "seen 1 2 3 =a\\x", "seen 1 2 3 =a\\x4", "seen 1 2 3 =a\\xzz",
+		"seen 1 2 3 =a\\y0a", "seen 1 2 3 =a\\x00", "seen 1 2 3 =a\\x0A",
+		"seen 1 2 3 =a\\x61", "seen 1 2 3 =\t", "seen  1 2 3 =a", "seen 1 2 03 =a",
+		"seen 1 2 3=a", "seen 1 2 3 a", "seen 1 2 =a", "seen 1 2 -3 =a",
+		"seen 1 2 4294967297 =a", "seen 99999999999999999999 2 3 =a", "seen", ""
+	};
+	char		lines[2 * WS_NAMES_SIZE];
+	int			len;
+
+	is(parse_lines("seen 1 2 3 =a\n"), WS_OK, "a line");
+	is(parse_lines("seen 1 2 3 =a\\x0a\n"), WS_OK, "a line with an escaped byte");
+	for (size_t i = 0; i < lengthof(unsound); i++)
+	{
+		sprintf(lines, "%s\n", unsound[i]);
+		is(parse_lines(lines), WS_E_MALFORMED, "unsound line %zu", i);
+	}
+	is(parse_lines("seen 1 2 3 =a"), WS_E_MALFORMED, "a line without an end");
+
+	len = sprintf(lines, "seen 1 2 3 =");
+	memset(lines + len, 'a', WS_NAMES_SIZE);
+	strcpy(lines + len + WS_NAMES_SIZE - 1, "\n");
+	is(parse_lines(lines), WS_OK, "the longest list");
+	strcpy(lines + len + WS_NAMES_SIZE - 1, "a\n");
+	is(parse_lines(lines), WS_E_MALFORMED, "a byte more");
+
+	lines[0] = '\0';
+	for (int i = 0; i < WS_NAMES_MAX_ENTRIES; i++)
+		strcat(lines, "seen 1 2 3 =a\n");
+	is(parse_lines(lines), WS_OK, "as many lines as there can be");
+	strcat(lines, "seen 1 2 3 =a\n");
+	is(parse_lines(lines), WS_E_MALFORMED, "a line more");
+}
+
 static void
 test_unsound(void)
 {
@@ -134,8 +202,10 @@ main(void)
 	   "the text is as documented");
 	test_roundtrip(&usual, "usual");
 	test_roundtrip(&none, "none");
+	test_add();
 	test_damage(&usual);
 	test_full();
+	test_lines();
 	test_unsound();
 	return done_testing();
 }

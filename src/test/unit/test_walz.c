@@ -16,6 +16,9 @@
 #include "testdata.h"
 #include "walpairs.h"
 
+/* A shape has room for seven. */
+#define MANY_RELATIONS	12
+
 static void
 test_layouts(void)
 {
@@ -302,6 +305,100 @@ test_many_shapes(void)
 	walgen_free(&gen);
 }
 
+/*
+ * Page images as wal_compression leaves them: a server's compression, with a
+ * hole whose length is then in the header, whole and over pages.
+ */
+static void
+test_compressed_images(void)
+{
+	uint8		body[5000];
+	uint8	   *p;
+	WalGen		gen;
+
+	walgen_init(&gen, &usual, 16 * MB, 300000, 23);
+	for (int i = 0; !gen.full; i++)
+	{
+		uint16		len = 30 + walgen_random(&gen, 4800);
+		uint16		hole[2] = {walgen_random(&gen, 400), walgen_random(&gen, 3000)};
+		uint32		block[4] = {1663, 5, 16400, i};
+
+		p = body;
+		*p++ = 0;
+		*p++ = 0x10;
+		memset(p, 0, 2);
+		memcpy(p + 2, &len, 2);
+		memcpy(p + 4, &hole[0], 2);
+		/* of those with a hole: pglz, lz4, zstd; and one without */
+		p[6] = 0x02 | (i % 4 == 3 ? 0x08 : 0x01 | 0x04 << (i % 4));
+		p += 7;
+		if (i % 4 != 3)
+		{
+			memcpy(p, &hole[1], 2);
+			p += 2;
+		}
+		memcpy(p, block, sizeof(block));
+		p += sizeof(block);
+		fill_random(p, len, i);
+		p += len;
+		walgen_record(&gen, gen.xid, 0xB0, 0, body, p - body);
+		if (i % 5 == 0)
+			walgen_fill_to(&gen, gen.len + 1000);
+	}
+	ok(gen.nends > 60 && pass_all_ways(&gen, 0), "compressed page images, with holes and without");
+	walgen_free(&gen);
+}
+
+/*
+ * More blocks of relations of their own than a shape can have: such a record is
+ * not modelled, and arrives.
+ */
+static void
+test_many_relations(void)
+{
+	uint8		body[MANY_RELATIONS * 20];
+	WalGen		gen;
+
+	walgen_init(&gen, &usual, 16 * MB, 100000, 24);
+	for (int i = 0; i < 100; i++)
+	{
+		int			n = 1 + i % MANY_RELATIONS;
+		uint8	   *p = body;
+
+		for (int b = 0; b < n; b++)
+		{
+			uint32		block[4] = {1663, 5, 16400 + b, i};
+
+			*p++ = b;
+			memset(p, 0, 3);
+			memcpy(p + 3, block, sizeof(block));
+			p += 3 + sizeof(block);
+		}
+		walgen_record(&gen, gen.xid, 0, 10, body, p - body);
+	}
+	ok(!gen.full && pass_all_ways(&gen, 0), "records of 1 to %d relations", MANY_RELATIONS);
+	walgen_free(&gen);
+}
+
+/* Blocks that begin in one segment and end in the next. */
+static void
+test_segment_ends(void)
+{
+	WsCodecParams params = usual;
+	WalGen		gen;
+	Pair		pair;
+
+	params.wal_segment_size = MB;
+	walgen_init(&gen, &params, 16 * MB, 5 * MB / 2, 25);
+	walgen_fill(&gen);
+	pair = new_pair(&ws_codec_walz, &params);
+	for (size_t pos = 0; pos < gen.len; pos += 100000)
+		pass_block(&pair, gen.start + pos, gen.buf + pos, Min(100000, gen.len - pos));
+	ok(pair.good && gen.len > 2 * MB, "blocks over the ends of segments");
+	free_pair(&pair);
+	walgen_free(&gen);
+}
+
 /* From a restart on nothing earlier is needed, wherever it is. */
 static void
 test_restart(void)
@@ -341,6 +438,9 @@ main(void)
 	test_rows();
 	test_xids();
 	test_many_shapes();
+	test_compressed_images();
+	test_many_relations();
+	test_segment_ends();
 	test_restart();
 	return done_testing();
 }
