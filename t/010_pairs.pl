@@ -126,6 +126,11 @@ sub reconnect
 	my $receiver_log = -s $ws_ws->logfile;
 
 	$ws_ws->stop;
+
+	# what it sent into the closed connection would be counted
+	$primary->poll_query_until('postgres',
+		"SELECT count(*) = 0 FROM walstream_senders WHERE application_name = 'ws_ws'"
+	) || die "the walsender does not end\n";
 	load_wal($primary);
 	$ws_ws->start;
 	$primary->wait_for_log(qr/LOG:  streaming WAL to "ws_ws" \Q$sent\E\n/,

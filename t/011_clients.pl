@@ -36,7 +36,8 @@ sub start_program
 }
 
 # Run pg_receivewal while the server writes more than four segments; returns
-# its walsender's row, taken while it ran.
+# its walsender's row, taken while it ran and had nothing to send, so that no
+# counter was changed meanwhile.
 sub receive_wal
 {
 	my ($name, $dir, @options) = @_;
@@ -53,7 +54,7 @@ sub receive_wal
 	) || die "$name does not stream\n";
 	load_wal($primary);
 	$primary->poll_query_until('postgres',
-		"SELECT raw_bytes > 0 FROM walstream_senders WHERE application_name = '$name'"
+		"SELECT raw_bytes > 0 AND sent_lsn = pg_current_wal_flush_lsn() FROM walstream_senders WHERE application_name = '$name'"
 	) || die "nothing is counted for $name\n";
 	my $row = sender_row($primary, $name);
 

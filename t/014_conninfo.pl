@@ -172,9 +172,10 @@ foreach my $case (
 		$date_style, "$what: and have an effect");
 	is($proxy->count('status')->{IntervalStyle},
 		$interval_style, "$what: and have an effect");
-	is( receiver_row($standby)->{name},
-		$primary->safe_psql(
-			'postgres', 'SELECT application_name FROM walstream_senders'),
+	my $name = receiver_row($standby)->{name};
+	wait_until(
+		$primary,
+		"SELECT string_agg(application_name, ' ') = '$name' FROM walstream_senders",
 		"$what: both ends show the same name");
 }
 

@@ -88,6 +88,9 @@ $$});
 # Wait until much has been sent since.
 sub wait_for_load
 {
+	$primary->poll_query_until('postgres',
+		'SELECT count(codec) = 1 FROM walstream_senders')
+	  || die "the standby does not stream\n";
 	my $sent = sender_row($primary, 'standby')->{raw_bytes} + 300_000;
 
 	$primary->poll_query_until('postgres',
@@ -174,20 +177,20 @@ is( $standby->safe_psql(
 	1,
 	'the standby has it');
 
-# A stream with nothing to send stays up over many timeouts.
+# A stream with nothing to send stays up for longer than the timeouts.
 foreach my $node ($primary, $standby)
 {
 	$node->append_conf(
 		'postgresql.conf', q{
-wal_sender_timeout = '2s'
-wal_receiver_timeout = '2s'
+wal_sender_timeout = '6s'
+wal_receiver_timeout = '6s'
 });
 	$node->reload;
 }
 my $idle = sender_row($primary, 'standby');
 my $receiver = receiver_row($standby)->{pid};
 $primary->poll_query_until('postgres',
-	"SELECT reply_time > timestamptz '$idle->{reply_time}' + interval '7 s' FROM walstream_senders WHERE pid = $idle->{pid}"
+	"SELECT reply_time > timestamptz '$idle->{reply_time}' + interval '9 s' FROM walstream_senders WHERE pid = $idle->{pid}"
 ) || die "no replies\n";
 is(receiver_row($standby)->{pid}, $receiver, 'an idle stream stays up');
 standby_matches($primary, $standby, 'after that');

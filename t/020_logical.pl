@@ -405,8 +405,10 @@ $sub->safe_psql('postgres', 'ALTER SUBSCRIPTION coded DISABLE');
 $pub->poll_query_until('postgres',
 	"SELECT count(*) = 0 FROM walstream_senders WHERE application_name = 'coded'"
 ) or die 'the walsender of a disabled subscription is still there';
-is(receiver_value('coded', 'count(*)'),
-	'0', 'a disabled subscription receives nothing');
+wait_until(
+	$sub,
+	"SELECT count(*) = 0 FROM walstream_receiver WHERE name = 'coded'",
+	'a disabled subscription receives nothing');
 is( $sub->safe_psql(
 		'postgres',
 		"SELECT kind, streams >= 1, raw_bytes > 3 * wire_bytes

@@ -188,7 +188,13 @@ foreach my $nth (1, 4)
 	$proxy->set_rules(
 		{ action => 'flip', nth => $nth, bit => 100, times => 1 });
 	end_stream('standby');
-	write_events();
+
+	# each at least one frame, however little of the segment is sent again
+	foreach (1 .. $nth)
+	{
+		write_events();
+		$primary->wait_for_catchup('standby', 'sent');
+	}
 	wait_for_failure($standby, $log);
 	wait_for_compressed($standby, $log);
 	check_events($standby, 'standby', "frame $nth of a connection");

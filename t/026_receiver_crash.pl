@@ -215,8 +215,8 @@ foreach my $what (sort keys %ways)
 $standby->append_conf('postgresql.conf', 'restart_after_crash = off');
 $standby->reload;
 set_compression($standby, 'lz4');
-set_crash($standby, 'on');
 my $begin = -s $standby->logfile;
+set_crash($standby, 'on');
 $primary->safe_psql('postgres',
 	"SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = 'standby'"
 );

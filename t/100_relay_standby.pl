@@ -129,7 +129,10 @@ cmp_ok(scalar(@acked), '>', 100, 'some commits were confirmed');
 $relay->restart;
 wait_for_relay_state($relay, 'waiting for upstream');
 is(relay_row($relay)->{upstream_host}, undef, 'no upstream');
-isnt(relay_row($relay)->{last_error}, undef, 'the reason is told');
+wait_until(
+	$relay,
+	'SELECT last_error IS NOT NULL FROM walstream_relay',
+	'the reason is told');
 $stock->start;
 my $flushed = relay_row($relay)->{flushed_lsn};
 

@@ -119,6 +119,8 @@ foreach my $node ($relay, $second)
 # timeline ends.
 $late->start;
 standby_matches($three, $late, 'a standby that was away over both switches');
+$receivewal->{run}->pump
+  until ${ $receivewal->{output} } =~ /switched to timeline 3 at/;
 ok(stop_receivewal($receivewal), 'pg_receivewal ends well')
   || diag(${ $receivewal->{output} });
 like(

@@ -140,6 +140,9 @@ wait_until(
 foreach my $mode (qw(fast immediate))
 {
 	$standby->stop if $mode eq 'fast';
+	$relay->poll_query_until('postgres',
+		"SELECT active_pid IS NULL FROM walstream_relay_slots WHERE slot_name = 'in_sql'"
+	) or die "the slot is still in use\n";
 	my $before = relay_slot_row($relay, 'in_sql')->{restart_lsn};
 	my $over = relay_slot_row($relay, 'over')->{restart_lsn};
 

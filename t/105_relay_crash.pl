@@ -107,7 +107,16 @@ foreach my $case (@victims, ['immediate stop'],
 		{
 			select(undef, undef, undef, 0.01) while kill(0, $pid);
 		}
-		$relay->start;
+
+		# one that was started just before may be left
+		my $attempts = 20;
+		until ($relay->start(fail_ok => 1))
+		{
+			die "the relay does not start\n" if $attempts-- == 0;
+
+			# what it has just read in the old one's file
+			$relay->{_pid} = undef;
+		}
 	}
 	elsif ($what eq 'immediate stop')
 	{
@@ -116,6 +125,10 @@ foreach my $case (@victims, ['immediate stop'],
 	}
 	else
 	{
+		# it may have to be started, or to connect, again
+		$relay->poll_query_until('postgres',
+			"SELECT count(pid) = 1 FROM ($query) AS p (pid)")
+		  or die "there is no $what\n";
 		my $pid = $relay->safe_psql('postgres', $query);
 
 		like($pid, qr/^\d+$/, "$what: there is one");

@@ -23,7 +23,7 @@ declare_expected_warning(
 $ENV{PGCTLTIMEOUT} = patience(120);
 my $primary = walstream_primary('primary');
 my $relay =
-  walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '3s'\n");
+  walstream_relay($primary, 'relay', conf => "wal_sender_timeout = '8s'\n");
 wait_for_relay_state($relay, 'streaming');
 my $begin = relay_row($relay)->{first_lsn};
 my $standby = walstream_standby(
@@ -39,6 +39,10 @@ wait_for_replay($primary, $standby);
 # have done so while they stream.
 sub connect_clients
 {
+	# those that confirm nothing are here for wal_sender_timeout only
+	$relay->poll_query_until('postgres',
+		'SELECT count(*) = 1 FROM walstream_senders')
+	  or die "the standby does not connect\n";
 	my %clients =
 	  map { $_ => WalstreamClient->new($relay, application_name => $_) }
 	  qw(idle half stalled unread silent);

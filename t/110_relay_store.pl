@@ -38,8 +38,10 @@ wait_for_replay($primary, $standby);
 # is acknowledged, and it is received again.
 #
 my $log = -s $relay->logfile;
-my $flushed = relay_row($relay)->{flushed_lsn};
 set_faults($faults, 'fdatasync *.partial EIO', 'fsync *.partial EIO');
+
+# from now on, since the primary writes records of its own at any time
+my $flushed = relay_row($relay)->{flushed_lsn};
 my $session =
   start_psql($primary, "INSERT INTO load (filler) VALUES ('fsync fails')");
 wait_for_fault($faults, qr/EIO/);

@@ -72,14 +72,17 @@ my $session =
 ok($session->{run}->finish, 'a commit');
 wait_for_relay_state($far, 'streaming');
 standby_matches($primary, $standby, 'after the first was away');
-my $log = -s $far->logfile;
 $primary->stop('immediate');
+my $log = -s $far->logfile;
 $near->stop('immediate');
 $near->start;
+$far->wait_for_log(qr/relay receives WAL from/, $log);
 wait_for_relay_state($far, 'streaming');
 pass('a relay streams from one that has no upstream');
-is( relay_row($far)->{flushed_lsn},
-	relay_row($near)->{flushed_lsn},
+my $all = relay_row($near)->{flushed_lsn};
+wait_until(
+	$far,
+	"SELECT flushed_lsn = '$all' FROM walstream_relay",
 	'and has all of it');
 cmp_ok(relay_row($far)->{reconnects}, '>=', 2, 'reconnects are counted');
 

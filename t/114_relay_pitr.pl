@@ -91,6 +91,10 @@ is(table_checksums($node), $checksums,
 	'to the end: all that the primary had');
 
 # The store is an archive, too.
+wait_until(
+	$relay,
+	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state NOT IN ('zstd', 'partial')",
+	'all that is closed is compressed');
 my $restored = PostgreSQL::Test::Cluster->new('restored');
 my $dir = store_dir($relay);
 $restored->init_from_backup($primary, 'backup');

@@ -230,10 +230,12 @@ sub relay_row
 	croak $relay->name . ' does not open its store';
 }
 
+# Its slots come from the store, too.
 sub relay_slot_row
 {
 	my ($relay, $name) = @_;
 
+	relay_row($relay);
 	return fetch_row($relay,
 		"SELECT * FROM walstream_relay_slots WHERE slot_name = '$name'");
 }
@@ -431,6 +433,12 @@ sub holds_records
 # Clients
 #
 
+# What runs beside a test is as old as that when it is waited for.
+sub run_timeout
+{
+	return IPC::Run::timeout(3 * $PostgreSQL::Test::Utils::timeout_default);
+}
+
 #
 # start_commits($node, %options): a client that commits one row after the other
 # into a table "acked" and writes each id to a file of its own after COMMIT has
@@ -468,7 +476,7 @@ sub start_commits
 		$client->{file},
 		'2>',
 		\$client->{output},
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+		run_timeout());
 	return $client;
 }
 
@@ -507,7 +515,7 @@ sub start_psql
 	my $run = IPC::Run::start(
 		[ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $sql ],
 		'>&' => \$output,
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+		run_timeout());
 
 	return { run => $run, output => \$output };
 }
@@ -523,7 +531,7 @@ sub start_receivewal
 			$dir, '-d', $node->connstr, @options
 		],
 		'>&' => \$output,
-		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+		run_timeout());
 
 	return { run => $run, output => \$output };
 }

@@ -337,13 +337,14 @@ sub fetch_row
 }
 
 # The rows of a stream: that of the walsender which serves a client of this
-# name, and that of the standby's walreceiver.
+# name, and that of the standby's walreceiver.  A client that connects again may
+# do so before its former walsender has ended.
 sub sender_row
 {
 	my ($node, $application_name) = @_;
 
 	return fetch_row($node,
-		"SELECT * FROM walstream_senders WHERE application_name = '$application_name'"
+		"SELECT * FROM walstream_senders WHERE application_name = '$application_name' ORDER BY backend_start DESC LIMIT 1"
 	);
 }
 
