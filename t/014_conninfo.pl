@@ -46,14 +46,17 @@ sub wait_for_choice
 sub connect_with
 {
 	my ($conninfo, %environment) = @_;
-	my $log = -s $standby->logfile;
 
 	$conninfo =~ s/([\\'])/$1$1/g;
 	$standby->adjust_conf('postgresql.conf', 'primary_conninfo',
 		"'$conninfo'");
+
+	# until it is stopped it may connect as before
+	$standby->stop;
+	my $log = -s $standby->logfile;
 	{
 		local @ENV{ keys %environment } = values %environment;
-		$standby->restart;
+		$standby->start;
 	}
 	wait_for_choice($log, $compressed);
 	return;
