@@ -18,6 +18,7 @@
 #include "guc.h"
 #include "lib/stringinfo.h"
 #include "postmaster/interrupt.h"
+#include "utils/memutils.h"
 
 static char *walstream_compression = NULL;
 static char *walstream_accept = NULL;
@@ -33,58 +34,84 @@ static const WsAccept *current_accept = &nothing_accepted;
 static const char *
 codec_names(void)
 {
+	const WsCodec *codec;
 	StringInfoData names;
 
 	initStringInfo(&names);
-	for (int id = 1; id <= WS_MAX_CODECS; id++)
-	{
-		if (ws_codec_by_id(id) != NULL)
-			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
-							 ws_codec_name(id));
-	}
+	for (int i = 0; (codec = ws_codec_at(i)) != NULL; i++)
+		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "", codec->name);
 	return names.data;
 }
 
+/* The value of walstream.compression if it is not set. */
+static const char *
+default_codecs(void)
+{
+	const WsCodec *codec;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; (codec = ws_codec_at(i)) != NULL; i++)
+	{
+		if (codec->by_default)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? " " : "", codec->name);
+	}
+	return MemoryContextStrdup(TopMemoryContext, names.data);
+}
+
 /*
- * Parse one item of walstream.compression, such as "zstd:level=3".  The
- * grammar is PostgreSQL's own; level is the only option that applies to a
- * stream.  Returns false with the detail set if the item is invalid.
+ * Parse what follows the codec's name, NULL if nothing does: PostgreSQL's
+ * grammar of options, of which only the level applies to a stream.  It is
+ * parsed for no algorithm of PostgreSQL's, since the limits are the codec's.
+ * Returns NULL, or what is wrong.
+ */
+static const char *
+parse_level(const WsCodec *codec, char *options, int *level)
+{
+	pg_compress_specification parsed;
+
+	*level = codec->default_level;
+	if (options == NULL)
+		return NULL;
+	parse_compress_specification(PG_COMPRESSION_NONE, options, &parsed);
+	if (parsed.parse_error != NULL)
+		return parsed.parse_error;
+	if (parsed.options != 0)
+		return "only the option \"level\" applies to a stream";
+	if (parsed.level < codec->min_level() || parsed.level > codec->max_level())
+		return psprintf("its level must be between %d and %d (default %d)",
+						codec->min_level(), codec->max_level(), codec->default_level);
+	*level = parsed.level;
+	return NULL;
+}
+
+/*
+ * Parse one item of walstream.compression, such as "zstd:level=3".  Returns
+ * false with the detail set if the item is invalid.
  */
 static bool
 parse_item(char *item, WsCodecSpec *spec)
 {
 	char	   *options = strchr(item, ':');
-	pg_compress_algorithm algorithm;
-	pg_compress_specification parsed;
 	const WsCodec *codec;
-	char	   *error;
+	const char *error;
 
 	if (options != NULL)
 		*options++ = '\0';
 
 	codec = ws_codec_by_name(item, strlen(item));
-	if (codec == NULL ||
-		!parse_compress_algorithm(unconstify(char *, codec->algorithm), &algorithm))
+	if (codec == NULL)
 	{
 		GUC_check_errdetail("Unrecognized codec: \"%s\".", item);
 		GUC_check_errhint("Codecs are %s; \"off\" alone turns compression off.", codec_names());
 		return false;
 	}
 
-	parse_compress_specification(algorithm, options, &parsed);
-	error = validate_compress_specification(&parsed);
-	if (error == NULL && parsed.options != 0)
-		error = _("only the option \"level\" applies to a stream");
-	if (error != NULL)
-	{
-		GUC_check_errdetail("Invalid specification for codec \"%s\": %s.",
-							item, error);
-		return false;
-	}
-
 	spec->id = codec->id;
-	spec->level = options == NULL ? codec->default_level : parsed.level;
-	return true;
+	error = parse_level(codec, options, &spec->level);
+	if (error != NULL)
+		GUC_check_errdetail("Invalid specification for codec \"%s\": %s.", item, error);
+	return error == NULL;
 }
 
 /*
@@ -207,9 +234,9 @@ ws_guc_init(void)
 	DefineCustomStringVariable("walstream.compression",
 							   "Codecs that replication streams use, in order of preference.",
 							   "Codecs separated by white space, each as a compression "
-							   "specification (walz, zstd, zstd:3, zstd:level=3, lz4), or off.",
+							   "specification (such as zstd, zstd:3 or zstd:level=3), or off.",
 							   &walstream_compression,
-							   "walz zstd lz4",
+							   default_codecs(),
 							   PGC_SIGHUP, 0,
 							   check_compression, assign_compression, NULL);
 

@@ -200,8 +200,15 @@ is_choice('zstd 4', 'before the bad values');
 foreach my $case (
 	[ 'gzip', 'Unrecognized codec: "gzip".' ],
 	[ 'zstd none', 'Unrecognized codec: "none".' ],
-	[ 'zstd:99', 'Invalid specification for codec "zstd": .*level.*22' ],
-	[ 'lz4:13', 'Invalid specification for codec "lz4": .*level.*12' ],
+	[
+		'zstd:99',
+		'Invalid specification for codec "zstd": .*level.* between -\d+ and 22 \(default 1\)'
+	],
+	[
+		'lz4:13',
+		'Invalid specification for codec "lz4": .*level.* between 0 and 12 \(default 0\)'
+	],
+	[ 'lz4:-1', 'Invalid specification for codec "lz4": .*level.* between 0' ],
 	[ 'zstd:level=high', 'Invalid specification for codec "zstd": .*level' ],
 	[ 'zstd:', 'Invalid specification for codec "zstd": .*empty' ],
 	[
@@ -210,7 +217,7 @@ foreach my $case (
 	],
 	[
 		'lz4:workers=2',
-		'Invalid specification for codec "lz4": .*does not accept a worker'
+		'Invalid specification for codec "lz4": only the option "level" applies'
 	],
 	[ '', 'No codec is named.' ],
 	[ '  ', 'No codec is named.' ],

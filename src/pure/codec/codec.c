@@ -11,10 +11,17 @@
 
 #include "pure/codec/codec.h"
 
-#define CODEC_POINTER(id, number, codec) &codec,
+#define CODEC(id, number, codec) &codec,
 static const WsCodec *const codecs[] = {
-	WS_CODECS(CODEC_POINTER)
+#include "pure/codec/codeclist.h"
 };
+#undef CODEC
+
+const WsCodec *
+ws_codec_at(int i)
+{
+	return i >= 0 && i < (int) lengthof(codecs) ? codecs[i] : NULL;
+}
 
 const WsCodec *
 ws_codec_by_id(int id)

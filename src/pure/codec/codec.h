@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * codec.h
- *	  The interface of a codec, and the table of those there are.
+ *	  The interface of a codec; codeclist.h has those that there are.
  *
  * A codec turns a run of bytes into a shorter one and keeps history between
  * calls: a block can be decoded only after all blocks since the last restart,
@@ -21,23 +21,15 @@
 #include "access/xlogdefs.h"
 #include "pure/status.h"
 
-/*
- * The table of codecs: the WsCodecId, its number on the wire (3 bits, never
- * used for another one), and the WsCodec.
- */
-#define WS_CODECS(CODEC) \
-	CODEC(WS_CODEC_ZSTD, 1, ws_codec_zstd) \
-	CODEC(WS_CODEC_LZ4, 2, ws_codec_lz4) \
-	CODEC(WS_CODEC_WALZ, 3, ws_codec_walz)
-
 #define WS_MAX_CODECS	7		/* numbers 1 to 7 */
 
-#define WS_CODEC_NUMBER(id, number, codec) id = number,
+#define CODEC(id, number, codec) id = number,
 typedef enum WsCodecId
 {
 	WS_CODEC_NONE = 0,
-	WS_CODECS(WS_CODEC_NUMBER)
+#include "pure/codec/codeclist.h"
 } WsCodecId;
+#undef CODEC
 
 /*
  * Upper limit of a codec's window on either side, in log2(bytes).  It bounds
@@ -68,13 +60,15 @@ typedef struct WsCodec
 								 * blocks */
 	WsCodecId	id;
 	bool		logical;		/* can code logical streams */
+	bool		by_default;		/* used if walstream.compression is not set */
 
 	/*
-	 * Which of PostgreSQL's compression algorithms has the same levels, for
-	 * the grammar of settings, and the level if a setting names none.
+	 * The levels that a setting may name, and the one if it names none.  The
+	 * limits are functions since they may be a library's.
 	 */
-	const char *algorithm;
 	int			default_level;
+	int			(*min_level) (void);
+	int			(*max_level) (void);
 
 	/*
 	 * Window at a level, in log2(bytes), at most WS_WINDOW_LOG_MAX.  The
@@ -130,8 +124,12 @@ typedef struct WsCodec
 	void		(*decoder_free) (void *decoder);
 } WsCodec;
 
-#define WS_CODEC_EXTERN(id, number, codec) extern const WsCodec codec;
-WS_CODECS(WS_CODEC_EXTERN)
+#define CODEC(id, number, codec) extern const WsCodec codec;
+#include "pure/codec/codeclist.h"
+#undef CODEC
+
+/* Returns the i-th codec of the table, from 0 on; NULL behind the last one. */
+extern const WsCodec *ws_codec_at(int i);
 
 /* Find a codec by number, by name or by word; NULL if there is none. */
 extern const WsCodec *ws_codec_by_id(int id);

@@ -44,6 +44,13 @@ typedef struct Lz4Decoder
 	bool		restarted;		/* the next block starts with a frame header */
 } Lz4Decoder;
 
+/* The fast mode; the library's negative levels would be faster still. */
+static int
+lz4_min_level(void)
+{
+	return 0;
+}
+
 static void
 set_preferences(LZ4F_preferences_t *preferences, int level)
 {
@@ -298,8 +305,10 @@ const WsCodec ws_codec_lz4 = {
 	.word = "lz4",
 	.id = WS_CODEC_LZ4,
 	.logical = true,
-	.algorithm = "lz4",
+	.by_default = true,
 	.default_level = 0,
+	.min_level = lz4_min_level,
+	.max_level = LZ4F_compressionLevel_max,
 	.encoder_new = lz4_encoder_new,
 	.decoder_new = lz4_decoder_new,
 	.encoder_restart = lz4_encoder_restart,

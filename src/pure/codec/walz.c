@@ -94,6 +94,19 @@ walz_encoder_restart(void *encoder, const WsCodecParams *params)
 	return ws_codec_zstd.encoder_restart(walz->zstd, &zstd);
 }
 
+/* The levels are zstd's. */
+static int
+walz_min_level(void)
+{
+	return ws_codec_zstd.min_level();
+}
+
+static int
+walz_max_level(void)
+{
+	return ws_codec_zstd.max_level();
+}
+
 static int
 walz_window_log(int level)
 {
@@ -221,8 +234,10 @@ const WsCodec ws_codec_walz = {
 	.word = "walz1",
 	.id = WS_CODEC_WALZ,
 	.logical = false,
-	.algorithm = "zstd",
+	.by_default = true,
 	.default_level = 1,
+	.min_level = walz_min_level,
+	.max_level = walz_max_level,
 	.window_log = walz_window_log,
 	.encoder_new = walz_encoder_new,
 	.decoder_new = walz_decoder_new,

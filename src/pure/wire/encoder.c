@@ -481,14 +481,9 @@ ws_encoder_new(const WsCodecParams *stream)
 
 	/* Make room for any codec, since the codec may change. */
 	encoder->out_size = raw_size;
-	for (int id = 1; id <= WS_MAX_CODECS; id++)
-	{
-		const WsCodec *codec = ws_codec_by_id(id);
-
-		if (codec)
-			encoder->out_size = Max(encoder->out_size,
-									codec->encode_bound(raw_size));
-	}
+	for (int i = 0; ws_codec_at(i) != NULL; i++)
+		encoder->out_size = Max(encoder->out_size,
+								ws_codec_at(i)->encode_bound(raw_size));
 
 	encoder->out = malloc(WS_FRAME_HEADER_MAX + encoder->out_size);
 	if (stream->logical)

@@ -311,6 +311,11 @@ test_memory(void)
 static void
 test_table(void)
 {
+#define CODEC(id, number, codec) number,
+	static const int numbers[] = {
+#include "pure/codec/codeclist.h"
+	};
+#undef CODEC
 	int			count = 0;
 
 	for (int id = -1; id <= WS_MAX_CODECS + 1; id++)
@@ -336,7 +341,32 @@ test_table(void)
 	   "a name need not be terminated");
 	ok(ws_codec_by_name("ZSTD", 4) == NULL, "upper case is another name");
 	ok(ws_codec_by_name("", 0) == NULL, "the empty name is none");
-	is(count, 3, "number of codecs");
+	for (int i = 0; i < count; i++)
+		ok(ws_codec_at(i) != NULL && ws_codec_by_id(ws_codec_at(i)->id) == ws_codec_at(i),
+		   "entry %d has a number of its own", i);
+	ok(ws_codec_at(count) == NULL && ws_codec_at(-1) == NULL, "and there are no more");
+	is(count, lengthof(numbers), "number of codecs");
+}
+
+/* An encoder at either limit of the levels, at which a setting stops. */
+static void
+test_level_limits(void)
+{
+	const int	levels[] = {codec->min_level(), codec->max_level(), codec->default_level};
+
+	ok(levels[0] <= levels[2] && levels[2] <= levels[1],
+	   "%s: levels from %d to %d, usually %d", codec_name, levels[0], levels[1], levels[2]);
+	for (size_t i = 0; i < lengthof(levels); i++)
+	{
+		void	   *encoder = new_codec_encoder(levels[i]);
+		void	   *decoder = new_codec_decoder();
+		Block		block = encode_block(encoder, raw, 10000);
+
+		ok(decodes_to(decoder, &block, raw, 10000), "%s: level %d", codec_name, levels[i]);
+		free_block(&block);
+		codec->encoder_free(encoder);
+		codec->decoder_free(decoder);
+	}
 }
 
 static void
@@ -402,6 +432,7 @@ test_codec(bool wal)
 	test_history();
 	test_level_change();
 	test_incompressible();
+	test_level_limits();
 	test_bound();
 	test_memory();
 
