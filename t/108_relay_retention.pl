@@ -155,8 +155,8 @@ $first = $row->{first_lsn};
 # What is stored is served.
 $standby->start;
 $standby->poll_query_until('postgres',
-	"SELECT pg_last_wal_receive_lsn() >= '$end'")
-  or die "not served\n";
+	"SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) >= '$end'"
+) or die "not served\n";
 pass('what is stored before the gap is served');
 $standby->stop;
 $relay->restart;

@@ -101,8 +101,8 @@ is(relay_row($relay)->{state}, 'disk full', 'the disk is still full');
 # What it has is served.
 $standby->restart;
 $standby->poll_query_until('postgres',
-	"SELECT pg_last_wal_receive_lsn() >= '$flushed'")
-  or die "not served\n";
+	"SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) >= '$flushed'"
+) or die "not served\n";
 pass('what is there is served');
 
 # There is room again.
