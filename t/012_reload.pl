@@ -208,7 +208,10 @@ foreach my $case (
 		'lz4:13',
 		'Invalid specification for codec "lz4": .*level.* between 0 and 12 \(default 0\)'
 	],
-	[ 'lz4:-1', 'Invalid specification for codec "lz4": .*level.* between 0' ],
+	[
+		'lz4:-1',
+		'Invalid specification for codec "lz4": .*level.* between 0'
+	],
 	[ 'zstd:level=high', 'Invalid specification for codec "zstd": .*level' ],
 	[ 'zstd:', 'Invalid specification for codec "zstd": .*empty' ],
 	[
