@@ -15,6 +15,7 @@
 #include "owner.h"
 #include "pgstat.h"
 #include "storage/fd.h"
+#include "utils/builtins.h"
 
 #define OWNER_FILE			PG_STAT_TMP_DIR "/walstream_owner"
 #define HEX_DIGITS			"0123456789abcdef"
@@ -51,8 +52,7 @@ draw_name(char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("could not generate a name for the owner of seals")));
-	for (int i = 0; i < WS_OWNER_LEN / 2; i++)
-		snprintf(name + 2 * i, 3, "%02x", bytes[i]);
+	name[hex_encode((const char *) bytes, sizeof(bytes), name)] = '\0';
 }
 
 /*

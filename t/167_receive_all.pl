@@ -284,6 +284,22 @@ is( $relays[0]
 #
 # What the list says
 #
+# The list, which those relays have seen.
+sub set_names
+{
+	my ($list, @those) = @_;
+
+	$primary->adjust_conf('postgresql.conf', 'synchronous_standby_names',
+		"'$list'");
+	$primary->reload;
+	$primary->poll_query_until('postgres', 'SHOW synchronous_standby_names',
+		$list)
+	  or die;
+	$_->restart foreach @those;
+	wait_for_relay_state($_, 'streaming') foreach @those;
+	return;
+}
+
 foreach my $case (
 	[ '*', qr/any standby may have confirmed a commit/ ],
 	[ 'ANY 1 (relay1, "RELAY1")', qr/a name is there twice/ ],
@@ -293,14 +309,7 @@ foreach my $case (
 {
 	my ($list, $error) = @$case;
 
-	$primary->adjust_conf('postgresql.conf', 'synchronous_standby_names',
-		"'$list'");
-	$primary->reload;
-	$primary->poll_query_until('postgres', 'SHOW synchronous_standby_names',
-		$list)
-	  or die;
-	$_->restart foreach @relays;
-	wait_for_relay_state($_, 'streaming') foreach @relays;
+	set_names($list, @relays);
 	if (defined $error)
 	{
 		refused('', $error, "the list '$list'");
@@ -317,21 +326,6 @@ foreach my $case (
 #
 # Relays that have seen different lists: each list counts, whichever was last.
 #
-sub set_names
-{
-	my ($list, @those) = @_;
-
-	$primary->adjust_conf('postgresql.conf', 'synchronous_standby_names',
-		"'$list'");
-	$primary->reload;
-	$primary->poll_query_until('postgres', 'SHOW synchronous_standby_names',
-		$list)
-	  or die;
-	$_->restart foreach @those;
-	wait_for_relay_state($_, 'streaming') foreach @those;
-	return;
-}
-
 # A relay that was sealed connects again after that, and must have done so before
 # the list is changed.
 sub settle

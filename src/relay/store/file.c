@@ -237,6 +237,18 @@ ws_file_open_transient(const char *path, int flags)
 						CloseTransientFile);
 }
 
+int
+ws_file_open_existing(const char *path, int flags)
+{
+	int			fd = ws_file_open_transient(path, flags);
+
+	if (fd < 0)
+		ereport(ERROR,
+				ws_errcode_for_file(),
+				errmsg("could not open file \"%s\": %m", path));
+	return fd;
+}
+
 void
 ws_file_remove(const char *path)
 {

@@ -74,6 +74,9 @@ extern bool ws_file_exists(const char *path);
 extern int	ws_file_open(const char *path, int flags);
 extern int	ws_file_open_transient(const char *path, int flags);
 
+/* The same, with an ERROR if it cannot be opened. */
+extern int	ws_file_open_existing(const char *path, int flags);
+
 /*
  * Raise an ERROR unless the entry is a regular file, or a directory, or
  * missing.

@@ -111,18 +111,6 @@ copy_bytes(int from_fd, int to_fd, uint32 size, bool has_zeros, const char *from
 	return error;
 }
 
-static int
-open_file(const char *path, int flags)
-{
-	int			fd = ws_file_open_transient(path, flags);
-
-	if (fd < 0)
-		ereport(ERROR,
-				ws_errcode_for_file(),
-				errmsg("could not open file \"%s\": %m", path));
-	return fd;
-}
-
 /*
  * Check, as far as possible, that an open segment belongs to this store; it
  * may end anywhere, even in its first page.
@@ -163,7 +151,7 @@ rewrite_partial(const WsStore *store, const WsSegment *segment)
 	ws_file_path(store->path, name, path);
 	ws_file_path(store->path, temporary, temporary_path);
 
-	from_fd = open_file(path, O_RDWR);
+	from_fd = ws_file_open_existing(path, O_RDWR);
 	is_spare = ws_segment_take_spare(store, temporary) == 0;
 	to_fd = ws_file_open_transient(temporary_path,
 								   (is_spare ? 0 : O_CREAT | O_TRUNC) | O_WRONLY);

@@ -18,18 +18,6 @@
 
 #define COMPARE_BYTES	(64 * 1024)
 
-static int
-open_file(const char *path)
-{
-	int			fd = ws_file_open_transient(path, O_RDONLY);
-
-	if (fd < 0)
-		ereport(ERROR,
-				ws_errcode_for_file(),
-				errmsg("could not open file \"%s\": %m", path));
-	return fd;
-}
-
 static size_t
 read_file(int fd, const char *path, char *buf, off_t offset)
 {
@@ -47,8 +35,8 @@ has_same_content(const char *path1, const char *path2)
 {
 	char	   *buf1 = palloc(COMPARE_BYTES);
 	char	   *buf2 = palloc(COMPARE_BYTES);
-	int			fd1 = open_file(path1);
-	int			fd2 = open_file(path2);
+	int			fd1 = ws_file_open_existing(path1, O_RDONLY);
+	int			fd2 = ws_file_open_existing(path2, O_RDONLY);
 	off_t		offset = 0;
 	size_t		got;
 	bool		same;
