@@ -124,7 +124,7 @@ static void
 test_raw(void)
 {
 	static const uint8 zeros[8];
-	uint8		buf[8] = "12345678";
+	uint8		buf[8] = {1, 2, 3, 4, 5, 6, 7, 8};
 	uint8	   *data[3];
 
 	for (int i = 0; i < 3; i++)
