@@ -34,18 +34,18 @@ foreach my $query (
 		"$query: says what to do");
 }
 
-# Loading it by hand does nothing and harms nothing.
+# LOAD in a session neither fails nor changes anything.
 my ($status, $stdout, $stderr) =
   $node->psql('postgres', "LOAD 'walstream'; SELECT 'goes on'");
 is("$status $stdout $stderr", '0 goes on ', 'LOAD is harmless');
 isnt($node->psql('postgres', "LOAD 'walstream'; SHOW walstream.compression"),
 	0, 'and defines no setting');
 
-# What does not touch shared memory works all the same.
+# Functions that do not use shared memory work without preloading, too.
 like($node->safe_psql('postgres', 'SELECT walstream_version()'),
 	qr/^\d+\.\d+$/, 'walstream_version()');
 
-# 18 has a function that shows what is loaded.
+# PostgreSQL 18 has a function that shows the loaded modules.
 SKIP:
 {
 	skip 'no pg_get_loaded_modules()',

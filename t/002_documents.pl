@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The documents name every setting, view, column, function and state that there
-# is, and none that there is not; and their links lead somewhere.
+# The documents name every setting, view, column, function and state that
+# exists, and no others; and the links in them lead somewhere.
 
 use strict;
 use warnings;
@@ -12,7 +12,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WalstreamTest;
 
-# The servers' files are elsewhere: the documents are beside this file.
+# The servers have their own directories; find the documents relative to this
+# file.
 my $top = dirname(dirname(__FILE__));
 
 sub read_document
@@ -116,7 +117,7 @@ same_names(
 	'functions');
 
 #
-# States of a relay: the source has them in one place.
+# States of a relay: one function of the source has all their names.
 #
 my $source = read_document('src/relay/shared.c');
 my ($switch) = $source =~ /^ws_relay_state_name\(.*?^\}/msg ? $& : '';
@@ -149,7 +150,8 @@ same_names(
 	'wait events');
 
 #
-# What the server says, the runbook quotes, with "..." for what varies.
+# Messages that the runbook quotes occur in the source; "..." stands for what
+# varies.
 #
 my @sources = map { glob("$top/src/$_") }
   qw(*.c drain/*.c pure/*.c pure/*/*.c relay/*.c relay/*/*.c);
@@ -176,8 +178,8 @@ foreach my $text (@reasons, @messages)
 }
 
 #
-# Links: what they point to is there, and from the README every document can be
-# reached.
+# Links: their targets exist, and every document can be reached from the
+# README.
 #
 sub blank_code
 {
@@ -205,7 +207,7 @@ sub anchors
 	return \%anchors;
 }
 
-# Where a link of a document points to, from the top on.
+# Where a link of a document points to, relative to the top directory.
 sub target_of
 {
 	my ($document, $link) = @_;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# src/tools/check_layers finds what it is there for, and nothing in the source
-# as it is.
+# src/tools/check_layers reports each kind of violation, and finds none in the
+# actual source.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ use Test::More;
 
 my $top = dirname(dirname(__FILE__));
 
-# What it says about a source that has these files.
+# What check_layers reports about a source tree that consists of these files.
 sub findings
 {
 	my (%files) = @_;
@@ -34,7 +34,7 @@ sub findings
 	return $stdout;
 }
 
-# As the source has it: a function's name begins its line.
+# Define a function in the source's layout: its name begins a line.
 sub defines
 {
 	my ($name, @calls) = @_;

@@ -23,7 +23,7 @@ sub is_column
 	return;
 }
 
-# What sender and receiver of one stream show if it is compressed.
+# What sender and receiver of a compressed stream show.
 sub check_compressed
 {
 	my ($row, $codec, $level, $what) = @_;
@@ -40,7 +40,7 @@ sub check_compressed
 	return;
 }
 
-# ... and if it is not.
+# What sender and receiver of an uncompressed stream show.
 sub check_plain
 {
 	my ($row, $reason, $what) = @_;
@@ -61,7 +61,7 @@ my $plain_primary = walstream_primary('plain_primary', walstream => 0);
 $_->safe_psql('postgres', 'CREATE EXTENSION walstream')
   foreach $primary, $plain_primary;
 
-# What this one gets passes through a proxy that counts.
+# The stream to this standby passes through a proxy, which counts its bytes.
 my $proxy = WalstreamProxy->new($primary);
 my $ws_ws = walstream_standby($primary, 'ws_ws', conninfo => $proxy->connstr);
 my $ws_plain = walstream_standby($primary, 'ws_plain', walstream => 0);
@@ -127,7 +127,8 @@ sub reconnect
 
 	$ws_ws->stop;
 
-	# what it sent into the closed connection would be counted
+	# what the old walsender still sends into the closed connection would be
+	# counted
 	$primary->poll_query_until('postgres',
 		"SELECT count(*) = 0 FROM walstream_senders WHERE application_name = 'ws_ws'"
 	) || die "the walsender does not end\n";
@@ -140,7 +141,7 @@ sub reconnect
 	return;
 }
 
-# Codecs: what the two servers use, and what comes out of it.
+# Codecs: which one the two servers choose, and how well it compresses.
 my %ratio;
 foreach my $case (
 	[ 'zstd', 'zstd', 'zstd', 1 ],
@@ -148,7 +149,7 @@ foreach my $case (
 	[ 'zstd:level=3', 'zstd:19', 'zstd', 3 ],
 	[ 'lz4', 'zstd lz4', 'lz4', 0 ],
 	[ 'lz4:9 zstd', 'lz4', 'lz4', 9 ],
-	# the receiver's order decides, and the sender's level
+	# the receiver decides the order, the sender decides the level
 	[ 'zstd lz4:3', 'lz4:7 zstd:7', 'lz4', 3 ])
 {
 	my ($sends, $receives, $codec, $level) = @$case;
@@ -206,8 +207,8 @@ sub ws_ws_total
 		"SELECT * FROM walstream_totals WHERE name = 'ws_ws'");
 }
 
-# What has been counted in all these streams is what was on the wire.  Between
-# two equal totals nothing was sent.
+# The totals of all these streams agree with the bytes that passed the proxy.
+# They are read until they are the same twice: nothing was sent in between.
 my ($total, $again, $bytes, $frames);
 do
 {

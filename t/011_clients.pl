@@ -20,7 +20,7 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $wal_dir = $primary->data_dir . '/pg_wal';
 load_wal($primary);
 
-# A program that is still running, with what it writes.
+# Start a program in the background and collect its output.
 sub start_program
 {
 	my ($name, @command) = @_;
@@ -35,9 +35,9 @@ sub start_program
 	};
 }
 
-# Run pg_receivewal while the server writes more than four segments; returns
-# its walsender's row, taken while it ran and had nothing to send, so that no
-# counter was changed meanwhile.
+# Run pg_receivewal while the server writes more than four segments. Returns
+# its walsender's row, read while pg_receivewal was connected and idle, so that
+# no counter was changing.
 sub receive_wal
 {
 	my ($name, $dir, @options) = @_;
@@ -64,7 +64,7 @@ sub receive_wal
 	return $row;
 }
 
-# Are these the complete segments that the server has?
+# Check that a directory has the server's complete segments.
 sub check_segments
 {
 	my ($dir, $what) = @_;
@@ -157,7 +157,7 @@ is( fetch_row($primary,
 	1,
 	'-X fetch: nothing more is counted');
 
-# A base backup that takes its time is a walsender with no stream.
+# A slow base backup shows up as a walsender without a stream.
 declare_expected_warning('aborting backup due to backend exiting');
 my $slow = start_program(
 	'slow_backup', 'pg_basebackup', '--no-sync', '--checkpoint=fast',
@@ -188,7 +188,7 @@ cmp_ok($row->{ratio}, '>', 1.5, 'and its ratio');
 standby_matches($primary, $standby, 'that standby');
 
 #
-# What clients are told
+# What the server tells clients
 #
 my $replication = $primary->connstr('postgres') . ' user=repl replication=1';
 command_like(
@@ -244,7 +244,7 @@ SKIP:
 		'walstream.protocol is reported');
 }
 
-# Only what a client sends itself says what it can decode.
+# A request for compression counts only if the client itself sends it.
 $primary->append_conf('postgresql.conf', "walstream.accept = '1 zstd'\n");
 $primary->reload;
 $primary->poll_query_until('postgres',

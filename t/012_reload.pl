@@ -20,8 +20,8 @@ load_wal($primary);
 $primary->wait_for_catchup($standby);
 my $walsender = sender_row($primary, 'standby')->{pid};
 
-# Few bytes of WAL, within the current segment, which the standby gets.  What
-# comes after it is sent by a walsender that has seen the last reload.
+# Write a little WAL within the current segment and wait until the standby has
+# it. The walsender that has sent it has also seen the last reload.
 sub write_little
 {
 	$primary->safe_psql('postgres', 'INSERT INTO load(filler) VALUES (1)');
@@ -35,7 +35,7 @@ sub current_segment
 		'SELECT pg_walfile_name(pg_current_wal_insert_lsn())');
 }
 
-# Go on at the start of a segment, so that what follows stays within it.
+# Switch to a new segment, so that what follows fits into one.
 sub next_segment
 {
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
@@ -43,7 +43,7 @@ sub next_segment
 	return;
 }
 
-# Both sides' view of the stream, as "codec level" or the reason for none.
+# What both sides show for the stream, as "codec level" or the reason for none.
 sub choice
 {
 	my ($row) = @_;
@@ -64,7 +64,7 @@ sub is_choice
 	return;
 }
 
-# How often the log of the node has this since the offset.
+# How often the pattern occurs in the node's log after the offset.
 sub count_in_log
 {
 	my ($node, $offset, $pattern) = @_;
@@ -119,7 +119,7 @@ foreach my $case (
 		1,
 		"the receiver says: $said");
 
-	# What is shown is what is done.
+	# The counters agree with the codec that is shown.
 	my $row_before = sender_row($primary, 'standby');
 	load_wal($primary);
 	$primary->wait_for_catchup($standby);
@@ -239,7 +239,7 @@ foreach my $case (
 		qr/ERROR:  invalid value for parameter "walstream.compression": "\Q$value\E"\n$detail/,
 		"\"$value\": what is wrong with it");
 
-	# The same from the file.
+	# The configuration file is refused for the same reason.
 	$log = -s $primary->logfile;
 	$primary->adjust_conf('postgresql.conf', 'walstream.compression',
 		"'$value'");
@@ -256,7 +256,8 @@ foreach my $case (
 next_segment();
 is_choice('zstd 4', 'after the bad values');
 
-# As with any module's setting, a server starts with the default instead.
+# A server that starts with an invalid value uses the default instead, as for
+# any module's setting.
 declare_expected_warning(
 	'invalid value for parameter "walstream.compression"');
 $log = -s $primary->logfile;

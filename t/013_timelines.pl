@@ -17,7 +17,7 @@ my $two = walstream_standby($one, 'two',
 	conf => "wal_receiver_create_temp_slot = on\n");
 my $three = walstream_standby($two, 'three', slot => 'for_three');
 
-# Is the stream to that standby compressed, and through which slot?
+# Check the codec and the slot of the stream to a standby.
 sub check_sender
 {
 	my ($node, $name, $slot_pattern, $what) = @_;
@@ -47,7 +47,7 @@ standby_matches($one, $three, 'cascading standby');
 my $receiver =
   $three->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver');
 
-# Two is promoted.  Three follows on the connection that it has.
+# Promote "two". "three" follows the timeline on its existing connection.
 my $two_log = -s $two->logfile;
 my $three_log = -s $three->logfile;
 $two->promote;
@@ -82,7 +82,7 @@ like(
 	'and in that of the walreceiver');
 standby_matches($two, $three, 'standby on timeline 2');
 
-# One went on, and is rewound.
+# "one" has diverged by now, and is rewound.
 load_wal($one);
 $one->stop;
 $two->safe_psql('postgres', 'CHECKPOINT');

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The request for compression in all kinds of connection strings, and upstreams
-# and poolers that refuse it.
+# The request for compression is added to connection strings of all kinds;
+# upstreams and poolers may refuse it.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ my $warning =
 my $primary = walstream_primary('primary');
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 
-# The proxy shows what the upstream is asked for and what it answers.
+# The proxy records what the upstream is asked for and what it answers.
 my $proxy = WalstreamProxy->new($primary);
 my $connstr = $proxy->connstr;
 my $standby = walstream_standby(
@@ -41,8 +41,8 @@ sub wait_for_choice
 	return;
 }
 
-# Bring the standby to connect with this string, and with these variables in
-# its environment; the stream is to be compressed.
+# Make the standby connect with this string, and these variables in its
+# environment, and check that the stream is compressed.
 sub connect_with
 {
 	my ($conninfo, %environment) = @_;
@@ -51,7 +51,7 @@ sub connect_with
 	$standby->adjust_conf('postgresql.conf', 'primary_conninfo',
 		"'$conninfo'");
 
-	# until it is stopped it may connect as before
+	# while it runs it may connect with the old string
 	$standby->stop;
 	my $log = -s $standby->logfile;
 	{
@@ -62,7 +62,7 @@ sub connect_with
 	return;
 }
 
-# Make a new connection with all as it is.
+# Force a new connection with an unchanged configuration.
 sub reconnect
 {
 	my ($said) = @_;
@@ -88,7 +88,7 @@ is($proxy->count('startup')->{application_name},
 	'standby', 'its name is that of the cluster');
 
 #
-# The user's own options, wherever they are
+# The user's own options, in each place that can hold them
 #
 my $service_file = PostgreSQL::Test::Utils::tempdir() . '/service';
 append_to_file(
@@ -182,7 +182,7 @@ foreach my $case (
 		"$what: both ends show the same name");
 }
 
-# What needs quoting at each of the levels that there are.
+# Options that need quoting at each level.
 foreach my $case (
 	[ q{-c TimeZone=<a\ 'b>3}, q{<A 'B>3} ],
 	[ q{-c TimeZone=<a\\\\b"c>3}, q{<A\B"C>3} ],
@@ -198,7 +198,7 @@ foreach my $case (
 		$time_zone, "options \"$options\" have an effect");
 }
 
-# A setting of the server's for superusers: the walsender says more.
+# A setting that only superusers may change: it makes the walsender log more.
 my $log = -s $primary->logfile;
 connect_with("$connstr options='-c log_min_messages=debug1'");
 $primary->wait_for_log(
@@ -242,7 +242,7 @@ foreach my $case (
 		"password in $what: it is not in the log");
 }
 
-# A wrong one is not taken for a refusal of the request.
+# A wrong password is not mistaken for a refusal of the request.
 $log = -s $standby->logfile;
 $primary->safe_psql('postgres', "ALTER ROLE repl PASSWORD 'other'");
 $primary->safe_psql('postgres',
@@ -283,7 +283,7 @@ reconnect($refused);
 is($proxy->count('refuse_options'), $times, 'refused: it does not ask again');
 is(count_warnings($log), 1, 'refused: no second warning');
 
-# A reload asks again, and is told again.
+# After a reload the standby requests compression again, and is refused again.
 $standby->reload;
 $standby->wait_for_log(qr/received SIGHUP/, $log);
 reconnect($refused);
@@ -300,8 +300,8 @@ is($proxy->count('startup')->{options}, $asked, 'no longer refused');
 is(receiver_row($standby)->{codec}, 'walz', 'no longer refused: compressed');
 is(count_warnings($log), 2, 'no longer refused: no warning');
 
-# One failure is not a refusal, also where there is no room for a second
-# connection beside the standby's.
+# A single failure does not count as a refusal, not even if the upstream has no
+# room for a second connection beside the standby's.
 foreach my $max_wal_senders (10, 1)
 {
 	$primary->adjust_conf('postgresql.conf', 'max_wal_senders',
@@ -324,7 +324,8 @@ foreach my $max_wal_senders (10, 1)
 	is(count_warnings($log), 0, "$what: no warning");
 }
 
-# If the user has options too there is no way, as without walstream.
+# If the user has options, too, the connection fails, as it does without
+# walstream.
 connect_with($in_conninfo);
 $log = -s $standby->logfile;
 $proxy->set_rules({ action => 'refuse_options' });
@@ -337,8 +338,8 @@ wait_for_choice($log, $compressed);
 is(count_warnings($log), 0, "the user's options are refused: no warning");
 
 #
-# An upstream that is away, or answers that it is on its way, is not asked for
-# less when it is back.
+# While an upstream is down, or is starting up, its errors do not count as
+# refusals: the request is made again when it is back.
 #
 connect_with($primary->connstr);
 $log = -s $standby->logfile;

@@ -11,14 +11,14 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WalstreamTest;
 
-# Built where the source is, and loaded from there.
+# Build the module in the source tree; the servers load it from there.
 system_or_bail('make', '-s', '-C', 'src/test/wrap', 'with_llvm=no');
 my $wrap = getcwd() . '/src/test/wrap/walstream_test_wrap';
 
 my $primary = walstream_primary('primary');
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 
-# Keepalives, of which nobody counts how many there are, shall not come.
+# Turn keepalives off: their number would not be predictable.
 $primary->append_conf('postgresql.conf', "wal_sender_timeout = 0\n");
 my $standby =
   walstream_standby($primary, 'standby',
@@ -42,7 +42,7 @@ foreach my $case (
 	cmp_ok($row->{ratio}, '>', 1.5, "$what: ratio");
 	cmp_ok($row->{frames}, '>', 10, "$what: frames");
 
-	# The stream ends, so that the module tells what it saw.
+	# End the stream: then the module reports what it saw.
 	my $log = -s $primary->logfile;
 	$standby->stop;
 	$primary->wait_for_log(qr/\[$row->{pid}\] .*walstream_test_wrap saw/,
@@ -55,8 +55,8 @@ foreach my $case (
 		"SELECT * FROM walstream_totals WHERE name = 'standby'");
 	is($total->{streams}, 1, "$what: one stream");
 
-	# Loaded last it is called first, and sees what PostgreSQL hands over;
-	# else it sees what walstream makes of that, and the hello.
+	# If loaded last it is called first, and sees what PostgreSQL hands over;
+	# otherwise it sees what walstream makes of that, and the hello.
 	if ($after)
 	{
 		is($frames, 0, "$what: it sees no frame");

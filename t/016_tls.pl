@@ -16,7 +16,7 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 plan skip_all => 'the server was built without TLS'
   if $primary->safe_psql('postgres', 'SHOW ssl_library') eq '';
 
-# The server is its own authority.
+# A self-signed certificate for the server.
 my $keys = PostgreSQL::Test::Utils::tempdir();
 system_or_bail(
 	'openssl', 'req',
@@ -58,7 +58,7 @@ is($row->{codec}, 'walz', 'and compressed');
 cmp_ok($row->{ratio}, '>', 1.5, 'ratio');
 is(receiver_row($standby)->{codec}, 'walz', 'the receiver says so too');
 
-# Not only are bytes counted, they are what is on the wire.
+# The counters agree with the bytes that really pass the network.
 my $wire = $proxy->count('bytes_tls');
 cmp_ok($wire, '>', $row->{wire_bytes},
 	'bytes on the wire: not less than said');

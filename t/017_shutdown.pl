@@ -18,7 +18,7 @@ my $standby = walstream_standby($primary, 'standby');
 load_wal($primary);
 $primary->wait_for_catchup($standby);
 
-# Where a server's last checkpoint is, from its control file.
+# The position of a server's last checkpoint, from its control file.
 sub last_checkpoint
 {
 	my ($node) = @_;
@@ -34,8 +34,8 @@ sub last_checkpoint
 	return $lsn;
 }
 
-# The standby has the primary's last record, the shutdown checkpoint, has
-# replayed it, and has nothing behind it.
+# Check that the standby has replayed the primary's last record, which is the
+# shutdown checkpoint, and has nothing after it.
 sub check_shutdown_checkpoint
 {
 	my ($what) = @_;
@@ -58,7 +58,7 @@ sub check_shutdown_checkpoint
 	return;
 }
 
-# A psql that is still running, with what it writes.
+# Start psql in the background and collect its output.
 sub start_psql
 {
 	my ($sql) = @_;
@@ -85,7 +85,7 @@ END
 $$});
 }
 
-# Wait until much has been sent since.
+# Wait until much more has been sent.
 sub wait_for_load
 {
 	$primary->poll_query_until('postgres',
@@ -99,7 +99,7 @@ sub wait_for_load
 	return;
 }
 
-# Start the primary again and wait until it streams, compressed.
+# Start the primary again and wait for a compressed stream.
 sub start_again
 {
 	my ($what) = @_;
@@ -132,7 +132,7 @@ $primary->stop('immediate');
 $session->{run}->finish;
 start_again('after an immediate shutdown');
 
-# The other way round.
+# Now restart the standby under load.
 $session = start_load();
 wait_for_load();
 $standby->restart;
@@ -144,7 +144,7 @@ $session->{run}->finish;
 standby_matches($primary, $standby,
 	'after a restart of the standby under load');
 
-# Commits wait for a synchronous standby.
+# Shutdown with a synchronous standby for which commits wait.
 $primary->append_conf(
 	'postgresql.conf', q{
 synchronous_standby_names = 'standby'

@@ -21,10 +21,10 @@ load_wal($old);
 my $checksums = table_checksums($old);
 $old->stop;
 
-# A new cluster has nothing in it but its configuration.
+# The new cluster is empty, but has the same configuration.
 my $new = walstream_primary('new', conf => $conf, start => 0);
 
-# It leaves files where it runs.
+# pg_upgrade leaves files in its working directory.
 my $dir = PostgreSQL::Test::Utils::tempdir();
 my ($bindir) = run_command([ 'pg_config', '--bindir' ]);
 my @upgrade = (
@@ -56,7 +56,7 @@ is( $new->safe_psql('postgres', 'SELECT monitoring.walstream_version()'),
 		"SELECT extversion FROM pg_extension WHERE extname = 'walstream'"),
 	'the library answers');
 
-# And all of it works.
+# Streaming from the upgraded cluster works.
 my $standby = walstream_standby($new, 'standby');
 load_wal($new);
 standby_matches($new, $standby, 'standby of the new cluster');

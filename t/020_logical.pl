@@ -32,8 +32,8 @@ sub on_each
 	return;
 }
 
-# One value of the row that the publisher has for a subscription, or that the
-# subscriber has.
+# A column of the publisher's row for a subscription, or of the subscriber's
+# row.
 sub sender_value
 {
 	my ($name, $column) = @_;
@@ -51,7 +51,7 @@ sub receiver_value
 		"SELECT $column FROM walstream_receiver WHERE name = '$name'");
 }
 
-# Both tables of this name hold the same rows, and at least one.
+# Check that the table has the same rows on both servers, and is not empty.
 sub is_replicated
 {
 	my ($table, $what) = @_;
@@ -65,7 +65,7 @@ sub is_replicated
 }
 
 #
-# Four pairs.  A subscriber has a subscription at each of the publishers.
+# Four pairs: each subscriber has a subscription to each publisher.
 #
 my %streams = (
 	coded => [ $pub, $sub ],
@@ -103,7 +103,7 @@ foreach my $name (sort keys %streams)
 		"$name: rows have arrived");
 }
 
-# What each side has said about it.
+# What each side has logged about it.
 my $not_asked = 'the receiver did not ask for compression';
 my $stock_peer = 'the upstream does not have walstream';
 foreach my $case (
@@ -148,7 +148,7 @@ foreach ([ 'pub_only', \&sender_value ], [ 'sub_only', \&receiver_value ])
 		"$name: counted as it is, every message");
 }
 
-# The rest is about one pair.
+# All further tests use only the pair in which both have walstream.
 $sub_stock->safe_psql('postgres',
 	'DROP SUBSCRIPTION pub_only; DROP SUBSCRIPTION neither');
 $sub->safe_psql('postgres', 'DROP SUBSCRIPTION sub_only');
@@ -164,7 +164,7 @@ $sub->safe_psql('postgres', 'ALTER SUBSCRIPTION coded REFRESH PUBLICATION');
 $sub->wait_for_subscription_sync($pub, 'coded');
 
 #
-# A bulk insert: rows travel in batches.
+# A bulk insert: rows are sent in batches.
 #
 my $counters = 'raw_bytes, wire_bytes, messages, frames, bypassed_messages';
 
@@ -222,7 +222,7 @@ $pub->safe_psql(
 $pub->wait_for_catchup('coded');
 is_replicated('bulk', 'updates and deletes');
 
-# A message of over 64 kB is not coded.
+# A message of more than 64 kB is not encoded.
 %before = counters();
 $pub->safe_psql(
 	'postgres',
@@ -238,7 +238,7 @@ is($after{bypassed_messages} - $before{bypassed_messages},
 cmp_ok($after{messages} - $before{messages},
 	'>=', 50, 'and was counted as a message');
 
-# The column that did not change is not sent, so the message is a small one.
+# An unchanged TOASTed column is not sent, so the message is small.
 %before = counters();
 $pub->safe_psql('postgres', 'UPDATE wide SET version = 2');
 $pub->wait_for_catchup('coded');
@@ -247,7 +247,7 @@ is_replicated('wide', 'rows whose large column did not change');
 is($after{bypassed_messages}, $before{bypassed_messages},
 	'all of them coded');
 
-# Truncate, what rolls back, and transactions of which nothing is published.
+# TRUNCATE, rollbacks, and transactions without published changes.
 $pub->safe_psql(
 	'postgres',
 	"TRUNCATE wide;
@@ -275,8 +275,8 @@ is($sub->safe_psql('postgres', 'SELECT count(*) FROM unpublished'),
 	'0', 'which has not arrived');
 
 #
-# Transactions in progress, two phases and binary values, in a subscription of
-# its own.
+# Streaming of transactions in progress, two-phase commit and binary values, in
+# a separate subscription.
 #
 on_each(
 	'CREATE TABLE various (id int PRIMARY KEY, at timestamptz, what bytea, amount numeric, tags text[])'
@@ -341,8 +341,8 @@ is_replicated('various', 'prepared transactions');
 $sub->safe_psql('postgres', 'DROP SUBSCRIPTION various');
 
 #
-# A batch does not sit.  Nothing but the walsender's own flush can move it:
-# there are no keepalives, requests for replies or timeouts.
+# An incomplete batch does not wait for more. Nothing but the walsender's own
+# flush can send it: keepalives, requests for replies and timeouts are off.
 #
 foreach my $node ($pub, $sub)
 {
@@ -355,11 +355,11 @@ wal_receiver_status_interval = 1h
 	$node->reload;
 }
 
-# The subscriber confirms at once, not when its WAL writer comes by.
+# Let the subscriber confirm at once, without waiting for its WAL writer.
 $sub->safe_psql('postgres',
 	'ALTER SUBSCRIPTION coded SET (synchronous_commit = local)');
 
-# A walsender becomes synchronous with the first position that is confirmed.
+# A walsender becomes synchronous only once a position has been confirmed.
 $pub->safe_psql('postgres', "INSERT INTO wide VALUES (99, 'first', 4)");
 $pub->wait_for_catchup('coded');
 $pub->append_conf('postgresql.conf', "synchronous_standby_names = 'coded'");
@@ -368,8 +368,9 @@ $pub->poll_query_until('postgres',
 	"SELECT sync_state = 'sync' FROM walstream_senders WHERE application_name = 'coded'"
 ) or die 'the subscription did not become synchronous';
 
-# A commit that is not confirmed in this time ends in a warning; one that waits
-# for wal_receiver_status_interval, or for a keepalive, takes seconds.
+# A commit that is not confirmed within this time ends with a warning. Without
+# the flush each would wait for a keepalive or wal_receiver_status_interval,
+# which takes seconds.
 my $hundred_commits = patience(60);
 my $behind = patience(180);
 my $commits = join('',
@@ -398,7 +399,8 @@ $pub->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $pub->reload;
 
 #
-# Interruptions: disabled and enabled, either server restarted in the middle.
+# Interruptions: the subscription is disabled and enabled, and each server is
+# restarted while changes are sent.
 #
 my $log_offset = -s $pub->logfile;
 $sub->safe_psql('postgres', 'ALTER SUBSCRIPTION coded DISABLE');
@@ -441,7 +443,7 @@ $sub->start;
 $pub->wait_for_catchup('coded');
 is_replicated('bulk', 'subscriber restarted in the middle');
 
-# A fast shutdown sends all there is.
+# A fast shutdown of the publisher first sends everything.
 $pub->safe_psql('postgres', "UPDATE bulk SET owner = 10 WHERE id > 200000");
 $pub->stop('fast');
 is( $sub->safe_psql('postgres', 'SELECT count(*) FROM bulk WHERE owner = 10'),
@@ -451,7 +453,7 @@ $pub->start;
 $pub->wait_for_catchup('coded');
 is_replicated('bulk', 'publisher restarted');
 
-# On the way no message was refused or could not be applied.
+# No message was refused, and none could not be applied.
 unlike(
 	slurp_file($_->logfile),
 	qr/could not decode/,

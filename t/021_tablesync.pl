@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Initial synchronization of tables: rows of a COPY come through the same
-# function as a stream and may begin with any byte.
+# Initial synchronization of tables: rows of a COPY pass through the same
+# function as a stream, and may begin with any byte.
 
 use strict;
 use warnings;
@@ -21,13 +21,13 @@ my $pub = walstream_primary('pub', %options);
 my $sub = walstream_primary('sub', %options);
 $_->safe_psql('postgres', 'CREATE EXTENSION walstream') foreach $pub, $sub;
 
-# Any byte is a character here.
+# In SQL_ASCII any byte is a character.
 foreach my $node ($pub, $sub)
 {
 	$node->safe_psql('postgres',
 		"CREATE DATABASE bytes ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
 	);
-	# without a primary key column in front of the text
+	# no primary key in front of the text, which then begins the row
 	$node->safe_psql('bytes',
 		"CREATE TABLE first_$_ (value text, id int PRIMARY KEY)")
 	  foreach (1 .. 6);
@@ -38,9 +38,9 @@ foreach my $node ($pub, $sub)
 		'CREATE TABLE numbers (id int PRIMARY KEY, value int)');
 }
 
-# Rows that begin with every byte there is, of all sizes around those of a
-# hello, a stock message's header and a frame.  The first row of a COPY matters
-# most: a stream's decoder would look there for a hello.
+# Rows that begin with every possible byte, in all sizes around those of a
+# hello, a frame and the header of a stock message. The first row of a COPY
+# matters most: that is where the decoder of a stream would expect a hello.
 my @lengths = (0, 1, 16, 17, 24, 25, 40);
 my @first_bytes = map { ord } ('H', 'h', 'I', 'Z', 'w', 'k');
 foreach my $table (1 .. 6)
@@ -73,8 +73,8 @@ is( $pub->safe_psql(
 	'255',
 	'rows begin with every byte');
 
-# What is copied waits here, so that changes go on meanwhile and each table
-# has something to catch up with over a stream of its own.
+# Let the copying of rows wait for a lock, so that the tables change meanwhile
+# and each has changes to catch up with over a stream of its own.
 $sub->safe_psql(
 	'bytes', q{
 	CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS
@@ -116,7 +116,7 @@ $pub->safe_psql(
 $gate->query_safe('SELECT pg_advisory_unlock(1)');
 $gate->quit;
 
-# and still go on
+# and the tables continue to change
 $pub->safe_psql('bytes', "UPDATE numbers SET value = value + 1")
   foreach (1 .. 10);
 $sub->wait_for_subscription_sync($pub, 'bytes', 'bytes');
@@ -152,7 +152,8 @@ unlike(
 	qr/could not decode/,
 	'nothing was taken for a frame');
 
-# They are added up under one name, since theirs do not come back.
+# These streams share one row of the totals, since their names never occur
+# again.
 is( $pub->safe_psql(
 		'postgres', q{
 	SELECT count(*) FILTER (WHERE name = '(table synchronization)'),

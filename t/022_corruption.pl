@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Streams that are damaged in transit: nothing of a bad message is used, the
-# receiver reports what it found and connects again, and finally gives up
-# compression.
+# Streams that are damaged in transit: nothing of a damaged message is used;
+# the receiver reports what it found and connects again, and after repeated
+# failures it stops requesting compression.
 
 use strict;
 use warnings;
@@ -30,7 +30,7 @@ my $conninfo = $proxy->connstr . ' application_name=standby';
 my $standby = walstream_standby($primary, 'standby', conninfo => $conninfo);
 $primary->wait_for_catchup($standby);
 
-# Several messages: each commit is sent as it is flushed.
+# Write several messages: each commit is flushed and sent by itself.
 sub write_events
 {
 	$primary->safe_psql(
@@ -43,8 +43,8 @@ sub write_events
 	return;
 }
 
-# The same in two parts: whatever happens to a frame of the first, there is one
-# behind it.
+# Write events in two parts: if a frame of the first part is dropped or
+# delayed, another frame follows it.
 sub write_more_events
 {
 	my ($name) = @_;
@@ -70,8 +70,8 @@ sub check_events
 	return;
 }
 
-# What the log of a receiver says from the offset on about a message that it
-# could not decode.
+# What a receiver has logged after the offset about a message that it could not
+# decode.
 sub wait_for_failure
 {
 	my ($node, $offset) = @_;
@@ -105,8 +105,8 @@ sub wait_for_suspended
 		$offset);
 }
 
-# A setting that the receiver has not failed with: what follows is a first
-# failure.
+# Change the receiver's setting, so that earlier failures no longer count and
+# the next one is the first.
 my $level = 1;
 
 sub forget_failures
@@ -130,7 +130,7 @@ sub end_stream
 }
 
 #
-# One failure, of every kind.
+# A single failure of every kind.
 #
 my $again =
   'Nothing of the message was used; the receiver connects again and continues from the same position.';
@@ -189,7 +189,8 @@ foreach my $nth (1, 4)
 		{ action => 'flip', nth => $nth, bit => 100, times => 1 });
 	end_stream('standby');
 
-	# each at least one frame, however little of the segment is sent again
+	# each makes at least one frame, however little of the segment is sent
+	# again
 	foreach (1 .. $nth)
 	{
 		write_events();
@@ -200,7 +201,7 @@ foreach my $nth (1, 4)
 	check_events($standby, 'standby', "frame $nth of a connection");
 }
 
-# The hello.
+# A damaged hello.
 forget_failures($standby);
 my $log = -s $standby->logfile;
 $proxy->set_rules({ action => 'flip', kind => 'H', bit => 4, times => 1 });
@@ -212,10 +213,10 @@ is( "$failure->{codec} $failure->{lsn}",
 check_events($standby, 'standby', 'hello');
 
 #
-# Three failures in a row.
+# Three consecutive failures.
 #
 
-# Let the first frame of so many connections be bad.
+# Damage the first frame of this many connections.
 sub fail_repeatedly
 {
 	my ($name, $times) = @_;
@@ -227,7 +228,7 @@ sub fail_repeatedly
 	return;
 }
 
-# The hints of all failures from the offset on.
+# The hints of all failures logged after the offset.
 sub hints
 {
 	my ($node, $offset) = @_;
@@ -261,7 +262,7 @@ is($row->{frames}, 0, 'suspended: frames');
 is($row->{bypassed_messages},
 	$row->{messages}, 'suspended: bypassed_messages');
 
-# It stays so over connections until the setting changes.
+# Compression stays suspended over reconnections until the setting changes,
 $log = -s $standby->logfile;
 end_stream('standby');
 wait_for_suspended($standby, $log);
@@ -277,7 +278,7 @@ is($row->{plain_reason}, undef,
 	'walstream.compression changed: plain_reason');
 cmp_ok($row->{frames}, '>', 0, 'walstream.compression changed: frames');
 
-# Or until the upstream does.
+# or until the upstream does.
 $log = -s $standby->logfile;
 fail_repeatedly('standby', 3);
 wait_for_suspended($standby, $log);
@@ -288,7 +289,7 @@ $standby->reload;
 wait_for_compressed($standby, $log);
 check_events($standby, 'standby', 'primary_conninfo changed');
 
-# Four failures, but in their middle more than 64 MB that were good.
+# Four failures, with more than 64 MB of good WAL in between.
 foreach my $round (1, 2)
 {
 	$log = -s $standby->logfile;
@@ -320,8 +321,9 @@ $subscriber->safe_psql('postgres',
 	"CREATE SUBSCRIPTION events CONNECTION '$conninfo' PUBLICATION events");
 $subscriber->wait_for_subscription_sync($primary, 'events');
 
-# A worker takes a keepalive for proof that it has all before it, also from a
-# stock publisher: what is late or lost then must not be followed by one.
+# To an apply worker a keepalive proves that it has everything before it, even
+# from a stock publisher. So none may follow a message that was lost or
+# delayed.
 foreach my $what (
 	'bit of a codec to come', 'bit in the middle',
 	'dropped', 'repeated',
@@ -342,8 +344,8 @@ foreach my $what (
 	check_events($subscriber, 'events', "subscription, $what");
 }
 
-# An apply worker ignores messages that it does not know: were frames handed on
-# to it because there was no hello, it would lose rows.
+# An apply worker ignores messages of unknown types. If frames were passed to
+# it because the hello is missing, it would lose rows.
 forget_failures($subscriber);
 $log = -s $subscriber->logfile;
 $proxy->set_rules({ action => 'drop', kind => 'H', times => 1 });

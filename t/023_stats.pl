@@ -54,8 +54,8 @@ wait_until(
 	WHERE t.name = 'standby' AND t.kind = 'physical receiver' AND r.name = 'standby'",
 	'also on the standby');
 
-# What a stream has counted when it ends stays, and later streams of the same
-# name add to it.
+# The counts of a stream that has ended are kept, and later streams of the same
+# name are added to them.
 foreach my $streams (1, 2)
 {
 	my $live = sender_row($primary, 'standby');
@@ -87,8 +87,8 @@ foreach my $streams (1, 2)
 		"stream $streams: the next one adds to it");
 }
 
-# A connection with a logical stream and then a physical one, under the name
-# that the standby has too.
+# One connection with a logical stream and then a physical one, under the same
+# name as the standby.
 $primary->safe_psql('postgres',
 	"SELECT pg_create_logical_replication_slot('changes', 'pgoutput')");
 $primary->safe_psql('postgres', 'CREATE PUBLICATION changes FOR ALL TABLES');
@@ -101,7 +101,7 @@ my $client = WalstreamClient->new(
 	replication => 'database',
 	options => '-c walstream.accept=1\\ lz4');
 
-# Read up to the first frame, behind a hello that says lz4.
+# Read up to the first frame, after a hello that announces lz4.
 sub receive_frame
 {
 	my ($what) = @_;
@@ -140,7 +140,7 @@ is( $primary->safe_psql('postgres', 'SELECT count(*) FROM walstream_senders'),
 $primary->safe_psql('postgres', "SELECT pg_drop_replication_slot('changes')");
 
 #
-# Resets, with streams that go on
+# Resets while streams continue
 #
 load_wal($primary);
 $primary->wait_for_catchup($standby);
@@ -200,7 +200,7 @@ my $second = WalstreamClient->new(
 	$primary,
 	application_name => 'second',
 	options => '-c wal_sender_timeout=0');
-# these stay its own, and must not give it more rows
+# temporary slots belong to the session, and must not give it more rows
 $second->command("CREATE_REPLICATION_SLOT $_ TEMPORARY PHYSICAL")
   foreach qw(temporary_1 temporary_2);
 $second->start('START_REPLICATION ' . $primary->lsn('flush'));
@@ -223,7 +223,7 @@ is( $primary->safe_psql(
 	'2|2',
 	'the view shows those in use');
 
-# Columns that pg_stat_replication has too say the same.
+# Columns that also exist in pg_stat_replication have the same values.
 my $stock_columns = $primary->safe_psql(
 	'postgres', "
 	SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
@@ -254,10 +254,10 @@ $primary->safe_psql('postgres',
 $primary->reload;
 
 #
-# The oldest position, and what slots keep
+# The oldest position, and the WAL that slots retain
 #
 
-# A walsender that is stopped has sent up to where it is.
+# The position of a stopped walsender stays where it is.
 my $stopped = sender_row($primary, 'second')->{pid};
 wait_until(
 	$primary,
@@ -281,7 +281,7 @@ kill('CONT', $stopped);
 wait_until($primary, "SELECT walstream_oldest_send_lsn() > '$stopped_at'",
 	'it goes on');
 
-# A slot that nobody uses keeps WAL, sent or not.
+# An unused slot retains WAL whether or not it has been sent.
 $primary->safe_psql('postgres',
 	"SELECT pg_create_physical_replication_slot('unused', true)");
 load_wal($primary, 1000);
@@ -339,8 +339,9 @@ foreach my $name (q{it's "odd" \\ %s%n $1;--, },
 	$client->close;
 }
 
-# A subscription's name is in the encoding of its database, and is read in all
-# others.  This one is on the publisher itself.
+# A subscription's name is stored in the encoding of its database, but is read
+# in databases of other encodings. This subscription is on the publisher
+# itself.
 $primary->safe_psql('postgres',
 	"CREATE DATABASE $_ ENCODING $_ TEMPLATE template0 LOCALE 'C'")
   foreach qw(latin1 utf8);
@@ -376,7 +377,7 @@ $primary->safe_psql(
 wait_until($primary, 'SELECT count(*) = 0 FROM walstream_senders',
 	'and ends');
 
-# The table of totals is bounded.
+# The number of rows in the totals is limited.
 my $names = 140;
 $primary->safe_psql('postgres', 'SELECT walstream_reset_stats()');
 my $lsn = $primary->lsn('flush');

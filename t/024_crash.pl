@@ -40,8 +40,8 @@ $subscriber->safe_psql('postgres',
 );
 $subscriber->wait_for_subscription_sync($primary, 'subscription');
 
-# A session that inserts and commits until it is ended; returns when what it
-# writes is being sent to both.
+# Start a session that inserts and commits until it is ended. Returns once its
+# changes are being sent to both receivers.
 sub start_load
 {
 	my $sql = q{DO $$
@@ -81,8 +81,8 @@ sub end_load
 	return;
 }
 
-# How many processes have begun to stream since the server last started, says
-# its log.
+# How many processes have begun to stream since the server's last start,
+# according to its log.
 sub streams_begun
 {
 	my ($node, $what) = @_;
@@ -95,8 +95,9 @@ sub streams_begun
 	return scalar(keys %pids);
 }
 
-# Both receivers stream again, all servers show the processes that there are
-# and count as many streams as have begun, and both have the primary's data.
+# Check that both receivers stream again, that the views show the existing
+# processes and as many streams as have begun, and that both have the primary's
+# data.
 sub check_streams
 {
 	my ($what) = @_;
@@ -143,7 +144,7 @@ sub check_streams
 check_streams('at first');
 
 #
-# Processes that are killed.  PostgreSQL starts all others of the server anew.
+# Killed processes: PostgreSQL restarts all other processes of that server.
 #
 my $walsender =
   "SELECT pid FROM pg_stat_replication WHERE application_name = ";
@@ -174,7 +175,7 @@ foreach my $case (
 }
 
 #
-# Processes that are told to end
+# Terminated processes
 #
 my $session = start_load();
 my $streams = $primary->safe_psql('postgres',
@@ -207,7 +208,7 @@ end_load($session);
 check_streams('receivers told to end');
 
 #
-# Streams that end in order, or in an error
+# Streams that end normally or with an error
 #
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION subscription DISABLE');
 wait_until(
@@ -241,7 +242,7 @@ foreach my $case (
 $subscriber->safe_psql('postgres', 'ALTER SUBSCRIPTION subscription ENABLE');
 $primary->wait_for_catchup('subscription');
 
-# A client that does not answer in time
+# A client that does not answer before the timeout
 my $accept = '-c walstream.accept=1\\ zstd';
 my $log = -s $primary->logfile;
 my $client = WalstreamClient->new(
@@ -257,7 +258,7 @@ wait_until(
 	"SELECT last_end IS NOT NULL FROM walstream_totals WHERE name = 'silent'",
 	'a stream that timed out has ended');
 
-# An error ends the stream and leaves the connection, which may stream again.
+# An error ends the stream but not the connection, which can stream again.
 $client = WalstreamClient->new(
 	$primary,
 	application_name => 'again',
@@ -290,8 +291,8 @@ is( $primary->safe_psql(
 	'until it ends');
 
 #
-# As many streams as there can be, on a server that receives as many as it can:
-# each has an entry.
+# A server with the maximal number of senders and receivers has an entry for
+# each of them.
 #
 $primary->safe_psql('postgres',
 	'CREATE TABLE other (id int); CREATE PUBLICATION other FOR TABLE other');

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Every bit of whole messages is flipped in front of the receivers of real
-# servers: nothing crashes, and no byte comes out that was not sent.
+# Every bit of whole messages is flipped before they reach the receivers of
+# real servers: nothing crashes, and no byte is accepted that was not sent.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Built where the source is, and loaded from there.
+# Build the module in the source tree; the servers load it from there.
 system_or_bail('make', '-s', '-C', 'src/test/receive', 'with_llvm=no');
 my $module = getcwd() . '/src/test/receive/walstream_test_receive';
 my $libraries = "$module, walstream";
@@ -31,7 +31,7 @@ $primary->safe_psql('postgres',
 
 my %number = (zstd => 1, lz4 => 2, walz => 3);
 
-# Small commits, each of which is a message of its own.
+# Write small commits, each of which is a message of its own.
 sub write_events
 {
 	$primary->safe_psql(
@@ -42,14 +42,15 @@ sub write_events
 	return;
 }
 
-# The receiver of this name connects, takes some messages, and then has tried
-# them all.
+# Let the receiver of this name connect with the codec, and wait until the
+# module has flipped all bits of some messages.
 sub check_flips
 {
 	my ($node, $name, $codec, $what) = @_;
 	my $log = -s $node->logfile;
 
-	# A walreceiver begins at a segment's start: let that be near.
+	# A walreceiver begins at a segment's start: begin a new one, so that
+	# little is sent again.
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 	set_compression($node, $codec);
 	$primary->safe_psql('postgres',

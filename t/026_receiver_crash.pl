@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Compression of a stream that crashes its receiver, and the server with it, is
-# not requested a fourth time; servers that are stopped or killed, or crash for
-# other reasons, continue to compress.
+# If compressed data crashes its receiver, and with it the server, three times,
+# compression is suspended. Stops, kills and crashes for other reasons do not
+# suspend it.
 
 use strict;
 use warnings;
@@ -15,18 +15,18 @@ use WalstreamRelay;
 use WalstreamTest;
 
 my $suspended = 'suspended after repeated decoding failures';
-# What crashes here does so on purpose: nothing for a sanitizer to report.
+# The crashes are intended: sanitizers must not report them.
 $ENV{SANITIZER_OPTIONS} = 'handle_segv=0';
 declare_expected_warning(
 	'was terminated by signal (?:9: Killed|11: Segmentation fault)');
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
 declare_expected_warning("uncompressed: $suspended");
-# A sender may have ended by itself when it is to be terminated.
+# A sender may have ended by itself before the test terminates it.
 declare_expected_warning(
 	'PID \\d+ is not a PostgreSQL (?:backend|server) process');
 
-# Built where the source is, and loaded from there.
+# Build the module in the source tree; the servers load it from there.
 system_or_bail('make', '-s', '-C', 'src/test/receive', 'with_llvm=no');
 my $module = getcwd() . '/src/test/receive/walstream_test_receive';
 my $libraries = "$module, walstream";
@@ -42,7 +42,7 @@ $primary->safe_psql('postgres',
 	'CREATE TABLE events (id serial PRIMARY KEY, note text); CREATE PUBLICATION events FOR TABLE events'
 );
 
-# Where the standby's file is, between its lives.
+# The file that holds the failures while the server is down.
 sub failures_file
 {
 	my ($node) = @_;
@@ -66,7 +66,7 @@ sub wait_for_stream
 	return;
 }
 
-# How many crashes the log tells of since the offset.
+# How many crashes were logged after the offset.
 sub crashes
 {
 	my ($node, $log) = @_;
@@ -86,8 +86,8 @@ sub set_crash
 	return;
 }
 
-# Starts what crashes as soon as it streams.  Not with start(), which wants it to
-# run still when pg_ctl has seen that it accepts connections.
+# Start a server that crashes as soon as it streams. start() cannot be used: it
+# requires that the server still runs when pg_ctl returns.
 sub start_to_crash
 {
 	my ($node) = @_;
@@ -97,7 +97,8 @@ sub start_to_crash
 	return;
 }
 
-# A receiver that crashes with each frame does so three times.
+# Check that a receiver that crashes with each frame does so exactly three
+# times.
 sub check_crashes
 {
 	my ($node, $name, $what, $dir) = @_;
@@ -133,7 +134,7 @@ sub check_crashes
 		"$what: plain_reason");
 	ok(!-e failures_file($node), "$what: no file while the server runs");
 
-	# another setting: asked again
+	# compression is requested again after a change of the setting
 	set_crash($node, 'off');
 	$log = -s $node->logfile;
 	set_compression($node, 'zstd');
@@ -151,8 +152,8 @@ $primary->wait_for_catchup($standby);
 check_crashes($standby, 'standby', 'walreceiver');
 
 #
-# The server is stopped, and killed, in all ways, while the receiver waits:
-# compression goes on.
+# The server is stopped and killed in all ways while the receiver waits for
+# WAL. Compression continues.
 #
 my %ways = (
 	'walreceiver killed' => sub {
@@ -180,10 +181,10 @@ my %ways = (
 	'postmaster killed' => sub {
 		$standby->kill9;
 
-		# not before its children have ended, too
+		# a start fails as long as children of the old postmaster run
 		until ($standby->start(fail_ok => 1))
 		{
-			# what it has just read in the old one's file
+			# a failed start may have set it from the old postmaster.pid
 			$standby->{_pid} = undef;
 			select(undef, undef, undef, 0.1);
 		}
@@ -201,7 +202,7 @@ foreach my $what (sort keys %ways)
 		write_events();
 		$primary->wait_for_catchup($standby);
 
-		# it asks for more, and there is none
+		# wait until the receiver has used up all WAL and waits for more
 		$standby->poll_query_until('postgres',
 			"SELECT codec = 'zstd' FROM walstream_receiver");
 	}
@@ -210,7 +211,8 @@ foreach my $what (sort keys %ways)
 }
 
 #
-# Where the server does not start itself after a crash, somebody else does.
+# Crashes also count if the server does not restart itself (restart_after_crash
+# = off).
 #
 $standby->append_conf('postgresql.conf', 'restart_after_crash = off');
 $standby->reload;
@@ -239,14 +241,14 @@ write_events();
 $primary->wait_for_catchup($standby);
 is(crashes($standby, $begin), 3, 'it does not crash a fourth time');
 
-# An orderly restart is no reason to ask again.
+# An orderly restart does not lift the suspension.
 my $log = -s $standby->logfile;
 $standby->restart;
 wait_for_stream($standby, 'standby', $log, "uncompressed: $suspended");
 pass('nor is it asked for after a restart');
 
 #
-# A file that is not as it should be
+# A damaged file
 #
 set_crash($standby, 'off');
 foreach my $content (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream that endlessly sends messages without WAL: it neither keeps its
-# receiver from ending nor fills the log.
+# An upstream that endlessly sends messages without WAL: its receiver can still
+# be stopped, and the log is not filled.
 
 use strict;
 use warnings;
@@ -16,7 +16,8 @@ use WalstreamTest;
 declare_expected_warning(
 	'uncompressed: suspended after repeated decoding failures');
 
-# So much of it is tens of thousands of messages, which must be worth much less.
+# This many bytes are tens of thousands of messages; the log may grow by far
+# less.
 my $enough = 1024 * 1024;
 my $max_log = 100_000;
 
@@ -28,7 +29,7 @@ $primary->safe_psql('postgres',
 my $proxy = WalstreamProxy->new($primary);
 my $conf = "wal_retrieve_retry_interval = '100ms'\n";
 
-# 'k' or 'w', with positions that move nothing
+# A 'k' or 'w' message whose positions change nothing.
 sub message
 {
 	my ($content) = @_;
@@ -45,7 +46,7 @@ my %floods = (
 	  { kind => 'H', bytes => message('w' . "\0" x 24) },
 	'empty messages' => { kind => 'H', bytes => message('') });
 
-# A setting that the receiver has not failed with.
+# Change the receiver's setting, so that earlier failures no longer count.
 my $level = 1;
 
 sub forget_failures
@@ -57,7 +58,8 @@ sub forget_failures
 	return;
 }
 
-# The node's receiver connects and is flooded; then the node stops, if it can.
+# The node's receiver connects and is flooded; then the node must be able to
+# stop.
 sub check_floods
 {
 	my ($node, $name, $what) = @_;
@@ -73,7 +75,7 @@ sub check_floods
 			"INSERT INTO events (note) VALUES ('x'); SELECT pg_terminate_backend(pid) FROM walstream_senders WHERE application_name = '$name'"
 		);
 
-		# until it has had a lot, or has ended over it
+		# wait until it has received much, or has refused it
 		my $refused =
 		  qr/could not decode replication stream|invalid|sent WAL from/;
 		my $seen = 0;
@@ -130,7 +132,7 @@ my $relay = walstream_relay(
 wait_for_relay($primary, $relay);
 check_floods($relay, 'relay', 'relay receiver');
 
-# A damaged frame is a failure like any other there, even if its codec is not.
+# To a relay a damaged header of a frame is a failure, too.
 my $log = -s $relay->logfile;
 $proxy->set_rules({ action => 'flip', bit => 10, times => 1 });
 $primary->safe_psql('postgres', "INSERT INTO events (note) VALUES ('y')");

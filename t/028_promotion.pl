@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A standby that is promoted after the loss of its primary replays all WAL that
-# has arrived, including the part that its walreceiver has not read yet when it
-# is told to end.
+# has arrived, including what its walreceiver has not read yet when it is told
+# to end.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use WalstreamTest;
 
-# Built where the source is, and loaded from there.
+# Build the module in the source tree; the servers load it from there.
 system_or_bail('make', '-s', '-C', 'src/test/receive', 'with_llvm=no');
 my $module = getcwd() . '/src/test/receive/walstream_test_receive';
 
@@ -37,7 +37,7 @@ walstream.compression = '$compression'
 		'SHOW walstream_test_receive.hold', 'on')
 	  or die "the setting has not been loaded\n";
 
-	# Its walreceiver reads the setting when it is woken, and stops with the
+	# The walreceiver reads the setting when it is woken, and stops at the
 	# first WAL after that.
 	my $log = -s $standby->logfile;
 	my $rows = 0;
@@ -48,7 +48,7 @@ walstream.compression = '$compression'
 		$primary->safe_psql('postgres', 'INSERT INTO t DEFAULT VALUES');
 	}
 
-	# these are on their way or in the socket when the primary is lost
+	# these are in transit or in the socket when the primary is lost
 	$primary->safe_psql('postgres',
 		join('', map { "INSERT INTO t DEFAULT VALUES;\n" } 1 .. 200));
 	my $sent = $primary->lsn('flush');

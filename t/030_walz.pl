@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The codec walz between servers: which streams use it, how much it gains, and
-# that everything arrives.
+# The codec walz between servers: which streams use it, how well it compresses,
+# and that all WAL arrives intact.
 
 use strict;
 use warnings;
@@ -26,7 +26,7 @@ my $standby = walstream_standby(
 my $zstd_standby = walstream_standby($primary, 'zstd_standby',
 	conf => "walstream.compression = 'zstd lz4'\n");
 
-# What is said at the start of a stream; both servers have begun it then.
+# Wait until both servers have logged the start of the stream with this codec.
 sub wait_for_stream
 {
 	my ($node, $name, $said, $sender_log, $receiver_log) = @_;
@@ -42,7 +42,7 @@ sub wait_for_stream
 	return;
 }
 
-# Begin the stream to "standby" anew.
+# Restart the stream to "standby".
 sub reconnect
 {
 	my ($said) = @_;
@@ -83,7 +83,7 @@ sub pgbench
 	return;
 }
 
-# What the stream has counted since the row was taken.
+# How much the counters have grown since the row was read.
 sub added
 {
 	my ($name, $before) = @_;
@@ -99,7 +99,7 @@ sub added
 }
 
 #
-# The first that both have is taken.
+# The first codec that both have is used.
 #
 wait_for_stream($standby, 'standby', 'walz, level 1', 0, 0);
 wait_for_stream($zstd_standby, 'zstd_standby', 'zstd, level 1', 0, 0);
@@ -210,7 +210,7 @@ like(
 	qr/LOG:  receiving logical changes for "logical" compressed with zstd, level 1\n/,
 	'logical: so says the log');
 
-# With walz alone there is none left.
+# If walz is the only codec of both, the logical stream is not compressed.
 my $log = -s $primary->logfile;
 set_compression($primary, 'walz');
 set_compression($subscriber, 'walz');
@@ -232,7 +232,7 @@ $subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION logical');
 $subscriber->stop;
 
 #
-# Reloads while the stream runs, which act at the next segment.
+# Reloads while the stream runs take effect at the next segment.
 #
 set_compression($primary, 'walz zstd lz4');
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
@@ -271,7 +271,7 @@ foreach my $case (
 standby_matches($primary, $standby, 'reloads');
 
 #
-# The receiver alone has walz.
+# Only the receiver has walz.
 #
 set_compression($primary, 'zstd');
 reconnect('zstd, level 1');
@@ -282,7 +282,7 @@ set_compression($primary, 'walz zstd lz4');
 reconnect('walz, level 1');
 
 #
-# Bad frames.
+# Damaged frames.
 #
 my $level = 1;
 foreach my $bit (70, 333, 5001)
@@ -303,7 +303,7 @@ foreach my $bit (70, 333, 5001)
 			$log),
 		"bit $bit flipped: compressed again");
 
-	# a change, or the third failure would suspend compression
+	# change the setting, or the third failure would suspend compression
 	set_compression($standby, "walz:$level zstd lz4");
 	catch_up();
 }
@@ -331,7 +331,7 @@ foreach my $case (
 }
 
 #
-# The tool finds in the WAL that all of this has made what it should.
+# The tool walz reports on the WAL that this test has generated.
 #
 $primary->stop;
 my $pg_wal = $primary->data_dir . '/pg_wal';

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A subscription that retains dead tuples (from PostgreSQL 19 on) asks the
-# publisher for its status in the middle of the stream: these messages pass
-# through a compressed stream, in both directions.
+# A subscription that retains dead tuples (PostgreSQL 19 and later) requests
+# the publisher's status within the stream: the request and its answer pass
+# through a compressed stream.
 
 use strict;
 use warnings;
@@ -35,8 +35,8 @@ $sub->safe_psql('postgres',
 );
 $sub->wait_for_subscription_sync($pub, 's');
 
-# The xmin of the slot that retains them goes on only after the publisher has
-# told its status and the subscriber has come to it.
+# The xmin of the slot that retains them advances only after the publisher has
+# sent its status and the subscriber has reached it.
 my $xmin =
   q{SELECT xmin FROM pg_replication_slots WHERE slot_name = 'pg_conflict_detection'};
 ok($sub->poll_query_until('postgres', "SELECT ($xmin) IS NOT NULL"),
@@ -50,7 +50,7 @@ for my $round (1 .. 3)
 	);
 	$pub->wait_for_catchup('s');
 
-	# a transaction of the subscriber's own, beside the applied one
+	# the subscriber also needs a transaction of its own
 	$sub->safe_psql('postgres', 'SELECT pg_current_xact_id()');
 	ok( $sub->poll_query_until(
 			'postgres', "SELECT ($xmin)::text::int > $before"),

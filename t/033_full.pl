@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Streams that find no free entry in walstream's array of streams: each writes
-# one line to the log, and once it gets an entry, it is counted from its
-# beginning.  A relay has both receiver and senders.
+# Streams that find no free entry in walstream's array of streams: each logs
+# this once, and when it gets an entry, its counts include everything since its
+# beginning. A relay has both a receiver and senders.
 
 use strict;
 use warnings;
@@ -19,7 +19,7 @@ my $no_entry =
   'walstream has no free entry for this stream, which is not counted until there is one';
 declare_expected_warning($no_entry);
 
-# Built where the source is, and loaded from there.
+# Build the module in the source tree; the servers load it from there.
 system_or_bail('make', '-s', '-C', 'src/test/receive', 'with_llvm=no');
 my $module = getcwd() . '/src/test/receive/walstream_test_receive';
 
@@ -37,14 +37,14 @@ wal_receiver_status_interval = 1
 walstream_test_receive.fill = on
 });
 
-# What the relay's log says about who has no entry: the severities.
+# The severities of the relay's log messages about streams without an entry.
 sub without_entry
 {
 	return [ sort(slurp_file($relay->logfile) =~ /(\w+):  $no_entry/g) ];
 }
 
-# A little, and what has come to the clients is taken: a full socket would keep
-# the rest from being sent, and counted.
+# Write some WAL, and read what the clients were sent: if a socket were full,
+# the rest could not be sent, and would not be counted.
 my %clients;
 
 sub write_wal
@@ -83,7 +83,7 @@ is_deeply(
 	[ 'LOG', 'LOG', 'WARNING' ],
 	'a sender says it to the log only');
 
-# They ask again each second, and say nothing of it.
+# They look for an entry again each second, without logging it.
 my $until = time() + 3;
 while (time() < $until)
 {
@@ -132,7 +132,7 @@ foreach my $view ('walstream_receiver', 'walstream_senders')
 	is($counted, 't', "$view: all are counted once there is an entry");
 }
 
-# Only the last few of these came after that.
+# Most of the WAL was sent before the streams got their entries.
 write_wal();
 my $all = lsn_number(wait_for_relay($primary, $relay)) - $begin;
 foreach my $name (sort keys %clients)
