@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay as the primary's only synchronous standby, and behind it a standby
-# without walstream and one with it, both from base backups.
+# A relay is the primary's only synchronous standby. Behind it are a standby
+# without walstream and one with it, both made from base backups.
 
 use strict;
 use warnings;
@@ -68,7 +68,7 @@ wait_until(
 standby_matches($primary, $stock, 'stock standby');
 standby_matches($primary, $ours, 'standby with walstream');
 
-# A reload changes the codec in mid-stream, at the next segment.
+# A reload changes the codec of a running stream, at the next segment.
 my $sender = sender_row($relay, 'ours')->{pid};
 set_compression($relay, 'lz4');
 write_segments($primary, $relay, 2);
@@ -78,7 +78,7 @@ wait_until(
 	'a reload changes the codec');
 standby_matches($primary, $ours, 'with another codec');
 
-# What is stored is the primary's.
+# The stored WAL is identical to the primary's.
 wait_for_relay($primary, $relay);
 wait_until(
 	$relay,
@@ -98,7 +98,7 @@ is( $relay->safe_psql(
 	't',
 	'sizes of compressed segments');
 
-# A standby that was away gets from there what it missed.
+# A standby that was stopped gets what it missed from the relay.
 $stock->stop;
 load_wal($primary, 40_000);
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
@@ -110,7 +110,8 @@ wait_until(
 $stock->start;
 standby_matches($primary, $stock, 'a standby that was away');
 
-# The relay is restarted while the primary runs, and while that is dead.
+# The relay is restarted, first while the primary runs, then after it has
+# crashed.
 my $before = relay_row($relay);
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
@@ -136,7 +137,8 @@ wait_until(
 $stock->start;
 my $flushed = relay_row($relay)->{flushed_lsn};
 
-# What both sides show and say, for a failure that has come once.
+# Print what both sides show and log, to explain a failure that has occurred
+# once.
 sub show_both
 {
 	my ($standby) = @_;
@@ -165,9 +167,9 @@ sub show_both
 	return;
 }
 
-# What is replayed, not pg_last_wal_receive_lsn(): if a standby had it all before
-# it was restarted, its walreceiver has nothing to flush, and that function gives
-# the start of the segment from which it asked for WAL.
+# Compare what is replayed, not pg_last_wal_receive_lsn(): if a standby had
+# everything before it was restarted, its walreceiver has nothing to flush, and
+# that function returns the start of the segment from which WAL was requested.
 foreach my $standby ($stock, $ours)
 {
 	if (!$standby->poll_query_until(

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# pg_receivewal from a relay, and in the place of one.
+# pg_receivewal receives from a relay, and continues in a relay's directory.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 20_000);
 wait_for_relay($primary, $relay);
 
-# The range that is on both.
+# Compare the received segments with the primary's.
 sub compare_received
 {
 	my ($dir, $what) = @_;
@@ -37,18 +37,19 @@ sub compare_received
 	return;
 }
 
-# Receive until the primary has switched to another segment and that is there.
+# Receive until the primary has switched segments and the finished one is
+# there.
 sub receive
 {
 	my ($node, $dir, $what, @options) = @_;
 	my $program = start_receivewal($node, $dir, @options);
 
-	# it begins with the segment that is current then
+	# it begins with the segment that is current at this moment
 	$program->{run}->pump
 	  until ${ $program->{output} } =~ /starting log streaming/;
 	load_wal($primary, 10_000);
 
-	# asked afterwards, it might be the next one
+	# in the same statement: a moment later it could be the next segment
 	my $last = $primary->safe_psql('postgres',
 		'SELECT pg_walfile_name(pg_switch_wal() - 1)');
 	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
@@ -116,11 +117,11 @@ command_fails_like(
 	qr/slot "none" does not exist/,
 	'a slot that there is not');
 
-# Again into the same directory, from where it was.
+# Receive into the same directory again, from where it stopped.
 receive($relay, "$base/plain", 'again');
 
-# pg_receivewal goes on in the directory of a relay that was stopped: closed
-# segments lz4 or plain, the open one .partial.
+# pg_receivewal continues in the directory of a stopped relay, with closed
+# segments as lz4 or plain, and the open one as .partial.
 foreach my $form (qw(lz4 off))
 {
 	if ($form eq 'off')

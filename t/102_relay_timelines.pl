@@ -39,7 +39,7 @@ my $receivewal = start_receivewal($relay, $dir);
 load_wal($one, 10_000);
 wait_for_replay($one, $_) foreach $standby, $far, $two, $three;
 
-# The third follows from one to the next directly.
+# "three" follows directly from one upstream to the next.
 sub switch_over
 {
 	my ($old, $new, $timeline) = @_;
@@ -80,7 +80,8 @@ $three->restart;
 wait_for_replay($two, $three);
 switch_over($two, $three, 3);
 
-# What is stored: for each timeline what was its own.
+# The store has the WAL of each timeline from its first segment to its switch
+# point.
 foreach my $node ($relay, $second)
 {
 	my @files = store_files(store_dir($node));
@@ -115,8 +116,8 @@ foreach my $node ($relay, $second)
 		$node->name . ': verified');
 }
 
-# A standby that was away on both switches, and a client that sees how a
-# timeline ends.
+# A standby that was down during both switches, and a client that checks how
+# the stream of a timeline ends.
 $late->start;
 standby_matches($three, $late, 'a standby that was away over both switches');
 $receivewal->{run}->pump
@@ -132,8 +133,8 @@ my ($switch) =
   slurp_file(store_dir($relay) . '/00000002.history') =~ m{^1\s+(\S+)}m;
 my $client = WalstreamClient->new($relay, application_name => 'client');
 
-# What a stream of a timeline that has ended gets: the types of its messages, all
-# WAL, and what is in the messages behind that.
+# Stream a timeline up to its end. Returns the types of the messages, all WAL,
+# and the contents of the messages that follow the WAL.
 sub stream_to_the_end
 {
 	my ($from, $lsn, $timeline, $slot) = @_;
@@ -149,7 +150,7 @@ sub stream_to_the_end
 		push @contents, $content if $type =~ /[TDCE]/;
 		if ($type eq 'c')
 		{
-			# one that says it has more than there is is not believed
+			# an impossible position in a reply is not believed
 			$from->confirm('FFFFFFFF/0') if $slot ne '';
 			$from->_send('c', '');
 		}
@@ -165,7 +166,7 @@ sub lsn_behind
 	return format_lsn(lsn_number($lsn) + $bytes);
 }
 
-# PostgreSQL's own walsender is asked the same.
+# PostgreSQL's own walsender must give the same answers.
 my $stock = WalstreamClient->new($three);
 my $first = relay_row($relay)->{first_lsn};
 my $row = pack('n N a1 N a*', 2, 1, '2', length($switch), $switch);
@@ -205,8 +206,8 @@ is_deeply(
 	[ 'physical', $switch, 1 ],
 	'a slot does not pass the end of the timeline that its client has');
 
-# A client that has bytes behind the switch point, of a record that was not
-# complete, is sent on, and not one byte of the other timeline.
+# A client may have bytes after the switch point, of an incomplete record. It
+# gets no WAL, and is told of the next timeline.
 foreach my $bytes (1, 1000, 1024 * 1024)
 {
 	my $answer =
@@ -227,7 +228,7 @@ $client->_read_until('Z');
 $client->command('TIMELINE_HISTORY 2');
 $client->close;
 
-# The relay starts again with three timelines.
+# Restart the relay while it has three timelines.
 my $flushed = relay_row($relay)->{flushed_lsn};
 $three->stop('immediate');
 $relay->restart;

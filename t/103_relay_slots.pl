@@ -23,7 +23,7 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 10_000);
 wait_for_relay($primary, $relay);
 
-# The relay's own slot on the primary was made by it.
+# The relay has created its own slot on the primary.
 is( $primary->safe_psql(
 		'postgres',
 		"SELECT active, temporary, restart_lsn IS NOT NULL FROM pg_replication_slots WHERE slot_name = 'for_relay'"
@@ -31,7 +31,7 @@ is( $primary->safe_psql(
 	't|f|t',
 	'the slot upstream is made when it is missing');
 
-# In SQL
+# Slots created in SQL
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('in_sql')");
 my $row = relay_slot_row($relay, 'in_sql');
 is($row->{active_pid}, undef, 'a new slot: nobody uses it');
@@ -47,7 +47,7 @@ like(
 	qr/replication slot name "In SQL" contains invalid character/,
 	'a name that is none');
 
-# Over the protocol
+# Slots created over the replication protocol
 my $client = WalstreamClient->new($relay, application_name => 'client');
 
 sub command_row
@@ -85,7 +85,7 @@ is_deeply(
 	[ undef, undef, undef ],
 	'no such slot');
 
-# Temporary, the last that there is room for
+# A temporary slot, the last one for which there is room
 command_row('CREATE_REPLICATION_SLOT shortly TEMPORARY PHYSICAL RESERVE_WAL');
 is(relay_slot_row($relay, 'shortly')->{temporary},
 	JSON::PP::true, 'a temporary slot');
@@ -99,7 +99,8 @@ wait_until(
 	"SELECT count(*) = 0 FROM walstream_relay_slots WHERE slot_name = 'shortly'",
 	'it goes with its connection');
 
-# One user at a time; it moves with what its standby has flushed.
+# A slot has one user at a time, and advances with what its standby has
+# flushed.
 my $standby = walstream_standby(
 	$primary, 'standby',
 	conninfo => $relay->connstr,
@@ -136,7 +137,7 @@ wait_until(
 	"SELECT restart_lsn >= '$end' FROM walstream_relay_slots WHERE slot_name = 'in_sql'",
 	'a slot moves with its standby');
 
-# They are there after a restart and after a crash, where they were.
+# Slots and their positions survive a restart and a crash.
 foreach my $mode (qw(fast immediate))
 {
 	$standby->stop if $mode eq 'fast';
@@ -161,7 +162,7 @@ foreach my $mode (qw(fast immediate))
 $standby->start;
 standby_matches($primary, $standby, 'the standby');
 
-# Dropped
+# Dropping slots
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('over')");
 is(relay_slot_row($relay, 'over'), undef, 'dropped in SQL');
 $client = WalstreamClient->new($relay, application_name => 'client');
@@ -183,7 +184,7 @@ is( $relay->safe_psql(
 	0,
 	'and they do not come back');
 
-# A damaged slot file is refused by name.
+# A damaged slot file is refused, and the error names it.
 $relay->safe_psql('postgres',
 	"SELECT walstream_create_relay_slot('damaged')");
 $relay->stop;

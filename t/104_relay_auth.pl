@@ -27,9 +27,9 @@ CREATE ROLE rejected LOGIN REPLICATION PASSWORD 'secret';
 CREATE ROLE nologin REPLICATION PASSWORD 'secret';
 });
 
-# Which walsender a client gets that asks for the instance's own: it may do so
-# in the options and as a parameter of the startup packet, of which PostgreSQL
-# takes the parameter.
+# Which walsender a client gets that asks for that of the relay's own cluster.
+# It may ask in the options and as a parameter of the startup packet; of these
+# two PostgreSQL uses the parameter.
 my $own = $relay->safe_psql('postgres',
 	'SELECT system_identifier FROM pg_control_system()');
 my $accept = 'walstream.accept';
@@ -81,7 +81,7 @@ $relay->reload;
 my $lsn = relay_row($relay)->{flushed_lsn};
 my $base = PostgreSQL::Test::Utils::tempdir();
 
-# A replication command as some role; gives status and what it said.
+# Run a replication command as some role; returns the status and the output.
 sub identify
 {
 	my ($user, $password, @more) = @_;
@@ -152,7 +152,7 @@ is(sender_row($relay, 'standby')->{usename},
 	'repl', 'a standby with a password');
 $standby->stop;
 
-# Settings of the role, and what a client sends, are in force; the log and the
+# Settings of the role and of the connection take effect; the log and the
 # process list show the walsender.
 $relay->safe_psql('postgres',
 	"ALTER ROLE repl SET wal_sender_timeout = '77s'");
@@ -171,7 +171,7 @@ $relay->safe_psql('postgres',
 		'a setting from the client');
 	command_like([ 'psql', '-XAtd', $conninfo, '-c', 'SHOW server_version' ],
 		qr/^\d+/, 'SHOW');
-	# What it does not serve is refused with the way out.
+	# A command that it does not serve is refused, with a hint where to go.
 	foreach my $case (
 		[
 			'BASE_BACKUP',
@@ -195,7 +195,7 @@ $relay->safe_psql('postgres',
 	}
 }
 
-# The instance's own walsender
+# The walsender of the relay's own cluster
 {
 	local $ENV{PGPASSWORD} = 'secret';
 
@@ -256,7 +256,7 @@ SKIP:
 	$secure->stop;
 }
 
-# Another module's check comes before ours, or nobody is let in.
+# Another module's login check is called before ours, and can refuse everybody.
 system_or_bail('make', '-s', '-C', 'src/test/reject', 'with_llvm=no');
 my $reject = getcwd() . '/src/test/reject/walstream_test_reject';
 $relay->adjust_conf('postgresql.conf', 'shared_preload_libraries',

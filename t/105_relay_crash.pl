@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Processes of a relay are killed at any moment under load: confirmed commits
-# are there afterwards.
+# Processes of a relay are killed at random moments under load; every confirmed
+# commit survives.
 
 use strict;
 use warnings;
@@ -35,7 +35,7 @@ my $standby = walstream_standby(
 	conninfo => $relay->connstr,
 	conf => "wal_retrieve_retry_interval = '100ms'\n");
 
-# Two clients, whose commits write whole segments too.
+# Two clients: small commits, and some that write whole segments.
 my $client = start_commits($primary);
 my $load = start_psql(
 	$primary, q{DO $$
@@ -50,7 +50,8 @@ BEGIN
 END
 $$});
 
-# The primary has been told that this was flushed, by whatever life of the relay.
+# The position whose flush the primary has been told, by any incarnation of the
+# relay.
 sub acknowledged
 {
 	my $lsn = $primary->safe_psql('postgres',
@@ -60,7 +61,7 @@ sub acknowledged
 	return $lsn eq '' ? '0/0' : $lsn;
 }
 
-# Commits go on after this moment.
+# Wait until commits continue after this moment.
 sub wait_for_commits
 {
 	my ($count) = @_;
@@ -102,19 +103,19 @@ foreach my $case (@victims, ['immediate stop'],
 		  );
 
 		$relay->kill9;
-		# the lock on the store lasts until the last of them is gone
+		# the store stays locked until the last of them has ended
 		foreach my $pid (@pids)
 		{
 			select(undef, undef, undef, 0.01) while kill(0, $pid);
 		}
 
-		# one that was started just before may be left
+		# a process may remain that was started just before
 		my $attempts = 20;
 		until ($relay->start(fail_ok => 1))
 		{
 			die "the relay does not start\n" if $attempts-- == 0;
 
-			# what it has just read in the old one's file
+			# a failed start may have set it from the old postmaster.pid
 			$relay->{_pid} = undef;
 		}
 	}
@@ -125,7 +126,7 @@ foreach my $case (@victims, ['immediate stop'],
 	}
 	else
 	{
-		# it may have to be started, or to connect, again
+		# the process may have to be started, or to connect, first
 		$relay->poll_query_until('postgres',
 			"SELECT count(pid) = 1 FROM ($query) AS p (pid)")
 		  or die "there is no $what\n";
@@ -137,7 +138,7 @@ foreach my $case (@victims, ['immediate stop'],
 			$log);
 		$relay->wait_for_log(qr/database system is ready to accept/, $log);
 	}
-	# what it found on disk, before anything came again
+	# what recovery found on disk, before any WAL was received again
 	my $found =
 	  qr{LOG:  relay has WAL from \S+ on timeline 1 up to (\S+) on timeline 1$}m;
 	$relay->wait_for_log($found, $log);

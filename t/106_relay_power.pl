@@ -19,11 +19,11 @@ use WalstreamPower;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Changes of names that no sync of ours is for: a spare segment is made again,
-# and the raw form of one that was compressed is removed again.
+# Renames and removals that no sync needs to make durable: a spare segment is
+# made again, and the raw form of a compressed segment is removed again.
 my $unneeded = qr{to store/walstream\.spare$|^removing store/SEGMENT$};
 
-# The kinds of sync that must occur.  None depends on who comes first.
+# The kinds of sync that must occur. None of them depends on timing.
 my @kinds = (
 	'fsync of the directory / after making store',
 	'fsync of the directory store/ after creating store/walstream.lock',
@@ -51,7 +51,7 @@ my @kinds = (
 	'fsync store/walstream.spare',
 	'fdatasync store/walstream.spare, again',
 	'fsync store/walstream.spare, again',
-	# so is what recovery has written anew
+	# a file that recovery has rewritten goes the same way
 	'fsync store/SEGMENT.partial',
 	'fdatasync store/SEGMENT.partial, again',
 	'fsync store/SEGMENT.partial, again');
@@ -80,8 +80,9 @@ my $relay = walstream_relay(
 	start => 0,
 	conf => "fsync = on\n");
 
-# Nothing to send at first, so that a slot is promised before there is WAL: the
-# background writer would log a snapshot every 15 seconds.
+# The primary writes nothing at first, so that a slot is promised before there
+# is WAL: stop its background writer, which would log a snapshot every 15
+# seconds.
 my $bgwriter = $one->safe_psql('postgres',
 	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'background writer'"
 );
@@ -95,7 +96,7 @@ sub start_recorded
 }
 
 #
-# Load: single commits, whole segments, slots, restarts, another timeline
+# Load: small commits, whole segments, slots, restarts, a timeline switch
 #
 start_recorded();
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
@@ -127,7 +128,7 @@ add_mark($log, 'dropping early');
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('early')");
 add_mark($log, 'dropped early');
 
-# Segments that are removed, compressed ones
+# Compressed segments are removed.
 write_segments($one, $relay, 6);
 wait_for_replay($one, $standby);
 wait_until(
@@ -179,12 +180,13 @@ my $record = WalstreamPower->new($log);
 note($record->count . ' records');
 
 #
-# What is wrong with the files of a power cut; undef if nothing is.
+# Functions that return what is wrong with the files after a power cut, or
+# undef.
 #
 my %segments;    # of the primaries
-my %right;       # versions of segments that were found right
+my %right;       # versions of segments that were found correct
 
-# Number of the first segment of a timeline that has not been removed.
+# Number of the timeline's first segment that has not been removed.
 sub first_kept
 {
 	my ($replay, $tli) = @_;
@@ -199,7 +201,7 @@ sub first_kept
 	  : 0;
 }
 
-# Are the first bytes of a segment stored?
+# Check that the first bytes of a segment are stored.
 sub segment_fault
 {
 	my ($replay, $files, $tli, $name, $bytes) = @_;
@@ -226,7 +228,7 @@ sub segment_fault
 	return undef;
 }
 
-# From where on a timeline does not count.
+# The position from which on a timeline's WAL is marked as unchecked.
 sub marked_lsn
 {
 	my ($files, $tli) = @_;
@@ -262,7 +264,7 @@ sub find_fault
 	}
 	return undef unless %need;
 
-	# what was served up to the switch point was of the first timeline
+	# WAL that was served up to the switch point was of the first timeline
 	my $served_tli = $replay->{served} > $switch ? 2 : 1;
 	$need{$served_tli} = $replay->{served}
 	  if $replay->{served} > ($need{$served_tli} // 0);
@@ -274,8 +276,8 @@ sub find_fault
 
 		next if $need{$tli} <= $replay->{begun}{$tli};
 
-		# What is marked is removed; up to the switch point the first timeline
-		# has it, too.
+		# Recovery removes marked WAL. Up to the switch point the first
+		# timeline has the same bytes.
 		my $marked = marked_lsn($files, $tli);
 		if (defined $marked)
 		{
@@ -298,15 +300,15 @@ sub find_fault
 			return $fault if defined $fault;
 		}
 	}
-	# files that are written once, then renamed
+	# files that are written completely before they get their final name
 	my @incomplete = $replay->incomplete_files(
 		qr{^store/(walstream\.identity|.*\.history|.*\.zst|slots/[^.]*)$});
 	return "incomplete: @incomplete" if @incomplete;
 	return undef;
 }
 
-# Moments: after each change of names, which are the delicate ones, and some of
-# those after an acknowledgement.
+# Moments: after each rename, creation and removal, which are the delicate
+# ones, and after some of the acknowledgements.
 my @acks = $record->find('ack');
 my %moments = map { $_ + 1 => 1 }
   map { $record->find($_) } qw(create rename unlink mkdir stream mark);
@@ -315,7 +317,8 @@ $moments{ $acks[-1] + 1 } = 1;
 $moments{ int(rand($record->count)) } = 1 foreach 1 .. 20;
 my @moments = sort { $a <=> $b } keys %moments;
 
-# The first moment at which something is wrong, and what; undef if none is.
+# The first moment at which something is wrong, with the fault; undef if there
+# is none.
 sub find_fault_at_moments
 {
 	my (%options) = @_;
@@ -360,7 +363,7 @@ is( find_fault_at_moments(
 	  . @moments
 	  . ' moments');
 
-# Whatever is wrong, these are those that there are.
+# The kinds of sync that occurred are exactly the known ones.
 my $whole = $record->replay(unneeded => $unneeded);
 $whole->advance($moments[-1]);
 my %kinds = $whole->kinds;
@@ -368,11 +371,13 @@ note("$_: $kinds{$_}") foreach sort keys %kinds;
 is(kinds_fault(\%kinds, @kinds),
 	undef, 'all kinds of sync occur that are known, and no other');
 
-# Each sync is needed; but what is lost without that of walstream.xids or
-# walstream.standby_names is no WAL: a relay starts without it, and learns it again.
-# The latter is written just after the store was made, so its sync of the directory
-# would make good what is left out there.  What is marked as unchecked was promised
-# to nobody, and the keeper's next sync may make good that the mark is gone.
+# Without any of the syncs something is lost, with these exceptions. A relay
+# can start without walstream.xids and walstream.standby_names, and learns
+# their contents again. walstream.standby_names is written just after the store
+# was made, so its sync of the directory would hide that an earlier one is
+# missing; that one is left out, too. WAL that is marked as unchecked was
+# promised to nobody, and the keeper's next sync may make the removal of the
+# mark durable.
 my $names =
   'fsync of the directory store/ after renaming store/walstream.standby_names to store/walstream.standby_names';
 foreach my $kind (
@@ -389,7 +394,7 @@ foreach my $kind (
 	note("without \"$kind\": $fault") if defined $fault;
 }
 
-# A relay starts from what is left, and serves it.
+# A relay can start with what is left, and serves it.
 $two->stop('immediate');
 my @late = grep { $_ > $acks[ $#acks / 3 ] } @moments;
 foreach my $try (1 .. 4)
@@ -416,7 +421,7 @@ foreach my $try (1 .. 4)
 			'postgres', 'SELECT ok FROM walstream_relay_verify()'),
 		't',
 		"power cut $try: all is verified");
-	# one that was being made or dropped may be there or not
+	# a slot that was being made or dropped may or may not exist
 	my @slots = grep { !$replay->{marks}{"dropping $_"} }
 	  map { /^slot (\w+)/ ? $1 : () } sort keys %{ $replay->{marks} };
 	is( $relay->safe_psql(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay stops in fast, smart and immediate mode, whatever its clients do; and
-# clients do not hold up DROP DATABASE.
+# clients do not block DROP DATABASE.
 
 use strict;
 use warnings;
@@ -35,11 +35,11 @@ my $standby = walstream_standby(
 load_wal($primary, 30_000);
 wait_for_replay($primary, $standby);
 
-# Connections that do nothing, have sent half of a message, do not read, or
-# have done so while they stream.
+# Connections that are idle, have sent half of a message, do not read, or have
+# done one of these while they stream.
 sub connect_clients
 {
-	# those that confirm nothing are here for wal_sender_timeout only
+	# clients that confirm nothing are disconnected after wal_sender_timeout
 	$relay->poll_query_until('postgres',
 		'SELECT count(*) = 1 FROM walstream_senders')
 	  or die "the standby does not connect\n";
@@ -72,7 +72,7 @@ sub drop_database
 
 foreach my $mode (qw(fast smart immediate))
 {
-	# with nothing but the standby
+	# now with the standby as the only client
 	my $log = -s $standby->logfile;
 	my $began = time();
 	$relay->stop($mode);
@@ -98,7 +98,7 @@ foreach my $mode (qw(fast smart immediate))
 	wait_for_replay($primary, $standby);
 }
 
-# What was received is sent and confirmed before a fast stop ends.
+# Before a fast stop ends, all received WAL is sent and confirmed.
 foreach my $mode (qw(fast smart))
 {
 	my $client =
@@ -129,8 +129,8 @@ foreach my $mode (qw(fast smart))
 }
 standby_matches($primary, $standby, 'in the end');
 
-# PostgreSQL 19 can limit how long a stop waits for a client that confirms
-# nothing, for a relay's senders too.
+# PostgreSQL 19 can limit how long a stop waits for clients that confirm
+# nothing; the limit also holds for a relay's senders.
 if ($relay->pg_version->major >= 19)
 {
 	$relay->append_conf('postgresql.conf',

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# How long a relay keeps WAL: minimums without slots, slots that hold more,
-# slots that are lost, and a gap after which it begins anew.
+# How long a relay keeps WAL: the minimum without slots, slots that hold more,
+# slots that are lost, and a gap after which a new range begins.
 
 use strict;
 use warnings;
@@ -20,7 +20,7 @@ declare_expected_warning(
 my $mb = 1024 * 1024;
 my $primary = walstream_primary(
 	'primary',
-	# there is no slot upstream: what is in flight must outlast a checkpoint
+	# without a slot upstream, WAL in transit must survive a checkpoint
 	conf =>
 	  "wal_keep_size = 16MB\nmin_wal_size = '2MB'\nmax_wal_size = '2MB'\nwal_recycle = off\n"
 );
@@ -58,7 +58,7 @@ wait_until(
 	"SELECT flushed_lsn - first_lsn <= 6 * $mb FROM walstream_relay",
 	'until it is no longer set');
 
-# A slot holds more.
+# A slot holds more WAL than relay_keep_size.
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('holds')");
 my $restart = relay_slot_row($relay, 'holds')->{restart_lsn};
 isnt($restart, undef, 'a slot with a position');
@@ -71,7 +71,7 @@ $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION SLOT holds $restart");
 my $user = sender_row($relay, 'client')->{pid};
 
-# all of it, so that what comes next is read too
+# read all of it now, so that what comes next is read, too
 my $held = lsn_number(relay_row($relay)->{flushed_lsn});
 my $received = lsn_number($restart);
 while ($received < $held)
@@ -85,7 +85,8 @@ while ($received < $held)
 	$received = $lsn + length($content) - 25;
 }
 
-# Up to relay_max_slot_keep_size; its user is told, and so is the next.
+# But not more than relay_max_slot_keep_size; the slot's user is told, and so
+# is the next one.
 my $log = -s $relay->logfile;
 set_setting($relay, 'relay_max_slot_keep_size', '8MB');
 wait_until(
@@ -112,7 +113,7 @@ $relay->restart;
 wait_for_relay_state($relay, 'streaming');
 is(relay_slot_row($relay, 'holds')->{lost}, JSON::PP::true, 'it stays lost');
 
-# A slot that moves with its standby holds nothing for long.
+# A slot that advances with its standby holds no WAL for long.
 $relay->safe_psql('postgres',
 	"SELECT walstream_create_relay_slot('standby')");
 my $standby = walstream_standby(
@@ -129,7 +130,7 @@ $standby->stop;
 write_segments($primary, $relay, 1);
 
 #
-# The upstream has no longer what comes next.
+# The upstream no longer has the WAL that comes next.
 #
 $relay->stop;
 foreach (1 .. 20)
@@ -152,7 +153,7 @@ note("gap: $row->{reason}");
 my $end = $row->{flushed_lsn};
 $first = $row->{first_lsn};
 
-# What is stored is served.
+# The WAL before the gap is still served.
 $standby->start;
 $standby->poll_query_until('postgres',
 	"SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) >= '$end'"
@@ -190,7 +191,7 @@ my $after = walstream_standby($primary, 'after', conninfo => $relay->connstr);
 wait_for_replay($primary, $after);
 pass('a standby of the new range');
 
-# A slot upstream that is lost is a gap, too, and one that comes too late.
+# A slot on the upstream that was created too late is a gap, too.
 $relay->stop;
 $primary->safe_psql('postgres',
 	"SELECT pg_create_physical_replication_slot('late')");
@@ -208,7 +209,7 @@ wait_for_relay_state($relay, 'gap');
 pass('a slot upstream that was made too late');
 
 
-# One that the primary has given up is made anew, whether its WAL is there or not.
+# A slot that the primary has invalidated is created again; its WAL is gone.
 my $lost = walstream_relay($primary, 'lost', slot => 'lost');
 wait_for_relay_state($lost, 'streaming');
 $lost->stop;
@@ -238,8 +239,8 @@ $lost->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($lost, 'streaming');
 $lost->stop;
 
-# One that PostgreSQL 18 has invalidated for another reason is replaced: it has a
-# position, and nobody is let in with it.
+# PostgreSQL 18 can invalidate a slot for other reasons: it then has a
+# position, but cannot be used, and is replaced.
 if ($primary->pg_version >= 18)
 {
 	my $idle = walstream_relay($primary, 'idle', slot => 'idle');

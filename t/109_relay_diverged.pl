@@ -1,6 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A new primary that is behind the relay; another primary on the same timeline.
+# A new primary that lacks WAL which the relay has; another primary on the same
+# timeline.
 
 use strict;
 use warnings;
@@ -13,7 +14,8 @@ use WalstreamPower;
 use WalstreamRelay;
 use WalstreamTest;
 
-# A primary with a standby, and a relay that finds whichever is the primary.
+# Make a primary, its standby, and a relay that connects to whichever of them
+# is the primary.
 sub make_three
 {
 	my ($n, %options) = @_;
@@ -31,8 +33,8 @@ sub make_three
 }
 
 #
-# The relay holds a part of a record that nobody else can have whole: it
-# follows, and never reports more of the new timeline than it holds.
+# The relay has a part of a record that no other server can have completely: it
+# follows, and never reports more of the new timeline than it has.
 #
 my $base = PostgreSQL::Test::Utils::tempdir();
 mkdir("$base/watched");
@@ -57,9 +59,9 @@ my $first = relay_row($relay)->{first_lsn};
 my $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION $first TIMELINE 1");
 
-# The end of this record is on a page that is not full, and so is not flushed
-# before the transaction ends; but the background writer may log something
-# behind it, every 15 s, and then it is.
+# This record ends on an incomplete page, which is not flushed before the
+# transaction ends. But the background writer may log something after it, every
+# 15 s, and then the page is flushed: try again.
 my ($session, $end, $held);
 foreach (1 .. 5)
 {
@@ -91,7 +93,7 @@ eval { $session->quit };
 wait_for_relay_state($relay, 'waiting for upstream');
 $held = relay_row($relay)->{flushed_lsn};
 
-# what it has received begins anew with a timeline
+# read it now: a new timeline resets this position
 my $follower_has =
   $follower->safe_psql('postgres', 'SELECT pg_last_wal_receive_lsn()');
 $two->promote;
@@ -108,9 +110,9 @@ my ($switch) =
 is($relay->safe_psql('postgres', "SELECT '$switch'::pg_lsn < '$held'"),
 	't', 'it was behind the switch point');
 
-# Downstreams that have a part of the record too follow, and are sent nothing
-# more of the old timeline; those that have not get nothing behind the switch
-# point, and all are told where the new timeline begins.
+# All downstreams follow. Those that have a part of the record, too, are sent
+# nothing more of the old timeline; those that do not have it get no WAL after
+# the switch point; and all are told where the new timeline begins.
 is( $follower->safe_psql(
 		'postgres',
 		"SELECT '$switch'::pg_lsn < '$held'::pg_lsn AND '$follower_has'::pg_lsn > '$switch'"
@@ -123,7 +125,7 @@ wait_until(
 	'it follows to the new timeline');
 my $row2 = pack('n N a1 N a*', 2, 1, '2', length($switch), $switch);
 
-# All WAL that comes up to the CopyDone; the row that follows is checked.
+# Return all WAL up to the CopyDone; check the row that follows.
 sub stream_to_the_end
 {
 	my ($what) = @_;
@@ -195,7 +197,7 @@ foreach my $ack ($record->find('ack'))
 		my $file = "store/$segment.partial";
 		my $bytes = $lsn & 0xfffff;
 
-		# what is written need not be synced
+		# WAL that is only written need not be synced
 		my $object = $replay->look_up($file);
 		my $stored =
 			$what eq 'flushed' ? $replay->files->{$file}
@@ -219,7 +221,7 @@ standby_matches($two, $follower, 'the standby that had a part of the record');
 $_->stop foreach $follower, $two;
 
 #
-# The relay holds a commit that the new primary does not.
+# The relay has a commit that the new primary lacks.
 #
 ($one, $two, $relay) = make_three(2);
 wait_for_relay_state($relay, 'streaming');
@@ -241,7 +243,7 @@ my $row = relay_row($relay);
 note("diverged: $row->{reason}");
 is($row->{timeline}, 1, 'it does not follow');
 
-# Behind it there may be a record of the primary's own.
+# The primary may have written records of its own after the commit.
 my ($told) = $row->{reason} =~
   m{; stored are \d+ bytes more, .*, the last commit up to (\S+)$};
 ok( defined $told
@@ -313,7 +315,7 @@ is( compare_store(
 	undef,
 	'or overwritten');
 
-# Another cluster altogether
+# Another cluster
 my $stranger = walstream_primary('stranger');
 $log = -s $relay->logfile;
 set_relay_upstream($relay, $stranger->connstr);
@@ -321,7 +323,7 @@ $relay->restart;
 $relay->wait_for_log(qr/system identifier/, $log);
 is(relay_row($relay)->{flushed_lsn}, $flushed, 'another cluster is refused');
 
-# Back to the right one
+# Back to the right upstream
 set_relay_upstream($relay, $one->connstr);
 wait_for_relay_state($relay, 'streaming');
 load_wal($one, 100);

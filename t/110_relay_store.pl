@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A store that is damaged, or whose disk fails: a file that cannot be right is
-# refused by name, and WAL that was not synced is received again.
+# A store that is damaged, or whose disk fails: a file with wrong content is
+# refused and named, and WAL that could not be synced is received again.
 
 use strict;
 use warnings;
@@ -34,13 +34,13 @@ load_wal($primary, 10_000);
 wait_for_replay($primary, $standby);
 
 #
-# fsync fails once.  The kernel has dropped what was written; nothing of that
-# is acknowledged, and it is received again.
+# fsync fails once, which means that the kernel has dropped what was written.
+# None of it is acknowledged, and it is received again.
 #
 my $log = -s $relay->logfile;
 set_faults($faults, 'fdatasync *.partial EIO', 'fsync *.partial EIO');
 
-# from now on, since the primary writes records of its own at any time
+# read it only now, since the primary can write records at any time
 my $flushed = relay_row($relay)->{flushed_lsn};
 my $session =
   start_psql($primary, "INSERT INTO load (filler) VALUES ('fsync fails')");
@@ -93,7 +93,7 @@ sub change_byte
 	return;
 }
 
-# A start that must fail with that in the log; then repaired.
+# Expect the start to fail with this in the log; then repair the store.
 sub refused
 {
 	my ($pattern, $what, $repair) = @_;
@@ -158,9 +158,9 @@ refused(
 			"$dir/walstream.identity");
 	});
 
-# A last page that is torn: what is behind the last record is not believed.
+# A torn last page: nothing after the last valid record counts.
 $relay->start;
-# WAL may end with a segment, and then there would be no open one
+# if WAL ended with a segment there would be no open one
 load_wal($primary, 10);
 wait_for_relay($primary, $relay);
 $relay->stop('immediate');
@@ -184,7 +184,8 @@ $primary->start;
 load_wal($primary, 5_000);
 standby_matches($primary, $standby, 'it goes on from there');
 
-# The same within what is valid: less is reported, and received again.
+# A damaged page among the valid ones: the end is before it, and the rest is
+# received again.
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($primary, 500);
 wait_for_relay($primary, $relay);
@@ -203,8 +204,8 @@ load_wal($primary, 500);
 standby_matches($primary, $standby,
 	'a damaged page in the open segment is received again');
 
-# What a client gets that begins with a segment: all WAL until there is an error,
-# and that.
+# What a client gets that begins at a segment's start: all WAL up to an error,
+# and the error.
 sub stream_from
 {
 	my ($lsn) = @_;
@@ -223,8 +224,9 @@ sub stream_from
 	return ($wal, '');
 }
 
-# A bit that flips in a closed segment, plain or compressed, is found by
-# verifying.  Compressed ones have checksums: what is wrong is never sent.
+# walstream_relay_verify() finds a flipped bit in a closed segment, plain or
+# compressed. Compressed segments have checksums, so wrong bytes of these are
+# never sent.
 wait_for_relay($primary, $relay);
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',

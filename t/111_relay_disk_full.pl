@@ -43,7 +43,7 @@ sub used_bytes
 	return $bytes;
 }
 
-# Room for some segments more, and none after that.
+# Leave room for a few segments.
 set_faults($faults, 'space ' . (used_bytes() + 2 * $mb + 1000));
 my $log = -s $relay->logfile;
 my $client = start_commits($primary);
@@ -67,8 +67,9 @@ like(slurp_file($relay->logfile, $log), qr/no space left/i,
 	'the log says so');
 
 #
-# The spare segment that the keeper was making may have taken the last room: the
-# receiver gets it when it tries again, which it does before each reply.
+# Wait until the relay has sent replies for this long. It tries again before
+# each reply: the keeper's spare segment may have used the last space, and can
+# then be taken.
 #
 sub wait_for_replies
 {
@@ -91,21 +92,21 @@ while ($flushed ne relay_row($relay)->{flushed_lsn})
 	wait_for_relay_state($relay, 'disk full');
 }
 
-# It keeps answering, for longer than the primary would wait for a silent one.
+# It replies for longer than the primary would wait for a silent receiver.
 my $sender = wait_for_replies(6);
 pass('the connection stays, and replies go on');
 is(relay_row($relay)->{flushed_lsn}, $flushed,
 	'nothing more is acknowledged');
 is(relay_row($relay)->{state}, 'disk full', 'the disk is still full');
 
-# What it has is served.
+# It serves what it has.
 $standby->restart;
 $standby->poll_query_until('postgres',
 	"SELECT greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) >= '$flushed'"
 ) or die "not served\n";
 pass('what is there is served');
 
-# There is room again.
+# Make room again.
 set_faults($faults);
 wait_for_relay_state($relay, 'streaming');
 ok($load->{run}->finish, 'the load goes on') || diag(${ $load->{output} });
@@ -120,7 +121,8 @@ standby_matches($primary, $standby, 'nothing was lost');
 is_deeply([ missing_ids($standby, acked_ids($client)) ],
 	[], 'no commit either');
 
-# Retention makes room, while the disk is full; and a quota is no other thing.
+# Retention makes room while the disk is full; an exceeded quota is handled in
+# the same way.
 set_faults($faults, 'quota ' . (used_bytes() + $mb));
 my $keeper = relay_row($relay)->{keeper_pid};
 $load = start_psql($primary,
@@ -138,7 +140,7 @@ is(relay_row($relay)->{keeper_pid}, $keeper, 'it is the same one');
 set_faults($faults);
 wait_for_replay($primary, $standby);
 
-# A relay that starts with a full disk
+# The disk is full when the relay starts.
 $relay->safe_psql('postgres', 'ALTER SYSTEM RESET walstream.relay_keep_size');
 $relay->stop;
 set_faults($faults, 'space ' . (used_bytes() - $mb));
@@ -150,7 +152,7 @@ wait_for_relay_state($relay, 'disk full');
 set_faults($faults);
 ok($load->{run}->finish, 'it goes on when there is room');
 
-# ... and one where not even a file can be made, and there is no spare
+# Not even a file can be created, and there is no spare segment.
 $relay->stop;
 unlink("$faults.raised", "$dir/walstream.spare");
 set_faults($faults, 'create *.partial.tmp ENOSPC');

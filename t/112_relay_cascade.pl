@@ -56,13 +56,14 @@ foreach my $relay ($near, $far)
 		$relay->name . ': all bytes');
 }
 
-# Feedback passes both.
+# Feedback passes both relays.
 wait_until(
 	$primary,
 	"SELECT xmin IS NOT NULL FROM pg_replication_slots WHERE slot_name = 'near'",
 	'feedback arrives at the primary');
 
-# The first is away, and the primary after it: the second serves on.
+# The first relay is down, and then the primary, too: the second one continues
+# to serve.
 $near->stop;
 wait_for_relay_state($far, 'waiting for upstream');
 $standby->restart;
@@ -86,7 +87,7 @@ wait_until(
 	'and has all of it');
 cmp_ok(relay_row($far)->{reconnects}, '>=', 2, 'reconnects are counted');
 
-# A relay is no primary.
+# A relay is not taken for a primary.
 my ($stdout, $stderr) = run_command(
 	[
 		'psql',
@@ -109,7 +110,7 @@ is($stdout, '',
 	]);
 isnt($stdout, '', 'but for a standby');
 
-# Of two hosts the one that is the primary
+# Of two hosts the relay connects to the primary.
 $primary->start;
 my $hosts = join(' ',
 	'host=' . join(',', $near->host, $primary->host),
@@ -128,7 +129,8 @@ wait_until(
 	'and shows it');
 
 
-# A slot that the first has lost is no reason for the second to stop for ever.
+# If the first relay has lost the slot of the second, the second can still
+# continue.
 set_relay_upstream($far, $near->connstr);
 wait_for_relay_state($far, 'streaming');
 $far->stop;

@@ -41,8 +41,8 @@ sub garbage
 	return join('', map { chr(int(rand(256))) } 1 .. $bytes);
 }
 
-# What a client sends, and whether the connection is ended.  "error" is one
-# that leaves it open.
+# What a client sends, and what happens to the connection. After an "error" it
+# stays open.
 foreach my $case (
 	[ 'an unknown message type', message('#', ''), 'end' ],
 	[ 'garbage', garbage(5000), 'any' ],
@@ -135,7 +135,7 @@ foreach my $case (
 	eval { $client->_write($bytes) };
 	if ($expected ne 'hang' && $expected ne 'cut')
 	{
-		# where anything may come, nothing may, too
+		# "any" includes no answer at all: do not wait long for one
 		local $PostgreSQL::Test::Utils::timeout_default =
 		  $expected eq 'any' ? 3 : $PostgreSQL::Test::Utils::timeout_default;
 		while (!$ended)
@@ -174,7 +174,7 @@ foreach my $case (
 	close($client->{socket});
 }
 
-# Bytes at random in a stream and out of it
+# Random bytes, within a stream and outside
 foreach my $n (1 .. 40)
 {
 	my $client = WalstreamClient->new($relay, application_name => 'random');
@@ -191,7 +191,8 @@ foreach my $n (1 .. 40)
 	close($client->{socket});
 }
 
-# Nobody is left, none was brought down, and the others go on.
+# All of these clients are gone, no process has crashed, and other clients
+# continue.
 wait_until(
 	$relay,
 	"SELECT count(*) = 1 FROM walstream_senders",
@@ -205,7 +206,7 @@ is( $relay->safe_psql(
 load_wal($primary, 1000);
 standby_matches($primary, $standby, 'the standby');
 
-# max_wal_senders filled
+# As many clients as max_wal_senders allows
 my @clients;
 eval {
 	foreach (1 .. 9)
@@ -226,8 +227,8 @@ my $again = WalstreamClient->new($relay, application_name => 'again');
 $again->command('IDENTIFY_SYSTEM');
 $again->close;
 
-# A slot whose client says that it has more than there is: the slot goes as far
-# as the relay, and holds what comes next.
+# A client of a slot confirms more than exists: the slot advances only to the
+# relay's end, and holds what comes next.
 my $greedy = WalstreamClient->new($relay, application_name => 'greedy');
 $greedy->command('CREATE_REPLICATION_SLOT greedy PHYSICAL RESERVE_WAL');
 $greedy->start("START_REPLICATION SLOT greedy $begin");

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A base backup rolls forward by streaming from a relay alone: to the end of
-# WAL, to a position, a time or a restore point; without an archive, and when
-# the primary is gone.
+# A base backup is rolled forward by streaming from a relay alone: to the end
+# of WAL, to a position, a time or a restore point, without an archive and
+# without the primary.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ wait_for_relay_state($relay, 'streaming');
 $primary->safe_psql('postgres', 'CREATE TABLE steps (step int)');
 $primary->backup('backup');
 
-# Each step is followed by WAL that makes the primary forget the one before.
+# After each step, write enough WAL that the primary removes that of the step.
 my %target;
 foreach my $step (1 .. 4)
 {
@@ -74,7 +74,7 @@ recovery_target_action = pause
 	$node->stop;
 }
 
-# To the end, and a new primary
+# Recover to the end, and promote
 my $node = PostgreSQL::Test::Cluster->new('to_end');
 my $conninfo = $relay->connstr =~ s/'/''/gr;
 $node->init_from_backup($primary, 'backup');
@@ -90,7 +90,7 @@ $node->promote;
 is(table_checksums($node), $checksums,
 	'to the end: all that the primary had');
 
-# The store is an archive, too.
+# The store can be used as an archive, too.
 wait_until(
 	$relay,
 	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state NOT IN ('zstd', 'partial')",

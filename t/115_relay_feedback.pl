@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Feedback of standbys behind a relay: it reaches the primary and is withdrawn
-# there, and slots keep it while their standby is away, even over a restart of
-# the relay, after which no message withdraws it even for a moment.
+# Feedback of standbys behind a relay reaches the primary, and is withdrawn
+# there. Slots keep it while their standby is down, even over a restart of the
+# relay: after that no message withdraws it even for a moment.
 
 use strict;
 use warnings;
@@ -60,7 +60,7 @@ sub feedback
 	return;
 }
 
-# Transactions whose numbers go up.
+# Use up transaction ids.
 sub use_xids
 {
 	$primary->safe_psql('postgres', 'SELECT pg_current_xact_id()')
@@ -70,15 +70,15 @@ sub use_xids
 	return;
 }
 
-# All that the relay has told the primary, as "xmin catalog_xmin".
+# All feedback that the relay has sent to the primary, as "xmin catalog_xmin".
 sub told
 {
 	return map { "@$_" } @{ $proxy->count('feedback') || [] };
 }
 
 #
-# restart_relay($mode, $xmins, $what): the relay is stopped and started, and
-# tells the primary nothing but these.
+# restart_relay($mode, $xmins, $what): restart the relay, and check that it
+# sends only these xmins to the primary.
 #
 sub restart_relay
 {
@@ -96,7 +96,7 @@ sub restart_relay
 	use_xids();
 	wait_for_relay($primary, $relay);
 
-	# once at the start, and once more with nothing new to tell
+	# one message at the start, and one more when nothing has changed
 	my $needed = $before + 2;
 	select(undef, undef, undef, 0.01)
 	  while (told() < $needed && $attempts-- > 0);
@@ -110,7 +110,7 @@ sub restart_relay
 
 primary_has('xmin IS NULL', 'no feedback at first');
 
-# A standby without slot, with an old snapshot
+# A standby without a slot, with an old snapshot
 feedback($without, 'on');
 primary_has('xmin IS NOT NULL', 'feedback arrives');
 my $session = $without->background_psql('postgres');
@@ -122,7 +122,7 @@ primary_has("xmin = '$old'", 'the oldest snapshot holds');
 $session->query_safe('COMMIT');
 primary_has("xmin::text::bigint > $old", 'and lets go');
 
-# With slot and without: the older counts.
+# One standby with a slot, one without: the older xmin counts.
 $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
 $old = $session->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
 use_xids();
@@ -136,7 +136,7 @@ $session->query_safe('COMMIT');
 $session->quit;
 primary_has("xmin::text::bigint > $old", 'until it is gone');
 
-# A standby without slot takes its feedback along.
+# When a standby without a slot leaves, its feedback is withdrawn.
 feedback($with, 'off');
 wait_until(
 	$relay,
@@ -147,7 +147,8 @@ $without->stop;
 primary_has('xmin IS NULL',
 	'a standby without slot takes its feedback along');
 
-# One with a slot leaves it there, and a restart of the relay changes nothing.
+# The feedback of a standby with a slot stays, even over a restart of the
+# relay.
 feedback($with, 'on');
 primary_has('xmin IS NOT NULL', 'feedback through the slot');
 my $held = $with->background_psql('postgres');
@@ -156,7 +157,7 @@ $old = $held->query_safe('SELECT pg_snapshot_xmin(pg_current_snapshot())');
 use_xids();
 primary_has("xmin = '$old'", 'held');
 restart_relay($_, "$old 0", 'standby connected') foreach qw(fast immediate);
-# in this order, or it might tell that it needs no more
+# stop it first, or it might report that it needs nothing any more
 $with->stop('immediate');
 eval { $held->quit };
 use_xids();
@@ -171,8 +172,8 @@ $relay->safe_psql('postgres',
 	"SELECT walstream_drop_relay_slot('with_slot')");
 primary_has('xmin IS NULL', 'until the slot is dropped');
 
-# No downstream and no slot: an explicit "nothing", also when the primary's slot
-# remembers something.
+# Without downstreams and slots the relay explicitly sends "nothing", since the
+# primary's slot may remember an earlier xmin.
 $relay->stop;
 primary_has('NOT active', 'nobody uses the slot');
 my $client = WalstreamClient->new($primary, application_name => 'other');
@@ -185,13 +186,13 @@ $client->close;
 $relay->start;
 primary_has('xmin IS NULL', 'the relay says that it needs nothing');
 
-# catalog_xmin has a place of its own.
+# catalog_xmin is passed on separately.
 $relay->safe_psql('postgres',
 	"SELECT walstream_create_relay_slot('catalog')");
 $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION SLOT catalog $lsn");
 
-# It comes before the WAL that shows that there is such a transaction.
+# Send it before the relay has received WAL of such a transaction.
 my $receiver = relay_row($relay)->{receiver_pid};
 kill('STOP', $receiver);
 $next = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()')

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A configuration that a relay cannot run with is refused at start, with a
-# hint; a reload changes the settings that may change; secrets are not shown.
+# hint. A reload changes the settings that can be changed. Secrets are not
+# shown.
 
 use strict;
 use warnings;
@@ -68,14 +69,14 @@ foreach my $file (qw(standby.signal recovery.signal))
 	unlink($relay->data_dir . "/$file");
 }
 
-# Without upstream
+# No upstream
 $relay->adjust_conf('postgresql.conf', 'walstream.relay_upstream', "''");
 $relay->start;
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'waiting for upstream');
 pass('a relay without upstream starts');
 
-# The default of a setting of PostgreSQL's
+# The default of one of PostgreSQL's settings
 SKIP:
 {
 	my $sync_method = 'SHOW recovery_init_sync_method';
@@ -96,7 +97,7 @@ SKIP:
 		'a relay for which it is configured neither');
 }
 
-# A conninfo that is none
+# An invalid connection string
 my ($status, $stdout, $stderr) = $relay->psql('postgres',
 	"ALTER SYSTEM SET walstream.relay_upstream = 'host=x nonsense=1'");
 isnt($status, 0, 'a conninfo that is none is refused');
@@ -104,7 +105,7 @@ like($stderr, qr/invalid value for parameter "walstream.relay_upstream"/,
 	'and named');
 like($stderr, qr/nonsense/, 'with what is wrong');
 
-# Changed by a reload
+# Settings changed by a reload
 my $conninfo = $primary->connstr . ' user=repl password=geheim';
 set_relay_upstream($relay, $conninfo);
 wait_for_relay_state($relay, 'streaming');
@@ -168,7 +169,8 @@ unlike($relay->safe_psql('postgres', 'SELECT * FROM pg_stat_activity'),
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
 
-# What a process waits for has a name, where PostgreSQL has them for modules.
+# The wait events of our processes have names, where PostgreSQL lets modules
+# define them.
 my $wait =
   $relay->pg_version->major >= 17 ? 'WalstreamRelayReceiver' : 'Extension';
 wait_until(
@@ -199,7 +201,7 @@ foreach my $function (qw(follow restart_after_gap))
 		"$function: not now");
 }
 
-# One store, one relay
+# A store can be used by only one relay.
 my $other = walstream_relay(
 	$primary, 'other',
 	directory => store_dir($relay),
@@ -209,7 +211,7 @@ my $in_use =
 is($other->start(fail_ok => 1), 0, 'another instance does not get the store');
 like(slurp_file($other->logfile), $in_use, 'and says so');
 
-# Nor does it while a process is left of the one that has died.
+# A crashed relay cannot be started while one of its processes still runs.
 my $client = WalstreamClient->new($relay, application_name => 'left');
 $client->start('START_REPLICATION ' . relay_row($relay)->{flushed_lsn});
 my ($left, @pids) = split /\n/,
@@ -247,7 +249,7 @@ load_wal($primary, 10);
 wait_for_relay($primary, $relay);
 pass('once that is gone, it goes on');
 
-# A process that is about to end is waited for, as after pg_ctl's restart.
+# The start waits for a process that is about to end, as after pg_ctl restart.
 $relay->stop;
 open(my $lock, '+<', store_dir($relay) . '/walstream.lock') || die;
 flock($lock, LOCK_EX) || die;
@@ -262,7 +264,7 @@ ok($relay->start(fail_ok => 1), 'a process that ends soon is waited for');
 waitpid($holder, 0);
 wait_for_relay_state($relay, 'streaming');
 
-# A worker that fails is started again, after a while, and tells why.
+# A worker that fails is restarted after a pause, and its error is shown.
 $log = -s $relay->logfile;
 my $pid =
   $relay->safe_psql('postgres', 'SELECT receiver_pid FROM walstream_relay');
@@ -276,7 +278,7 @@ is( $relay->safe_psql(
 	1,
 	'its entry was given back');
 
-# Settings that are refused
+# Values that are refused
 foreach my $case (
 	[ 'relay_keep_size', '-1' ],
 	[ 'relay_keep_age', '-1' ],
@@ -294,7 +296,7 @@ foreach my $case (
 		"$name = $value is refused");
 }
 
-# No relay
+# A server that is not a relay
 is( $primary->safe_psql(
 		'postgres',
 		'CREATE EXTENSION walstream; SELECT count(*) FROM walstream_relay'),
@@ -305,7 +307,7 @@ like(
 	qr/this server is not a relay/,
 	'and no functions');
 
-# No secret in the log, neither of a value that is taken nor of one that is not
+# The log has no secrets, whether a value is accepted or refused.
 $log = -s $relay->logfile;
 set_relay_upstream($relay, "$conninfo nonsense=geheim");
 $relay->wait_for_log(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay as synchronous standby, at both levels that it can satisfy, while its
-# fsync is slow; it makes WAL that has arrived together durable with one sync.
+# A relay is a synchronous standby, at both levels that it can satisfy, while
+# its fsync is slow. One sync makes all WAL durable that has arrived meanwhile.
 
 use strict;
 use warnings;
@@ -31,7 +31,7 @@ my $standby = walstream_standby(
 	conninfo => $relay->connstr);
 wait_for_replay($primary, $standby);
 
-# Each wait has its own session, and says that it is over.
+# Start a commit in a session of its own, which reports when it returns.
 sub commit_at
 {
 	my ($level) = @_;
@@ -73,7 +73,7 @@ is( $standby->safe_psql(
 	'remote_write on',
 	'the standby has both');
 
-# One fsync serves all that arrived meanwhile.
+# One fsync serves all commits that arrived meanwhile.
 unlink("$faults.raised");
 set_faults($faults, 'fdatasync *.partial hold');
 my @sessions = commit_at('on');
@@ -85,7 +85,7 @@ $primary->poll_query_until('postgres',
 set_faults($faults);
 is(scalar(grep { $_->{run}->finish } @sessions), 6, 'all return');
 
-# remote_apply can be confirmed by nobody here.
+# A relay cannot confirm remote_apply.
 my $session = commit_at('remote_apply');
 waits_for_standby($primary, 'remote_apply') or die 'the commit does not wait';
 is( $primary->safe_psql(
@@ -106,8 +106,9 @@ like(
 	'remote_apply waits for ever');
 
 #
-# While the receiver does not run messages arrive, each by itself.  They are
-# written, and that is told; they are made durable together, and that is told.
+# Messages arrive one by one while the receiver is stopped. When it continues,
+# it writes them and reports that, then makes all durable with one sync and
+# reports that.
 #
 my $log = "$base/record";
 my $messages = 25;
@@ -115,14 +116,14 @@ $relay->stop;
 start_preloaded($relay, 'power_record', $dir, $log);
 wait_for_relay_state($relay, 'streaming');
 
-# all of it in one segment
+# keep everything within one segment
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 $primary->safe_psql('postgres', "INSERT INTO written VALUES ('before')");
 my $receiver = $relay->safe_psql('postgres',
 	"SELECT pid FROM pg_stat_activity WHERE backend_type = 'walstream relay receiver'"
 );
 
-# The end of WAL if all of it is durable on the relay and that was told, else ''.
+# The end of WAL if the relay has reported all of it as flushed, else ''.
 sub quiet_lsn
 {
 	return $primary->safe_psql('postgres',
@@ -130,7 +131,8 @@ sub quiet_lsn
 	);
 }
 
-# Stopped while it has nothing to do, or what it is doing would count.
+# Stop the receiver while it is idle, or the syncs that it is doing would
+# count.
 for (;;)
 {
 	my $lsn = quiet_lsn();
@@ -158,7 +160,7 @@ $primary->poll_query_until('postgres',
 ) or die "the flush is not told\n";
 $relay->stop;
 
-# What was done to the open segment until all was told to be durable.
+# What was done to the open segment until everything was reported as flushed.
 my $record = WalstreamPower->new($log);
 my ($stopped) = reverse $record->find('mark');
 my %writes;    # by inode

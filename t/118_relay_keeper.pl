@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# The keeper: a segment that cannot be compressed keeps it neither from
-# compressing others nor from removing old WAL; slots whose files cannot be
-# written; and errors of SQL functions that are called in the wrong state.
+# The keeper: a segment that cannot be compressed does not keep it from
+# compressing others and from removing old WAL. Slots whose files cannot be
+# written. Errors of SQL functions that are called in the wrong state.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ sub error_of
 	return ($relay->psql('postgres', $query))[2];
 }
 
-# Write over some bytes of a file, and give what was there.
+# Overwrite some bytes of a file; returns what was there.
 sub exchange_bytes
 {
 	my ($file, $offset, $bytes) = @_;
@@ -104,8 +104,8 @@ is( $relay->safe_psql(
 	'sizes are the sums of the segments');
 
 #
-# A slot whose file cannot be written holds what it held, and its standby
-# streams on.
+# A slot whose file cannot be written keeps holding what it held, and its
+# standby continues to stream.
 #
 $relay->safe_psql('postgres',
 	"SELECT walstream_create_relay_slot('standby')");
@@ -151,7 +151,7 @@ $standby->stop;
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('standby')");
 
 #
-# relay_keep_age: time passes, and nothing else happens.
+# relay_keep_age acts even if nothing happens but that time passes.
 #
 set_setting($relay, 'relay_keep_age', '1h');
 write_segments($primary, $relay, 4);
@@ -171,7 +171,7 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	'what is left is whole');
 
 #
-# The wrong thing
+# Functions that are called in the wrong state
 #
 like(
 	error_of('SELECT walstream_relay_follow()'),
@@ -209,7 +209,7 @@ wait_for_relay_state($relay, 'paused');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'streaming');
 
-# A member of pg_monitor sees it all and changes nothing.
+# A member of pg_monitor can see everything and change nothing.
 $relay->safe_psql('postgres', 'CREATE ROLE watcher LOGIN IN ROLE pg_monitor');
 is( $relay->safe_psql(
 		'postgres',

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Faults that were found by review and must not come back: streams that outlive
-# their range of WAL, false gaps, upstreams whose shutdown waits for ever, and
-# a wait for an upstream that never answers.
+# Faults that were found by review and must not come back: streams that survive
+# the end of their range of WAL, false gaps, upstreams whose shutdown waits for
+# ever, and a wait for an upstream that never answers.
 
 use strict;
 use warnings;
@@ -14,7 +14,7 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Segments that are full but for their end, and nothing is kept for anybody.
+# Write this many segments, and remove those that nothing holds any more.
 sub forget_segments
 {
 	my ($node, $count) = @_;
@@ -29,8 +29,8 @@ sub forget_segments
 }
 
 #
-# A slot upstream, and a record that the relay has a part of: all before the
-# last segment is closed, and the upstream keeps nothing before it.
+# The relay has stopped in the middle of a record, exactly at a segment's end,
+# and the upstream no longer has the segments before that.
 #
 my $primary = walstream_primary('primary',
 	conf =>
@@ -53,7 +53,7 @@ $relay->poll_query_until('postgres',
   or die "no part of the record arrives\n";
 $relay->stop('immediate');
 
-# As if the last flush had come exactly to the segment's end.
+# Make it look as if the last flush had ended exactly at the segment's end.
 my $store = store_dir($relay);
 my ($partial) = grep { /\.partial$/ } store_files($store);
 open(my $fh, '+<:raw', "$store/$partial") or die "$partial: $!\n";
@@ -82,7 +82,7 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	'and it is whole');
 
 #
-# A stream without slot does not live on over a gap.
+# A stream without a slot ends at a gap.
 #
 $relay->append_conf('postgresql.conf', "walstream.relay_slot = ''\n");
 $relay->restart;
@@ -114,8 +114,8 @@ like(
 	'with an error, before anything else is sent');
 
 #
-# An upstream that is asked to stop hears that its downstream has it all, even
-# if there was nothing to send.
+# An upstream that is being stopped is told that its downstream has everything,
+# even if there was nothing to send.
 #
 my $far = walstream_relay($relay, 'far', start => 0);
 $far->start;
@@ -142,7 +142,7 @@ SKIP:
 $far->stop;
 
 #
-# An upstream that takes the connection and never answers
+# An upstream that accepts the connection and never answers
 #
 my $listener = IO::Socket::INET->new(
 	Listen => 5,
@@ -170,8 +170,8 @@ $relay->stop('immediate');
 $listener->close;
 
 #
-# A disk that takes longer than wal_receiver_timeout is no silent upstream, and
-# a second full disk is reported as the first was.
+# A sync that takes longer than wal_receiver_timeout is not mistaken for a
+# silent upstream, and a second full disk is reported like the first.
 #
 my $one = walstream_primary('one');
 $relay = walstream_relay(
@@ -189,7 +189,7 @@ load_wal($one, 10);
 wait_for_relay_state($relay, 'streaming');
 wait_for_relay($one, $relay);
 
-# What is not durable has not been caught up with.
+# The relay has not caught up as long as WAL is not durable.
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
 load_wal($one, 10);
@@ -239,8 +239,9 @@ foreach my $time ('a full disk', 'the next one')
 $relay->stop('immediate');
 
 #
-# Two servers were promoted to one timeline: a new range begins with the other
-# one's history, and below the WAL that was kept of the first.
+# Two servers were promoted to the same timeline. A new range begins with the
+# history of the second one, at a position before the WAL that was stored from
+# the first.
 #
 my $two = walstream_standby($one, 'two');
 my $three = walstream_standby($one, 'three');

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Relay senders and slots with downstreams that do what standbys seldom do.
+# Relay senders and slots when downstreams behave as standbys seldom do.
 
 use strict;
 use warnings;
@@ -13,7 +13,7 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Transaction ids of epoch 5, so that there are some that are too old.
+# Use transaction ids of epoch 5, so that earlier ones are too old.
 my $primary = walstream_primary('primary', start => 0);
 command_ok([ 'pg_resetwal', '-e', 5, $primary->data_dir ], 'epoch 5');
 $primary->start;
@@ -38,7 +38,7 @@ sub start_client
 	return $client;
 }
 
-# What the primary has from one position (a number) to the other.
+# The primary's WAL between two positions, given as numbers.
 sub primary_wal
 {
 	my ($from, $to) = @_;
@@ -61,7 +61,8 @@ sub process_title
 	return (run_command([ 'ps', '-ww', '-o', 'args=', '-p', $pid ]))[0];
 }
 
-# It may be set a moment after the client has got what it tells of.
+# The title may change a moment after the client has got the message that it is
+# about.
 sub wait_for_title
 {
 	my ($pid, $is_right, $name) = @_;
@@ -78,7 +79,7 @@ sub wait_for_title
 	return;
 }
 
-# RESERVE_WAL holds all there is.
+# RESERVE_WAL holds all stored WAL.
 my $client = WalstreamClient->new($relay);
 $client->command('CREATE_REPLICATION_SLOT reserved PHYSICAL RESERVE_WAL');
 $client->close;
@@ -90,8 +91,8 @@ is( $relay->safe_psql(
 	't',
 	'RESERVE_WAL: from the oldest segment on');
 
-# WAL comes as from PostgreSQL: in pieces of 16 pages that end with a page, but
-# for the last one, which ends with what there is.
+# WAL is sent as PostgreSQL sends it: in messages of 16 pages that end at a
+# page boundary, except the last one, which ends with the WAL.
 my $oldest = $relay->safe_psql('postgres',
 	'SELECT min(start_lsn) FROM walstream_relay_segments');
 my $first = lsn_number($oldest) + 100;
@@ -123,7 +124,7 @@ is( $wal,
 	primary_wal($first, $sent),
 	'together they are the WAL of the primary');
 
-# Titles are as PostgreSQL's.
+# Process titles are like PostgreSQL's.
 foreach my $case (
 	[ $relay, sender_row($relay, 'client')->{pid} ],
 	[
@@ -138,7 +139,8 @@ foreach my $case (
 
 	like(process_title($pid), $title, $node->name . ': title of a walsender');
 }
-# More may be sent meanwhile, such as what the primary notes every 15 seconds.
+# More may be sent meanwhile, for example the snapshot that the primary logs
+# every 15 seconds.
 wait_for_title(
 	sender_row($relay, 'client')->{pid},
 	sub {
@@ -151,7 +153,8 @@ wait_for_title(sender_row($relay, 'client')->{pid},
 	sub { $_[0] =~ m{ \[local\] idle\s*$} }, 'idle');
 $client->close;
 
-# The log names the command, whatever the client has sent since.
+# The log names the command that started the stream, whatever the client has
+# sent since.
 $client = start_client($end);
 $client->confirm($end) foreach 1 .. 3;
 my $offset = -s $relay->logfile;
@@ -163,8 +166,8 @@ like(
 	qr/STATEMENT:  START_REPLICATION \Q$end\E/,
 	'the statement in the log');
 
-# For a client that does not read nothing is made ready beyond what the socket
-# does not take, however often there is news.
+# For a client that does not read, a sender prepares no more than the message
+# that the socket does not take, however often it is woken.
 sub private_bytes
 {
 	my ($pid) = @_;
@@ -198,7 +201,7 @@ $end = wait_for_relay($primary, $relay);
 cmp_ok(private_bytes($pid) - $memory,
 	'<', 512 * 1024, 'it takes no more memory for it');
 
-# Nor if it asks for answers without end.
+# Nor does memory grow if the client requests replies without end.
 my $request =
   'd' . pack('N', 4 + 34) . 'r' . pack('Q> Q> Q> q> C', 0, 0, 0, 0, 1);
 $memory = private_bytes($pid);
@@ -220,7 +223,7 @@ is( $wal,
 cmp_ok($answers, '>', 0, 'and an answer');
 $client->close;
 
-# Feedback of a downstream that is nonsense, and of one that is not
+# One downstream sends impossible feedback, another one valid feedback.
 sub send_feedback
 {
 	my ($from, $epoch, $xid) = @_;
@@ -249,7 +252,8 @@ my @told =
 is(scalar(@told), 1, 'the other one is told of once');
 $_->close foreach @clients;
 
-# A client that was sent nothing cannot confirm anything, and holds up no stop.
+# A client that was sent nothing cannot confirm anything, and does not block a
+# stop.
 sub stop_in_time
 {
 	local $ENV{PGCTLTIMEOUT} = patience(90);
@@ -262,8 +266,8 @@ $client = start_client(pause_relay($relay));
 ok(stop_in_time(), 'stop with a client that was sent nothing');
 like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
 
-# One that answers at once, but confirms nothing, is not asked in a tight loop;
-# when it confirms, the stop ends.
+# A client that replies at once but confirms nothing is not asked in a tight
+# loop; the stop ends when it confirms.
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
 $end =
@@ -277,7 +281,7 @@ wait_until(
 	'it streams');
 my $last = 0;
 
-# The next message, with the end of what has come noted.
+# Read the next message, and remember the end of WAL so far.
 sub receive_on
 {
 	my $message = $client->receive;
@@ -306,7 +310,7 @@ select(undef, undef, undef, 0.1) while -e $pid_file && $attempts-- > 0;
 ok(!-e $pid_file, 'stop when all is confirmed');
 $relay->_update_pid(0);
 
-# Nothing of the relay is there in single-user mode.
+# In single-user mode nothing of the relay runs.
 my ($stdout, $stderr) = ('', '');
 my $input =
   "SELECT * FROM walstream_relay;\nSELECT * FROM walstream_senders;\n";
@@ -315,8 +319,8 @@ ok( IPC::Run::run(
 		'<', \$input, '>', \$stdout, '2>', \$stderr),
 	'views in single-user mode') || diag($stderr);
 
-# A keeper that is ended while it writes that a slot is lost does not own the
-# slot for ever.
+# A keeper that is terminated while it writes that a slot is lost releases the
+# slot.
 my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
 my $faulty = walstream_relay(
 	$primary, 'faulty',
@@ -352,7 +356,7 @@ wait_until(
 	'the slot is lost, and nobody owns it');
 $faulty->safe_psql('postgres', "SELECT walstream_drop_relay_slot('held')");
 
-# The directory of slots cannot be fsynced: an error of that command only.
+# If the directory of slots cannot be synced, only that command fails.
 set_faults($faults, 'fsync slots EIO');
 my (undef, undef, $error) =
   $faulty->psql('postgres', "SELECT walstream_create_relay_slot('unsynced')");

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay acknowledges nothing to a primary that has taken another course on
-# the same timeline, not even WAL stored before the segment in which it
-# resumes: a commit that waits there is not in the relay's WAL.
+# A relay acknowledges nothing to a primary that has diverged on the same
+# timeline, not even WAL before the segment in which it resumes: a commit that
+# waits there is not in the relay's WAL.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ $copy->append_conf('postgresql.conf',
 $_->start foreach $one, $copy, $relay;
 wait_for_relay_state($relay, 'streaming');
 
-# The relay goes on with the one, by some segments ...
+# The relay receives some segments from "one" ...
 foreach (1 .. 2)
 {
 	$one->safe_psql('postgres', 'SELECT pg_switch_wal()');
@@ -39,7 +39,8 @@ $one->stop('immediate');
 wait_for_relay_state($relay, 'waiting for upstream');
 my $flushed = relay_row($relay)->{flushed_lsn};
 
-# ... while a commit waits on the other, whose WAL then grows as far.
+# ... while a commit waits on "copy", whose WAL then grows to the same
+# position.
 my $session = start_psql($copy, 'CREATE TABLE waits (id int)');
 my $waiting = sub {
 	return $copy->safe_psql('postgres',
@@ -57,7 +58,8 @@ while (
 	);
 }
 
-# Only sometimes is the walsender quick enough to believe what it is told.
+# Try several times: a wrong acknowledgement only sometimes arrives before the
+# walsender ends.
 set_relay_upstream($relay, $copy->connstr);
 wait_for_relay_state($relay, 'diverged');
 for (my $try = 1; $try < 10 && $waiting->() == 1; $try++)

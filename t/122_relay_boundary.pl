@@ -17,7 +17,7 @@ my $primary = walstream_primary('primary');
 my $relay = walstream_relay($primary, 'relay', slot => 'relay');
 wait_for_relay_state($relay, 'streaming');
 
-# Stop the relay when it has all, up to the end of a segment.
+# Stop the relay when it has everything, up to the end of a segment.
 sub stop_at_boundary
 {
 	foreach (1 .. 10)
@@ -38,7 +38,7 @@ sub stop_at_boundary
 }
 
 #
-# A server that has gone another way below the boundary.
+# A server that has diverged before the boundary.
 #
 load_wal($primary, 100);
 wait_for_relay($primary, $relay);
@@ -73,7 +73,7 @@ is( $copy->safe_psql(
 	'nor acknowledged');
 
 #
-# Back to its own upstream, with the same segment compared.
+# Back to the right upstream, which is compared in the same segment.
 #
 $log = -s $relay->logfile;
 set_relay_upstream($relay, $primary->connstr);
@@ -87,7 +87,7 @@ like(
 	'it begins one segment earlier');
 
 #
-# The upstream has no more than it must.
+# The upstream keeps only what its slot requires.
 #
 $primary->append_conf('postgresql.conf', "wal_keep_size = 0\n");
 $primary->reload;

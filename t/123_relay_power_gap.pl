@@ -1,11 +1,11 @@
 # Copyright (c) 2026, the walstream authors
 
-# Power cuts while WAL is set aside after a gap: a segment is always in one of
-# the two directories, with the history that it belongs to, and the relay can
-# start with what is left in its own.  The new range is received in a third
-# directory; whatever of it was acknowledged is there, and nothing is set aside
-# before that.  The test must fail with any sync left out, and the kinds of
-# syncs are listed.
+# Power cuts while WAL is set aside after a gap. Each segment is always in one
+# of the two directories, together with the history it belongs to, and the
+# relay can start with what is left in its own directory. The new range is
+# received in a third directory; what was acknowledged of it is there, and
+# nothing is set aside before that. The test must fail with any sync left out,
+# and the kinds of syncs are listed.
 
 use strict;
 use warnings;
@@ -38,7 +38,8 @@ my @kinds = (
 	'fsync of the directory store/ after renaming store/new-range.tmp/SEGMENT.partial to store/SEGMENT.partial'
 );
 
-# That of its first segment makes it durable, too.
+# A rename that needs no sync: that of the range's first segment makes it
+# durable, too.
 my $unneeded =
   qr{^renaming store/new-range\.tmp/TIMELINE\.history to store/new-range};
 
@@ -50,7 +51,7 @@ my $watched = "$base/watched";
 my $log = "$base/record";
 mkdir($watched);
 
-# On the second timeline, so that there is a history.
+# Use the second timeline, so that there is a history.
 my $one = walstream_primary('one');
 my $primary = walstream_standby($one, 'primary');
 $one->stop;
@@ -71,7 +72,7 @@ set_setting($relay, 'relay_compress', 'off');
 write_segments($primary, $relay, 3);
 $relay->stop;
 
-# WAL is lost on the upstream.
+# The upstream removes WAL that the relay needs.
 $primary->append_conf('postgresql.conf', "wal_keep_size = 0\n");
 $primary->reload;
 foreach (1 .. 8)
@@ -102,7 +103,8 @@ my ($ack) = grep { $_ > $gap && hex(($record->fields($_))[3]) > $begin }
 cmp_ok($ack, '>', $last_move,
 	'the new range is acknowledged when it is in its place');
 
-# A file's content that is certain to be there; undef if the file is not.
+# The content of a file that is certain to survive; undef if the file may be
+# missing.
 sub durable_content
 {
 	my ($replay, $path) = @_;
@@ -115,8 +117,8 @@ sub durable_content
 	return $object->{durable};
 }
 
-# The new range is there when anything is set aside, and in its place, with all
-# bytes, when it is acknowledged.
+# The new range exists before anything is set aside, and is in its final place,
+# complete, before it is acknowledged.
 sub find_fault_of_new_range
 {
 	my ($replay, $files) = @_;
@@ -135,7 +137,8 @@ sub find_fault_of_new_range
 	  if substr(durable_content($replay, $file) // $new_wal, 0, $bytes) ne
 	  substr($new_wal, 0, $bytes);
 
-	# The old range's is in the store until all of that is set aside.
+	# The old range's history stays in the store until all of its WAL is set
+	# aside.
 	my $history = $file =~ s{[^/]*$}{00000002.history}r;
 	return 'the new range has no history'
 	  unless exists $files->{$history}
@@ -145,7 +148,7 @@ sub find_fault_of_new_range
 	return undef;
 }
 
-# Of names and contents; undef if nothing is wrong.
+# What is wrong with the files after a power cut; undef if nothing is.
 sub find_fault
 {
 	my ($replay, $files) = @_;
@@ -169,7 +172,8 @@ sub find_fault
 	return names_fault($files);
 }
 
-# The first moment of setting aside at which something is wrong, and what.
+# The first moment while WAL is set aside at which something is wrong, with the
+# fault.
 sub find_fault_at_moments
 {
 	my ($leave_out, $tries) = @_;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Segments in every form: one stream crosses all of them; and at start the last
-# closed one, which recovery reads, is missing or damaged.
+# Segments in every form: one stream crosses all of them. At start, the last
+# closed segment, which recovery reads, is missing or damaged.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ my $dir = store_dir($relay);
 my $pg_wal = $primary->data_dir . '/pg_wal';
 wait_for_relay_state($relay, 'streaming');
 
-# All WAL from the oldest segment to the end of what there is, as a client gets it.
+# All WAL from the oldest segment to this end, as a client gets it.
 sub stream_all
 {
 	my ($end) = @_;
@@ -41,7 +41,7 @@ sub stream_all
 	return (lsn_number($begin), $wal);
 }
 
-# It is the primary's.
+# Check that it is the primary's WAL.
 sub check_stream
 {
 	my ($end, $what) = @_;
@@ -74,8 +74,8 @@ sub change_byte
 	return;
 }
 
-# A start after such a damage: the receiver refuses the store, and says which
-# file it is; what it refuses it does not change.
+# Start with a damaged file: the receiver refuses the store, names the file,
+# and changes nothing in the store.
 sub refused
 {
 	my ($file, $what, $pattern, $damage) = @_;
@@ -141,7 +141,8 @@ foreach my $compress (qw(zstd lz4 off))
 		qr/\Q$file\E/, sub { change_byte($_[0], $size - 1) }
 	) if $compress ne 'off';
 
-	# of a plain one's last record only the upstream can say that it is wrong
+	# damage in the last record of a plain segment is noticed only by comparing
+	# it with the upstream
 	if ($compress eq 'off')
 	{
 		change_byte("$dir/$file", $size - 1);
@@ -156,7 +157,7 @@ foreach my $compress (qw(zstd lz4 off))
 		change_byte("$dir/$file", $size - 1);
 	}
 
-	# an empty directory is easily lost in a copy
+	# copying a directory can easily lose an empty directory
 	rmdir("$dir/slots")
 	  or die "could not remove directory \"$dir/slots\": $!\n";
 	$relay->start;
@@ -184,8 +185,8 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
 	'all is well');
 
-# An open file beside the closed one, as another program leaves it that closes
-# the segment under a name of its own, does not count.
+# An open file beside the closed one does not count. Another program may leave
+# it, if it closes the segment under a name of its own.
 my ($last) = map { /^(\w+)/ } reverse grep { !/partial/ } store_files($dir);
 $relay->stop;
 append_to_file("$dir/$last.partial", "\0" x $segment_bytes);

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream or a store of another kind than the relay is refused by name,
-# with a hint, and nothing is changed.
+# An upstream or a store that does not match the relay is refused, with a
+# message that says why and a hint, and nothing is changed.
 
 use strict;
 use warnings;
@@ -18,7 +18,7 @@ use WalstreamTest;
 my $base = PostgreSQL::Test::Utils::tempdir_short();
 
 #
-# An upstream that does not exist here: it says what a file tells it to.
+# A simulated upstream, whose answers are read from a file.
 #
 my $fake_port = PostgreSQL::Test::Cluster::get_free_port();
 my $listener =
@@ -63,7 +63,8 @@ sub message
 	return $type . pack('N', 4 + length($content)) . $content;
 }
 
-# All of a session.  The answers are by command, the columns of a row.
+# Serve a whole session. The answers are given by command, as the columns of a
+# row.
 sub answer
 {
 	my ($client) = @_;
@@ -110,7 +111,8 @@ my $version = $primary->safe_psql('postgres', 'SHOW server_version_num');
 my $major = int($version / 10000);
 my $other = $major - 1;
 
-# The fake says what the primary would say, but for what is given.
+# The simulated upstream answers like the primary, except for the given
+# answers.
 sub set_answers
 {
 	my (%changed) = @_;
@@ -138,7 +140,7 @@ my $relay = walstream_relay(
 );
 my $dir = store_dir($relay);
 
-# The report of an error, in the log: state, message, detail and hint.
+# The report of an error in the log: SQLSTATE, message, detail and hint.
 sub report
 {
 	my ($sqlstate, $message, $detail, $hint) = @_;
@@ -149,7 +151,7 @@ sub report
 	return qr/$text/;
 }
 
-# All files of the store that are there for ever.
+# All files of the store, except temporary ones.
 sub store_state
 {
 	return join("\n",
@@ -158,7 +160,7 @@ sub store_state
 		sort(slurp_dir($dir)));
 }
 
-# A start with an upstream that is not the right one.
+# Expect a start with an unsuitable upstream to fail.
 sub refuses_upstream
 {
 	my ($what, @report) = @_;
@@ -179,7 +181,8 @@ sub refuses_upstream
 	return;
 }
 
-# A relay without store does not make one of an upstream that it cannot follow.
+# A relay without a store does not create one for an upstream that it cannot
+# follow.
 my $other_version = [
 	'another major version',
 	'0A000',
@@ -200,7 +203,7 @@ $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 $relay->stop;
 unlink("$dir/$_") foreach grep { -f "$dir/$_" } slurp_dir($dir);
 
-# an old one does not know all commands
+# an old version does not know all commands
 set_answers(
 	server_version => "$other.3",
 	'READ_REPLICATION_SLOT "walstream.relays"' => '');
@@ -209,7 +212,7 @@ set_answers('SHOW wal_block_size' => 16384);
 refuses_upstream(@$other_block_size);
 ok(!-e "$dir/walstream.identity", 'no identity either');
 
-# The same with one, and what only then can be wrong.
+# The same for a relay with a store, and what can only be wrong then.
 sub set_upstream
 {
 	$relay->adjust_conf(
@@ -269,7 +272,7 @@ refuses_upstream(
 $stranger->stop;
 
 #
-# Stores of another kind: their identities are sound.
+# Stores of other kinds, with valid identity files.
 #
 sub crc32c
 {
@@ -285,7 +288,7 @@ sub crc32c
 
 my $identity = slurp_file("$dir/walstream.identity");
 
-# of a store that the relay has not used before
+# Write the identity of a store that the relay has not used before.
 sub write_identity
 {
 	my ($content) = @_;
@@ -301,7 +304,7 @@ sub write_identity
 my ($lines, $crc) = $identity =~ /^(.*)crc32c = (\w+)\n$/s;
 is(sprintf('%08x', crc32c($lines)), $crc, 'the identity has a checksum');
 
-# A start with a store whose identity says something else.
+# Expect a start with a different identity to fail.
 sub refuses_store
 {
 	my ($with, $what, $value, @report) = @_;
@@ -324,7 +327,7 @@ sub refuses_store
 	return;
 }
 
-# Closed segments alone, then nothing but the open one.
+# A store with closed segments only, then one with only the open segment.
 my %files = (
 	open => [ grep { /\.partial$/ } store_files($dir) ],
 	closed => [ grep { !/\.partial$/ } store_files($dir) ]);
@@ -408,7 +411,7 @@ foreach my $case (
 }
 move_files($base, $dir, 'closed');
 
-# With its own identity and upstream it goes on.
+# It works again with its own identity and upstream.
 write_identity($identity);
 $relay->start;
 wait_for_relay_state($relay, 'streaming');

@@ -1,8 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# Every sync of a relay fails once, of files and of the directory: WAL that
-# should have been durable is not acknowledged and not removed, the view tells
-# why, and when the disk works again, nothing is missing.  And the keeper is
+# Every sync of a relay fails once, of files and of the directory. WAL that
+# could not be made durable is neither acknowledged nor removed, the view shows
+# the reason, and when the disk works again nothing is missing. Also, the
+# keeper is killed in the two syncs between the two forms of a segment.
 # killed in the two syncs between the two forms of a segment.
 
 use strict;
@@ -53,7 +54,7 @@ sub start_relay
 	return;
 }
 
-# The disk is ill in this way from now on.
+# From now on the disk has these faults.
 sub break_disk
 {
 	unlink("$faults.raised");
@@ -61,7 +62,7 @@ sub break_disk
 	return;
 }
 
-# Is it told in SQL and in the log behind a position?
+# Check that the error is shown in SQL and in the log after the offset.
 sub is_told
 {
 	my ($pattern, $log, $what) = @_;
@@ -73,7 +74,8 @@ sub is_told
 	return;
 }
 
-# No file of such a name stays.  Whoever tries again makes it for a moment.
+# Wait until no file with such a name exists: each new attempt creates one for
+# a moment.
 sub nothing_is_left
 {
 	my ($like, $what) = @_;
@@ -84,7 +86,8 @@ sub nothing_is_left
 		$what);
 }
 
-# A commit in a new segment, which has to be closed and begun for that.
+# Start a commit in a new segment, for which the relay has to close one and
+# begin another.
 sub start_commit
 {
 	my ($name) = @_;
@@ -94,15 +97,16 @@ sub start_commit
 }
 
 #
-# A sync of the receiver's fails, whatever it tries, until the disk is well
-# again: a commit waits as long, and then returns.
+# A sync of the receiver fails, also when it is repeated, until the disk works
+# again. A commit waits until then, and returns.
 #
 sub check_receiver
 {
 	my ($what, $pattern, @faults) = @_;
 	my $log;
 
-	# the pause before the next process is the shortest in a new server
+	# a restarted server begins with the shortest pause before it restarts a
+	# worker
 	$relay->stop;
 	start_relay();
 	$log = -s $relay->logfile;
@@ -167,7 +171,7 @@ my $standby = walstream_standby(
 $one->safe_psql('postgres', "INSERT INTO commits VALUES ('first')");
 
 #
-# The receiver: the open segment's new file, its last sync, the names of both
+# The receiver: the open segment's new file, its last sync, the renames of both
 #
 check_receiver(
 	'closing',
@@ -183,7 +187,7 @@ check_receiver(
 	'fsync . EIO *.partial');
 
 #
-# The spare: nobody is disturbed, not even the keeper.
+# The spare segment: neither the receiver nor the keeper fails.
 #
 my ($receiver, $keeper) = map { pid_of($_) } 'receiver', 'keeper';
 $log = -s $relay->logfile;
@@ -290,7 +294,7 @@ foreach my $fault (
 }
 
 #
-# The keeper is killed between one form and the other.
+# The keeper is killed between the two forms of a segment.
 #
 foreach my $hold (
 	[ 'killed while compressing', 'fsync *.zst.tmp hold', '.zst.tmp' ],
@@ -324,7 +328,7 @@ foreach my $hold (
 }
 
 #
-# A history file, and its name
+# A history file, and its rename
 #
 wait_for_replay($one, $two);
 my $begin = lsn_number(relay_row($relay)->{first_lsn});
@@ -371,7 +375,7 @@ ok($commit->{run}->finish,
 wait_for_relay($two, $relay);
 is(relay_row($relay)->{timeline}, 2, 'history: it is followed');
 
-# Nothing was lost by any of it.
+# Nothing was lost in any of these cases.
 wait_for_replay($two, $standby);
 is( $standby->safe_psql(
 		'postgres', 'SELECT string_agg(name, $$, $$) FROM commits'),

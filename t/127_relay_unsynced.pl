@@ -25,8 +25,8 @@ my $log = "$base/record";
 my $faults = "$base/faults";
 mkdir($watched);
 
-# An upstream that has nothing to send, so that the store has no WAL: nothing
-# else is synced that would make the names durable too.
+# The upstream has nothing to send, so that the store has no WAL; otherwise
+# other syncs would make the names durable, too.
 my $primary = walstream_primary('primary');
 my $relay = walstream_relay(
 	$primary, 'relay',
@@ -42,7 +42,7 @@ sub start_watched
 	return;
 }
 
-# Kill the process that is held in the sync, and all of the relay ends.
+# Kill the process that is held in the sync; all processes of the relay end.
 sub kill_held
 {
 	my ($find_pid) = @_;
@@ -59,7 +59,8 @@ sub receiver_pid
 	return relay_row($relay)->{receiver_pid};
 }
 
-# A replication command, for slots as long as there is no WAL; it may wait.
+# Start a replication command, which may have to wait. Slots can be created
+# before there is WAL.
 sub start_command
 {
 	my ($command) = @_;
@@ -75,7 +76,7 @@ sub start_command
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 }
 
-# ... of which this is the process.
+# The process that runs the replication command.
 sub command_pid
 {
 	return $relay->safe_psql('postgres',
@@ -83,7 +84,7 @@ sub command_pid
 	);
 }
 
-# Is the file there after a power cut at that mark?
+# Does the file survive a power cut at this mark?
 sub is_durable
 {
 	my ($record, $mark, $file) = @_;
@@ -98,7 +99,7 @@ sub is_durable
 	die "there is no mark \"$mark\"\n";
 }
 
-# The identity has its name when the receiver is killed.
+# Kill the receiver after the identity got its name.
 set_faults($faults, 'fsync store hold store/walstream.identity');
 start_watched();
 $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
@@ -106,7 +107,7 @@ kill_held(\&receiver_pid);
 ok(-e "$watched/store/walstream.identity", 'the identity has its name');
 add_mark($log, 'identity killed');
 
-# Without an upstream the directory is all that the next one has.
+# Without an upstream, the next receiver has only the directory to go by.
 $primary->stop;
 start_watched();
 wait_for_relay_state($relay, 'waiting for upstream');
@@ -114,7 +115,7 @@ ok(start_command('CREATE_REPLICATION_SLOT kept PHYSICAL')->finish,
 	'a slot is promised');
 add_mark($log, 'kept promised');
 
-# Slots: one that was being made, one that was being dropped.
+# Slots: one is being created when its process is killed, one is being dropped.
 ok(start_command('CREATE_REPLICATION_SLOT dropped PHYSICAL')->finish,
 	'another one');
 add_mark($log, 'dropped promised');

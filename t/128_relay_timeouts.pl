@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# A peer that is silent for too long is given up, and nothing is lost by that:
+# A peer that is silent for too long is disconnected, and nothing is lost:
 # clients of a relay, its upstream, and the relay itself.
 
 use strict;
@@ -14,7 +14,7 @@ use WalstreamClient;
 use WalstreamRelay;
 use WalstreamTest;
 
-# What is stopped must go on, or its server could not be stopped.
+# Continue stopped processes at the end, or their servers could not be stopped.
 my %stopped;
 
 END
@@ -52,12 +52,12 @@ my $end = wait_for_relay($primary, $relay);
 my $receiver = relay_row($relay)->{receiver_pid};
 
 #
-# Clients of a relay that goes on: one says nothing, one has sent a part of a
-# message, one does not read, one answers.
+# Clients of a running relay: one is silent, one has sent a part of a message,
+# two do not read, one replies.
 #
 
-# A keepalive as its time, in seconds like time(), and whether it asks for a
-# reply; none for another message.
+# The time of a keepalive, in seconds like time(), and whether it requests a
+# reply; an empty list for other messages.
 sub keepalive
 {
 	my ($content) = @_;
@@ -78,7 +78,7 @@ $clients{$_}->start("START_REPLICATION $end")
 $clients{$_}->start("START_REPLICATION $begin") foreach qw(unread blocked);
 $clients{stalled}->_write("d\0\0\0\x26r\0\0");
 
-# When the client is next asked for a reply.
+# The time at which the client is next asked for a reply.
 sub wait_for_request
 {
 	my ($client) = @_;
@@ -95,8 +95,9 @@ wait_for_request($clients{answers});
 my $answered = time();
 $clients{answers}->confirm($end);
 
-# All that one which does not read was sent has left the relay, and is less than
-# there is.  While its sender is stopped nothing more can leave.
+# For a client that does not read, sent_lsn is what has left the relay, which
+# is less than what exists. The sender is stopped, so that nothing more can
+# leave.
 stop_process($pids{blocked});
 my $sent = lsn_number(sender_row($relay, 'blocked')->{sent_lsn});
 my $handed = lsn_number($begin);
@@ -118,7 +119,8 @@ close($clients{blocked}->{socket});
 delete $clients{blocked};
 continue_process($pids{blocked});
 
-# The other is there for as long as it may be silent.  One goes on to answer.
+# The other one is disconnected after wal_sender_timeout. Meanwhile one client
+# replies.
 my %states;
 while (my $row = sender_row($relay, 'unread'))
 {
@@ -140,7 +142,7 @@ is_deeply([ keys %states ], ['catchup'], 'unread: it is behind');
 eval { $clients{unread}->receive while 1 };
 is($@, "server closed the connection\n", 'unread: given up');
 
-# The others are asked for a reply after half of the time.
+# The silent ones are asked for a reply after half of the time.
 foreach my $name (qw(silent stalled))
 {
 	my @asked;

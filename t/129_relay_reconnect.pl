@@ -1,9 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# How often a relay tries to reach an upstream that is away: at once, then
-# after a pause that doubles up to wal_retrieve_retry_interval, and that is
-# reset by a successful connection.  Also, how often a failing receiver is
-# started again.
+# How often a relay tries to reach an upstream that is down: at once, then
+# after a pause that doubles up to wal_retrieve_retry_interval, and that a
+# successful connection resets. Also, how often a failing receiver is
+# restarted.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ my $relay = walstream_relay(
 	conf => "wal_retrieve_retry_interval = '2500ms'\n");
 wait_for_relay_state($relay, 'streaming');
 
-# Stop the primary, and return the pauses between so many attempts after that.
+# Stop the primary, and return the pauses between this many attempts.
 sub pauses
 {
 	my ($count) = @_;
@@ -51,7 +51,7 @@ cmp_ok($pauses[1], '>=', 1, 'it doubles');
 cmp_ok($pauses[2], '>=', 2, 'and doubles again');
 cmp_ok($pauses[3], '>=', 2.5, 'up to wal_retrieve_retry_interval');
 
-# which would be 8 seconds without that
+# without the limit it would be 8 seconds
 cmp_ok($pauses[4], '<', 8, 'but no farther');
 is(relay_row($relay)->{state}, 'waiting for upstream',
 	'which the state says');
@@ -62,14 +62,15 @@ wait_for_relay_state($relay, 'streaming');
 note("pauses: @pauses");
 cmp_ok($pauses[0], '>=', 0.5, 'after a success there is a pause too');
 
-# those before were all of 2.5 seconds; a busy machine makes one longer, but not both
+# the pauses before were 2.5 seconds; a busy machine may prolong one pause, but
+# not both
 cmp_ok((sort { $a <=> $b } @pauses[ 0, 1 ])[0],
 	'<', 2.5, 'and it begins anew with the short ones');
 
 $primary->start;
 wait_for_relay_state($relay, 'streaming');
 
-# A receiver that cannot work: when it has said so
+# The times at which a receiver that cannot work has reported its error.
 sub failures
 {
 	my ($from, $count) = @_;
@@ -91,7 +92,7 @@ my @times = failures($log, 3);
 $_ += 86400 foreach grep { $_ < 0 } @pauses;
 note("pauses: @pauses");
 
-# the log has whole milliseconds
+# times in the log are rounded to milliseconds
 cmp_ok($pauses[0], '>=', 0.999,
 	'a receiver that fails starts again after a second');
 cmp_ok($pauses[1], '>=', 1.999, 'then after two');
