@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream that left the relay's line of timelines long ago: their common
-# WAL may be on an older timeline, and may not be stored any more.
+# The upstream left the relay's line of timelines long ago. Their common WAL
+# may be on an older timeline, and may no longer be stored.
 
 use strict;
 use warnings;
@@ -12,8 +12,8 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Timeline 1 is that of one.  Three leaves it first, for timeline 3; two later,
-# for timeline 2.
+# "one" is on timeline 1. "three" leaves it first, for timeline 3, and "two"
+# later, for timeline 2.
 my $one = walstream_primary('one');
 my $two = walstream_standby($one, 'two');
 my $three = walstream_standby($one, 'three',
@@ -68,8 +68,8 @@ my ($switch3) =
 cmp_ok(lsn_number($switch3), '<', lsn_number($switch2),
 	'three has left timeline 1 first');
 
-# A relay that was interrupted before it came to the beginning of timeline 3, and
-# then followed to 2, is still on that when it starts again.
+# A relay that was interrupted before it reached the beginning of timeline 3,
+# and then followed to timeline 2, is still on timeline 2 when it is restarted.
 my $segment3 = lsn_number($switch3) & ~0xfffff;
 my $name3 = sprintf('00000003%08X%08X', $segment3 >> 32,
 	($segment3 & 0xffffffff) >> 20);
@@ -89,7 +89,7 @@ is(relay_row($relays{all})->{timeline},
 cmp_ok(lsn_number(relay_row($relays{all})->{flushed_lsn}),
 	'>=', lsn_number($held), 'with all that it has');
 
-# Where the WAL of each begins, and what they have in common with three.
+# Where the WAL of each relay begins, and what it has in common with "three".
 my %common = (all => $switch3, new => $switch2, old => $switch3);
 foreach my $name (qw(new old))
 {

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay is pointed at servers of its cluster that it should not follow, and
-# back again: nothing of theirs is left in its way, and nothing of its own is
-# overwritten.
+# back again. Nothing that they sent stays in its way, and none of its own WAL
+# is overwritten.
 
 use strict;
 use warnings;
@@ -38,8 +38,8 @@ sub streams_on
 }
 
 #
-# Twice in the same segment, beginning anew: both times what is set aside has a
-# place of its own.
+# Two new ranges begin in the same segment: what is set aside gets a separate
+# directory each time.
 #
 $relay->stop;
 $one->stop;
@@ -54,7 +54,7 @@ my $begin = lsn_number(relay_row($relay)->{first_lsn});
 
 foreach my $upstream ($clone, $one)
 {
-	# each beyond what the relay has of the other
+	# each writes more than the relay has of the other
 	load_wal($upstream, $upstream == $one ? 600 : 200);
 	set_relay_upstream($relay, $upstream->connstr);
 	wait_for_relay_state($relay, 'diverged');
@@ -75,8 +75,8 @@ is( compare_store(
 $clone->stop;
 
 #
-# A standby that was promoted by mistake: its timeline is not remembered, so
-# that another server can have the same one.
+# A standby is promoted by mistake. Its timeline is not remembered, so that
+# another server can have the same one.
 #
 my $wrong = walstream_standby($one, 'wrong');
 my $two = walstream_standby($one, 'two');
@@ -89,7 +89,7 @@ wait_for_relay_state($relay, 'diverged');
 ok(!-e "$dir/00000002.history",
 	'the history of a server that is not followed is not stored');
 
-# What was allowed for one upstream does not hold for another.
+# What was allowed for one upstream is not allowed for another.
 my $first = relay_row($relay)->{first_lsn};
 $wrong->stop;
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
@@ -110,7 +110,8 @@ load_wal($two, 100);
 wait_for_relay($two, $relay);
 
 #
-# A server that is behind: it is asked again, until it is decided that it counts.
+# A server on an older timeline is asked again and again, until an operator
+# decides that it counts.
 #
 $two->stop;
 $one->start;
@@ -130,7 +131,7 @@ load_wal($one, 10);
 wait_for_relay($one, $relay);
 is(scalar(set_aside()), 3, 'the other timeline\'s WAL is set aside');
 
-# One that was put back to an earlier state
+# A server that was put back to an earlier state
 write_segments($one, $relay, 2);
 my $earlier = PostgreSQL::Test::Cluster->new('earlier');
 $earlier->init_from_backup($one, 'cold');

@@ -1,9 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# The time in which a relay has not reached the switch point on a new timeline:
-# it sends nothing that it has not received, removes nothing that it is
-# receiving, and slots hold what their downstreams will need on the new
-# timeline.
+# Before a relay has reached the switch point on a new timeline, it sends
+# nothing that it has not received, removes nothing that it is receiving, and
+# slots hold what their downstreams will need on the new timeline.
 
 use strict;
 use warnings;
@@ -17,8 +16,8 @@ use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Timeline 2 begins in the middle of a segment, and timeline 1 goes on for some
-# segments more.
+# Timeline 2 begins in the middle of a segment, and timeline 1 continues for
+# some more segments.
 my $one = walstream_primary('one', walstream => 0);
 my $two = walstream_standby($one, 'two', walstream => 0);
 my $proxy = WalstreamProxy->new($two);
@@ -47,7 +46,7 @@ cmp_ok(
 	'timeline 2 begins in the middle of a segment');
 write_segments($one, $follows, 6);
 
-# Let only one message of WAL pass in each connection.
+# Let only one WAL message pass in each connection.
 sub stall
 {
 	return $proxy->set_rules({ action => 'hold', kind => 'w', nth => 2 });
@@ -63,7 +62,8 @@ sub go_on
 }
 
 #
-# A new relay, whose WAL begins in that segment, on timeline 2.
+# A new relay, whose WAL begins on timeline 2 in the segment with the switch
+# point.
 #
 stall();
 my $new = walstream_relay($two, 'new', conninfo => $proxy->connstr);
@@ -77,7 +77,7 @@ my $client = WalstreamClient->new($new, application_name => 'client');
 $client->start("START_REPLICATION $row->{first_lsn} TIMELINE 1");
 my $wal = '';
 
-# Receive WAL until there is all up to a position.
+# Receive WAL up to a position.
 sub receive_up_to
 {
 	my ($end) = @_;
@@ -116,8 +116,9 @@ $client->close;
 $new->stop;
 
 #
-# Relays with more of timeline 1 follow.  A slot, and what is kept, are behind
-# the switch point: what is written there on timeline 2 is not removed.
+# Relays that have more of timeline 1 follow. A slot and the WAL to keep are
+# after the switch point; nevertheless the WAL that is received on timeline 2
+# before it is not removed.
 #
 foreach my $relay (@relays)
 {
@@ -175,9 +176,10 @@ set_setting($follows, 'relay_max_slot_keep_size', '-1');
 
 #
 # WAL that is set aside takes all slots with it, also those whose positions are
-# behind the end, where the new range begins.
-#
-# What is behind the switch point counts, also if it cannot be read.
+# When WAL is set aside all slots are lost, even those with positions after its
+# end, where the new range begins.
+# WAL after the switch point counts as more than the upstream has even if it
+# cannot be read.
 my $damaged = sprintf(
 	'%s/00000001%08X%08X',
 	store_dir($leaves),
@@ -212,7 +214,7 @@ is(relay_slot_row($leaves, 'away')->{lost},
 	JSON::PP::true, 'which is lost all the same');
 
 #
-# The slot's downstream will come back for timeline 2 from the switch point on.
+# The slot's downstream will need timeline 2 from the switch point on.
 #
 write_segments($two, $follows, 10);
 cmp_ok(

@@ -63,7 +63,8 @@ cmp_ok(
 	'timeline 2 was left before it began');
 load_wal($three, 1000);
 
-# A new relay, one that has not come so far, and one that has gone farther.
+# A new relay, one that has not reached the switch point, and one that has
+# passed it.
 $relays{new} = walstream_relay($three, 'new');
 $relays{before}->start;
 set_relay_upstream($relays{$_}, $three->connstr) foreach qw(before after);
@@ -73,15 +74,17 @@ like(
 	qr/^Timeline 2, .* is not in the history of the upstream's timeline 3; what they have in common ends on timeline 1/,
 	'it says that timeline 2 is not on the way');
 
-# It is told to follow, but nothing comes of it: the old upstream is followed from
-# where the relay is, and three not without being told again.
+# The relay is told to follow "three", but before it does it gets its old
+# upstream again: it continues where it was, and follows "three" only when told
+# again.
 my $proxy = WalstreamProxy->new($three);
 my $slow = WalstreamClient->new($relays{after});
 my $oldest = relay_row($relays{after})->{first_lsn};
 $slow->start("START_REPLICATION $oldest TIMELINE 1");
 $proxy->set_rules({ action => 'hold', kind => 'Z', nth => 1 });
 
-# The state is what it was before; a request would be dropped with it.
+# The state has not changed yet; without this wait the request would be
+# dropped.
 my $log = -s $relays{after}->logfile;
 set_relay_upstream($relays{after}, $proxy->connstr);
 $relays{after}->wait_for_log(qr/relay stops receiving/, $log);
@@ -115,7 +118,7 @@ wait_until(
 	"SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay",
 	'it follows when it is told');
 
-# A downstream that was on its way to the end of timeline 1 by then.
+# Meanwhile a downstream was receiving the rest of timeline 1.
 my $wal = '';
 my $next;
 until (defined $next)
@@ -173,7 +176,7 @@ ok( !-e store_dir($relays{before}) . '/'
 	  . sprintf('00000001%08X%08X', 0, ($left >> 20) + 1),
 	'and no farther');
 
-# A downstream comes the same way.
+# A downstream follows the same timelines.
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 my $conninfo = $relays{before}->connstr =~ s/'/''/gr;
 $standby->init_from_backup($one, 'backup');

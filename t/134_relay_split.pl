@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # Two servers were promoted to the same timeline, and the upstream descends
-# from the one that the relay has not followed: that timeline is a different
-# one, even if it is only an ancestor.  Setting WAL aside fails on the way, and
+# from the one that the relay has not followed: the timeline is a different
+# one, even if it is only an ancestor. Setting WAL aside fails halfway, and
 # continues later.
 
 use strict;
@@ -20,7 +20,8 @@ declare_expected_warning(
 	'could not create directory ".*before-gap[^"]*": No space left on device'
 );
 
-# Left goes to timeline 2, and right to another one; from that timeline 3 begins.
+# "left" and "right" each begin a timeline 2; "three" begins timeline 3 from
+# right's.
 my $one = walstream_primary('one');
 my ($left, $right) = map { walstream_standby($one, $_) } qw(left right);
 my $three = walstream_standby($right, 'three');
@@ -62,13 +63,13 @@ wait_until(
 write_segments($left, $relay, 4);
 
 #
-# A slot that is reserved while the keeper removes across the switch point holds
-# what will be there.
+# A slot is reserved while the keeper removes WAL across the switch point: it
+# holds what will be left.
 #
 my ($switch) = slurp_file("$dir/00000002.history") =~ m{^1\s+(\S+)}m;
 
-# The keeper's next fsync is to be that of a removal, not that of a spare: when it
-# has removed something with a spare there, it has made that before.
+# Make sure that the keeper's next fsync is that of a removal, and not that of
+# a spare segment: wait until it has made the spare and removed something.
 my $oldest = relay_row($relay)->{first_lsn};
 $relay->poll_query_until('postgres',
 	"SELECT count(*) = 1 FROM pg_ls_dir('$dir') AS name WHERE name = 'walstream.spare'"
@@ -100,7 +101,7 @@ is( $row->{restart_lsn},
 	'and WAL is kept for it');
 
 #
-# Right's timeline 2 is not left's.
+# Timeline 2 of "right" is not that of "left".
 #
 sub is_refused
 {
@@ -123,8 +124,8 @@ $relay->safe_psql('postgres', 'SELECT walstream_relay_follow()');
 $relay->wait_for_log(qr/relay stops receiving/, $log);
 is_refused('which cannot be followed');
 
-# Neither without room for what is set aside, nor with a slot that cannot be
-# written, is anything given up.
+# If there is no room for WAL that is to be set aside, or a slot cannot be
+# written, nothing is given up.
 my $end = relay_row($relay)->{flushed_lsn};
 foreach my $case (
 	[
@@ -148,7 +149,7 @@ foreach my $case (
 	is(relay_row($relay)->{flushed_lsn},
 		$end, 'what is stored is still served');
 
-	# in memory as in its file, or the next attempt would not write it
+	# memory agrees with the file, or the next attempt would not write it
 	is(relay_slot_row($relay, 'reserved')->{lost},
 		$lost, 'the slot is lost when that was written');
 }
@@ -179,7 +180,7 @@ is( compare_store(
 	undef,
 	'all of timeline 3 is stored');
 
-# Timelines 2 and 3 begin in the segment in which this range does.
+# Timelines 2 and 3 begin in the first segment of this range.
 my %left = slurp_file("$dir/00000003.history") =~ /^(\d)\s+(\S+)/mg;
 is( lsn_number($left{1}) >> 20,
 	lsn_number($left{2}) >> 20,
@@ -217,8 +218,8 @@ foreach my $tli (1, 2)
 $client->close;
 
 #
-# A relay that has only the history of left's timeline, of when it was about to
-# follow: that does not stay in the way.
+# A relay was stopped while it was about to follow "left", and has nothing but
+# the history of that timeline 2: this does not keep it from following.
 #
 system_or_bail('cp', $left->data_dir . '/pg_wal/00000002.history',
 	store_dir($late));

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Texts from an upstream may be in any encoding, or none: clients of any
-# encoding can read the relay's view, and the log has one line.
+# Texts from an upstream may be in any encoding, or invalid. Clients of any
+# encoding can read the relay's view, and a message stays one line of the log.
 
 use strict;
 use warnings;
@@ -29,7 +29,7 @@ $relay->safe_psql('postgres',
 	"CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
 $relay->safe_psql('latin', 'CREATE EXTENSION walstream');
 
-# The view as clients of several encodings get it, which must be the same.
+# Read the view as clients of several encodings, which must get the same.
 sub read_view
 {
 	my ($name) = @_;
@@ -58,7 +58,7 @@ sub read_view
 	return $first;
 }
 
-# Let the upstream give an answer, and wait for the error that it leads to.
+# Let the upstream give an answer, and wait for the resulting error.
 sub answer
 {
 	my ($marker, %answers) = @_;
@@ -78,7 +78,7 @@ my $control = "a\x01b\x1b[31mc\x7f %s%n%d\n\tnext";
 my $control_shown = 'a\\x01b\\x1b[31mc\\x7f %s%n%d next';
 my $euro = "\xe2\x82\xac";
 
-# Before it has let the relay in
+# During login
 like(
 	answer('case 1', login => { error => "case 1 $bad", code => '28000' }),
 	qr/FATAL: case 1 \Q$shown\E/,
@@ -99,8 +99,8 @@ like(
 	'a long one is cut, and not within an escape');
 cmp_ok(length((split /\|/, $cut)[0]), '<', 512, 'to what there is room for');
 
-# Answers to commands.  In between, to see the next error come, nobody gets
-# anywhere, not even who is within a connection.
+# Answers to commands. Between the cases all commands fail, even within an
+# existing connection, so that the next error is a new one.
 my %closed = map { $_ => { error => 'closed' } } 'IDENTIFY_SYSTEM',
   map { "SHOW $_" } qw(wal_block_size wal_segment_size integer_datetimes);
 like(
@@ -141,8 +141,7 @@ like(
 	qr{history file "\.\./\.\./\Q$shown\E" instead of},
 	'the name of a history file');
 
-# What we have written into the log: one line each, with characters that are
-# valid.
+# What we have logged: one line for each message, in valid characters.
 my $written = slurp_file($relay->logfile);
 unlike($written, qr/[\x00-\x08\x0b-\x1f\x7f]/,
 	'no control characters in the log');

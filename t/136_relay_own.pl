@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay has a cluster of its own: which kind of server clients take it for
-# when they look for a primary or a standby, who may reach its own cluster by
+# when they look for a primary or a standby, who can reach its own cluster by
 # replication, and under which names it appears.
 
 use strict;
@@ -26,7 +26,7 @@ my %command = (
 	replication => 'IDENTIFY_SYSTEM',
 	SQL => 'SELECT system_identifier FROM pg_control_system()');
 
-# One command; gives what came back and what was said.
+# Run one command; returns its output and its errors.
 sub ask
 {
 	my ($conninfo, $command) = @_;
@@ -36,7 +36,7 @@ sub ask
 }
 
 #
-# What it is taken for
+# Which kind of server clients take it for
 #
 sub taken_for
 {
@@ -59,7 +59,7 @@ sub taken_for
 	return;
 }
 
-# A reload that new sessions know of.
+# Change a setting by a reload, and wait until new sessions see it.
 sub set_and_see
 {
 	my ($setting, $value) = @_;
@@ -99,7 +99,7 @@ foreach my $setting (qw(in_hot_standby transaction_read_only))
 is($relay->safe_psql('postgres', 'SELECT pg_is_in_recovery()'),
 	'f', 'its own cluster is not in recovery');
 
-# For managers that look for a primary where the relay is
+# For managers that expect a primary where the relay is
 set_and_see('walstream.relay_in_hot_standby', 'off');
 taken_for('replication', %as_primary);
 taken_for('SQL', %as_primary);
@@ -110,7 +110,7 @@ is((ask($replication, 'SHOW in_hot_standby'))[0],
 	'on', 'off: who asks is told what it is');
 set_and_see('walstream.relay_in_hot_standby', 'on');
 
-# For applications that look for a primary to write to
+# For applications that look for a primary in order to write
 set_and_see('default_transaction_read_only', 'on');
 taken_for('replication', %as_standby);
 taken_for(
@@ -131,7 +131,7 @@ like(
 set_and_see('default_transaction_read_only', 'off');
 
 #
-# Who may reach its own cluster
+# Who can reach its own cluster
 #
 my $accept = "options='-c walstream.accept=own'";
 foreach my $replication (qw(true database))
@@ -204,8 +204,8 @@ is( (   $relay->psql(
 	'the longest name');
 $relay->safe_psql('postgres', 'ALTER SYSTEM RESET walstream.relay_slot');
 
-# What is no ASCII in its own name, or in one from the connection string, is
-# shown as on the primary.
+# Characters outside ASCII in its name, set here or in the connection string,
+# are shown as the primary shows them.
 sub same_name
 {
 	my ($what) = @_;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Each line of the relay's log about a client names the client, and what it has
+# Each line that a relay logs about a client names the client and what it has
 # sent.
 
 use strict;
@@ -15,7 +15,7 @@ use WalstreamTest;
 
 my $primary = walstream_primary('primary');
 
-# The prefix names nobody.
+# The log_line_prefix does not identify clients.
 my $relay = walstream_relay(
 	$primary, 'relay',
 	conf => q{
@@ -40,8 +40,7 @@ sub connect_client
 		%parameters);
 }
 
-# What was logged of the client that came last, as one report with all its
-# lines: the message and the rest.
+# Check the report that was logged about the latest client, with all its lines.
 sub logged
 {
 	my ($log, $message, $what, $detail) = @_;
@@ -59,7 +58,7 @@ sub logged
 	return;
 }
 
-# In a stream, or before one
+# Errors within a stream, and before one
 my $streamed = qr/STATEMENT:  START_REPLICATION \Q$begin\E$/m;
 foreach my $case (
 	[
@@ -126,7 +125,7 @@ foreach my $case (
 	$client->start("START_REPLICATION $start") if $start ne '';
 	$client->_write($bytes);
 
-	# not closed: then it could be a send that fails first
+	# half-close only: after a close a send of the relay could fail first
 	shutdown($client->{socket}, 1) if $bytes eq '';
 	logged($log, $message, $what, $detail);
 	logged($log, qr/LOG:  received replication command: START_REPLICATION/,
@@ -136,13 +135,13 @@ foreach my $case (
 	logged($log, qr/LOG:  disconnection: /, 'its end') if $start ne '';
 }
 
-# A command stays one line, and is text, whatever is in it.
+# A command is logged as one line of text, whatever it contains.
 my $log = -s $relay->logfile;
 my $forger = connect_client();
 my $shown =
   'START_REPLICATION SLOT "a 2026-01-01 00:00:00 UTC [1] PANIC: forged\\x1b[31m%s" 0/0';
 
-# the log has bytes that the encoding allows
+# the server log keeps bytes that are valid in its encoding
 my $logged = sprintf($shown, "\xff");
 like(
 	command_error(

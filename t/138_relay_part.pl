@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the walstream authors
 
 # A standby restores a whole segment from an archive and continues with a relay
-# that has only a part of it, so its start is ahead of the relay's end.
-# Walreceivers of 2026-08 and later compare the start with the answer to
-# IDENTIFY_SYSTEM, and wait; earlier ones ask for WAL and are refused until the
-# relay has it.
+# that has only a part of that segment, so the standby's start is ahead of the
+# relay's end. Walreceivers of the releases of August 2026 and later compare
+# the start with the answer to IDENTIFY_SYSTEM, and wait; older ones request
+# WAL and are refused until the relay has it.
 
 use strict;
 use warnings;
@@ -58,7 +58,8 @@ wal_retrieve_retry_interval = '200ms'
 $standby->set_standby_mode;
 $standby->start;
 
-# It is there, and gets no farther than the segment, however often it asks.
+# The standby is ahead by the rest of the segment, and gets no farther, however
+# often it connects.
 my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 my $log = '';
 while ($attempts-- > 0)
@@ -94,7 +95,7 @@ SKIP:
 		'and does not ask for what is not there');
 }
 
-# Once the relay goes on, so does the standby.
+# When the relay continues, the standby does, too.
 $relay->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 wait_for_relay_state($relay, 'streaming');
 load_wal($primary, 100);
@@ -109,8 +110,8 @@ wait_until(
 	'which says so too');
 standby_matches($primary, $standby);
 
-# The other way round: the standby itself is ahead within the segment, as one is
-# that followed the primary; it asks for the segment's start and is served.
+# A standby that has followed the primary can itself be ahead within the
+# segment: it asks for the segment's start and is served.
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
 wait_for_relay_state($relay, 'paused');
 $standby->adjust_conf('postgresql.conf', 'restore_command', "''");

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay that loses the connection to its upstream connects again at once, in
-# the same process and without rewriting anything, however often that happens,
-# so that synchronous commits continue.
+# the same process and without rewriting anything, however often that happens.
+# So synchronous commits continue.
 
 use strict;
 use warnings;
@@ -25,7 +25,7 @@ make_synchronous($primary, $relay);
 
 my $start = relay_row($relay);
 
-# The open segment's file, by name and number.
+# The name and inode number of the open segment's file.
 sub open_segment
 {
 	my ($file) = grep { /\.partial$/ } store_files($dir);
@@ -33,7 +33,7 @@ sub open_segment
 	return defined $file ? "$file " . (stat("$dir/$file"))[1] : undef;
 }
 
-# Something that the relay says about its upstream, in the same process.
+# The relay reports the loss, and continues in the same process.
 sub wait_for_loss
 {
 	my ($pattern, $what) = @_;
@@ -49,7 +49,7 @@ sub wait_for_loss
 	return;
 }
 
-# A link that drops all the time, in the middle of what it transfers
+# A connection that is lost again and again, in the middle of messages
 my $client = start_commits($primary);
 $proxy->set_rules({ action => 'cut', nth => 20 });
 my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
@@ -85,7 +85,7 @@ is( compare_store(
 	undef,
 	'all that was acknowledged is stored');
 
-# One that drops seldom: nothing is written anew.
+# A connection that is lost once: no file is rewritten,
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($primary, 10);
 my $file = open_segment();
@@ -97,7 +97,7 @@ wait_for_loss('terminating connection due to administrator command',
 load_wal($primary, 10);
 is(open_segment(), $file, 'terminated: the open segment is the same file');
 
-# ... nor does more come again than the end of what is stored.
+# and only the end of the stored WAL is received again.
 load_wal($primary, 3500);
 my $written = wait_for_relay($primary, $relay);
 my $log = -s $relay->logfile;
@@ -126,7 +126,7 @@ $primary->safe_psql('postgres',
 ) foreach 1, 2;
 wait_for_loss('upstream sent WAL from|could not decode', 'gap in the stream');
 
-# One that falls silent
+# An upstream that falls silent
 $proxy->set_rules({ action => 'hold', times => 1, kind => 'Z' });
 my $commit =
   start_psql($primary, "SELECT pg_logical_emit_message(true, '', 'silent')");
@@ -147,8 +147,8 @@ is( relay_row($relay)->{receiver_pid},
 	'silent: the process goes on');
 is(open_segment(), $file, 'the open segment is still the same file');
 
-# A receiver that ends, and has everything durable, does not write it anew
-# either; and no position goes back.
+# A receiver that is terminated when everything is durable does not rewrite it
+# either, and no position goes back.
 my $flushed = relay_row($relay)->{flushed_lsn};
 $log = -s $relay->logfile;
 $proxy->set_rules({ action => 'hold', kind => 'Z' });

@@ -1,8 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay knows why one of its workers has ended, whatever is written to the
-# log: with log_min_messages = fatal no errors are written, with panic nothing
-# at all.
+# A relay shows why one of its workers has ended, whatever is logged: with
+# log_min_messages = fatal errors are not logged, with panic nothing is.
 
 use strict;
 use warnings;
@@ -24,7 +23,7 @@ foreach my $level (qw(error fatal panic))
 	$relay->stop;
 	$relay->append_conf('postgresql.conf', "log_min_messages = $level\n");
 
-	# A store that cannot be used
+	# The store cannot be used
 	append_to_file("$dir/foreign", '');
 	set_faults($faults);
 	start_preloaded($relay, 'power_fault', $dir, $faults);
@@ -36,7 +35,7 @@ foreach my $level (qw(error fatal panic))
 	$relay->reload;
 	wait_for_relay_state($relay, 'streaming');
 
-	# A disk that is full where nothing can go on
+	# The disk is full where the receiver cannot continue without space
 	$relay->stop;
 	unlink("$dir/$_") foreach grep { -f "$dir/$_" } slurp_dir($dir);
 	unlink($relay->data_dir . '/walstream.store');
@@ -50,7 +49,7 @@ foreach my $level (qw(error fatal panic))
 	$relay->reload;
 	wait_for_relay_state($relay, 'streaming');
 
-	# An orderly stop: no error, and no back-off for the next one
+	# An orderly stop: there is no error, and the next start does not back off
 	my $row = relay_row($relay);
 	foreach my $worker (qw(receiver keeper))
 	{
@@ -67,7 +66,7 @@ foreach my $level (qw(error fatal panic))
 		"$level: an orderly stop is no error");
 }
 
-# A worker that cannot even begin, by FATAL
+# A worker that cannot even begin ends with FATAL
 $relay->stop;
 $relay->adjust_conf('postgresql.conf', 'walstream.relay', 'off');
 $relay->start;

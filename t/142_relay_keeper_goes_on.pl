@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A segment that cannot be removed does not keep the keeper from compressing
-# others, and is removed once that is possible.
+# others, and is removed as soon as that is possible.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ write_segments($primary, $relay, 5);
 my $keeper = relay_row($relay)->{keeper_pid};
 my ($oldest) = store_files($dir);
 
-# A directory in its place is none that can be removed.
+# Put a directory in its place: unlink() fails on it.
 unlink("$dir/$oldest") or die "could not remove \"$dir/$oldest\": $!\n";
 mkdir("$dir/$oldest");
 my $log = -s $relay->logfile;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# While a relay looks for the end of its WAL, it serves its closed segments,
-# and reports no end.
+# While a relay looks for the end of its WAL, it serves its closed segments and
+# reports no end.
 
 use strict;
 use warnings;
@@ -28,7 +28,7 @@ my $closed = lsn_number($row->{flushed_lsn});
 $closed -= $closed % $mb;
 cmp_ok($closed - $begin, '>=', 2 * $mb, 'there are closed segments');
 
-# A start at which the open segment is held while it is written anew
+# Start it, and hold it while it rewrites the open segment
 $relay->stop('immediate');
 set_faults($faults, 'fsync *.partial.tmp hold');
 start_preloaded($relay, 'power_fault', $dir, $faults);
@@ -38,7 +38,7 @@ is($opening->{state}, 'opening', 'the relay is being opened');
 is($opening->{$_}, undef, "$_ is not known")
   foreach qw(flushed_lsn received_lsn timeline);
 
-# All CopyData with WAL until so much has come
+# Receive this much WAL
 sub receive_wal
 {
 	my ($client, $bytes) = @_;
@@ -74,7 +74,7 @@ ok( substr($wal, 0, $mb) eq
 	  slurp_file($primary->data_dir . "/pg_wal/$segment"),
 	'as it is on the primary');
 
-# ... and then what is behind it, in the same stream.
+# The same stream continues with the WAL after the closed segments.
 set_faults($faults);
 wait_for_relay_state($relay, 'streaming');
 ok( length(receive_wal($client, 1)) > 0,

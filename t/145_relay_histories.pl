@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream that lacks history files of its ancestors, as after base backups
-# and promotions, three times over.
+# The upstream lacks history files of its ancestors, as it can after base
+# backups and promotions; here that happens three times.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ declare_expected_warning(
 	'replication slot "(relay|old|older)" on the upstream had to be made anew'
 );
 
-# Each is made from the one before, when that has been promoted.
+# Each node is made from the one before, after that was promoted.
 my @nodes = walstream_primary('one');
 foreach my $name (qw(two three four))
 {
@@ -56,7 +56,7 @@ sub streams
 		$what);
 }
 
-# What a client of the node is told that asks for a history file.
+# The error that a client of the node gets for a history file.
 sub history_error
 {
 	my ($node, $timeline) = @_;
@@ -78,7 +78,7 @@ sub history_error
 }
 
 #
-# A new relay, one behind it, and downstreams
+# A new relay, another one behind it, and downstreams
 #
 my $relay = walstream_relay($four, 'relay', slot => 'relay');
 streams($relay, 4, 'a relay begins');
@@ -107,7 +107,7 @@ my $receivewal = start_receivewal($relay, $dir);
 write_segments($four, $relay, 2);
 standby_matches($four, $standby, 'a standby behind both');
 
-# which ends with the relay
+# wait for pg_receivewal's files: it ends when the relay is restarted
 my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 select(undef, undef, undef, 0.01)
   until $attempts-- <= 0
@@ -118,7 +118,7 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't', 'verified');
 
 #
-# The next promotion is followed.
+# The relays follow the next promotion.
 #
 my $five = walstream_standby($four, 'five', conninfo => $relay->connstr);
 wait_for_replay($four, $five);
@@ -129,8 +129,8 @@ like(join(' ', slurp_dir($dir)), qr/\b00000004[0-9A-F]{16}\b/, 'and WAL');
 stop_receivewal($receivewal);
 
 #
-# A range that begins on an ancestor of which the upstream has no history file:
-# its WAL is not stored without.
+# A range begins on an ancestor of which the upstream has no history file. The
+# ancestor's WAL is stored together with a history file.
 #
 unlink("$pg_wal/00000003.history") or die "$pg_wal/00000003.history: $!\n";
 my $early = walstream_relay($four, 'early', slot => 'old');
@@ -143,8 +143,8 @@ my ($derived, $true) = map {
 } $early, $relay;
 is($derived, $true, 'which is right');
 
-# One that is there, but says something else than that of the upstream's own
-# timeline, is of another server.
+# A history file that contradicts that of the upstream's own timeline belongs
+# to another server.
 append_to_file("$pg_wal/00000003.history",
 	"1\t0/1000028\tof another server\n");
 my $other = walstream_relay($four, 'other', slot => 'older');
@@ -171,7 +171,8 @@ $client->start(
 like($client->receive, qr/^w/, 'it serves that timeline');
 $client->close;
 
-# With less than the first relay had.
+# Follow a promotion to a server with fewer history files than the first relay
+# has.
 $four->stop;
 $five->promote;
 set_relay_upstream($_, $five->connstr) foreach $relay, $early;

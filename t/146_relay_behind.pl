@@ -30,7 +30,7 @@ sub warnings_since
 }
 
 #
-# The slot
+# The relay's slot
 #
 like(
 	slurp_file($relay->logfile),
@@ -59,7 +59,7 @@ wait_for_relay_state($relay, 'streaming');
 my @none = warnings_since($log);
 is(scalar(@none), 0, 'and then it is there');
 
-# One that was made without a position holds nothing either.
+# A slot that was created without a position holds nothing either.
 $relay->stop;
 $primary->safe_psql('postgres',
 	"SELECT pg_drop_replication_slot('relay'); SELECT pg_create_physical_replication_slot('relay')"
@@ -72,7 +72,8 @@ is( (warnings_since($log))[0],
 	'one without position is replaced');
 
 #
-# An earlier state: a primary is behind, a standby is waited for.
+# An earlier state: for a primary the relay's state is "behind", a standby is
+# waited for.
 #
 sub in_one_segment
 {
@@ -113,7 +114,7 @@ $relay->wait_for_log(qr/relay receives WAL from/, $log);
 wait_for_relay_state($relay, 'streaming');
 is(relay_row($relay)->{reason}, undef, 'a standby with less is waited for');
 
-# The primary may have written more meanwhile.
+# Read it now: the primary may have written more meanwhile.
 $end = relay_row($relay)->{flushed_lsn};
 
 my $copy = $earlier{copy};
@@ -135,7 +136,7 @@ like(
 my $waiting = start_psql($copy, 'CREATE TABLE waiting (id int)');
 ok(waits_for_standby($copy, 'CREATE TABLE waiting'), 'a commit waits');
 
-# It passes what is stored, with other bytes.
+# The primary writes past the stored WAL, with other bytes.
 $copy->safe_psql('postgres',
 	'SET synchronous_commit = local; CREATE TABLE filler AS SELECT g FROM generate_series(1, 20000) g'
 );

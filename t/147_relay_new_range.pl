@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay that is told to begin a new range gives up nothing before it has
-# something new: with slots on the upstream that promise WAL which is not
-# there, no WAL at all, no room, a crash.
+# something new: the upstream's slot promises WAL that does not exist, the
+# upstream has no WAL at all, the disk is full, the relay crashes.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ declare_expected_warning('was terminated by signal 9: Killed');
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
 
-# What is stopped must go on, or its server could not be stopped.
+# Continue a stopped process at the end, or its server could not be stopped.
 my $stopped;
 
 END
@@ -79,7 +79,7 @@ sub restart_after_gap
 		'SELECT walstream_relay_restart_after_gap()');
 }
 
-# What a client asks for that wants too much kept; the relay knows better.
+# A client asks for an impossible xmin; the slot has the relay's bound instead.
 my $bound;
 
 sub shown_xmin
@@ -87,7 +87,7 @@ sub shown_xmin
 	return relay_slot_row($relay, 'slot')->{xmin};
 }
 
-# All that the relay had is there, and only an operator can go on.
+# Check that the relay still has everything, and waits for an operator.
 sub is_as_before
 {
 	my ($what) = @_;
@@ -108,7 +108,7 @@ sub is_as_before
 		JSON::PP::false, "$what: no slot is lost");
 }
 
-# Somebody removes what the slot holds.
+# Remove WAL that the upstream's slot holds.
 $relay->stop;
 foreach (1 .. 5)
 {
@@ -133,7 +133,7 @@ like(
 	'what the slot promises is not told as true');
 
 #
-# What may go wrong
+# Attempts that fail
 #
 my $client = WalstreamClient->new($relay);
 $client->start("START_REPLICATION SLOT slot $first");
@@ -156,7 +156,7 @@ set_faults($faults);
 wait_for_next_receiver($relay, $receiver);
 is_as_before('no room');
 
-# The upstream's own segment has gone, too.
+# The upstream's own current segment is missing, too.
 my $current = "$pg_wal/"
   . $primary->safe_psql('postgres',
 	'SELECT pg_walfile_name(pg_current_wal_lsn())');
@@ -170,7 +170,8 @@ my @hidden = do
 	grep { !$s{$_}++ } $current, $redo;
 };
 
-# Nobody is to write there meanwhile: the background writer would, at any time.
+# Nothing may write WAL meanwhile: stop the background writer, which could at
+# any time.
 stop_process(
 	$primary->safe_psql(
 		'postgres',
@@ -178,7 +179,7 @@ stop_process(
 	));
 $primary->poll_query_until(
 	'postgres',
-	# but for a page's header
+	# a page header may remain unflushed
 	'SELECT pg_current_wal_insert_lsn() - pg_current_wal_flush_lsn() <= 40'
 ) or die "the primary does not flush its WAL\n";
 rename($_, "$_.hidden") || die "$_: $!\n" foreach @hidden;
@@ -195,7 +196,7 @@ like(
 rename("$_.hidden", $_) || die "$_: $!\n" foreach @hidden;
 continue_process();
 
-# A crash when all but the end has been done
+# A crash before the last step
 set_faults($faults, 'fdatasync new-range.tmp/* hold');
 restart_after_gap();
 wait_for_fault($faults, qr{^fdatasync new-range\.tmp/}m);
@@ -213,7 +214,7 @@ is_as_before('a crash');
 ok(!-e "$dir/new-range.tmp", 'what was not entered is removed');
 
 #
-# And then it is done.
+# Finally it succeeds.
 #
 $log = -s $relay->logfile;
 restart_after_gap();
@@ -240,7 +241,8 @@ wait_for_relay_state($relay, 'streaming');
 is_right('also after a restart');
 
 #
-# A relay that has nothing begins with what there is, whatever its slot promises.
+# A relay without WAL begins with what the upstream has, whatever its slot
+# promises.
 #
 $primary->safe_psql('postgres',
 	"SELECT pg_create_physical_replication_slot('old', true)");
@@ -264,7 +266,8 @@ like(
 $fresh->stop;
 
 #
-# An upstream that was put back, and knows the slot from later.
+# An upstream that was put back to an earlier state, with a slot that is ahead
+# of it.
 #
 $primary->safe_psql('postgres', "SELECT pg_drop_replication_slot('old')");
 $relay->stop;

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # New WAL must continue the stored WAL, even if nothing is received again that
-# could be compared: because the upstream no longer has the segment in which
-# the relay's WAL ends, or because a timeline begins.
+# could be compared, either because the upstream no longer has the segment in
+# which the relay's WAL ends, or because a timeline begins.
 
 use strict;
 use warnings;
@@ -15,7 +15,8 @@ use WalstreamTest;
 
 use constant SEGMENT => 1024 * 1024;
 
-# that is what three receivers that are killed while they store a message look like
+# three receivers that are killed while they store a message look like decoding
+# failures
 declare_expected_warning(
 	'uncompressed: suspended after repeated decoding failures');
 
@@ -27,7 +28,7 @@ my $relay = walstream_relay($primary, 'relay',
 my $dir = store_dir($relay);
 wait_for_relay_state($relay, 'streaming');
 
-# A record, and where it ends.
+# Write a record; returns its end.
 sub write_record
 {
 	my ($bytes) = @_;
@@ -39,7 +40,7 @@ sub write_record
 	);
 }
 
-# The relay, stopped, holds WAL up to a segment's end.
+# Remove what the stopped relay has stored after a segment's end.
 sub cut_at
 {
 	my ($boundary) = @_;
@@ -59,7 +60,7 @@ sub goes_on
 	my ($boundary, $what) = @_;
 	my $log = -s $relay->logfile;
 
-	# and the upstream has no longer that segment
+	# and remove that segment on the upstream
 	my $last = cut_at($boundary);
 	$primary->safe_psql('postgres', 'CHECKPOINT') foreach 1 .. 2;
 	unlink($last);
@@ -89,8 +90,9 @@ sub next_boundary
 }
 
 #
-# Continuations in every shape: a record that crosses the boundary, also one with
-# more than a segment behind it, one that ends with the segment, a switch.
+# Continuations of all kinds: a record that crosses the boundary, one that has
+# more than a segment after it, one that ends with the segment, and a segment
+# switch.
 #
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($primary, 10);
@@ -102,12 +104,13 @@ $relay->stop;
 goes_on($boundary, 'a record of three segments');
 cmp_ok(next_boundary() - $boundary, '>=', 3 * SEGMENT, 'which it is');
 
-# The same, ended within that record's last part
+# The relay's WAL ends within the last part of that record
 $boundary += SEGMENT;
 $relay->stop;
 goes_on($boundary, 'within the record');
 
-# By how much a record is longer than its message, and pages have headers.
+# Find out by how many bytes a record is longer than its message, with page
+# headers.
 my $overhead = 0;
 for (;;)
 {
@@ -135,7 +138,8 @@ $boundary = next_boundary() - SEGMENT;
 $relay->stop;
 goes_on($boundary, 'a switch');
 
-# The primary crashes before the record is complete, and overwrites the rest.
+# The primary crashes in the middle of a record, and later overwrites the rest
+# of it.
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($primary, 10);
 $primary->safe_psql('postgres', 'CHECKPOINT');
@@ -162,14 +166,14 @@ my ($stdout) = run_command(
 like($stdout, qr/OVERWRITE_CONTRECORD/, 'which it was');
 
 #
-# The relay is killed between writing and checking: what it has written does not
-# count then either.
+# The relay is killed between writing and checking: what it has written still
+# does not count.
 #
 my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
 $relay->append_conf('postgresql.conf', "fsync = on\n");
 
-# It is when it syncs what it has written of the next segment, whose file had
-# another name before.
+# Kill it when it syncs what it has written of the next segment, whose file may
+# still have another name.
 sub start_and_kill
 {
 	my ($boundary, $what) = @_;
@@ -201,7 +205,8 @@ sub start_and_kill
 	return;
 }
 
-# Of a record that is not valid segments come before its end shows that.
+# An invalid record is recognized only at its end, after segments of it were
+# stored.
 $primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($primary, 10);
 $boundary = next_boundary();
@@ -213,7 +218,7 @@ my $last = cut_at($boundary);
 $primary->safe_psql('postgres', 'CHECKPOINT') foreach 1 .. 2;
 unlink($last);
 
-# which it would send out of memory, from 17 on
+# stopped, since PostgreSQL 17 and later could send it from memory
 $primary->stop;
 flip_wal($primary, 1, $boundary + 2 * SEGMENT + 1000);
 $primary->start;
@@ -234,7 +239,7 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	'a good one is taken');
 
 #
-# No continuation: the primary begins anew with the next segment.
+# No continuation: the primary begins a new history with the next segment.
 #
 foreach my $shape ('a switch', 'a record')
 {
@@ -286,7 +291,7 @@ foreach my $shape ('a switch', 'a record')
 		$relay->restart if $time eq 'at once';
 	}
 
-	# the way out
+	# the operator begins a new range
 	wait_for_relay_state($relay, 'diverged');
 	$relay->safe_psql('postgres',
 		'SELECT walstream_relay_restart_after_gap()');
@@ -299,7 +304,7 @@ foreach my $shape ('a switch', 'a record')
 }
 
 #
-# A timeline's first record
+# The first record of a timeline
 #
 my $two = walstream_standby($primary, 'two');
 load_wal($primary, 10);

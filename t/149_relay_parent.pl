@@ -1,9 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay does not follow a new timeline whose beginning differs from the
-# stored WAL of the one before, not even if asked to; and the refused WAL does
-# not stand in the way of another server that was promoted to the same
-# timeline.
+# stored WAL of the timeline before, not even if asked to. The refused WAL does
+# not get in the way of another server that was promoted to the same timeline.
 
 use strict;
 use warnings;
@@ -27,7 +26,7 @@ wait_for_relay_state($relay, 'streaming');
 load_wal($one, 10);
 wait_for_relay($one, $relay);
 
-# Stopped, it becomes a primary on timeline 2; where that begins is returned.
+# Promote a stopped server to timeline 2; returns where that begins.
 sub promote
 {
 	my ($node) = @_;
@@ -66,8 +65,8 @@ sub holds_nothing_of_2
 }
 
 #
-# The primary is rolled back, writes some segments again, and is promoted before
-# it gets to where the relay is.
+# The primary is put back to an earlier state, writes some segments again, and
+# is promoted before it reaches the relay's position.
 #
 $one->stop;
 $one->backup_fs_cold('cold');
@@ -148,8 +147,8 @@ foreach my $time ('at once', 'once more', 'after a restart')
 }
 
 #
-# Another one has what is stored, but the first record of its timeline does not
-# belong there.
+# Another server has the stored WAL, but the first record of its timeline does
+# not continue it.
 #
 $switch = promote($wrong);
 flip_link($wrong, 2, $switch);
@@ -172,7 +171,7 @@ foreach my $time ('at once', 'after a restart')
 }
 
 #
-# The right one is followed, and needs nobody to say so.
+# The right server is followed without any request.
 #
 $one->start;
 load_wal($one, 10);

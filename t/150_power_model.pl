@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# The means of other tests: recording what a process does to files, calculating
+# Tools for other tests: recording what a process does to files, calculating
 # what a power cut leaves of them, and making system calls fail.
 
 use strict;
@@ -44,7 +44,8 @@ sub move { rename(at($_[0]), at($_[1])) or die "$_[0]: $!" }
 	return $stdout;
 }
 
-# What the directory is at the end, as "name=content", for one program.
+# What a program leaves in the directory after a power cut at its end, as
+# "name=content".
 sub left_by
 {
 	my ($program, %options) = @_;
@@ -152,7 +153,7 @@ foreach my $case (
 	is(left_by($program), $expected, $what);
 }
 
-# With a seed it is one of the states in between.
+# With a seed, the result is one of the possible states in between.
 my $program =
   q{make('a'); put('a', 0, 'x' x 8192); sync('a'); sync(''); put('a', 0, 'y' x 8192); make('b'); unlink(at('b'))};
 unlink("$base/log");
@@ -184,7 +185,7 @@ is_deeply(
 write_files($replay->files, "$base/written");
 is(slurp_file("$base/written/a"), 'x' x 8192, 'files are written');
 
-# Kinds: renamed files keep theirs, and what is synced twice is one.
+# Kinds: a renamed file keeps its kind, and repeated syncs are of one kind.
 unlink("$base/log");
 left_by(
 	q{make('a.tmp'); put('a.tmp', 0, 'x'); sync('a.tmp'); move('a.tmp', 'b'); sync('b'); sync(''); put('a.tmp', 1, 'y'); sync('b')}
@@ -201,14 +202,14 @@ is_deeply(
 	},
 	'kinds of sync of a file that was renamed');
 
-# Kinds that a test knows
+# Comparing kinds with a test's list
 is(kinds_fault({ a => 1, b => 2 }, 'b', 'a'),
 	undef, 'all kinds, and no other');
 is( kinds_fault({ a => 1, c => 1 }, 'a', 'b'),
 	"missing: b\nunknown: c",
 	'a kind that is missing, and one that is not known');
 
-# Names that end in .tmp are nobody's need.
+# Files that end in .tmp are not needed after a power cut.
 unlink("$base/log");
 left_by(q{make('a.tmp'); sync(''); unlink(at('a.tmp')); sync('')});
 $record = WalstreamPower->new("$base/log");
@@ -216,7 +217,7 @@ $replay = $record->replay;
 $replay->advance($record->count);
 is_deeply({ $replay->kinds }, {}, 'a temporary name needs no sync');
 
-# A kind left out
+# Leaving out one kind of sync
 is( left_by(
 		q{make('a'); put('a', 0, 'x'); sync('a'); sync('')},
 		leave_out => 'fsync a'),
@@ -229,7 +230,7 @@ is( left_by(
 	'a sync of the directory is left out');
 
 #
-# System calls that fail
+# Failing system calls
 #
 sub faulty
 {

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# The replies of one client of a relay harm nobody else, neither by what is
-# sent to the primary nor by what they cost: impossible xmins, epochs, clocks,
-# positions that go back and forth.
+# The replies of one client of a relay harm no other client, neither by what is
+# sent to the primary nor by what they cost: impossible xmins, epochs and
+# clocks, positions that go back and forth.
 
 use strict;
 use warnings;
@@ -21,7 +21,7 @@ my $base = PostgreSQL::Test::Utils::tempdir();
 my ($watched, $record) = ("$base/watched", "$base/record");
 mkdir($watched);
 
-# Transactions of a later epoch, so that there are earlier ones.
+# Use a later epoch, so that xids of an earlier one exist.
 my $primary = walstream_primary('primary', start => 0);
 system_or_bail('pg_resetwal', '-e', '5', '-D', $primary->data_dir);
 $primary->start;
@@ -44,11 +44,11 @@ $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('honest')");
 load_wal($primary, 100);
 my $begin = relay_row($relay)->{first_lsn};
 
-# A client with a slot that feeds back what a standby would.
+# A client with a slot that sends the feedback of a real standby.
 my $honest = WalstreamClient->new($relay, application_name => 'honest');
 $honest->start("START_REPLICATION SLOT honest $begin");
 
-# feedback($client, $xmin, $catalog_xmin): both with their epochs in the high half.
+# feedback($client, $xmin, $catalog_xmin): the high half of each is its epoch.
 sub feedback
 {
 	my ($client, $xmin, $catalog_xmin, $time) = @_;
@@ -58,7 +58,7 @@ sub feedback
 	return;
 }
 
-# An xid of the primary that the relay has seen the commit of.
+# A new xid of the primary, whose commit the relay has received.
 sub next_xid
 {
 	my $xid = $primary->safe_psql('postgres', 'SELECT pg_current_xact_id()');
@@ -68,7 +68,7 @@ sub next_xid
 	return $xid;
 }
 
-# As it is shown, without the epoch.
+# The xid as views show it, without the epoch.
 sub low
 {
 	my ($xid) = @_;
@@ -99,7 +99,7 @@ sub liar
 	return $client;
 }
 
-# How often the relay's log has a line.
+# How often a line occurs in the relay's log.
 sub logged
 {
 	my ($pattern, $offset) = @_;
@@ -132,7 +132,7 @@ foreach my $case (
 		  if $slot;
 		my $client = liar($slot);
 
-		# an honest one's holds, and goes on
+		# the honest client's xmin is held, and advances
 		$held = next_xid();
 		feedback($honest, $held);
 		primary_has("xmin = '" . low($held) . "'",
@@ -146,7 +146,7 @@ foreach my $case (
 		primary_has("xmin = '" . low($later) . "'",
 			"$what, $with: and goes on");
 
-		# alone, what counts is at most what has been
+		# without it, at most the last known xid counts
 		feedback($honest, 0);
 		primary_has(
 			sprintf(
@@ -179,8 +179,8 @@ foreach my $case (
 	}
 }
 
-# So old that it cannot be: passed over, as PostgreSQL does; but one that can be
-# is held.
+# An xmin that is impossibly old is ignored, as PostgreSQL does; an old one
+# that is possible is held.
 {
 	my $client = liar();
 	my $offset = -s $relay->logfile;
@@ -236,13 +236,13 @@ foreach my $time (0x7FFFFFFF_FFFFFFFF, 0x7FFFFFFF_FFFFFFFE,
 # Costs
 #
 
-# fsyncs below slots/ so far
+# Number of fsyncs below slots/ so far.
 sub syncs
 {
 	return scalar(() = slurp_file($record) =~ /^fsync \d+ store\/slots\//mg);
 }
 
-# What the primary was told.
+# Number of feedback messages that the primary got.
 sub told
 {
 	return scalar(@{ $proxy->count('feedback') || [] });
@@ -288,7 +288,7 @@ foreach my $temporary ('', 'TEMPORARY ')
 		2 * $seconds,
 		"... and few messages to the primary ($told)");
 
-	# what was told last comes to the disk, without another message
+	# the last position reaches the disk without another message
 	if (!$temporary)
 	{
 		my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
@@ -368,7 +368,7 @@ foreach my $temporary ('', 'TEMPORARY ')
 }
 
 #
-# Files from before
+# Slot files of an earlier version
 #
 sub crc32c
 {
@@ -383,7 +383,7 @@ sub crc32c
 	return $crc ^ 0xFFFFFFFF;
 }
 
-# The slot's file as it was when nobody looked whether its xmin could be.
+# Write the slot's file as a version did that did not check xmins.
 sub write_old_file
 {
 	my ($slot, $xmin) = @_;
@@ -410,7 +410,7 @@ sub write_file
 $relay->start;
 wait_for_relay_state($relay, 'streaming');
 
-# Clients stay silent from here on.
+# From here on clients may stay silent.
 $relay->safe_psql('postgres', 'ALTER SYSTEM RESET wal_sender_timeout');
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('old')");
 $held = next_xid();
@@ -442,11 +442,13 @@ is( $relay->safe_psql(
 $client->close;
 
 #
-# How far xids have come is not known: what was told last stays.
+# While the relay does not know how far xids have come, it sends nothing, and
+# the last feedback stays in force.
 #
 my $xids_file = "$watched/store/walstream.xids";
 
-# The relay has attended to its upstream so often, with nothing to say but that.
+# Wait until the relay has replied several times, with nothing new in its
+# replies.
 sub wait_for_replies
 {
 	my ($what) = @_;
@@ -464,14 +466,14 @@ sub wait_for_replies
 	return;
 }
 
-# Nothing but a checkpoint tells it.
+# Only a checkpoint tells the relay the epoch: prevent unexpected ones.
 $primary->safe_psql('postgres', "ALTER SYSTEM SET checkpoint_timeout = '1d'");
 $primary->reload;
 $held = next_xid();
 $relay->stop;
 
-# The relay may have told meanwhile that the slot with the nonsense wants all
-# from the next transaction on.  The primary does not go back.
+# For the slot with the nonsense, the relay may meanwhile have asked to keep
+# everything from the next xid on. The primary does not go back.
 my $kept = $primary->safe_psql('postgres',
 	"SELECT xmin::text::bigint FROM pg_replication_slots WHERE slot_name = 'relay'"
 );
@@ -485,11 +487,11 @@ foreach my $case ([ 'no file', undef ], [ 'a damaged file', 'garbage' ])
 {
 	my ($what, $content) = @$case;
 
-	# what is received again has no checkpoint
+	# the segment that is received again must not contain a checkpoint
 	$primary->safe_psql('postgres', 'SELECT pg_switch_wal()');
 	next_xid();
 
-	# the keeper writes the file when a segment has been closed
+	# the keeper writes the file after a segment was closed
 	$relay->poll_query_until('postgres',
 		"SELECT size > 0 FROM pg_stat_file('$xids_file', true)")
 	  or die "there is no file \"$xids_file\"\n";

@@ -15,7 +15,7 @@ use WalstreamRelay;
 use WalstreamTest;
 use WalstreamUpstream;
 
-# with each upstream that a relay has not had before
+# logged for each upstream that is new to a relay
 declare_expected_warning(
 	'replication slot "(?:[abc]|copy)" on the upstream had to be made anew');
 
@@ -27,7 +27,8 @@ my $b = walstream_relay($a, 'b', slot => 'b', conf => $conf, start => 0);
 my $c = walstream_relay($b, 'c', slot => 'c', conf => $conf, start => 0);
 my %of = (a => $a, b => $b, c => $c);
 
-# As in walstream_relay, but the upstream cannot be written to.
+# Like walstream_relay(), but WAL is written on the primary, since a relay as
+# upstream cannot write any.
 sub start_relay
 {
 	my ($relay) = @_;
@@ -70,7 +71,7 @@ sub identity
 	return $chain;
 }
 
-# How often the log of the first has the line about itself.
+# How often the first relay has logged that its upstream is itself.
 sub told_of_itself
 {
 	return
@@ -84,13 +85,13 @@ wait_for_relay_state($a, 'streaming');
 start_relay($b);
 start_relay($c);
 
-# What they tell
+# What relays answer when asked for identities
 my ($in_a, $in_b, $in_c) = map { identity($_) } $a, $b, $c;
 like($in_a, qr/^[0-9a-f]{16}$/, 'the first relay has an identity');
 like($in_b, qr/^[0-9a-f]{16},$in_a$/, 'the second tells both');
 like($in_c, qr/^[0-9a-f]{16},$in_b$/, 'the third all three');
 
-# Itself, by another address
+# A relay's upstream is itself, by another address
 my $address = 'host=' . $a->host . ' port=' . $a->port . ' dbname=postgres';
 set_relay_upstream($a, $address);
 is_refused($a, 'the upstream is this relay itself', 'a relay of itself');
@@ -116,7 +117,7 @@ wait_for_relay_state($a, 'streaming');
 load_wal($stock, 10);
 wait_for_relay($stock, $_) foreach $a, $b, $c;
 
-# A ring of two, and of three, made by a reload
+# Rings of two and of three, made by a reload
 set_relay_upstream($a, $b->connstr);
 is_refused(
 	$a,
@@ -134,8 +135,8 @@ wait_for_relay_state($a, 'streaming');
 load_wal($stock, 10);
 wait_for_relay($stock, $_) foreach $a, $b, $c;
 
-# Made of a chain that changes later, and of relays that connect to each other
-# at the same time: in none of them all stream.
+# Rings that arise when a chain changes, and when relays connect to each other
+# at the same time: never do all of them stream.
 foreach my $round (1 .. 3)
 {
 	set_relay_upstream($_->[0], $_->[1]->connstr)
@@ -152,7 +153,7 @@ foreach my $round (1 .. 3)
 		  or die;
 	}
 
-	# all reload at once
+	# let all reload at once
 	my %upstream = (a => $b, b => $c, c => $a);
 	foreach my $name (sort keys %of)
 	{
@@ -183,8 +184,8 @@ foreach my $round (1 .. 3)
 	wait_for_relay($stock, $_) foreach $a, $b, $c;
 }
 
-# A chain that becomes longer at its beginning ends the streams behind it, which
-# come again.
+# When a chain becomes longer at its beginning, the streams after that end, and
+# are made again.
 my $d = walstream_relay($stock, 'd', conf => $conf);
 wait_for_relay_state($d, 'streaming');
 wait_for_relay($stock, $d);
@@ -203,7 +204,7 @@ set_relay_upstream($d, $c->connstr);
 is_refused($d, 'through 3 others', 'and the new first one of the last one');
 $d->stop;
 
-# A copied directory is another relay.
+# A copy of a relay's directory is a different relay.
 my $copy = PostgreSQL::Test::Cluster->new('copy');
 set_relay_upstream($a, $stock->connstr);
 wait_for_relay_state($a, 'streaming');
@@ -227,7 +228,7 @@ my $of_a = identity($a);
 like(identity($copy), qr/^[0-9a-f]{16},$of_a$/,
 	'a copied directory is another relay');
 
-# An answer that makes no sense ends the connection, and nothing else.
+# An invalid answer ends the connection, and has no other effect.
 my $upstream = WalstreamUpstream->new;
 my $sixteen = join(',', map { sprintf('%016x', $_) } 1 .. 16);
 my @nonsense = (

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# The relay's directory is its own: owner, mode and place are checked as
-# PostgreSQL does, and links in it are never followed.
+# The relay's directory is private: owner, mode and place are checked as
+# PostgreSQL does it, and links in it are never followed.
 
 use strict;
 use warnings;
@@ -30,7 +30,8 @@ sub permissions
 }
 
 #
-# Modes: a wrong one is put right, that of a server with group access stays.
+# Modes: a wrong mode is corrected; in a server with group access, group access
+# stays.
 #
 foreach my $case (
 	[ 0755, '0700' ],
@@ -58,7 +59,7 @@ foreach my $case (
 is(permissions("$dir/walstream.identity"), '0600', 'the mode of a file');
 
 #
-# A place that is not for it
+# Places that are refused
 #
 sub refused_start
 {
@@ -111,14 +112,14 @@ unlink($dir);
 rename("$base/store", $dir) or die "rename: $!\n";
 
 #
-# What is in it is not: no link is followed, and nobody waits for a pipe.
+# Links in the directory are not followed, and named pipes are not waited for.
 #
 my ($closed) = grep { /^[0-9A-F]{24}$/ } store_files($dir);
 my ($open) = grep { /\.partial$/ } store_files($dir);
 my $victim = "$base/victim";
 my $untouched = 'not the relay\'s' x 100_000;
 
-# Put something into the place of a file, and see how the relay fails.
+# Put something in place of a file, and check how the relay fails.
 sub replaced
 {
 	my ($name, $kind, $what) = @_;
@@ -184,8 +185,8 @@ replaced('slots/slot', 'link', 'a link as slot');
 replaced('slots/slot', 'pipe', 'a pipe as slot');
 replaced('slots/other', 'directory', 'a directory as slot');
 
-# Hidden files, as NFS makes them, are not the relay's, in slots/ either; and
-# what it opens while it runs is looked at as well.
+# Hidden files, such as those of NFS, are ignored, in slots/ too. Files that
+# the relay opens while it runs are checked as well.
 append_to_file("$dir/.nfs1", 'x');
 append_to_file("$dir/slots/.nfs0000000000000001", 'x');
 symlink($victim, "$dir/slots/.hidden.tmp") or die "symlink: $!\n";
@@ -223,7 +224,7 @@ pass('a link in the place of what the keeper writes');
 unlink(@made);
 is(slurp_file($victim), $untouched, 'not written to');
 
-# Another directory in its place, while the server runs: nobody has locked it.
+# The directory is replaced while the server runs; the new one is not locked.
 $relay->stop;
 $relay->start;
 wait_for_relay_state($relay, 'streaming');

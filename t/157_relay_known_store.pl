@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay remembers which store it has used: if that is missing, as when a file
-# system is not mounted, or if there is another one, the relay does not begin a
-# new one.
+# A relay remembers which store it has used. If that store is missing, as when
+# a file system is not mounted, or if another one is in its place, the relay
+# does not begin a new one.
 
 use strict;
 use warnings;
@@ -47,13 +47,13 @@ is( slurp_file($known),
 is(sprintf('%04o', (stat($known))[2] & 07777),
 	'0600', 'by a file that is not for others');
 
-# The relay fails, serves nothing, and confirms nothing.
+# Check that the relay fails, serves nothing, and confirms nothing.
 sub fails
 {
 	my ($message, $hint, $what) = @_;
 	my $log = -s $relay->logfile;
 
-	# of the relay that was stopped
+	# the stream of the stopped relay must have ended
 	wait_until(
 		$primary,
 		'SELECT count(*) = 0 FROM pg_stat_replication',
@@ -74,7 +74,8 @@ sub fails
 	return;
 }
 
-# Each new attempt to open the store takes a moment in which it has not failed.
+# The function requires the state "failed", which each new attempt to open the
+# store leaves for a moment.
 sub forget_store
 {
 	$relay->poll_query_until('postgres',
@@ -87,7 +88,7 @@ my $mount = qr/mount it and restart the server/;
 my $forget = qr/SELECT walstream_relay_forget_store\(\)/;
 
 #
-# What a mount that is missing leaves: the directory is not there, or empty.
+# A missing mount: the directory does not exist, or is empty.
 #
 $relay->stop;
 rename("$place/store", "$base/away") or die "rename: $!\n";
@@ -97,7 +98,7 @@ fails(
 	'nothing there');
 ok(!-e "$place/store/walstream.identity", 'nothing is begun there');
 
-# It comes while the server runs: nobody has locked it.
+# The store appears while the server runs; it is not locked.
 rename("$place/store", "$base/below") or die "rename: $!\n";
 rename("$base/away", "$place/store") or die "rename: $!\n";
 my $log = -s $relay->logfile;
@@ -111,7 +112,7 @@ wait_for_relay_state($relay, 'streaming');
 is(relay_row($relay)->{last_error}, undef, 'with it back all is well');
 
 #
-# Another one in its place, here of a relay of the same cluster
+# Another store in its place, here of a relay of the same cluster
 #
 my $other = walstream_relay($primary, 'other', directory => "$base/other");
 wait_for_relay_state($other, 'streaming');
@@ -127,7 +128,7 @@ fails(qr/relay directory "[^"]*" is not the one that this relay has used/,
 	$forget, 'another store');
 my ($status, $stdout, $stderr);
 
-# unless somebody says so
+# it is used after the operator has accepted it
 forget_store();
 wait_for_relay_state($relay, 'streaming');
 is( slurp_file($known),
@@ -141,7 +142,7 @@ like(
 	'nothing is forgotten that is in use');
 
 #
-# Begin anew in the same place: asked for
+# The operator lets the relay begin a new store in the same place
 #
 $relay->stop;
 rename("$place/store", "$base/other2") or die "rename: $!\n";
@@ -153,8 +154,8 @@ is( slurp_file($known),
 	'a new store, when asked for');
 
 #
-# Another failure is no reason to forget it: after that, what is not there would
-# not be missed.
+# After another failure the store cannot be forgotten; otherwise a missing
+# store would later not be noticed.
 #
 my $content = slurp_file($known);
 $relay->stop;
@@ -187,7 +188,8 @@ $relay->start;
 wait_for_relay_state($relay, 'streaming');
 
 #
-# Another setting is somebody's decision, whether something is there or not
+# A changed setting is accepted as a decision, whether the directory is empty
+# or has a store
 #
 $relay->stop;
 $relay->adjust_conf('postgresql.conf', 'walstream.relay_directory',
@@ -209,7 +211,7 @@ is( slurp_file($known),
 is(identifier("$base/moved"), identifier("$base/moved"), 'is the same');
 
 #
-# An instance and a store of a version that remembered nothing
+# An instance and a store of a version that did not remember the store
 #
 sub crc32c
 {
@@ -241,7 +243,7 @@ is( slurp_file($known),
 	identity("$base/moved") . "directory = $base/moved\n",
 	'and remembered');
 
-# The file itself
+# The file that remembers it is damaged
 $relay->stop;
 $content = slurp_file($known) =~ s/block_size = 8192/block_size = 4096/r;
 open($fh, '>:raw', $known) or die "$known: $!\n";

@@ -1,8 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A system call on the relay's files that is interrupted by a signal is not a
-# failure, and an exhausted quota counts as a full disk, for slots as well as
-# for WAL.
+# A system call on the relay's files that is interrupted by a signal has not
+# failed; and an exceeded quota counts as a full disk, for slots as for WAL.
 
 use strict;
 use warnings;
@@ -24,7 +23,7 @@ my $relay = walstream_relay(
 	start => 0,
 	directory => $dir,
 	conf => "fsync = on\n");
-# the directory above is synced for the name of this one
+# "." is the directory above, which is synced for the name of the store
 my @interrupted = map { "fsync $_ EINTR" } (
 	'.', 'store', 'store/slots', 'store/slots/*',
 	'store/0*', 'store/walstream.*');
@@ -58,7 +57,7 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
 	'all is stored');
 
-# No room for a slot
+# No room for a slot's file
 set_faults($faults, 'quota 0');
 my ($status, undef, $stderr) = $relay->psql('postgres',
 	"\\set VERBOSITY verbose\nSELECT walstream_create_relay_slot('more')");

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# An upstream that never brings anything, whatever it says, costs a few
-# connections with pauses in between, not as many as the network can carry.
+# An upstream that never sends anything new, whatever it answers, causes a few
+# connections with pauses in between, not as many as the network allows.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ my $relay = walstream_relay(
 	conf => "wal_retrieve_retry_interval = '100ms'\n");
 $relay->stop;
 
-# Until the upstream was asked so often.
+# Wait until the upstream has got this command so often.
 sub wait_for_count
 {
 	my ($name, $count) = @_;
@@ -34,7 +34,8 @@ sub wait_for_count
 		"$count times $name");
 }
 
-# What the upstream says leads to so many streams with each connection, and to this error.
+# With these answers the upstream gets at most this many streams for each
+# connection, and the relay logs this error.
 sub is_slow
 {
 	my ($what, $per_connection, $error, %answers) = @_;
@@ -78,7 +79,7 @@ is_slow(
 	},
 	START_REPLICATION => { copy => [], next_tli => 3 });
 
-# What has to do with the slot is worth another connection, but not at once.
+# A slot that has to be made anew leads to another connection, but not at once.
 $upstream->set_answers(
 	START_REPLICATION => { error => 'cannot use "slot": "idle_timeout"' });
 $relay->append_conf('postgresql.conf',
@@ -91,7 +92,8 @@ wait_until(
 wait_for_count('DROP_REPLICATION_SLOT', 3);
 $relay->stop;
 
-# Nor is one that has caught up and does not last.
+# Streams that end as soon as they have caught up are not repeated at once
+# either.
 my $before = $upstream->count('START_REPLICATION');
 $upstream->set_answers(
 	START_REPLICATION => {
@@ -108,7 +110,8 @@ note("pauses: @pauses");
 cmp_ok($pauses[2], '>=', 1, 'a slot without WAL: the pause doubles');
 cmp_ok($pauses[3], '>=', 2, '... each time');
 
-# Who asks a thousand times at once is answered, but not so often.
+# An upstream that requests a thousand replies at once does not get a reply to
+# each.
 my $replies = $upstream->count('reply');
 $upstream->set_answers(START_REPLICATION =>
 	  { copy => [ (pack('a q> q> C', 'k', 0x3000000, 0, 1)) x 1000 ] });

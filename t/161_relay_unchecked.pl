@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# WAL that is not yet known to continue what is stored does not count, whatever
+# WAL that is not yet known to continue the stored WAL does not count, whatever
 # ends its connection: another server may have the right WAL.
 
 use strict;
@@ -35,7 +35,7 @@ sub write_message
 	return;
 }
 
-# A node, which is not running, as it is now.
+# Copy a stopped node.
 sub copy_of
 {
 	my ($node, $name) = @_;
@@ -46,7 +46,7 @@ sub copy_of
 	return $copy;
 }
 
-# An upstream, or none, for a relay that is not running.
+# Set or unset the upstream of a stopped relay.
 sub use_upstream
 {
 	my ($conninfo) = @_;
@@ -58,7 +58,7 @@ sub use_upstream
 	return;
 }
 
-# The receiver is killed when it syncs something.
+# Kill the receiver while it is held in this sync.
 sub kill_at
 {
 	my (@faults) = @_;
@@ -75,8 +75,9 @@ sub kill_at
 }
 
 #
-# An upstream that sends so many messages and is lost when the last of them have
-# been written to a file; then once more, when there is to be none any more.
+# Let this many messages of an upstream pass, and end the connection when the
+# last of them have been written to the file. Do so a second time, and then
+# unset the upstream.
 #
 sub lose_connection
 {
@@ -112,7 +113,7 @@ sub lose_connection
 	return;
 }
 
-# What is stored ends there, and no file is from behind it.
+# Check that the stored WAL ends here, and that no file has WAL after that.
 sub ends_at
 {
 	my ($lsn, $what) = @_;
@@ -150,8 +151,9 @@ sub is_whole
 }
 
 #
-# A record of another server that is so long that segments are full before its
-# end shows that its beginning is not the stored one.
+# Another server has a long record that crosses the end of the stored WAL.
+# Segments are filled before the record's end shows that its beginning is not
+# the stored one.
 #
 $one->safe_psql('postgres', 'SELECT pg_switch_wal()');
 load_wal($one, 10);
@@ -175,7 +177,7 @@ wait_for_relay_state($relay, 'streaming');
 wait_for_relay($one, $relay);
 $relay->stop;
 
-# The relay ends there, and the other server begins there.
+# Let the relay's WAL end at this boundary, and the other server's begin there.
 my $name = WalstreamRelay::segment_name(1, $boundary / SEGMENT - 1, SEGMENT);
 unlink(
 	map  { "$dir/$_" }
@@ -213,7 +215,7 @@ wait_for_relay_state($relay, 'streaming');
 is_whole(1, $one, 'the right one');
 
 #
-# A timeline of which all that has come is what it has in common with the one
+# All that has arrived of a new timeline is what it has in common with the one
 # before.
 #
 $one->safe_psql('postgres', 'SELECT pg_switch_wal()');
@@ -224,7 +226,7 @@ wait_for_relay_state($relay, 'waiting for upstream');
 my $wrong = copy_of($one, 'wrong');
 my $right = copy_of($one, 'right');
 
-# It has gone on before it was promoted.
+# "right" writes more WAL before it is promoted.
 $right->start;
 load_wal($right, 10);
 $right->stop;
@@ -267,7 +269,7 @@ lose_connection(
 has_nothing_of_2('connection lost');
 $wrong->stop;
 
-# A mark that finds no room is waited for as WAL is.
+# If there is no room for a mark, the receiver waits as it does for WAL.
 my $pid = relay_row($relay)->{receiver_pid};
 set_faults($faults, 'create *.unchecked ENOSPC');
 set_relay_upstream($relay, $right->connstr);

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# A failover seals the relay.  From then on the relay acknowledges nothing of
+# A failover seals the relay. From then on the relay acknowledges nothing of
 # the old primary's timeline, whatever the old primary does and however the
-# relay is restarted, until it is unsealed or there is a newer timeline.
+# relay is restarted, until it is unsealed or has a newer timeline.
 
 use strict;
 use warnings;
@@ -14,7 +14,8 @@ use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
-# The relay's receiver is killed once, and primaries are stopped while commits wait.
+# The relay's receiver is killed once, and primaries are stopped while commits
+# wait.
 declare_expected_warning('was terminated by signal 9: Killed');
 declare_expected_warning(
 	'terminating connection because of crash of another server process');
@@ -38,7 +39,7 @@ $two->append_conf('postgresql.conf',
 $two->start;
 make_synchronous($one, $relay);
 
-# What a session that runs a statement on the relay gets, or its error.
+# Run a statement on the relay; returns its output or its error.
 sub ask
 {
 	my ($sql) = @_;
@@ -47,7 +48,8 @@ sub ask
 	return $rc == 0 ? $stdout : $stderr;
 }
 
-# A commit that waits on a primary; ended before the primary is.
+# Start a commit that has to wait. The session must end before its primary is
+# stopped.
 sub start_commit
 {
 	my ($node, $name) = @_;
@@ -58,8 +60,8 @@ sub start_commit
 	return $session;
 }
 
-# No commit on the node comes to be confirmed while the relay asks its upstream
-# several times more.
+# Check that no more commits are confirmed while the relay connects to its
+# upstream several times.
 sub nothing_is_confirmed
 {
 	my ($node, $count, $what) = @_;
@@ -82,7 +84,8 @@ sub seal
 }
 
 #
-# Which synchronous standbys the primary has, as the relay sees it when it connects.
+# The primary's synchronous_standby_names, as the relay has read them when it
+# connected.
 #
 sub shown_names
 {
@@ -110,7 +113,7 @@ is( ask('SELECT count(*) FROM walstream_get_relay_standby_names() WHERE first_se
 	'with their times');
 
 #
-# Waiting for what the relay holds.
+# Waiting until the relay holds a position.
 #
 load_wal($one, 100);
 my $end = $one->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
@@ -164,7 +167,7 @@ $waiter->{run}->finish;
 is(${ $waiter->{output} }, "f\n", 'nobody is waited for who is not there');
 
 #
-# What cannot be sealed.
+# Seals that are refused.
 #
 like(
 	ask('SELECT walstream_relay_seal(0)'),
@@ -186,7 +189,7 @@ is( ask('SELECT timeline IS NULL AND since IS NULL AND token IS NULL FROM walstr
 	'and there is no token');
 
 #
-# Sealed while commits come: all wait when the function has returned.
+# Seal the relay under load: all commits wait when the function has returned.
 #
 my $client = start_commits($one);
 $one->poll_query_until('postgres', 'SELECT count(*) > 50 FROM acked')
@@ -230,7 +233,7 @@ is(ask('SELECT token FROM walstream_get_relay_seal()'),
 	$token, 'a superuser finds the token');
 
 #
-# Restarts.
+# Restarts while sealed.
 #
 sub still_sealed
 {
@@ -242,7 +245,7 @@ sub still_sealed
 		"1 $row->{sealed_since}",
 		"$what: it is sealed still");
 
-	# a record that is not complete there is received again
+	# less, if the WAL ends with an incomplete record, which is received again
 	cmp_ok(lsn_number($now->{flushed_lsn}),
 		'<=', lsn_number($sealed_end), "$what: with no more WAL");
 	nothing_is_confirmed($one, $waiting, $what);
@@ -282,7 +285,7 @@ wait_until(
 is(ask("SELECT walstream_relay_unseal('$token')"), 'f', 'once');
 stop_commits($client);
 
-# Interrupted, it leaves the relay as it was: here the receiver does not notice.
+# Sealing is interrupted while the receiver hangs: the relay is left unsealed.
 $pid = relay_row($relay)->{receiver_pid};
 kill('STOP', $pid);
 like(
@@ -295,7 +298,7 @@ ok(!-e store_dir($relay) . '/walstream.seal', 'without a file');
 wait_for_relay_state($relay, 'streaming');
 
 #
-# The primary hangs and lives on, while a standby takes its place.  What the relay
+# The primary stays alive while a standby takes its place, and what the relay
 # has told it arrives late.
 #
 my $proxy = WalstreamProxy->new($one);
@@ -313,7 +316,7 @@ waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
 $token = seal(1);
 $sealed_end = relay_row($relay)->{flushed_lsn};
 
-# The receiver hangs while it connects: it is not waited for.
+# A receiver that hangs while it connects is not waited for.
 is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'it is unsealed');
 $token = seal(1);
 is(relay_row($relay)->{sealed_timeline},
@@ -333,8 +336,8 @@ $two->promote;
 $two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
 $two->reload;
 
-# Both can be written to; the relay comes to whichever.  A newer timeline ends the
-# seal.
+# Both servers are primaries now, and the relay is told to receive from the new
+# one. A newer timeline ends the seal.
 set_relay_upstream($relay, $two->connstr);
 wait_until(
 	$relay,
@@ -357,7 +360,8 @@ like(
 	'the old timeline cannot be sealed any more');
 
 #
-# Sealed for the new one, it acknowledges nothing of that one's ancestors.
+# A relay that is sealed for the new timeline acknowledges nothing of the
+# timelines before.
 #
 $token = seal(2);
 set_relay_upstream($relay, $one->connstr);
@@ -373,7 +377,7 @@ set_relay_upstream($relay, $two->connstr);
 $commit = start_commit($two, 'waits');
 nothing_is_confirmed($two, 1, 'its own timeline');
 
-# A seal that was over comes back in a crash, as its file may.
+# The file of an ended seal may come back in a crash.
 my $seal_file = store_dir($relay) . '/walstream.seal';
 my $content = slurp_file($seal_file);
 is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'it is unsealed');
@@ -382,7 +386,7 @@ $relay->stop;
 $one->stop('immediate');
 eval { stop_commits($client) };
 
-# A damaged file: what it says is not known, so nothing is acknowledged.
+# With a damaged file the seal is not known, so nothing is acknowledged.
 append_to_file($seal_file, $content =~ s/timeline 2/timeline 1/r);
 $relay->start;
 wait_for_relay_state($relay, 'failed');
@@ -405,7 +409,8 @@ is( ask("SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()"
 	'unsealed without the token at hand');
 wait_for_relay_state($relay, 'streaming');
 
-# Lists are kept without the primary, and a damaged file is done without.
+# The lists of standby names are known without the primary; a damaged file with
+# them is ignored.
 my $names_file = store_dir($relay) . '/walstream.standby_names';
 is(shown_names(), 'relay', 'the new primary has the relay, too');
 like(ask('SELECT timeline, names FROM walstream_get_relay_standby_names()'),

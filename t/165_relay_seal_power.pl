@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the walstream authors
 
-# Power cuts while a relay is sealed and unsealed: it is sealed from the return
-# of one function to the call of the other, and not after that; in between
-# there is a complete file or none.  The test must fail with any sync left out,
-# and the kinds of syncs are listed.  While the relay is sealed, nothing is
-# acknowledged.
+# Power cuts while a relay is sealed and unsealed. It is sealed from the return
+# of one function to the call of the other, and not after the return of that;
+# in between there is a complete file or none. The test must fail with any sync
+# left out, and the kinds of syncs are listed. While the relay is sealed,
+# nothing is acknowledged.
 
 use strict;
 use warnings;
@@ -47,7 +47,7 @@ $relay->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
 
-# Sealed and unsealed while commits come, and left sealed at the end.
+# Seal and unseal under load; at the end leave the relay sealed.
 my $client = start_commits($primary);
 my @contents;
 foreach my $round (1 .. 3)
@@ -70,8 +70,9 @@ foreach my $round (1 .. 3)
 	add_mark($log, 'unsealed');
 }
 
-# The primary goes on, and a standby that has all of that takes its place: the relay
-# still needs a part of the old timeline from it.
+# The primary writes more, and a standby that has all of it is promoted: the
+# relay still needs a part of the old timeline, and gets it from the new
+# primary.
 $primary->safe_psql('postgres',
 	"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat('y', 100000))"
 );
@@ -92,7 +93,7 @@ $relay->stop('immediate');
 my $record = WalstreamPower->new($log);
 my @marks = $record->find('mark');
 
-# What holds at each moment: sealed, unsealed, or something in between.
+# The state at each moment: sealed, unsealed, or in between.
 my @spans;
 foreach my $i (0 .. $#marks)
 {
@@ -104,7 +105,7 @@ foreach my $i (0 .. $#marks)
 
 my %known = map { $_ => 1 } @contents;
 
-# Of the files that are there after a power cut; undef if nothing is wrong.
+# What is wrong with the files after a power cut; undef if nothing is.
 sub find_fault
 {
 	my ($state, $files) = @_;
@@ -116,8 +117,8 @@ sub find_fault
 	return undef;
 }
 
-# The first moment at which something is wrong, and what.  What moves on without
-# the file is looked at once.
+# The first moment at which something is wrong, with the fault. Moments that do
+# not concern the seal's file are skipped.
 sub find_fault_at_moments
 {
 	my ($leave_out, $tries) = @_;
@@ -164,8 +165,7 @@ foreach my $kind (@kinds)
 	note("without \"$kind\": $fault") if defined $fault;
 }
 
-# What the upstream was told, by what held then, or by timeline when it is another
-# one that follows.
+# Count the acknowledgements, by the state and the timeline at that moment.
 my %told;
 my %begun;
 my $timeline = 0;

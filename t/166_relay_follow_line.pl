@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# After a failover, a relay that was not heard may have records that the new
-# primary lacks.  It follows exactly the line that was approved, if it has no
-# more records than were approved, and keeps those records aside.
+# After a failover that did not ask a relay, the relay may have records that
+# the new primary lacks. It follows only the line that was approved, if it has
+# no more records than were approved, and keeps those records aside.
 
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ use WalstreamTest;
 my $one = walstream_primary('one');
 my $two = walstream_standby($one, 'two');
 
-# The keeper replaces no files while we read them.
+# Compression is off, so that files are not replaced while the test reads them.
 my ($relay, $early) = map {
 	walstream_relay(
 		$one, $_,
@@ -25,7 +25,7 @@ my ($relay, $early) = map {
 		conf => "walstream.relay_compress = off\n")
 } qw(relay early);
 
-# A file system without hard links.
+# "early" is on a file system without hard links.
 my $faults = PostgreSQL::Test::Utils::tempdir() . '/faults';
 mkdir(store_dir($early), 0700) or die "could not make a directory: $!\n";
 start_preloaded($early, 'power_fault', store_dir($early), $faults);
@@ -35,7 +35,7 @@ wait_for_relay_state($_, 'streaming') foreach $relay, $early;
 load_wal($one, 100);
 wait_for_replay($one, $two);
 
-# The relays come to hold some segments that the standby does not.
+# Let the relays have some segments that the standby lacks.
 $two->stop;
 foreach (1 .. 2)
 {
@@ -57,7 +57,7 @@ my ($switch) =
 cmp_ok(lsn_number($switch), '<', lsn_number($end),
 	'the new primary lacks records');
 
-# The names in a relay's directory for the first timeline from the switch point on.
+# The relay's files of timeline 1, from the switch point on.
 my $first =
   WalstreamRelay::segment_name(1, lsn_number($switch) >> 20, 1 << 20);
 
@@ -102,7 +102,8 @@ like(
 	qr/there is no WAL from/,
 	'less than nothing');
 
-# What is not this line, or more than is known of, is not followed.
+# A line is not followed if another one was approved, or if the relay has more
+# records than were approved.
 foreach my $case (
 	[ 3, $switch, $end, 'another timeline' ],
 	[ 2, shifted($switch, 8), $end, 'another position' ],
@@ -150,13 +151,13 @@ is(follow($relay, 2, $switch, $record_end),
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
 
-# Approved before the relay comes to it; it does not stop then.
+# If the line is approved in advance, the relay follows without stopping.
 is(follow($early, 2, $switch, $end),
 	'ok', 'the line is approved for the one that is paused');
 is(relay_row($early)->{state}, 'paused', 'which remains so');
 my $log = -s $early->logfile;
 
-# What has been kept aside there before is not overwritten.
+# WAL that was kept aside before is not overwritten.
 my $other = store_dir($early) . '/' . basename($aside);
 my ($file) = surplus_names(store_dir($early));
 mkdir($other, 0700) or die "could not make a directory: $!\n";

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Failover without loss: a standby that was held back receives everything that
-# the relays have confirmed before it is promoted, or reports why it cannot.
+# Failover without loss: before it is promoted, a standby that was held back
+# receives everything that the relays have confirmed, or reports why it cannot.
 
 use strict;
 use warnings;
@@ -22,7 +22,7 @@ my $standby = walstream_standby(
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 wait_for_replay($primary, $standby);
 
-# A CALL on the standby, or on another node; $what names its arguments.
+# Call the procedure on the standby or another node; $what has its arguments.
 sub receive_all
 {
 	my ($what, %options) = @_;
@@ -44,7 +44,7 @@ sub quoted
 	return "'" . $value =~ s/'/''/gr . "'";
 }
 
-# With more patience than users need.
+# With a longer timeout than users need.
 sub conninfo_of
 {
 	my ($node) = @_;
@@ -58,7 +58,7 @@ sub sources
 	return 'ARRAY[' . join(', ', map { quoted(conninfo_of($_)) } @_) . ']';
 }
 
-# A test that the call fails so, and leaves no relay sealed.
+# Check that the call fails with this error, and leaves no relay sealed.
 sub refused
 {
 	my ($what, $error, $name, %options) = @_;
@@ -92,7 +92,7 @@ sub set_conninfo
 
 my $both = sources(@relays);
 
-# The relays see the list when they connect.
+# Restart the relays: they read the list when they connect.
 $primary->append_conf('postgresql.conf',
 	"synchronous_standby_names = 'ANY 1 (relay1, relay2)'\n");
 $primary->reload;
@@ -111,7 +111,7 @@ is( $primary->safe_psql(
 	'a primary has none');
 
 #
-# What is refused before anything is done
+# Calls that are refused before anything is done
 #
 refused($both, qr/this server is not a standby/,
 	'on a primary', node => $primary);
@@ -165,7 +165,7 @@ $standby->append_conf(
 $standby->reload;
 
 #
-# Some are not heard
+# A source is not reachable
 #
 $relays[1]->stop;
 refused(
@@ -202,7 +202,7 @@ like(
 	qr/only 1 of 2.*Not heard: the source at \S+: no connection within the time allowed/s,
 	'a relay that does not answer: the error');
 
-# Cancelled while a relay is being sealed, which it cannot be at once
+# The call is cancelled while it seals a relay whose receiver is stopped
 my $receiver = relay_row($relays[1])->{receiver_pid};
 kill('STOP', $receiver) == 1 or die;
 my $sealing = start_psql($standby, 'CALL walstream_receive_all()');
@@ -226,7 +226,7 @@ wait_until(
 unlike(slurp_file($standby->logfile), qr/secret/, 'no password is logged');
 
 #
-# The standby has it all, and is not promoted: the seals can be taken back, and
+# The standby has everything, and is not promoted: the seals can be removed, or
 # the next call takes them over.
 #
 wait_for_relay($primary, $_) foreach @relays;
@@ -265,7 +265,7 @@ foreach my $relay (@relays)
 ok($session->{run}->finish, 'and go on after that');
 
 #
-# Somebody else has sealed one
+# Another program has sealed a relay
 #
 wait_for_relay_state($_, 'streaming') foreach @relays;
 my $token =
@@ -282,9 +282,9 @@ is( $relays[0]
 	'that seal is not touched');
 
 #
-# What the list says
+# Contents of synchronous_standby_names
 #
-# The list, which those relays have seen.
+# Set the list, and let these relays read it.
 sub set_names
 {
 	my ($list, @those) = @_;
@@ -315,7 +315,8 @@ foreach my $case (
 		refused('', $error, "the list '$list'");
 		next;
 	}
-	# n - k + 1 is 2, of which the standby is one
+	# of 3 standbys 2 confirm, so n - k + 1 = 2 must be asked; the standby is
+	# one
 	($rc, $stdout, $stderr) = receive_all(sources($relays[0]));
 	is($rc, 0, 'the standby itself counts');
 	$relays[0]->safe_psql('postgres',
@@ -324,10 +325,10 @@ foreach my $case (
 }
 
 #
-# Relays that have seen different lists: each list counts, whichever was last.
+# Relays have read different lists: every list counts, not only the last one.
 #
-# A relay that was sealed connects again after that, and must have done so before
-# the list is changed.
+# Wait until these relays have connected again after they were sealed; only
+# then may the list be changed.
 sub settle
 {
 	my @those = @_;
@@ -390,7 +391,7 @@ refused('', qr/recovery of this standby is delayed/, 'delayed');
 $standby->adjust_conf('postgresql.conf', 'recovery_min_apply_delay', '0');
 $standby->reload;
 
-# Recovery hangs, so that nothing can come.
+# Recovery hangs in restore_command, so that no WAL can be replayed.
 my $hang = PostgreSQL::Test::Utils::tempdir() . '/hang';
 append_to_file($hang, '');
 $standby->append_conf('postgresql.conf',
@@ -404,7 +405,7 @@ refused(
 	qr/within the time allowed.*restore_command/s,
 	'recovery hangs');
 
-# Cancelled, terminated
+# The call is cancelled or terminated
 sub start_waiting
 {
 	my $waiting = start_psql($standby, 'CALL walstream_receive_all()');
@@ -444,7 +445,8 @@ foreach my $how (qw(pg_cancel_backend pg_terminate_backend))
 		'host=/nowhere', "$how: no setting has changed");
 }
 
-# Killed: the server starts again, and the seals are its own.
+# The backend is killed: the server restarts, and the next call takes over its
+# seals.
 my $waiting = start_waiting();
 declare_expected_warning('was terminated by signal 9');
 declare_expected_warning(
@@ -477,7 +479,7 @@ cmp_ok(scalar(missing_ids($standby, @acked)),
 	'>', 100, 'the standby is as before');
 
 #
-# At last
+# Finally it succeeds
 #
 $standby->poll_query_until('postgres', 'SELECT pg_is_in_recovery()') or die;
 my $began = time;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # Which line of timelines a standby receives before it is promoted: the newest,
-# not the longest, and none that is not its own.
+# not the longest, and only one that continues its own WAL.
 
 use strict;
 use warnings;
@@ -25,7 +25,7 @@ sub call
 	return ($rc, $stdout, $stderr);
 }
 
-# With more patience than users need.
+# With a longer timeout than users need.
 sub conninfo_of
 {
 	my ($node) = @_;
@@ -58,7 +58,7 @@ sub unseal
 	return;
 }
 
-# Nothing of the standby's settings is in the way of what is tested here.
+# The standbys must not receive anything but from the tested sources.
 my $nowhere = 'host=/nowhere';
 my $primary = walstream_primary('primary');
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
@@ -69,14 +69,15 @@ my %standbys = map {
 		conf => "primary_conninfo = '$nowhere'\n")
 } qw(standby fixed ahead astray);
 
-# A standby that has gone on with the first primary, further than the second one
-# will have.
+# A second primary, on timeline 2. The standby "ahead" later goes on with the
+# first one, past the fork.
 my $second = walstream_standby($primary, 'second');
 wait_for_relay($primary, $_)                     foreach @relays;
 set_relay_upstream($_, $nowhere)                 foreach @relays;
 wait_for_relay_state($_, 'waiting for upstream') foreach @relays;
 
-# The primary writes records of its own at any time: it has these, too.
+# The primary can write records at any time: wait until "second" has these,
+# too.
 wait_for_replay($primary, $second);
 $second->promote;
 load_wal($second, 20);
@@ -88,7 +89,7 @@ wait_until(
 wait_for_relay($second, $relays[0]);
 
 #
-# The other relay is on timeline 1, at or before the point where it was left.
+# The other relay is on timeline 1, at or before the fork.
 #
 my ($rc, $stdout, $stderr) =
   call($standbys{standby}, sources(@relays) . ', 2');
@@ -109,7 +110,7 @@ $standbys{fixed}->restart;
 isnt($rc, 0, 'a standby that follows no timeline');
 like($stderr, qr/does not follow timeline 2 of "relay1"/, 'is told so');
 
-# Received over the switch
+# The standby receives across the switch
 my $end = end_of($relays[0]);
 ($rc, $stdout, $stderr) = call($standbys{standby}, sources(@relays) . ', 1');
 is($rc, 0, 'the newer timeline is received') or diag($stderr);
@@ -136,8 +137,8 @@ like(
 $standbys{fixed}->stop;
 
 #
-# The old primary goes on, and one relay and a standby with it: longer than the
-# new line, and not in it.
+# The old primary writes more, which one relay and a standby receive: this line
+# is longer than the new one, and not part of it.
 #
 load_wal($primary, 1000);
 set_relay_upstream($relays[1], $primary->connstr);
@@ -157,8 +158,8 @@ like(
 	qr/"relay2" \([^)]*\) has WAL that is not in the line of the newest timeline.*WAL up to \Q$far\E on timeline 1, which the line of .* on timeline 2 up to \S+, leaves at \Q$switch\E/s,
 	'the error has both positions');
 
-# A standby that replays past the fork while it is to receive the new line: its
-# archive gets WAL of the old one at that moment.
+# A standby replays past the fork while it is about to receive the new line: at
+# this moment its archive gets WAL of the old one.
 my $archive = PostgreSQL::Test::Utils::tempdir();
 my $astray = $standbys{astray};
 $astray->append_conf('postgresql.conf',
@@ -211,8 +212,8 @@ foreach my $relay (@relays)
 $_->stop foreach $standbys{ahead}, $standbys{standby}, $relays[0], $second;
 
 #
-# The same timeline and system identifier, another past: a copy of the primary has
-# gone its own way, and the relay with that.
+# Same timeline and system identifier, different WAL: a copy of the primary has
+# diverged, and the relay with it.
 #
 my $standby = walstream_standby($primary, 'standby2');
 wait_for_replay($primary, $standby);
@@ -252,7 +253,7 @@ standby_matches($primary, $standby,
 	'the standby goes on with its primary, and nothing was overwritten');
 
 #
-# A relay that lacks what comes next: the error is the relay's.
+# A relay lacks the WAL that comes next: the error quotes the relay's message.
 #
 $standby->append_conf('postgresql.conf', "primary_conninfo = '$nowhere'\n");
 $standby->reload;
@@ -272,7 +273,8 @@ like(
 $_->stop foreach $standby, $late, $primary;
 
 #
-# A relay with a part of a record behind the fork has no more than the others.
+# A relay that has only a part of a record after the fork does not count as
+# having more WAL than the others.
 #
 my $one = walstream_primary('one');
 $one->safe_psql('postgres', 'CREATE EXTENSION walstream');
@@ -282,7 +284,7 @@ my $last =
   walstream_standby($one, 'last', conf => "primary_conninfo = '$nowhere'\n");
 load_wal($one, 100);
 
-# As in t/109: something may be logged behind the record, which completes it.
+# As in t/109: a later record would complete the page. Then try again.
 my ($session, $record_end, $held_part);
 foreach (1 .. 5)
 {

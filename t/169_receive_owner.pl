@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Two standbys are promoted, both from the same timeline: the first one hung
-# meanwhile, and goes on.  A relay goes to the one that has sealed it last.
+# Two standbys are promoted from the same timeline: the first hung in the
+# middle of its promotion, and continues later. A relay follows the one that
+# has sealed it last.
 
 use strict;
 use warnings;
@@ -12,7 +13,7 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-# Commits wait when their primary is stopped.
+# Primaries are stopped while commits wait.
 declare_expected_warning(
 	'canceling the wait for synchronous replication and terminating connection'
 );
@@ -67,8 +68,8 @@ like(
 	'an owner that is none');
 
 #
-# The first one seals the relay, and hangs; the second one does it again, as its
-# pre_promote script would.
+# The first standby seals the relay, and hangs; then the second one seals it,
+# as its pre_promote script would.
 #
 $primary->stop('immediate');
 receive_all($first);
@@ -82,7 +83,7 @@ is(ask('SELECT owner FROM walstream_get_relay_seal()'),
 	owner_of($second), 'the next one is owner then');
 isnt(owner_of($second), $name, 'by another name');
 
-# Both are promoted, and the relay comes to the first one.
+# Both are promoted, and the relay connects to the first one.
 foreach my $node ($first, $second)
 {
 	$node->append_conf('postgresql.conf',
@@ -133,7 +134,7 @@ like(
 	'the log says so');
 
 #
-# The second one
+# The relay connects to the second one
 #
 set_relay_upstream($relay, $second->connstr);
 wait_until(
@@ -142,7 +143,7 @@ wait_until(
 	'the relay goes to the one that has sealed it, which ends the seal');
 $second->safe_psql('postgres', 'CREATE TABLE confirmed_by_second (id int)');
 
-# From now on the bytes tell.
+# From now on the stored bytes decide.
 set_relay_upstream($relay, $first->connstr);
 wait_for_relay_state($relay, 'diverged');
 is( $first->safe_psql(

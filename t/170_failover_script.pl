@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# Patroni's script before a promotion, without Patroni: it seals the relay, and
-# unseals it again only if the standby was never promoted.
+# Patroni's pre_promote script, run without Patroni: it seals the relay, and
+# unseals it only if the standby was never promoted.
 
 use strict;
 use warnings;
@@ -26,12 +26,12 @@ my $standby = walstream_standby($primary, 'standby');
 wait_for_relay_state($relay, 'streaming');
 make_synchronous($primary, $relay);
 
-# It learns of the list when it connects.
+# Restart the relay: it reads the list when it connects.
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
 wait_for_replay($primary, $standby);
 
-# The standby misses what the relay has confirmed, and has no leader.
+# The standby lacks WAL that the relay has confirmed, and there is no leader.
 $standby->stop;
 load_wal($primary, 1000);
 my $end = wait_for_relay($primary, $relay);
@@ -48,7 +48,7 @@ END
 append_to_file($conf,
 	"state_file=$base/state\nretry_seconds=5\npromote_seconds=3\n");
 
-# While there is a file of that name, questions of the script wait.
+# While this file exists, queries of the script wait.
 my $hold = "$base/hold";
 my $psql = $primary->config_data('--bindir') . '/psql';
 mkdir("$base/bin") or die "could not make a directory: $!\n";
@@ -57,7 +57,7 @@ append_to_file("$base/bin/psql",
 );
 chmod(0755, "$base/bin/psql") or die "could not change a mode: $!\n";
 
-# Start the script, and return its output when it has let the promotion begin.
+# Start the script, and return its output when it has allowed the promotion.
 sub pre_promote
 {
 	local $ENV{PATH} = "$base/bin:$ENV{PATH}";
@@ -99,7 +99,7 @@ like(
 	'a standby that is not promoted');
 is(is_sealed(), 'f', 'the relay is not sealed any more');
 
-# Promoted, and a standby again before the script asks.
+# The standby is promoted, and demoted again before the script asks.
 $output = pre_promote();
 append_to_file($hold, '');
 $standby->promote;

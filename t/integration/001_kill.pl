@@ -1,10 +1,11 @@
 # Copyright (c) 2026, the walstream authors
 
-# Patroni, with two relays as synchronous standbys: the leader is killed with all
-# that is on it while both replicas lack what was confirmed last.  Nobody does
-# anything, nothing that was confirmed is lost, and commits go on.
+# Patroni with two relays as synchronous standbys: the leader is killed with
+# all of its processes while both replicas lack the last confirmed commits.
+# Without any intervention nothing confirmed is lost, and commits continue.
 #
-# SEEDS="1 2 3" says how often, and which seeds decide when it happens.
+# SEEDS="1 2 3": one round for each seed, which decides when the leader is
+# killed.
 
 use strict;
 use warnings FATAL => 'all';
@@ -25,7 +26,7 @@ my %confirmed;
 
 $leader->safe_psql('postgres', 'CREATE EXTENSION walstream');
 
-# A new leader has other slots.
+# A new leader does not have the relays' slots.
 declare_expected_warning(
 	'replication slot "relay\d" on the upstream had to be made anew');
 
@@ -45,7 +46,7 @@ sub wait_for_commits
 	return;
 }
 
-# One kill; what is left is complete again afterwards.
+# Kill the leader once, and wait until the cluster is complete again.
 sub kill_leader
 {
 	my ($seed) = @_;
@@ -59,7 +60,7 @@ sub kill_leader
 	$next_id += 1_000_000;
 	wait_for_commits($client, $random->(20, 300));
 
-	# no more for the replicas; the relays go on
+	# stop the replicas' walsenders; the relays continue to receive
 	my @senders = $leader->walsenders(map { $_->name } @replicas);
 	die "not both replicas stream\n" unless @senders == 2;
 	kill('STOP', @senders);
@@ -94,7 +95,7 @@ sub kill_leader
 		6 * $PatroniCluster::ttl,
 		"seed $seed: commits go on soon");
 
-	# The new primary has received that from a relay.
+	# The new primary has received the missing commits from a relay.
 	$gone->start_patroni;
 	$leader = $cluster->wait_until_complete;
 	is($leader->name, $promoted->name,

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Patroni, with two relays as synchronous standbys: switchover, a relay that is
-# away when it is needed, replicas that are too far behind for Patroni, the old
-# leader's return, and a manager that hangs while its server lives on.
+# Patroni with two relays as synchronous standbys: switchover, a relay that is
+# down when it is needed, replicas that Patroni considers too far behind, the
+# old leader's return, and a manager that hangs while its server stays alive.
 
 use strict;
 use warnings FATAL => 'all';
@@ -37,7 +37,7 @@ sub others
 	return grep { $_ != $node } $cluster->nodes;
 }
 
-# Of Patroni's REST API.
+# Send a request to Patroni's REST API.
 sub request
 {
 	my ($node, $method, $path, $content) = @_;
@@ -66,7 +66,7 @@ sub wait_for_commits
 	return;
 }
 
-# What a client was told is confirmed; it has ended or cannot go on.
+# Note the commits that a client was told; it has ended, or cannot continue.
 sub note_confirmed
 {
 	my ($client) = @_;
@@ -98,13 +98,13 @@ sub log_has
 	return @found >= ($count // 1);
 }
 
-# A new leader has other slots.
+# A new leader does not have the relays' slots.
 declare_expected_warning(
 	'replication slot "relay\d" on the upstream had to be made anew');
 
 #
-# A relay that is away keeps its slot.  When Patroni starts it drops those that it
-# does not know.
+# The slot of a relay that is down is kept. Patroni drops slots that it does
+# not know when it starts.
 #
 $relay2->stop;
 $leader->safe_psql('postgres',
@@ -123,8 +123,8 @@ $relay2->start;
 $leader = $cluster->wait_until_complete;
 
 #
-# The script succeeds, and nobody is promoted; then on another node, which takes
-# the relays over.
+# The script succeeds, but the node is not promoted; then it runs on another
+# node, which takes over the relays.
 #
 my ($first, $second) = others($leader);
 my $sealed = 'SELECT sealed_timeline IS NOT NULL FROM walstream_relay';
@@ -169,8 +169,8 @@ foreach my $relay ($relay1, $relay2)
 }
 
 #
-# The leader is killed, with commits that only it has, while a relay is away, and
-# with replicas that Patroni finds too far behind.
+# The leader is killed, with commits that only it has, while a relay is down
+# and the replicas are too far behind for Patroni.
 #
 request($leader, 'PATCH', 'config',
 	{ maximum_lag_on_failover => 1024 * 1024 });
@@ -185,7 +185,7 @@ $leader->safe_psql('postgres',
 );
 wait_for_commits($client, $held + 50);
 
-# Patroni compares with what the leader has written into etcd
+# Patroni compares with the position that the leader has written to etcd
 wait_for(
 	'Patroni knows how far they are behind',
 	sub {
@@ -227,7 +227,7 @@ ok($_->is_standby, 'relay away: ' . $_->name . ' is not promoted')
 ok( (grep { log_has($_, qr/only 1 of 2 synchronous standbys/) } @candidates),
 	'relay away: the log says who was not heard');
 
-# Killed, the script leaves nothing behind.
+# The script is killed, and leaves nothing behind.
 my $script;
 wait_for(
 	'a script waits',
@@ -262,9 +262,9 @@ is($gone->safe_psql('postgres', "SELECT to_regclass('only_here') IS NULL"),
 	't', 'what only it had is gone');
 
 #
-# The leader's manager hangs, its server does not, until the watchdog ends the
-# node.  (Patroni 3.0 with etcd's third interface that goes on by itself may write
-# the leader key without looking whose it is by then.)
+# The leader's manager hangs, but not its server, until the watchdog ends the
+# node. (Without a watchdog, Patroni 3.0 with version 3 of etcd's API may write
+# the leader key when it continues, without checking whose it is.)
 #
 $client = start_commits($leader, first => 2_000_000);
 wait_for_commits($client, 20);

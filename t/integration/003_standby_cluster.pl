@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# A Patroni standby cluster whose remote is a relay, with a slot on it and
-# without: its leader is made from a base backup of the main cluster, and receives
+# A Patroni standby cluster whose remote is a relay, with and without a slot on
+# it: its leader is made from a base backup of the main cluster, and receives
 # from the relay.
 
 use strict;
@@ -24,7 +24,7 @@ $cluster->wait_until_complete;
 $leader->safe_psql('postgres',
 	'CREATE EXTENSION walstream; CREATE TABLE t AS SELECT 1 AS a');
 
-# Patroni of a standby cluster asks its remote by SQL, and looks for a primary there.
+# A standby cluster's Patroni asks its remote by SQL, and expects a primary.
 $relay->append_conf(
 	'postgresql.conf', qq(
 listen_addresses = '127.0.0.1'

@@ -1,8 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
-# Patroni, with three relays of which two have to confirm: one that was away when
-# the leader was killed, and has WAL that no other has and nobody was told of,
-# follows the new leader when it is back, without a person.
+# Patroni with three relays, two of which have to confirm. One was down when
+# the leader was killed, and has WAL that no other relay has and that was never
+# confirmed; it follows the new leader when it is back, without any
+# intervention.
 
 use strict;
 use warnings FATAL => 'all';
@@ -26,7 +27,7 @@ $leader->safe_psql('postgres',
 declare_expected_warning(
 	'replication slot "relay\d" on the upstream had to be made anew');
 
-# What only relay3 gets.
+# Write WAL that only relay3 receives.
 my ($other) = grep { $_ != $leader } $cluster->nodes;
 wait_for_relay($leader, $_,
 	$leader->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()'))

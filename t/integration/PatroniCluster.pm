@@ -4,11 +4,12 @@
 #	  For tests: etcd, Patroni's nodes, and relays that are their synchronous
 #	  standbys, with the scripts of contrib/patroni.
 #
-# Everything listens on free ports of localhost and lies in the test's temporary
-# directory.  Patroni and etcd end with the test, however that does (the kernel
-# sends them a signal when their parent is gone), and Patroni ends its server.
+# Everything listens on free ports of localhost and lies in the test's
+# temporary directory. Patroni and etcd end with the test, however it ends (the
+# kernel sends them a signal when their parent has ended), and Patroni stops
+# its server.
 #
-# A node is used like one of PostgreSQL::Test::Cluster, as far as there is a need.
+# A node has those methods of PostgreSQL::Test::Cluster that tests need.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -30,13 +31,14 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use WalstreamRelay;
 
-# The least that Patroni takes; it fits loop_wait + 2 * retry_timeout.
+# The minimum that Patroni accepts; it must not be less than loop_wait + 2 *
+# retry_timeout.
 our $ttl = 20;
 
 my @daemons;
 
 #
-# new(%options): the relays and the nodes, none of them started.
+# new(%options): create relays and nodes, without starting any of them.
 #
 #	relays		names
 #	nodes		names
@@ -72,8 +74,9 @@ sub new
 }
 
 #
-# add_standby_cluster($name, $relay, %remote): a node that is a cluster of its own,
-# whose remote is the relay.  Not started, and none of nodes().
+# add_standby_cluster($name, $relay, %remote): create a node that is a cluster
+# of its own, with the relay as its remote. It is not started, and not one of
+# nodes().
 #
 sub add_standby_cluster
 {
@@ -169,7 +172,7 @@ sub start_etcd
 }
 
 #
-# A relay of whichever node is the primary.
+# Create a relay that receives from whichever node is the primary.
 #
 sub make_relay
 {
@@ -188,7 +191,7 @@ wal_retrieve_retry_interval = 500ms
 ));
 }
 
-# What contrib/patroni/pre_promote and on_role_change read.
+# Write the configuration of contrib/patroni/pre_promote and on_role_change.
 sub write_failover_conf
 {
 	my ($self, $node, $retry) = @_;
@@ -206,8 +209,9 @@ state_file=$self->{base}/$node->{name}.failover
 	return;
 }
 
-# wait_for($what, $code): until it gives true.  Twice as long as other tests wait,
-# since a step may be initdb, a base backup and some turns of Patroni.
+# wait_for($what, $code): wait until the code returns true, twice as long as in
+# other tests, since a step may include initdb, a base backup and some cycles
+# of Patroni.
 sub wait_for
 {
 	my ($what, $code) = @_;
@@ -224,8 +228,8 @@ sub wait_for
 }
 
 #
-# start(): all nodes, the first of which makes the cluster, until all of them
-# stream.
+# start(): start all nodes, and wait until all stream. The first one
+# initializes the cluster.
 #
 sub start
 {
@@ -235,7 +239,7 @@ sub start
 	$first->start_patroni;
 	wait_for('the first node becomes a primary', sub { $first->is_primary });
 
-	# relays are synchronous, so nothing is committed before they are there
+	# the relays are synchronous: without them nothing can be committed
 	$_->start_patroni foreach @others;
 	$self->wait_until_complete;
 	return $first;
@@ -250,7 +254,7 @@ sub leader
 	return @primaries ? $primaries[0] : undef;
 }
 
-# wait_for_leader(@candidates): until one of them is a primary.
+# wait_for_leader(@candidates): wait until one of them is a primary.
 sub wait_for_leader
 {
 	my ($self, @candidates) = @_;
@@ -265,7 +269,8 @@ sub wait_for_leader
 	return $leader;
 }
 
-# All that run stream from the leader, and the relays are synchronous.
+# Wait until all running members stream from the leader, and the relays are
+# synchronous.
 sub wait_until_complete
 {
 	my ($self) = @_;
@@ -303,7 +308,7 @@ sub members
 	return ();
 }
 
-# Whatever happens to the test.
+# Stop everything, whatever happened to the test.
 END
 {
 	my $status = $?;
@@ -437,7 +442,7 @@ sub is_standby
 	return $status == 0 && $stdout eq 't';
 }
 
-# Of the running server; undef if there is none.
+# The postmaster's process ID; undef if the server is not running.
 sub postmaster
 {
 	my ($self) = @_;
@@ -563,7 +568,7 @@ sub start_patroni
 	return;
 }
 
-# Only Patroni, which is started again before its key runs out.
+# Restart only Patroni, before its leader key expires.
 sub restart_patroni
 {
 	my ($self) = @_;
@@ -573,7 +578,7 @@ sub restart_patroni
 	return;
 }
 
-# Patroni and the server, as a machine that loses its power.
+# Kill Patroni and the server, like a machine that loses its power.
 sub kill9
 {
 	my ($self, @more) = @_;
@@ -583,7 +588,7 @@ sub kill9
 	PatroniCluster::end_daemon($self->{patroni}, 'KILL');
 	delete $self->{patroni};
 
-	# A backend that waits for a lock which another one had would never end.
+	# a backend that waits for a lock of a killed one would never end by itself
 	PatroniCluster::wait_for(
 		"$self->{name} ends",
 		sub {
@@ -595,7 +600,7 @@ sub kill9
 	return;
 }
 
-# Its server processes work in its data directory.
+# True as long as server processes run in its data directory.
 sub has_processes
 {
 	my ($self) = @_;
@@ -629,7 +634,8 @@ sub remove_data
 }
 
 #
-# run_pre_promote($promote_seconds): by hand; true if it succeeds.
+# run_pre_promote($promote_seconds): run the script by hand; returns true if it
+# succeeds.
 #
 sub run_pre_promote
 {
@@ -673,7 +679,7 @@ sub timeline
 			'SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)'));
 }
 
-# The process IDs of its walsenders, by name of who receives.
+# The process IDs of its walsenders, by the receivers' names.
 sub walsenders
 {
 	my ($self, @names) = @_;
