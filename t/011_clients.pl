@@ -35,7 +35,7 @@ sub start_program
 	};
 }
 
-# Run pg_receivewal while the server writes more than four segments. Returns
+# Run pg_receivewal while the server writes more than four segments.  Returns
 # its walsender's row, read while pg_receivewal was connected and idle, so that
 # no counter was changing.
 sub receive_wal

@@ -21,7 +21,7 @@ $primary->wait_for_catchup($standby);
 my $walsender = sender_row($primary, 'standby')->{pid};
 
 # Write a little WAL within the current segment and wait until the standby has
-# it. The walsender that has sent it has also seen the last reload.
+# it.  The walsender that has sent it has also seen the last reload.
 sub write_little
 {
 	$primary->safe_psql('postgres', 'INSERT INTO load(filler) VALUES (1)');

@@ -47,7 +47,7 @@ standby_matches($one, $three, 'cascading standby');
 my $receiver =
   $three->safe_psql('postgres', 'SELECT pid FROM pg_stat_wal_receiver');
 
-# Promote "two". "three" follows the timeline on its existing connection.
+# Promote "two".  "three" follows the timeline on its existing connection.
 my $two_log = -s $two->logfile;
 my $three_log = -s $three->logfile;
 $two->promote;

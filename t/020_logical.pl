@@ -341,7 +341,7 @@ is_replicated('various', 'prepared transactions');
 $sub->safe_psql('postgres', 'DROP SUBSCRIPTION various');
 
 #
-# An incomplete batch does not wait for more. Nothing but the walsender's own
+# An incomplete batch does not wait for more.  Nothing but the walsender's own
 # flush can send it: keepalives, requests for replies and timeouts are off.
 #
 foreach my $node ($pub, $sub)
@@ -368,7 +368,7 @@ $pub->poll_query_until('postgres',
 	"SELECT sync_state = 'sync' FROM walstream_senders WHERE application_name = 'coded'"
 ) or die 'the subscription did not become synchronous';
 
-# A commit that is not confirmed within this time ends with a warning. Without
+# A commit that is not confirmed within this time ends with a warning.  Without
 # the flush each would wait for a keepalive or wal_receiver_status_interval,
 # which takes seconds.
 my $hundred_commits = patience(60);

@@ -39,7 +39,7 @@ foreach my $node ($pub, $sub)
 }
 
 # Rows that begin with every possible byte, in all sizes around those of a
-# hello, a frame and the header of a stock message. The first row of a COPY
+# hello, a frame and the header of a stock message.  The first row of a COPY
 # matters most: that is where the decoder of a stream would expect a hello.
 my @lengths = (0, 1, 16, 17, 24, 25, 40);
 my @first_bytes = map { ord } ('H', 'h', 'I', 'Z', 'w', 'k');

@@ -322,7 +322,7 @@ $subscriber->safe_psql('postgres',
 $subscriber->wait_for_subscription_sync($primary, 'events');
 
 # To an apply worker a keepalive proves that it has everything before it, even
-# from a stock publisher. So none may follow a message that was lost or
+# from a stock publisher.  So none may follow a message that was lost or
 # delayed.
 foreach my $what (
 	'bit of a codec to come', 'bit in the middle',
@@ -344,7 +344,7 @@ foreach my $what (
 	check_events($subscriber, 'events', "subscription, $what");
 }
 
-# An apply worker ignores messages of unknown types. If frames were passed to
+# An apply worker ignores messages of unknown types.  If frames were passed to
 # it because the hello is missing, it would lose rows.
 forget_failures($subscriber);
 $log = -s $subscriber->logfile;

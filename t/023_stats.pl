@@ -340,7 +340,7 @@ foreach my $name (q{it's "odd" \\ %s%n $1;--, },
 }
 
 # A subscription's name is stored in the encoding of its database, but is read
-# in databases of other encodings. This subscription is on the publisher
+# in databases of other encodings.  This subscription is on the publisher
 # itself.
 $primary->safe_psql('postgres',
 	"CREATE DATABASE $_ ENCODING $_ TEMPLATE template0 LOCALE 'C'")

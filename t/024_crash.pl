@@ -40,7 +40,7 @@ $subscriber->safe_psql('postgres',
 );
 $subscriber->wait_for_subscription_sync($primary, 'subscription');
 
-# Start a session that inserts and commits until it is ended. Returns once its
+# Start a session that inserts and commits until it is ended.  Returns once its
 # changes are being sent to both receivers.
 sub start_load
 {

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # If compressed data crashes its receiver, and with it the server, three times,
-# compression is suspended. Stops, kills and crashes for other reasons do not
+# compression is suspended.  Stops, kills and crashes for other reasons do not
 # suspend it.
 
 use strict;
@@ -153,7 +153,7 @@ check_crashes($standby, 'standby', 'walreceiver');
 
 #
 # The server is stopped and killed in all ways while the receiver waits for
-# WAL. Compression continues.
+# WAL.  Compression continues.
 #
 my %ways = (
 	'walreceiver killed' => sub {

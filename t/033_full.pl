@@ -2,7 +2,7 @@
 
 # Streams that find no free entry in walstream's array of streams: each logs
 # this once, and when it gets an entry, its counts include everything since its
-# beginning. A relay has both a receiver and senders.
+# beginning.  A relay has both a receiver and senders.
 
 use strict;
 use warnings;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay is the primary's only synchronous standby. Behind it are a standby
+# A relay is the primary's only synchronous standby.  Behind it are a standby
 # without walstream and one with it, both made from base backups.
 
 use strict;

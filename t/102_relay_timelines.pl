@@ -133,7 +133,7 @@ my ($switch) =
   slurp_file(store_dir($relay) . '/00000002.history') =~ m{^1\s+(\S+)}m;
 my $client = WalstreamClient->new($relay, application_name => 'client');
 
-# Stream a timeline up to its end. Returns the types of the messages, all WAL,
+# Stream a timeline up to its end.  Returns the types of the messages, all WAL,
 # and the contents of the messages that follow the WAL.
 sub stream_to_the_end
 {
@@ -206,7 +206,7 @@ is_deeply(
 	[ 'physical', $switch, 1 ],
 	'a slot does not pass the end of the timeline that its client has');
 
-# A client may have bytes after the switch point, of an incomplete record. It
+# A client may have bytes after the switch point, of an incomplete record.  It
 # gets no WAL, and is told of the next timeline.
 foreach my $bytes (1, 1000, 1024 * 1024)
 {

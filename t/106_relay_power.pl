@@ -23,7 +23,7 @@ use WalstreamTest;
 # made again, and the raw form of a compressed segment is removed again.
 my $unneeded = qr{to store/walstream\.spare$|^removing store/SEGMENT$};
 
-# The kinds of sync that must occur. None of them depends on timing.
+# The kinds of sync that must occur.  None of them depends on timing.
 my @kinds = (
 	'fsync of the directory / after making store',
 	'fsync of the directory store/ after creating store/walstream.lock',
@@ -276,7 +276,7 @@ sub find_fault
 
 		next if $need{$tli} <= $replay->{begun}{$tli};
 
-		# Recovery removes marked WAL. Up to the switch point the first
+		# Recovery removes marked WAL.  Up to the switch point the first
 		# timeline has the same bytes.
 		my $marked = marked_lsn($files, $tli);
 		if (defined $marked)
@@ -371,11 +371,11 @@ note("$_: $kinds{$_}") foreach sort keys %kinds;
 is(kinds_fault(\%kinds, @kinds),
 	undef, 'all kinds of sync occur that are known, and no other');
 
-# Without any of the syncs something is lost, with these exceptions. A relay
+# Without any of the syncs something is lost, with these exceptions.  A relay
 # can start without walstream.xids and walstream.standby_names, and learns
 # their contents again. walstream.standby_names is written just after the store
 # was made, so its sync of the directory would hide that an earlier one is
-# missing; that one is left out, too. WAL that is marked as unchecked was
+# missing; that one is left out, too.  WAL that is marked as unchecked was
 # promised to nobody, and the keeper's next sync may make the removal of the
 # mark durable.
 my $names =

@@ -60,8 +60,8 @@ my $client = WalstreamClient->new($relay, application_name => 'client');
 $client->start("START_REPLICATION $first TIMELINE 1");
 
 # This record ends on an incomplete page, which is not flushed before the
-# transaction ends. But the background writer may log something after it, every
-# 15 s, and then the page is flushed: try again.
+# transaction ends.  But the background writer may log something after it,
+# every 15 s, and then the page is flushed: try again.
 my ($session, $end, $held);
 foreach (1 .. 5)
 {
@@ -110,7 +110,7 @@ my ($switch) =
 is($relay->safe_psql('postgres', "SELECT '$switch'::pg_lsn < '$held'"),
 	't', 'it was behind the switch point');
 
-# All downstreams follow. Those that have a part of the record, too, are sent
+# All downstreams follow.  Those that have a part of the record, too, are sent
 # nothing more of the old timeline; those that do not have it get no WAL after
 # the switch point; and all are told where the new timeline begins.
 is( $follower->safe_psql(

@@ -225,7 +225,7 @@ sub stream_from
 }
 
 # walstream_relay_verify() finds a flipped bit in a closed segment, plain or
-# compressed. Compressed segments have checksums, so wrong bytes of these are
+# compressed.  Compressed segments have checksums, so wrong bytes of these are
 # never sent.
 wait_for_relay($primary, $relay);
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),

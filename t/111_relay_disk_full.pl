@@ -67,7 +67,7 @@ like(slurp_file($relay->logfile, $log), qr/no space left/i,
 	'the log says so');
 
 #
-# Wait until the relay has sent replies for this long. It tries again before
+# Wait until the relay has sent replies for this long.  It tries again before
 # each reply: the keeper's spare segment may have used the last space, and can
 # then be taken.
 #

@@ -41,7 +41,7 @@ sub garbage
 	return join('', map { chr(int(rand(256))) } 1 .. $bytes);
 }
 
-# What a client sends, and what happens to the connection. After an "error" it
+# What a client sends, and what happens to the connection.  After an "error" it
 # stays open.
 foreach my $case (
 	[ 'an unknown message type', message('#', ''), 'end' ],

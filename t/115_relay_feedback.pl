@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # Feedback of standbys behind a relay reaches the primary, and is withdrawn
-# there. Slots keep it while their standby is down, even over a restart of the
+# there.  Slots keep it while their standby is down, even over a restart of the
 # relay: after that no message withdraws it even for a moment.
 
 use strict;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A configuration that a relay cannot run with is refused at start, with a
-# hint. A reload changes the settings that can be changed. Secrets are not
+# hint.  A reload changes the settings that can be changed.  Secrets are not
 # shown.
 
 use strict;

@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay is a synchronous standby, at both levels that it can satisfy, while
-# its fsync is slow. One sync makes all WAL durable that has arrived meanwhile.
+# its fsync is slow.  One sync makes all WAL durable that has arrived
+# meanwhile.
 
 use strict;
 use warnings;
@@ -106,7 +107,7 @@ like(
 	'remote_apply waits for ever');
 
 #
-# Messages arrive one by one while the receiver is stopped. When it continues,
+# Messages arrive one by one while the receiver is stopped.  When it continues,
 # it writes them and reports that, then makes all durable with one sync and
 # reports that.
 #

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
 # The keeper: a segment that cannot be compressed does not keep it from
-# compressing others and from removing old WAL. Slots whose files cannot be
-# written. Errors of SQL functions that are called in the wrong state.
+# compressing others and from removing old WAL.  Slots whose files cannot be
+# written.  Errors of SQL functions that are called in the wrong state.
 
 use strict;
 use warnings;

@@ -239,7 +239,7 @@ foreach my $time ('a full disk', 'the next one')
 $relay->stop('immediate');
 
 #
-# Two servers were promoted to the same timeline. A new range begins with the
+# Two servers were promoted to the same timeline.  A new range begins with the
 # history of the second one, at a position before the WAL that was stored from
 # the first.
 #

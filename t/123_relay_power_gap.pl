@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the walstream authors
 
-# Power cuts while WAL is set aside after a gap. Each segment is always in one
+# Power cuts while WAL is set aside after a gap.  Each segment is always in one
 # of the two directories, together with the history it belongs to, and the
-# relay can start with what is left in its own directory. The new range is
+# relay can start with what is left in its own directory.  The new range is
 # received in a third directory; what was acknowledged of it is there, and
-# nothing is set aside before that. The test must fail with any sync left out,
+# nothing is set aside before that.  The test must fail with any sync left out,
 # and the kinds of syncs are listed.
 
 use strict;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Segments in every form: one stream crosses all of them. At start, the last
+# Segments in every form: one stream crosses all of them.  At start, the last
 # closed segment, which recovery reads, is missing or damaged.
 
 use strict;
@@ -185,7 +185,7 @@ is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
 	'all is well');
 
-# An open file beside the closed one does not count. Another program may leave
+# An open file beside the closed one does not count.  Another program may leave
 # it, if it closes the segment under a name of its own.
 my ($last) = map { /^(\w+)/ } reverse grep { !/partial/ } store_files($dir);
 $relay->stop;

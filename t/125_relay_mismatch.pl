@@ -63,7 +63,7 @@ sub message
 	return $type . pack('N', 4 + length($content)) . $content;
 }
 
-# Serve a whole session. The answers are given by command, as the columns of a
+# Serve a whole session.  The answers are given by command, as the columns of a
 # row.
 sub answer
 {

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# Every sync of a relay fails once, of files and of the directory. WAL that
+# Every sync of a relay fails once, of files and of the directory.  WAL that
 # could not be made durable is neither acknowledged nor removed, the view shows
-# the reason, and when the disk works again nothing is missing. Also, the
+# the reason, and when the disk works again nothing is missing.  Also, the
 # keeper is killed in the two syncs between the two forms of a segment.
 # killed in the two syncs between the two forms of a segment.
 
@@ -98,7 +98,7 @@ sub start_commit
 
 #
 # A sync of the receiver fails, also when it is repeated, until the disk works
-# again. A commit waits until then, and returns.
+# again.  A commit waits until then, and returns.
 #
 sub check_receiver
 {

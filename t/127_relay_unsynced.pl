@@ -59,7 +59,7 @@ sub receiver_pid
 	return relay_row($relay)->{receiver_pid};
 }
 
-# Start a replication command, which may have to wait. Slots can be created
+# Start a replication command, which may have to wait.  Slots can be created
 # before there is WAL.
 sub start_command
 {

@@ -96,7 +96,7 @@ my $answered = time();
 $clients{answers}->confirm($end);
 
 # For a client that does not read, sent_lsn is what has left the relay, which
-# is less than what exists. The sender is stopped, so that nothing more can
+# is less than what exists.  The sender is stopped, so that nothing more can
 # leave.
 stop_process($pids{blocked});
 my $sent = lsn_number(sender_row($relay, 'blocked')->{sent_lsn});
@@ -119,7 +119,7 @@ close($clients{blocked}->{socket});
 delete $clients{blocked};
 continue_process($pids{blocked});
 
-# The other one is disconnected after wal_sender_timeout. Meanwhile one client
+# The other one is disconnected after wal_sender_timeout.  Meanwhile one client
 # replies.
 my %states;
 while (my $row = sender_row($relay, 'unread'))

@@ -2,7 +2,7 @@
 
 # How often a relay tries to reach an upstream that is down: at once, then
 # after a pause that doubles up to wal_retrieve_retry_interval, and that a
-# successful connection resets. Also, how often a failing receiver is
+# successful connection resets.  Also, how often a failing receiver is
 # restarted.
 
 use strict;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# The upstream left the relay's line of timelines long ago. Their common WAL
+# The upstream left the relay's line of timelines long ago.  Their common WAL
 # may be on an older timeline, and may no longer be stored.
 
 use strict;
@@ -12,7 +12,7 @@ use Test::More;
 use WalstreamRelay;
 use WalstreamTest;
 
-# "one" is on timeline 1. "three" leaves it first, for timeline 3, and "two"
+# "one" is on timeline 1.  "three" leaves it first, for timeline 3, and "two"
 # later, for timeline 2.
 my $one = walstream_primary('one');
 my $two = walstream_standby($one, 'two');

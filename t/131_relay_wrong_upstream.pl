@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay is pointed at servers of its cluster that it should not follow, and
-# back again. Nothing that they sent stays in its way, and none of its own WAL
+# back again.  Nothing that they sent stays in its way, and none of its own WAL
 # is overwritten.
 
 use strict;
@@ -75,7 +75,7 @@ is( compare_store(
 $clone->stop;
 
 #
-# A standby is promoted by mistake. Its timeline is not remembered, so that
+# A standby is promoted by mistake.  Its timeline is not remembered, so that
 # another server can have the same one.
 #
 my $wrong = walstream_standby($one, 'wrong');

@@ -116,7 +116,7 @@ $client->close;
 $new->stop;
 
 #
-# Relays that have more of timeline 1 follow. A slot and the WAL to keep are
+# Relays that have more of timeline 1 follow.  A slot and the WAL to keep are
 # after the switch point; nevertheless the WAL that is received on timeline 2
 # before it is not removed.
 #

@@ -2,7 +2,7 @@
 
 # Two servers were promoted to the same timeline, and the upstream descends
 # from the one that the relay has not followed: the timeline is a different
-# one, even if it is only an ancestor. Setting WAL aside fails halfway, and
+# one, even if it is only an ancestor.  Setting WAL aside fails halfway, and
 # continues later.
 
 use strict;

@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Texts from an upstream may be in any encoding, or invalid. Clients of any
+# Texts from an upstream may be in any encoding, or invalid.  Clients of any
 # encoding can read the relay's view, and a message stays one line of the log.
 
 use strict;
@@ -99,7 +99,7 @@ like(
 	'a long one is cut, and not within an escape');
 cmp_ok(length((split /\|/, $cut)[0]), '<', 512, 'to what there is room for');
 
-# Answers to commands. Between the cases all commands fail, even within an
+# Answers to commands.  Between the cases all commands fail, even within an
 # existing connection, so that the next error is a new one.
 my %closed = map { $_ => { error => 'closed' } } 'IDENTIFY_SYSTEM',
   map { "SHOW $_" } qw(wal_block_size wal_segment_size integer_datetimes);

@@ -2,7 +2,7 @@
 
 # A standby restores a whole segment from an archive and continues with a relay
 # that has only a part of that segment, so the standby's start is ahead of the
-# relay's end. Walreceivers of the releases of August 2026 and later compare
+# relay's end.  Walreceivers of the releases of August 2026 and later compare
 # the start with the answer to IDENTIFY_SYSTEM, and wait; older ones request
 # WAL and are refused until the relay has it.
 

@@ -129,7 +129,7 @@ like(join(' ', slurp_dir($dir)), qr/\b00000004[0-9A-F]{16}\b/, 'and WAL');
 stop_receivewal($receivewal);
 
 #
-# A range begins on an ancestor of which the upstream has no history file. The
+# A range begins on an ancestor of which the upstream has no history file.  The
 # ancestor's WAL is stored together with a history file.
 #
 unlink("$pg_wal/00000003.history") or die "$pg_wal/00000003.history: $!\n";

@@ -1,8 +1,9 @@
 # Copyright (c) 2026, the walstream authors
 
 # A relay does not follow a new timeline whose beginning differs from the
-# stored WAL of the timeline before, not even if asked to. The refused WAL does
-# not get in the way of another server that was promoted to the same timeline.
+# stored WAL of the timeline before, not even if asked to.  The refused WAL
+# does not get in the way of another server that was promoted to the same
+# timeline.
 
 use strict;
 use warnings;

@@ -473,7 +473,7 @@ $held = next_xid();
 $relay->stop;
 
 # For the slot with the nonsense, the relay may meanwhile have asked to keep
-# everything from the next xid on. The primary does not go back.
+# everything from the next xid on.  The primary does not go back.
 my $kept = $primary->safe_psql('postgres',
 	"SELECT xmin::text::bigint FROM pg_replication_slots WHERE slot_name = 'relay'"
 );

@@ -185,7 +185,7 @@ replaced('slots/slot', 'link', 'a link as slot');
 replaced('slots/slot', 'pipe', 'a pipe as slot');
 replaced('slots/other', 'directory', 'a directory as slot');
 
-# Hidden files, such as those of NFS, are ignored, in slots/ too. Files that
+# Hidden files, such as those of NFS, are ignored, in slots/ too.  Files that
 # the relay opens while it runs are checked as well.
 append_to_file("$dir/.nfs1", 'x');
 append_to_file("$dir/slots/.nfs0000000000000001", 'x');

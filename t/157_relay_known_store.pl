@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# A relay remembers which store it has used. If that store is missing, as when
+# A relay remembers which store it has used.  If that store is missing, as when
 # a file system is not mounted, or if another one is in its place, the relay
 # does not begin a new one.
 

@@ -76,7 +76,7 @@ sub kill_at
 
 #
 # Let this many messages of an upstream pass, and end the connection when the
-# last of them have been written to the file. Do so a second time, and then
+# last of them have been written to the file.  Do so a second time, and then
 # unset the upstream.
 #
 sub lose_connection

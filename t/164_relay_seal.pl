@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# A failover seals the relay. From then on the relay acknowledges nothing of
+# A failover seals the relay.  From then on the relay acknowledges nothing of
 # the old primary's timeline, whatever the old primary does and however the
 # relay is restarted, until it is unsealed or has a newer timeline.
 
@@ -48,7 +48,7 @@ sub ask
 	return $rc == 0 ? $stdout : $stderr;
 }
 
-# Start a commit that has to wait. The session must end before its primary is
+# Start a commit that has to wait.  The session must end before its primary is
 # stopped.
 sub start_commit
 {
@@ -337,7 +337,7 @@ $two->append_conf('postgresql.conf', "synchronous_standby_names = 'relay'\n");
 $two->reload;
 
 # Both servers are primaries now, and the relay is told to receive from the new
-# one. A newer timeline ends the seal.
+# one.  A newer timeline ends the seal.
 set_relay_upstream($relay, $two->connstr);
 wait_until(
 	$relay,

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, the walstream authors
 
-# Power cuts while a relay is sealed and unsealed. It is sealed from the return
-# of one function to the call of the other, and not after the return of that;
-# in between there is a complete file or none. The test must fail with any sync
-# left out, and the kinds of syncs are listed. While the relay is sealed,
-# nothing is acknowledged.
+# Power cuts while a relay is sealed and unsealed.  It is sealed from the
+# return of one function to the call of the other, and not after the return of
+# that; in between there is a complete file or none.  The test must fail with
+# any sync left out, and the kinds of syncs are listed.  While the relay is
+# sealed, nothing is acknowledged.
 
 use strict;
 use warnings;
@@ -117,8 +117,8 @@ sub find_fault
 	return undef;
 }
 
-# The first moment at which something is wrong, with the fault. Moments that do
-# not concern the seal's file are skipped.
+# The first moment at which something is wrong, with the fault.  Moments that
+# do not concern the seal's file are skipped.
 sub find_fault_at_moments
 {
 	my ($leave_out, $tries) = @_;

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # After a failover that did not ask a relay, the relay may have records that
-# the new primary lacks. It follows only the line that was approved, if it has
+# the new primary lacks.  It follows only the line that was approved, if it has
 # no more records than were approved, and keeps those records aside.
 
 use strict;

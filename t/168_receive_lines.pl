@@ -69,7 +69,7 @@ my %standbys = map {
 		conf => "primary_conninfo = '$nowhere'\n")
 } qw(standby fixed ahead astray);
 
-# A second primary, on timeline 2. The standby "ahead" later goes on with the
+# A second primary, on timeline 2.  The standby "ahead" later goes on with the
 # first one, past the fork.
 my $second = walstream_standby($primary, 'second');
 wait_for_relay($primary, $_)                     foreach @relays;
@@ -284,7 +284,7 @@ my $last =
   walstream_standby($one, 'last', conf => "primary_conninfo = '$nowhere'\n");
 load_wal($one, 100);
 
-# As in t/109: a later record would complete the page. Then try again.
+# As in t/109: a later record would complete the page.  Then try again.
 my ($session, $record_end, $held_part);
 foreach (1 .. 5)
 {

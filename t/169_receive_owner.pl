@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
 # Two standbys are promoted from the same timeline: the first hung in the
-# middle of its promotion, and continues later. A relay follows the one that
+# middle of its promotion, and continues later.  A relay follows the one that
 # has sealed it last.
 
 use strict;

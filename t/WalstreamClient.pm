@@ -1,11 +1,10 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamClient.pm
-#	  A replication client that shows every message as it comes.
+#	  A replication client that shows each message as it arrives.
 #
-# It can do what pg_receivewal and pg_recvlogical cannot: ask for compression
-# without decoding, stay silent, or begin one stream after the other on a
-# connection.
+# Unlike pg_receivewal and pg_recvlogical it can request compression without
+# decoding, stay silent, and begin several streams on one connection.
 #
 #	my $client = WalstreamClient->new($node, application_name => 'x');
 #	$client->start('START_REPLICATION 0/3000000');
@@ -24,14 +23,14 @@ use warnings;
 use IO::Select;
 use PostgreSQL::Test::Utils;
 
-# The startup packet says replication=true unless told otherwise; what else is
-# given are further parameters of it, such as options or database.
+# The startup packet has replication=true by default.  Further arguments become
+# parameters of it, such as options or database.
 sub new
 {
 	my ($class, $node, %parameters) = @_;
 	my $self = bless { socket => $node->raw_connect, input => '' }, $class;
 
-	# raw_connect connects as whoever may, without a password
+	# raw_connect connects without a password, as a role that may do so
 	%parameters = (
 		user => scalar getpwuid($>),
 		replication => 'true',
@@ -67,7 +66,7 @@ sub _send
 	return;
 }
 
-# The next message, as type and content; dies if there is none.
+# The next message, as type and content; dies if the connection ends.
 sub _read
 {
 	my ($self) = @_;
@@ -95,8 +94,8 @@ sub _read
 	}
 }
 
-# Read up to a message of a type and return its content; an error dies with
-# its text.
+# Read up to a message of this type and return its content.  Dies with the text
+# of an error.
 sub _read_until
 {
 	my ($self, $wanted) = @_;
@@ -124,7 +123,7 @@ sub command
 	return;
 }
 
-# Run a command that gives one row, and return its columns.
+# Run a command that returns one row, and return its columns.
 sub row
 {
 	my ($self, $command) = @_;
@@ -159,7 +158,7 @@ sub receive
 	return $self->_read_until('d');
 }
 
-# Report a position as written, flushed and applied, as a receiver does.
+# Report a position as written, flushed and applied.
 sub confirm
 {
 	my ($self, $lsn) = @_;
@@ -169,7 +168,7 @@ sub confirm
 	return;
 }
 
-# End the stream; the connection is ready for another.
+# End the stream; the connection can then be used for another.
 sub end
 {
 	my ($self) = @_;
@@ -179,8 +178,8 @@ sub end
 	return;
 }
 
-# Wait for an error that ends the stream, and return its text.  The connection
-# is ready for another if the server leaves it open.
+# Wait for an error that ends the stream, and return its text.  If the server
+# leaves the connection open, it can be used again.
 sub receive_error
 {
 	my ($self) = @_;
@@ -190,7 +189,7 @@ sub receive_error
 	return $error;
 }
 
-# Returns when the walsender has ended.
+# Close the connection, and wait until the walsender has ended.
 sub close
 {
 	my ($self) = @_;

@@ -41,8 +41,8 @@ use WalstreamReplay;
 
 our @EXPORT = qw(write_files add_mark names_fault kinds_fault);
 
-# The fields that follow a record's name, and which of them counts bytes that
-# follow the line; names of two paths count together.
+# For each kind of record the number of its fields, and which of them count the
+# bytes that follow the line (for two paths, both together).
 my %format = (
 	create => [2],
 	mkdir => [2],
@@ -101,7 +101,7 @@ sub count
 	return scalar(@{ $self->{records} });
 }
 
-# Numbers of the records with that name.
+# The numbers of the records with this name.
 sub find
 {
 	my ($self, $name) = @_;
@@ -110,7 +110,7 @@ sub find
 	  grep { $self->{records}[$_][0] eq $name } (0 .. $#{ $self->{records} });
 }
 
-# The fields of a record, its name first.
+# The name and the fields of a record.
 sub fields
 {
 	my ($self, $number) = @_;
@@ -119,7 +119,7 @@ sub fields
 }
 
 #
-# A mark of the test's own in the record that is being made.
+# Let the test add a mark to the record that is being made.
 #
 sub add_mark
 {
@@ -156,8 +156,8 @@ sub write_files
 }
 
 #
-# Names that a relay does not start with; undef if it does.  Of a timeline's
-# segments none is missing, and only the last one is open.
+# What keeps a relay from starting with these names; undef if nothing does.  No
+# segment of a timeline may be missing, and only the last one may be open.
 #
 sub names_fault
 {
@@ -194,8 +194,8 @@ sub names_fault
 }
 
 #
-# Which of these kinds of sync are missing among those found (a reference to a
-# hash), and which were found that are not expected; undef if there are none.
+# Which expected kinds of sync are missing in $found (a reference to a hash),
+# and which kinds in it were not expected; undef if there are none.
 #
 sub kinds_fault
 {

@@ -39,15 +39,16 @@
 # The first rule that matches a message acts on it.  Rules given while
 # connections are open apply from the next message on.
 #
-# What is counted: "connections", how often each action was done, and for each
-# kind of message "messages_Z" and "bytes_Z", as the upstream sent them,
-# CopyData header included; "flooded", the bytes of floods; of connections that turn to TLS "bytes_tls" from the
-# upstream.  Beside these are "startup", the parameters of the last startup
-# packet that was passed on, and "status", what ParameterStatus messages have
-# said; "connection_times", when connections came, also those for which there
-# was no upstream; and "feedback", the xmin and the catalog_xmin of each hot
-# standby feedback message of a client, without their epochs.  A count is there
-# before what it counts is passed on.
+# Counts are kept of connections ("connections"), of each action, of the
+# messages of each kind and their bytes as the upstream sent them, with their
+# CopyData header ("messages_Z", "bytes_Z"), of the bytes of floods
+# ("flooded"), and of the upstream's bytes in connections that switch to TLS
+# ("bytes_tls").  Also kept are the parameters of the last startup packet that
+# was passed on ("startup"), the content of ParameterStatus messages
+# ("status"), the times of connections, even if there was no upstream
+# ("connection_times"), and the xmin and catalog_xmin of each hot standby
+# feedback message, without epochs ("feedback").  A count is updated before
+# what it counts is passed on.
 #
 # The upstream is reached at the node's own host, or at the host given to new()
 # as "host => ...".
@@ -74,7 +75,8 @@ use WalstreamServer
   qw(SSL_REQUEST GSSENC_REQUEST CANCEL_REQUEST message error_message);
 use parent -norequire, 'WalstreamServer';
 
-# A side is not read while this much waits to be written to the other one.
+# Stop reading from one side while this many bytes wait to be written to the
+# other.
 use constant MAX_PENDING => 4 * 1024 * 1024;
 use constant READ_SIZE => 256 * 1024;
 
@@ -114,7 +116,8 @@ sub count
 	return read_file("$self->{dir}/counts")->{$name} // 0;
 }
 
-# Files are replaced as a whole, so that a reader sees the old or the new.
+# Replace the file as a whole, so that a reader sees the old or the new
+# content.
 sub write_file
 {
 	my ($file, $content) = @_;
@@ -134,11 +137,11 @@ sub read_file
 }
 
 #-------------------------------------------------------------------------
-# What follows runs in the child.
+# The following functions run in the child.
 #
 # A connection has two sides, each a hash: its socket, the connection, the
-# other side, "in" with what was read and not yet understood, and "out" with
-# what waits to be written.
+# other side, "in" with what was read but not parsed yet, and "out" with what
+# waits to be written.
 #-------------------------------------------------------------------------
 
 my ($dir, %side_of, $reading, $writing);
@@ -189,7 +192,7 @@ sub take_rules
 	return;
 }
 
-# The first rule that fits and may act once more; undef if there is none.
+# The first rule that matches and has not been used up; undef if there is none.
 sub use_rule
 {
 	my ($fits) = @_;
@@ -253,7 +256,7 @@ sub accept_client
 	  ? IO::Socket::UNIX->new(Peer => "$host/.s.PGSQL.$port")
 	  : IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port);
 
-	# as if there were no proxy, and the upstream were away
+	# behave as if the client had found no upstream
 	if (!$server_socket)
 	{
 		close($client_socket);
@@ -301,7 +304,7 @@ sub close_connection
 		close($each->{socket});
 	}
 
-	# they refer to each other
+	# break the circular reference
 	delete $side->{other}{other};
 	delete $side->{other};
 	return;
@@ -385,8 +388,8 @@ sub write_side
 	return;
 }
 
-# The functions called through {understand} move what they understand from
-# {in} to the other side's {out}, or set {stuck} if they need more.
+# The functions that {understand} refers to move complete messages from {in} to
+# the other side's {out}, and set {stuck} if they need more input.
 
 sub understand_nothing
 {
@@ -398,13 +401,13 @@ sub understand_nothing
 	return;
 }
 
-# The client's first packets: length and a code, no type.
+# The client's first packets have a length and a code, but no type.
 sub understand_startup
 {
 	my ($side) = @_;
 	my $server = $side->{other};
 
-	# a TLS handshake without asking
+	# a TLS handshake without SSLRequest
 	if ($side->{in} =~ /^\x16/)
 	{
 		$_->{understand} = \&understand_nothing foreach $side, $server;
@@ -452,7 +455,7 @@ sub refuse_client
 	return;
 }
 
-# The client's messages, which nothing is done to.
+# The client's messages are passed on unchanged.
 sub understand_client_messages
 {
 	my ($side) = @_;
@@ -478,7 +481,7 @@ sub understand_client_messages
 	return;
 }
 
-# One byte: yes or no.
+# The answer to a request for encryption is one byte, yes or no.
 sub understand_encryption_answer
 {
 	my ($side) = @_;
@@ -493,7 +496,7 @@ sub understand_encryption_answer
 	return;
 }
 
-# The server's messages: type, length, content.
+# The server's messages have type, length and content.
 sub understand_messages
 {
 	my ($side) = @_;
@@ -529,7 +532,7 @@ sub understand_messages
 	return;
 }
 
-# What is sent over and over in a flood.
+# The bytes that a flood repeats.
 sub make_flood
 {
 	my ($rule, $content) = @_;
@@ -545,7 +548,7 @@ sub make_flood
 	return $bytes x (1 + READ_SIZE / length($bytes));
 }
 
-# What to send in the place of a CopyData message's content.
+# The messages to send instead of a CopyData message with this content.
 sub treat_content
 {
 	my ($connection, $content) = @_;
@@ -555,12 +558,12 @@ sub treat_content
 	my $nth = ++$connection->{seen}{$kind};
 	my @out = ($content);
 
-	# kinds are bytes, and may be any in rows of a table
+	# in rows of a table the first byte, and so the kind, may be any
 	my $name = $kind =~ /^\w$/a ? $kind : 'other';
 	add_count("messages_$name");
 	add_count("bytes_$name", 5 + length($content));
 
-	# what is held back is not treated any more
+	# no rule acts on messages that are held back
 	if (defined $connection->{hold})
 	{
 		my $waiting = $connection->{waiting};

@@ -1,8 +1,8 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamRelay.pm
-#	  Relays for tests: making them, waiting for them, looking into their
-#	  store, and clients that know which of their commits were confirmed.
+#	  Relays for tests: creating them, waiting for them, reading their stores;
+#	  and clients that know which of their commits were confirmed.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -57,7 +57,7 @@ our @EXPORT = qw(
 );
 
 #
-# walstream_relay($upstream, $name, %options): a relay of that node.
+# walstream_relay($upstream, $name, %options): create a relay of that node.
 #
 #	conninfo	of the upstream, if not straight to the node
 #	slot		walstream.relay_slot
@@ -67,7 +67,7 @@ our @EXPORT = qw(
 #	start		0: do not start it
 #	extension	0: do not create the extension
 #
-# Segments of the relay's own cluster have another size than the upstream's.
+# The segment size of the relay's own cluster differs from the upstream's.
 #
 sub walstream_relay
 {
@@ -99,7 +99,8 @@ walstream.relay_upstream = '$conninfo'
 		$node->safe_psql('postgres', 'CREATE EXTENSION walstream')
 		  if $options{extension} // 1;
 
-		# An upstream at the very start of a segment has nothing to send.
+		# An upstream at the very beginning of a segment would have nothing to
+		# send.
 		$upstream->safe_psql('postgres',
 			"SELECT pg_logical_emit_message(true, '', '')")
 		  if $upstream;
@@ -116,9 +117,9 @@ sub quote
 
 #
 # start_preloaded($relay, $library, $dir, $file): start the node with one of
-# the libraries of src/test/power, which watches $dir and uses $file.  With
-# power_fault power_record may follow, and its file: what is held has not been
-# recorded yet.
+# the libraries of src/test/power, which watches $dir and uses $file.  After
+# power_fault, power_record and its file may follow: a call that is held is
+# then recorded only when it continues.
 #
 sub start_preloaded
 {
@@ -135,7 +136,7 @@ sub start_preloaded
 	return;
 }
 
-# set_faults($file, @lines): what power_fault.so shall do from now on.
+# set_faults($file, @lines): what power_fault.so has to do from now on.
 sub set_faults
 {
 	my ($file, @lines) = @_;
@@ -147,7 +148,7 @@ sub set_faults
 	return;
 }
 
-# wait_for_fault($file, $pattern): until such a fault was raised.
+# wait_for_fault($file, $pattern): wait until such a fault was raised.
 sub wait_for_fault
 {
 	my ($file, $pattern) = @_;
@@ -164,14 +165,14 @@ sub wait_for_fault
 
 #
 # kill_and_wait($node, $pid): kill one of the node's processes, and wait until
-# all of the node has ended for that.  It can be started again.
+# the whole server has ended because of that.  It can be started again.
 #
 sub kill_and_wait
 {
 	my ($node, $pid) = @_;
 	my $attempts = 100 * $PostgreSQL::Test::Utils::timeout_default;
 
-	# no pid would be all of this test's processes
+	# without a pid, kill() would signal the test's own processes
 	croak 'there is no process to kill' unless $pid;
 	kill('KILL', $pid) == 1 or croak "could not kill process $pid: $!";
 	while (-e $node->data_dir . '/postmaster.pid')
@@ -183,8 +184,8 @@ sub kill_and_wait
 	return;
 }
 
-# A session of the primary that runs a command with this text comes to wait for
-# a synchronous standby; false if it does not.
+# Wait until a session of the primary whose command contains this text waits
+# for a synchronous standby; returns false if none does.
 sub waits_for_standby
 {
 	my ($primary, $text) = @_;
@@ -194,7 +195,7 @@ sub waits_for_standby
 	);
 }
 
-# The relay as the only synchronous standby of the primary.
+# Make the relay the only synchronous standby of the primary.
 sub make_synchronous
 {
 	my ($primary, $relay) = @_;
@@ -210,9 +211,10 @@ sub make_synchronous
 }
 
 #
-# relay_row($relay): what the relay shows, when its receiver has opened the
-# store or has said why it cannot; before that most columns are null.  A receiver
-# that fails opens it again soon, so that it is the row itself that is looked at.
+# relay_row($relay): the row of walstream_relay, once the receiver has opened
+# the store or reported why it cannot; before that most columns are null.  The
+# returned row itself is checked, since a failing receiver soon opens the store
+# again.
 #
 sub relay_row
 {
@@ -230,7 +232,7 @@ sub relay_row
 	croak $relay->name . ' does not open its store';
 }
 
-# Its slots come from the store, too.
+# Slots are read from the store, too, so wait in the same way.
 sub relay_slot_row
 {
 	my ($relay, $name) = @_;
@@ -241,8 +243,8 @@ sub relay_slot_row
 }
 
 #
-# wait_for_relay($upstream, $relay, $lsn): until the relay holds all that the
-# upstream has, or the position.
+# wait_for_relay($upstream, $relay, $lsn): wait until the relay has everything
+# that the upstream has, or has reached the position.
 #
 sub wait_for_relay
 {
@@ -268,9 +270,8 @@ sub wait_for_relay_state
 }
 
 #
-# pause_relay($relay): until it is resumed or restarted it receives nothing, and
-# what it holds ends at the position that is returned.  (A primary writes records
-# of its own at any time.)
+# pause_relay($relay): stop receiving until the relay is resumed or restarted;
+# returns the end of what it has.  (A primary can write records at any time.)
 #
 sub pause_relay
 {
@@ -281,7 +282,7 @@ sub pause_relay
 	return relay_row($relay)->{flushed_lsn};
 }
 
-# Until a receiver that ends, and of which this is the process, was started again.
+# Wait until another receiver runs in place of this one, which ends.
 sub wait_for_next_receiver
 {
 	my ($relay, $pid) = @_;
@@ -292,7 +293,7 @@ sub wait_for_next_receiver
 	return;
 }
 
-# Another upstream, with a reload.
+# Change the upstream, by a reload.
 sub set_relay_upstream
 {
 	my ($relay, $conninfo) = @_;
@@ -304,7 +305,7 @@ sub set_relay_upstream
 }
 
 #
-# What is stored
+# The store
 #
 
 sub store_dir
@@ -322,7 +323,7 @@ sub store_files
 	return sort grep { /^[0-9A-F]{24}(\.|$)/ } slurp_dir($dir);
 }
 
-# The bytes of a segment, whatever form it has.
+# The bytes of a segment, whatever form its file has.
 sub store_content
 {
 	my ($file) = @_;
@@ -342,9 +343,9 @@ sub store_content
 
 #
 # compare_store($dir, $tli, $begin_lsn, $end_lsn, $pg_wal): undef if all bytes
-# of the timeline from one position to the other (numbers) are stored and are
-# those of pg_wal, else what is wrong.  $files, a hash of names to contents,
-# may be given for the directory.
+# of the timeline between two positions (numbers) are stored and equal those in
+# pg_wal, else what is wrong.  Instead of the directory, a hash of names and
+# contents may be given.
 #
 sub compare_store
 {
@@ -372,9 +373,9 @@ sub compare_store
 	return undef;
 }
 
-# In which form a segment is there, as the end of its file's name, and its
-# content; nothing if it is not there.  While we look, a file may be replaced by
-# one of another form: the next attempt finds that one.
+# The suffix of a segment's file, which tells its form, and its content;
+# nothing if there is no such file.  While this function looks, the file may be
+# replaced by one of another form, which the next attempt finds.
 sub stored_segment
 {
 	my ($dir, $name) = @_;
@@ -408,9 +409,10 @@ sub lsn_number
 }
 
 #
-# holds_records($flushed, $acked, $tli, $pg_wal): after a recovery up to one
-# position, are all records there that end at or before the other, which was
-# acknowledged?  That one may be within a record: a message ends at a page's end.
+# holds_records($flushed, $acked, $tli, $pg_wal): whether after a recovery up
+# to the first position all records are there that end at or before the second
+# one, which was acknowledged.  That one may be within a record, since a
+# message ends at a page's end.
 #
 sub holds_records
 {
@@ -425,7 +427,7 @@ sub holds_records
 		]);
 	my @begin = $stdout =~ m{lsn: ([0-9A-F]+/[0-9A-F]+)}g;
 
-	# a page's header may be between the end of a record and the next
+	# a page header may lie between the end of a record and the next one
 	return @begin == 2 && lsn_number($begin[1]) > lsn_number($acked) + 40;
 }
 
@@ -433,16 +435,17 @@ sub holds_records
 # Clients
 #
 
-# What runs beside a test is as old as that when it is waited for.
+# A program that runs beside a test may run for much of the test before anyone
+# waits for it.
 sub run_timeout
 {
 	return IPC::Run::timeout(3 * $PostgreSQL::Test::Utils::timeout_default);
 }
 
 #
-# start_commits($node, %options): a client that commits one row after the other
-# into a table "acked" and writes each id to a file of its own after COMMIT has
-# returned.  It ends with its server, or when it is told to.
+# start_commits($node, %options): start a client that commits one row after the
+# other into a table "acked", and writes each id to a file of its own after
+# COMMIT has returned.  It ends with its server, or by stop_commits().
 #
 #	first	the first id
 #
@@ -480,7 +483,7 @@ sub start_commits
 	return $client;
 }
 
-# End it if its server has not; its commits are then those of acked_ids.
+# End the client if its server has not; acked_ids() then returns its commits.
 sub stop_commits
 {
 	my ($client) = @_;
@@ -497,7 +500,7 @@ sub acked_ids
 	return grep { /^\d+$/ } split(/\n/, slurp_file($client->{file}));
 }
 
-# Which of the ids are not on the node.
+# Those of the ids that the node lacks.
 sub missing_ids
 {
 	my ($node, @ids) = @_;
@@ -507,7 +510,7 @@ sub missing_ids
 	return grep { !$there{$_} } @ids;
 }
 
-# A psql that is still running, with what it writes.
+# Start psql in the background and collect its output.
 sub start_psql
 {
 	my ($node, $sql) = @_;
@@ -520,7 +523,8 @@ sub start_psql
 	return { run => $run, output => \$output };
 }
 
-# start_receivewal($node, $dir, @options): a pg_receivewal that goes on.
+# start_receivewal($node, $dir, @options): start pg_receivewal in the
+# background.
 sub start_receivewal
 {
 	my ($node, $dir, @options) = @_;
@@ -544,8 +548,8 @@ sub stop_receivewal
 	return $program->{run}->finish;
 }
 
-# command_error($client, $command): what a WalstreamClient is told of a command
-# that fails; the next one can be sent.
+# command_error($client, $command): the error of a command of a
+# WalstreamClient, which can then send another one.
 sub command_error
 {
 	my ($client, $command) = @_;
@@ -562,8 +566,8 @@ sub command_error
 }
 
 #
-# flip_wal($node, $tli, $lsn): change a bit in a node's WAL, with segments of 1
-# MB.  Twice is as it was.
+# flip_wal($node, $tli, $lsn): flip a bit in a node's WAL, which has segments
+# of 1 MB.  A second call undoes it.
 #
 sub flip_wal
 {
@@ -583,8 +587,8 @@ sub flip_wal
 	return;
 }
 
-# flip_link($node, $tli, $lsn): in what the record there names as the one before
-# it, which is 8 bytes behind its beginning.
+# flip_link($node, $tli, $lsn): flip a bit in the link to the previous record
+# (xl_prev), 8 bytes after the record's beginning.
 sub flip_link
 {
 	my ($node, $tli, $lsn) = @_;
@@ -592,8 +596,8 @@ sub flip_link
 	return flip_wal($node, $tli, lsn_number($lsn) + 8);
 }
 
-# write_segments($upstream, $relay, $count): so many segments more, and the
-# relay has them.
+# write_segments($upstream, $relay, $count): write this many segments, and wait
+# until the relay has them.
 sub write_segments
 {
 	my ($upstream, $relay, $count) = @_;
@@ -609,8 +613,9 @@ sub write_segments
 }
 
 #
-# set_setting($relay, $name, $value): of walstream, without its prefix; with a
-# reload that the postmaster has done, and told all processes of, on return.
+# set_setting($relay, $name, $value): change a setting of walstream, named
+# without its prefix.  On return the postmaster has reloaded, and has signalled
+# all processes.
 #
 sub set_setting
 {

@@ -4,7 +4,7 @@
 #	  A directory during the replay of a record: its content, and which part of
 #	  that would certainly survive a power cut.
 #
-# Made by WalstreamPower's replay(), which says what is certain.
+# WalstreamPower's replay() creates it; there it is explained what is certain.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -54,10 +54,10 @@ sub new_object
 		durable => '',
 		dirty => [],     # [offset, bytes] not synced
 		grown => 0,      # the size was changed since the last fsync
-		version => 0,    # of the durable content
+		version => 0,    # counts changes of the durable content
 		origin => '',    # the name under which it was made
-		synced => 0,     # an fsync was called, left out or not
-		again => 0,      # and it was written to after that
+		synced => 0,     # fsync was called, whether left out or not
+		again => 0,      # and the file was written to after that
 		changes => {}
 	};    # of a directory since the last sync of it
 }
@@ -111,7 +111,8 @@ sub note_change
 	return;
 }
 
-# Changes of entries, [directory, name, object or undef], that come together.
+# Changes of entries, as [directory, name, object or undef], that happen
+# together.
 sub change_names
 {
 	my ($self, @changes) = @_;
@@ -133,7 +134,7 @@ sub change_names
 	return;
 }
 
-# A path with what varies in it replaced.
+# A path with its variable parts replaced.
 sub pattern_of
 {
 	my ($path) = @_;
@@ -260,7 +261,7 @@ sub apply_truncate
 	return;
 }
 
-# Is this sync to be left out?  Counts it.
+# Count this sync, and return whether it has to be left out.
 sub is_left_out
 {
 	my ($self, $call, $path, $object) = @_;
@@ -299,7 +300,7 @@ sub apply_fsync
 	{
 		$object->{durable_names} = { %{ $object->{names} } };
 
-		# what came together with it in another directory stays open
+		# the other half of a change in two directories remains pending
 		foreach my $changes (@{ $self->{pending} })
 		{
 			@$changes = grep { $_->[0] != $object } @$changes;
@@ -331,7 +332,7 @@ sub apply_fdatasync
 	return;
 }
 
-# Make durable what lies below the durable size.
+# Make the bytes durable that lie within the durable size.
 sub sync_dirty
 {
 	my ($self, $object) = @_;
@@ -358,7 +359,7 @@ sub sync_dirty
 	return;
 }
 
-# What this server told others, from now on a promise.
+# Note what this server has told others, which is a promise from now on.
 sub apply_stream
 {
 	my ($self, $pid, $bytes, $at) = @_;
@@ -402,14 +403,14 @@ sub apply_mark
 }
 
 #
-# The files as they are certain to be, or with a seed as they may be.  "versions"
-# then has a word for each content that is certain, another if it changes.
-# With "names" contents are left out.
+# The files with their certain content, or with a seed one of their possible
+# contents.  "versions" then has a string that stands for the certain contents,
+# and changes with them.  With "names" contents are left out.
 #
 sub files
 {
 	my ($self, $seed, %options) = @_;
-	my %names;    # of directories that are not as they were synced
+	my %names;    # of directories with changes since their last sync
 	my %files;
 
 	if (defined $seed)
@@ -510,8 +511,8 @@ sub torn_content
 	return $content;
 }
 
-# Files that are written once, under a name in the certain directory for which
-# the content is not certain.
+# Files that are written completely before they get their name, and that have a
+# durable name but no durable content.
 sub incomplete_files
 {
 	my ($self, $pattern) = @_;
@@ -535,7 +536,7 @@ sub incomplete_files
 	return @incomplete;
 }
 
-# How often each kind of sync has been, as far as replayed.
+# How often each kind of sync has occurred so far.
 sub kinds
 {
 	my ($self) = @_;

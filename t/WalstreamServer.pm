@@ -1,8 +1,8 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamServer.pm
-#	  What servers that tests play have in common: a process of its own that
-#	  ends with the test, and the form of messages.
+#	  What the servers have in common that tests simulate: a process of their
+#	  own that ends with the test, and the form of messages.
 #
 #	package WalstreamUpstream;
 #	use parent 'WalstreamServer';
@@ -29,7 +29,7 @@ our @EXPORT_OK = qw(
   error_message
 );
 
-# Codes in the place of the protocol version.
+# Codes that replace the protocol version in a startup packet.
 use constant SSL_REQUEST => 80877103;
 use constant GSSENC_REQUEST => 80877104;
 use constant CANCEL_REQUEST => 80877102;
@@ -37,9 +37,9 @@ use constant CANCEL_REQUEST => 80877102;
 my @running;
 
 #
-# $self->run($serve): start the process, which calls that with a listening
-# socket, whose port is $self->port, and a handle that becomes readable when the
-# test has ended or wants no more.
+# $self->run($serve): start the process, which calls $serve with a listening
+# socket, whose port is $self->port, and a handle that becomes readable when
+# the test has ended or has stopped the server.
 #
 sub run
 {
@@ -54,7 +54,8 @@ sub run
 	$self->{port} = $listener->sockport;
 	$self->{owner} = $$;
 
-	# The child sees the end of this pipe when nobody has the other end.
+	# The child sees the end of this pipe when all other processes have closed
+	# it.
 	pipe(my $lifeline, $self->{lifeline}) || die "could not make a pipe: $!";
 
 	my $pid = fork;

@@ -1,8 +1,7 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamTest.pm
-#	  What walstream's server tests have in common, on top of
-#	  PostgreSQL::Test::Cluster.
+#	  What walstream's server tests share, on top of PostgreSQL::Test::Cluster.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -39,7 +38,7 @@ our @EXPORT = qw(
 );
 
 #
-# walstream_primary($name, %options): a node that standbys can be made from.
+# walstream_primary($name, %options): a node from which standbys can be made.
 #
 #	walstream	0: without the module in shared_preload_libraries
 #	logical		1: wal_level is logical
@@ -47,7 +46,8 @@ our @EXPORT = qw(
 #	start		0: do not start it
 #
 # Segments are small, so that tests complete many of them, and are kept, so
-# that they can be compared.  Nothing writes that the test has not asked for.
+# that they can be compared.  As far as settings can prevent it, only the test
+# writes WAL.
 #
 sub walstream_primary
 {
@@ -115,9 +115,9 @@ sub finish_node
 }
 
 #
-# patience($seconds): so long, on a machine that PG_TEST_TIMEOUT_DEFAULT says
-# nothing of.  For what must not take for ever, though nothing tells when it has
-# begun to: large enough for a busy machine, and more where that is set.
+# patience($seconds): this time, or more on a machine with a larger
+# PG_TEST_TIMEOUT_DEFAULT.  It limits what must not take for ever, but cannot
+# be waited for in another way, so it has to be ample.
 #
 sub patience
 {
@@ -128,8 +128,8 @@ sub patience
 }
 
 #
-# wait_until($node, $query, $name): a test that passes as soon as the query, in
-# the database postgres, gives true.
+# wait_until($node, $query, $name): a test that passes as soon as the query,
+# run in the database postgres, returns true.
 #
 sub wait_until
 {
@@ -140,8 +140,8 @@ sub wait_until
 }
 
 #
-# Wait until the standby has replayed all that its upstream has now, whatever
-# way it takes.  Works with any number of servers in between.
+# Wait until the standby has replayed everything that its upstream has now,
+# through any number of servers in between.
 #
 sub wait_for_replay
 {
@@ -167,9 +167,9 @@ sub end_of_wal
 
 #
 # standby_matches($upstream, $standby, $name): two tests, that the complete WAL
-# segments that both hold are the same byte by byte (at least one), and that
-# all tables have the same content.  Completes the current segment and waits
-# for its replay first.
+# segments which both have (at least one) are identical, and that all tables
+# have the same content.  Completes the current segment and waits for its
+# replay first.
 #
 sub standby_matches
 {
@@ -177,7 +177,7 @@ sub standby_matches
 	$name //= $standby->name . ' matches ' . $upstream->name;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	# An upstream that is a standby itself cannot complete one.
+	# An upstream that is a standby itself cannot switch segments.
 	$upstream->safe_psql('postgres', 'SELECT pg_switch_wal()')
 	  if $upstream->safe_psql('postgres', 'SELECT pg_is_in_recovery()') eq
 	  'f';
@@ -204,8 +204,8 @@ sub standby_matches
 
 #
 # The names of the WAL files that hold a whole segment of their timeline: those
-# that end at or before the end of the node's WAL, or if their timeline has
-# ended the point where it did.
+# that end at or before the end of the node's WAL, or of their timeline if that
+# has ended.
 #
 sub complete_segments
 {
@@ -217,7 +217,7 @@ sub complete_segments
 	my $end = lsn_number(end_of_wal($node));
 	my @files = grep { /^[0-9A-F]{24}$/ } slurp_dir($pg_wal);
 
-	# Timelines that have ended are listed in the newest one's history.
+	# The history of the newest timeline lists those that have ended.
 	my %switch;
 	my ($history) =
 	  reverse sort grep { /^[0-9A-F]{8}\.history$/ } slurp_dir($pg_wal);
@@ -247,7 +247,7 @@ sub lsn_number
 	return ($high << 32) + $low;
 }
 
-# As the server prints it.
+# An LSN in the server's own format.
 my $lsn_format;
 
 sub format_lsn
@@ -264,8 +264,9 @@ sub format_lsn
 }
 
 #
-# One line for each table and materialized view of each database: its name,
-# the number of its rows and a sum over them, which does not depend on order.
+# One line for each table and materialized view of each database: its name, the
+# number of its rows, and a checksum of them that does not depend on their
+# order.
 #
 sub table_checksums
 {
@@ -292,7 +293,7 @@ ORDER BY n.nspname, c.relname});
 }
 
 #
-# A server log with a WARNING or PANIC, or a process that was ended by a signal,
+# A WARNING or PANIC in a server log, or a process that was ended by a signal,
 # fails the run, unless the test has declared that such a line comes.
 #
 sub declare_expected_warning
@@ -307,8 +308,8 @@ sub declare_expected_warning
 }
 
 #
-# load_wal($node, $rows): insert rows that compress, about 140 bytes of WAL
-# each, into a table "load".
+# load_wal($node, $rows): insert rows that compress well into a table "load",
+# about 140 bytes of WAL each.
 #
 sub load_wal
 {
@@ -324,8 +325,7 @@ INSERT INTO load (filler)
 }
 
 #
-# fetch_row($node, $query): the row that the query gives as a hash, undef if it
-# gives none.
+# fetch_row($node, $query): the query's row as a hash; undef if there is none.
 #
 sub fetch_row
 {
@@ -337,8 +337,8 @@ sub fetch_row
 }
 
 # The rows of a stream: that of the walsender which serves a client of this
-# name, and that of the standby's walreceiver.  A client that connects again may
-# do so before its former walsender has ended.
+# name, and that of the standby's walreceiver.  A client may connect again
+# before its former walsender has ended.
 sub sender_row
 {
 	my ($node, $application_name) = @_;
@@ -357,8 +357,8 @@ sub receiver_row
 }
 
 #
-# set_compression($node, $value): change walstream.compression with a reload
-# that the postmaster has done, and told all processes of, on return.
+# set_compression($node, $value): change walstream.compression by a reload.  On
+# return the postmaster has reloaded, and has signalled all processes.
 #
 sub set_compression
 {

@@ -13,22 +13,22 @@
 # 0/3000000.  Answers can be given for "login", for a command by its first
 # word, and for SHOW by "SHOW name":
 #
-#	row			values of a row, all of type text, undef for null
-#	columns		their number, if that is not so
+#	row			the columns of a row, all of type text, undef for null
+#	columns		their number, if it differs from that
 #	error		an error with this message
 #	code		and this SQLSTATE, by default XX000
-#	copy		after CopyBothResponse: contents of CopyData messages; then
-#	times		how often all of them, by default once
-#	growing		with each time it is asked the timeline of the row is a newer one
-#	next_tli	then the COPY ends at once, with this timeline to go on with
+#	copy		CopyBothResponse, then CopyData messages with these contents
+#	times		how often to send all of them, by default once
+#	growing		the timeline in the row grows with each request
+#	next_tli	end the COPY after that, and name this timeline as the next one
 #
 # An answer with copy and error gives the error within the COPY.  After a COPY
 # the connection stays open until the client ends it.  Strings are bytes.
 #
-# It is a process of its own that ends with the test; answers pass through a
+# It is a process of its own that ends with the test.  Answers pass through a
 # file, and apply from the next command on. count('START_REPLICATION') returns
-# how often that was asked, count('login') how many connections there were, and
-# count('reply') how often a client told its positions; times() returns when.
+# how often that command came, count('login') the number of connections, and
+# count('reply') how often a client reported positions; times() returns when.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -46,7 +46,7 @@ use Time::HiRes qw(time);
 use WalstreamServer qw(SSL_REQUEST GSSENC_REQUEST message error_message);
 use parent -norequire, 'WalstreamServer';
 
-# Bytes stay bytes.
+# Strings are bytes, not characters.
 my $json = JSON::PP->new->latin1;
 
 sub new
@@ -85,7 +85,7 @@ sub set_answers
 	return;
 }
 
-# How often something was asked.
+# How often a command came.
 sub count
 {
 	my ($self, $name) = @_;
@@ -93,7 +93,7 @@ sub count
 	return scalar(my @times = $self->times($name));
 }
 
-# When it was, before it was answered.
+# The times at which it came.
 sub times
 {
 	my ($self, $name) = @_;
@@ -104,7 +104,7 @@ sub times
 }
 
 #-------------------------------------------------------------------------
-# What follows runs in the child, and in one of its own for each connection.
+# The following functions run in the child, which forks for each connection.
 #-------------------------------------------------------------------------
 
 sub _serve
@@ -134,7 +134,7 @@ sub _serve
 	return;
 }
 
-# Reads so many bytes; dies at the end of the connection, or of the test.
+# Read this many bytes; dies at the end of the connection, or of the test.
 sub _read
 {
 	my ($self, $want) = @_;
@@ -207,7 +207,7 @@ sub _answers
 		PostgreSQL::Test::Utils::slurp_file($self->{file}, 0));
 }
 
-# For times(): a line for each.
+# Add a line for times().
 sub _note
 {
 	my ($self, $name) = @_;
@@ -264,7 +264,7 @@ my %default = (
 	'SHOW in_hot_standby' => { row => ['off'] },
 	'SHOW synchronous_standby_names' => { row => [''] });
 
-# The end of a timeline: the client answers to CopyDone with its own.
+# End the timeline: the client answers CopyDone with its own.
 sub _end_copy
 {
 	my ($self, $next_tli) = @_;

@@ -103,7 +103,7 @@ declare_expected_warning(
 	'replication slot "relay\d" on the upstream had to be made anew');
 
 #
-# The slot of a relay that is down is kept. Patroni drops slots that it does
+# The slot of a relay that is down is kept.  Patroni drops slots that it does
 # not know when it starts.
 #
 $relay2->stop;
@@ -263,8 +263,8 @@ is($gone->safe_psql('postgres', "SELECT to_regclass('only_here') IS NULL"),
 
 #
 # The leader's manager hangs, but not its server, until the watchdog ends the
-# node. (Without a watchdog, Patroni 3.0 with version 3 of etcd's API may write
-# the leader key when it continues, without checking whose it is.)
+# node.  (Without a watchdog, Patroni 3.0 with version 3 of etcd's API may
+# write the leader key when it continues, without checking whose it is.)
 #
 $client = start_commits($leader, first => 2_000_000);
 wait_for_commits($client, 20);

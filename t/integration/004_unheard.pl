@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# Patroni with three relays, two of which have to confirm. One was down when
+# Patroni with three relays, two of which have to confirm.  One was down when
 # the leader was killed, and has WAL that no other relay has and that was never
 # confirmed; it follows the new leader when it is back, without any
 # intervention.

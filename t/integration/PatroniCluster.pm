@@ -5,9 +5,9 @@
 #	  standbys, with the scripts of contrib/patroni.
 #
 # Everything listens on free ports of localhost and lies in the test's
-# temporary directory. Patroni and etcd end with the test, however it ends (the
-# kernel sends them a signal when their parent has ended), and Patroni stops
-# its server.
+# temporary directory.  Patroni and etcd end with the test, however it ends
+# (the kernel sends them a signal when their parent has ended), and Patroni
+# stops its server.
 #
 # A node has those methods of PostgreSQL::Test::Cluster that tests need.
 #
@@ -75,7 +75,7 @@ sub new
 
 #
 # add_standby_cluster($name, $relay, %remote): create a node that is a cluster
-# of its own, with the relay as its remote. It is not started, and not one of
+# of its own, with the relay as its remote.  It is not started, and not one of
 # nodes().
 #
 sub add_standby_cluster
@@ -228,7 +228,7 @@ sub wait_for
 }
 
 #
-# start(): start all nodes, and wait until all stream. The first one
+# start(): start all nodes, and wait until all stream.  The first one
 # initializes the cluster.
 #
 sub start
