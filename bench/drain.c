@@ -1,16 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * drain.c
- *	  A replication client that throws away what it receives.
+ *	  A replication client that discards what it receives.
  *
  * It stands for the fastest possible receiver, so that the benchmark measures
- * the sender and the wire.  It asks for compression only with -a, never
- * decodes, and looks only at the header of frames, to know where in the WAL
+ * the sender and the wire.  It requests compression only with -a, never
+ * decodes, and looks only at the headers of frames, to know where in the WAL
  * they end.
  *
  * When the end position (-e) has arrived, it prints one line of JSON, then
- * keeps the connection open and goes on receiving until standard input is
- * closed, so that the walsender's accounts can be read while it exists.
+ * keeps the connection open and continues to receive until standard input is
+ * closed, so that the walsender's statistics can be read while it exists.
  * Without an end position the line is printed when standard input is closed.
  *
  * This is a program of the benchmark: run by bench/run, no part of the module.
@@ -150,8 +150,8 @@ parse_options(int argc, char **argv, Options *options)
 }
 
 /*
- * Our option goes before the conninfo's own parameters, which may be anything
- * but options.
+ * Our option precedes the conninfo's own parameters, which may be anything but
+ * options.
  */
 static PGconn *
 connect_replication(const Options *options)
@@ -246,7 +246,7 @@ send_status(Drain *drain, bool request_reply)
 	drain->unconfirmed = false;
 }
 
-/* Returns where the WAL in a frame ends; a batch of rows does not tell. */
+/* Returns the end of the WAL in a frame; a batch of rows has none. */
 static void
 take_frame(Drain *drain, const uint8 *message, size_t len)
 {

@@ -4,14 +4,14 @@
  *	  Measures speed and ratio of the encoder without a server, and of zstd
  *	  itself.
  *
- * Each WAL segment file given goes through a WsEncoder as stock messages of
+ * Each given WAL segment file passes through a WsEncoder as stock messages of
  * 128 kB, and as a whole through ZSTD_compress2() at the same level, which is
  * what "zstd -b1" times and what "zstd -1" writes (except for a check value of
  * 4 bytes per file, which is added).  The two take turns segment by segment,
  * so that noise affects both.
  *
  * Prints one line of JSON: sizes, and for each round the seconds of CPU time
- * that either took.
+ * that each of the two took.
  *
  * This is a program of the benchmark: run by bench/run, no part of the module.
  *
@@ -107,7 +107,7 @@ read_segment(const char *path, Segment *segment)
 
 /*
  * A walsender reads WAL into one buffer, again and again, right before it
- * sends it; so reading is not timed.
+ * sends it.  Here that is not part of the measured time.
  */
 static void
 make_message(const Segment *segment, size_t offset, uint8 *message)

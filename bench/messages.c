@@ -12,7 +12,7 @@
  * encoders' input, byte by byte.  In the timed rounds, codecs take turns
  * segment by segment, so that noise affects all.
  *
- * Prints one line of JSON.  It has for each codec, in the order of -c:
+ * Prints one line of JSON.  It has, for each codec in the order of -c:
  * CopyData bytes as stock sends them and as we do, between each two marks; for
  * each round the CPU time of encoding and decoding; and the memory that
  * encoder and decoder got from malloc.
@@ -72,7 +72,7 @@ typedef struct Bench
 	uint64		stock_bytes[MAX_MARKS];
 } Bench;
 
-/* A segment as stock messages, and what they became. */
+/* A segment as stock messages, and as encoded ones. */
 typedef struct Segment
 {
 	XLogRecPtr	start_lsn;
@@ -123,7 +123,9 @@ cpu_s(void)
 	return ts.tv_sec + ts.tv_nsec / 1e9;
 }
 
-/* Returns the part, which lies before the mark of the same number. */
+/*
+ * Returns the part of a position, which ends at the mark of the same number.
+ */
 static int
 find_part(const Bench *bench, XLogRecPtr lsn)
 {

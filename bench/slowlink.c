@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * slowlink.c
- *	  A slow and long line between two network namespaces.
+ *	  A slow line with a long delay between two network namespaces.
  *
  * It makes a TUN device called "slow" in each of the two namespaces, and
  * carries IP packets from one to the other like a line with a router at its
@@ -45,8 +45,8 @@
 #define MAX_PACKET		2048	/* the devices' MTU is 1500 */
 
 /*
- * Most packets on their way in one direction, more than queue and delay can
- * hold.
+ * The maximum of packets in transit in one direction, more than queue and
+ * delay can hold.
  */
 #define MAX_IN_FLIGHT	32768
 
@@ -173,7 +173,7 @@ line_accept(Line *line, const Options *options)
 }
 
 /*
- * Hand out the packets that have arrived.  Returns when the next one will
+ * Deliver the packets that have arrived.  Returns when the next one will
  * arrive, 0 if none will.
  */
 static int64_t
@@ -269,7 +269,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 
-	/* A line does not wait for a processor, so ask for priority. */
+	/* A line does not wait for a processor, so request priority. */
 	if (sched_setscheduler(0, SCHED_FIFO, &priority) < 0)
 		fail("could not get real-time priority");
 	near_end = open_device(argv[optind]);

@@ -31,8 +31,8 @@ my %colour = (
 	lz4 => '#e08a00',
 	bar => '#c62828');
 
-# title, unit: what it shows and in which unit.  rows: [{ label, values => [[
-# series, value ], ...] }, ...], each value becomes a bar.
+# title, unit: what the chart shows, and its unit. rows: [{ label, values => [[
+# series, value ], ...] }, ...]; each value becomes a bar.
 sub bars
 {
 	my ($path, %chart) = @_;
@@ -68,8 +68,8 @@ sub bars
 	return;
 }
 
-# The same for ratios to stock: a point, a line for its interval, and where its
-# bar is.  rows: [{ label, value, low, high, bar }, ...]
+# The same for ratios to stock: a point, a line for its interval, and a mark at
+# its limit. rows: [{ label, value, low, high, bar }, ...]
 sub points
 {
 	my ($path, %chart) = @_;
@@ -104,7 +104,7 @@ sub points
 	return;
 }
 
-# A linear axis with round ticks around these values.
+# A linear axis with round ticks that includes these values.
 sub scale
 {
 	my @values = @_;

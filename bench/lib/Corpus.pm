@@ -1,5 +1,5 @@
-# WAL that a workload has made, and two servers that stream it: one with the
-# module, one without.
+# WAL that a workload has generated, and two servers that stream it, one with
+# the module and one without.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -11,10 +11,10 @@ use warnings;
 use Server;
 use Workload;
 
-# segments: how much WAL there shall be at least; a workload of phases makes
-# what it makes.  seed: another than the benchmark's.  keep_base: keep a copy of
-# the cluster as it was before, from which standbys can be made.  slot: make a
-# slot of that name, which holds all of the WAL.
+# segments: the minimum amount of WAL; a workload of phases generates what it
+# generates. seed: instead of the benchmark's. keep_base: keep a copy of the
+# cluster from before the workload, from which standbys can be made. slot:
+# create a slot of that name, which holds all of the WAL.
 sub generate
 {
 	my ($class, $bench, $name, $segments, %arg) = @_;
@@ -33,7 +33,7 @@ sub generate
 		$server->start(%quick);
 	}
 
-	# begin with a segment, so that cuts and history fall alike everywhere
+	# begin with a segment, so that cuts and history are alike everywhere
 	$server->sql('CHECKPOINT');
 	$server->sql('SELECT pg_switch_wal()');
 	$self->{segment_size} = $server->sql(
@@ -43,7 +43,7 @@ sub generate
 	my $start = $server->sql("SELECT $segment_start");
 	if (defined($self->{slot} = $arg{slot}))
 	{
-		# it holds what comes after the last checkpoint
+		# the slot holds what comes after the last checkpoint
 		$server->sql('CHECKPOINT');
 		$server->sql(
 			"SELECT pg_create_physical_replication_slot('$arg{slot}', true)");
@@ -77,7 +77,7 @@ sub generate
 	return $self;
 }
 
-# Fills phases: of each its name, and where its WAL ends.
+# Fill $self->{phases} with the name of each phase and the end of its WAL.
 sub run_phases
 {
 	my ($self, $server, $seed) = @_;
@@ -93,7 +93,7 @@ sub run_phases
 	return;
 }
 
-# Both servers; arguments as of Server::start.
+# Start both servers; the arguments are those of Server::start.
 sub start
 {
 	my ($self, %arg) = @_;

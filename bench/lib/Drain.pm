@@ -1,4 +1,4 @@
-# The drain client, and what it and the kernel tell about a walsender.
+# The drain client, and what it and the kernel report about its walsender.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -9,9 +9,9 @@ use warnings;
 
 use Host;
 
-# server: whose WAL.  start, end, mark, accept, slot, publication: see
-# bench/drain.c.  ack: as a synchronous standby.  namespace: where the client
-# runs.
+# server: streams its WAL. start, end, mark, accept, slot, publication: see
+# bench/drain.c. ack: confirm as a synchronous standby. namespace: where the
+# client runs.
 sub begin
 {
 	my ($class, $bench, $server, %arg) = @_;
@@ -47,7 +47,7 @@ sub result
 	return $self->{result} = Host::decode_json($line);
 }
 
-# End the stream.  Gives the result if there was no end position.
+# End the stream.  Returns the result if there was no end position.
 sub finish
 {
 	my ($self) = @_;
@@ -55,7 +55,7 @@ sub finish
 	return $self->{result} // Host::decode_json($line);
 }
 
-# Stream to the end; with the walsender's CPU time and memory.
+# Stream to the end; returns also the walsender's CPU time and memory.
 sub measure
 {
 	my ($class, $bench, $server, %arg) = @_;

@@ -1,4 +1,4 @@
-# The charts that are drawn of the results.
+# The charts of the results.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -122,7 +122,7 @@ sub cpu_times
 	return;
 }
 
-# What must not cost anything, or next to nothing.
+# What must cost nothing, or next to nothing.
 sub ratios_to_stock
 {
 	my ($results, $path) = @_;
@@ -161,7 +161,7 @@ sub ratios_to_stock
 	return;
 }
 
-# What downstreams cost the primary, behind a relay and without.
+# What downstreams cost the primary, behind a relay and without one.
 sub relay_fan
 {
 	my ($results, $path) = @_;

@@ -1,8 +1,8 @@
-# What the machine gives the benchmark: a work directory, a user for the
-# servers, free ports, processes; and what the kernel knows of a process.
+# What the benchmark uses of the machine: a work directory, a user for the
+# servers, free ports and processes; and what the kernel knows of a process.
 #
-# PostgreSQL refuses to run as root.  If the benchmark does, every command
-# that is not said to need root runs as another user.
+# PostgreSQL refuses to run as root.  If the benchmark runs as root, each
+# command runs as another user unless the caller asks for root.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -24,7 +24,7 @@ sub new
 	my ($class) = @_;
 	my $self = bless { children => {}, at_end => [] }, $class;
 
-	# the servers' user reads what we write
+	# the servers' user must be able to read what we write
 	umask 022;
 	$self->{dir} = tempdir('walstream_bench_XXXXXX', TMPDIR => 1);
 	chmod 0755, $self->{dir} or die "chmod $self->{dir}: $!\n";
@@ -43,7 +43,8 @@ sub new
 sub dir  { return $_[0]->{dir}; }
 sub user { return $_[0]->{user}; }
 
-# Something to do before the benchmark ends, however it ends; last come first.
+# Call this before the benchmark ends, however it ends; last registered, first
+# called.
 sub at_end
 {
 	my ($self, $code) = @_;
@@ -69,7 +70,7 @@ sub clean_up
 	return;
 }
 
-# The command as the servers' user, in a network namespace if one is named.
+# The command as the servers' user, in a network namespace if one is given.
 sub command
 {
 	my ($self, $command, %how) = @_;
@@ -83,8 +84,8 @@ sub command
 	return @command;
 }
 
-# Start a program; its standard input and output are pipes to us, what it says
-# otherwise goes to the log.
+# Start a program.  Pipes connect us with its standard input and output; its
+# standard error goes to the log.
 sub spawn
 {
 	my ($self, $command, %how) = @_;
@@ -114,7 +115,7 @@ sub spawn
 	};
 }
 
-# Close a child's input and wait for its end; what it has still to say.
+# Close a child's input, wait for its end, and return the rest of its output.
 sub finish
 {
 	my ($self, $child) = @_;
@@ -130,14 +131,14 @@ sub finish
 	return $rest // '';
 }
 
-# Run to the end and give what it printed.
+# Run a command to its end and return its output.
 sub run
 {
 	my ($self, $command, %how) = @_;
 	return $self->finish($self->spawn($command, %how));
 }
 
-# What children have said on their standard error since then.
+# What children have written to standard error since this offset.
 sub log_since
 {
 	my ($self, $offset) = @_;
@@ -157,15 +158,15 @@ sub free_port
 	return $socket->sockport;
 }
 
-# What a finished tool or a line of it says.
+# Decode JSON that a tool has printed.
 sub decode_json
 {
 	my ($text) = @_;
 	return JSON::PP::decode_json($text);
 }
 
-# CPU time of a process in seconds.  The kernel brings the account up to date
-# when the process stops running, so wait until it sleeps.
+# CPU time of a process in seconds.  The kernel updates it when the process
+# stops running, so wait until it sleeps.
 sub cpu_seconds
 {
 	my ($pid) = @_;
@@ -182,8 +183,8 @@ sub cpu_seconds
 	}
 }
 
-# Bytes of memory that are a process's own: in its private mappings, and
-# mapped by no other process.
+# Bytes of memory that belong to this process alone: private mappings, and
+# pages that no other process maps.
 sub private_bytes
 {
 	my ($pid) = @_;

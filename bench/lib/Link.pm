@@ -1,4 +1,4 @@
-# Two network namespaces joined by a slow and long line.
+# Two network namespaces, joined by a slow line with a long delay.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -17,7 +17,7 @@ use constant {
 	FAR => '10.173.94.2'
 };
 
-# Why there can be no such line on this machine; undef if there can.
+# Why this machine cannot have such a line; undef if it can.
 sub obstacle
 {
 	return 'needs root' if $> != 0;
@@ -62,7 +62,7 @@ sub begin
 	return $self;
 }
 
-# Addresses; and TCP must remember nothing of earlier connections.
+# Set the addresses, and keep TCP from remembering earlier connections.
 sub configure
 {
 	my ($self, $namespace, $address, $peer) = @_;
@@ -79,7 +79,7 @@ sub configure
 	return;
 }
 
-# What the line has carried.
+# End the line; returns what it has carried.
 sub finish
 {
 	my ($self) = @_;

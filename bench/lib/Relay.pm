@@ -1,5 +1,5 @@
-# A relay of the benchmark: an instance that receives another one's WAL, keeps
-# and serves it.
+# A relay of the benchmark: an instance that receives WAL of another one,
+# stores it, and serves it.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -14,7 +14,7 @@ use Time::HiRes ();
 use Host;
 use Server;
 
-# An instance that has received nothing yet, with settings of its own.
+# Create an instance that has received nothing yet, with these settings.
 sub create
 {
 	my ($class, $bench, $name, %conf) = @_;
@@ -35,8 +35,8 @@ sub create
 
 sub server { return $_[0]->{server}; }
 
-# upstream: whose WAL.  slot: its name there.  compress: what becomes of closed
-# segments, if not what is the default.
+# upstream: the server to receive from. slot: name of the slot there. compress:
+# walstream.relay_compress, if not the default.
 sub start
 {
 	my ($self, %arg) = @_;
@@ -64,7 +64,7 @@ sub remove
 	return;
 }
 
-# Forget all WAL of a stopped relay.
+# Remove all WAL of a stopped relay.
 sub clear
 {
 	my ($self) = @_;
@@ -78,7 +78,7 @@ sub directory
 	return $self->{server}->data . '/walstream_relay';
 }
 
-# Process ids of receiver and keeper.
+# Process IDs of receiver and keeper.
 sub workers
 {
 	my ($self) = @_;
@@ -88,7 +88,7 @@ sub workers
 	  {qw(receiver_pid keeper_pid)};
 }
 
-# Wait until all WAL up to there is durable in the relay.
+# Wait until all WAL up to this position is durable in the relay.
 sub wait_for_lsn
 {
 	my ($self, $lsn) = @_;
@@ -97,7 +97,7 @@ sub wait_for_lsn
 	return;
 }
 
-# Wait until these segments are stored so: suffix '', '.zst', '.lz4'.
+# Wait until these segments are stored with this suffix: '', '.zst' or '.lz4'.
 sub wait_for_segments
 {
 	my ($self, $suffix, @segments) = @_;
@@ -112,8 +112,8 @@ sub wait_for_segments
 	return;
 }
 
-# The same memory for those files here and there, so that who reads them has
-# no advantage.  Of a stopped relay.
+# Replace a stopped relay's files by hard links to these, so that readers of
+# either read the same memory and none has an advantage.
 sub share_segments
 {
 	my ($self, @files) = @_;
@@ -121,8 +121,8 @@ sub share_segments
 	return;
 }
 
-# When a file is there: a sign that any receiver gives alike, and looking for it
-# costs next to nothing.  meanwhile: what to do between looks.
+# Wait until a file exists: a sign that every receiver gives, and that costs
+# next to nothing to look for. meanwhile: called between looks.
 sub wait_for_file
 {
 	my ($path, $meanwhile) = @_;

@@ -1,5 +1,5 @@
-# What has been measured: shown as it comes, judged against its bar, kept for
-# the table, the charts and results.json.
+# The results of all measurements: shown as they come, compared with their
+# bars, and kept for the table, the charts and results.json.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -13,7 +13,7 @@ use JSON::PP ();
 use Host;
 use Stats;
 
-# The bars.  A measurement without one is only reported.
+# The bars.  A measurement without a bar is only reported.
 my %bars = (
 	'wire.tpcb_fpi.vs_zstd1' => [ '<=', 1.02 ],
 	'wire.bulk.vs_zstd1' => [ '<=', 1.02 ],
@@ -46,7 +46,7 @@ my %bars = (
 	'relay.memory.sender' => [ '<=', 10 ],
 	'fan.relay_8.growth' => [ '<=', 1.1 ],
 	'fan.relay_32.growth' => [ '<=', 1.1 ],
-	# against zstd at level 1 in the same run
+	# relative to zstd at level 1 in the same run
 	'walz.single.commit.ratio' => [ '>=', 8.3 ],
 	'walz.single.commit.encode.speed' => [ '>=', 1 ],
 	'walz.single.commit.decode.mb_per_s' => [ '>=', 50 ],
@@ -72,7 +72,7 @@ sub new
 	return bless { list => [] }, $class;
 }
 
-# One measurement that gives one number, or some of equal standing.
+# A measurement with one value, or several of equal standing.
 sub add
 {
 	my ($self, $id, $unit, @values) = @_;
@@ -80,8 +80,8 @@ sub add
 	return $self->keep($id, $unit, \@values, \@values);
 }
 
-# A comparison: [{ stock => {...}, walstream => {...} }, ...], one of the fields
-# of each, how one pair becomes a number (by default walstream / stock).
+# A comparison: [{ stock => {...}, walstream => {...} }, ...], a field of each,
+# and how a pair becomes a number (by default walstream / stock).
 sub add_pairs
 {
 	my ($self, $id, $unit, $pairs, $field, $combine) = @_;
@@ -97,7 +97,7 @@ sub add_pairs
 	return $self->keep($id, $unit, \@values, \@runs);
 }
 
-# What could not be measured counts as short if it has a bar.
+# A measurement that could not be made; it counts as short if it has a bar.
 sub add_missing
 {
 	my ($self, $id, $unit, $reason) = @_;
@@ -114,7 +114,7 @@ sub add_missing
 	return;
 }
 
-# A measurement that broke off.
+# A measurement that failed with an error.
 sub add_failure
 {
 	my ($self, $id, $error) = @_;
@@ -159,8 +159,8 @@ sub get
 
 sub list { return @{ $_[0]{list} }; }
 
-# One line per result, in the same columns whether printed at once or in the
-# table at the end.
+# One line for each result, in the same columns when it is printed at once and
+# in the table at the end.
 sub line
 {
 	my ($result) = @_;
@@ -200,7 +200,7 @@ sub table
 	return;
 }
 
-# (held, short)
+# Returns the numbers of bars (held, short).
 sub totals
 {
 	my ($self) = @_;

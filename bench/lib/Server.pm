@@ -1,5 +1,5 @@
-# One PostgreSQL instance of the benchmark: made, configured, started with or
-# without the module, asked, copied, stopped.
+# One PostgreSQL instance of the benchmark: created, configured, started with
+# or without the module, queried, copied, and stopped.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -14,7 +14,7 @@ use Host;
 
 my @all;
 
-# What every instance has.  Nothing here differs between contestants.
+# Settings of every instance; none of them differs between contestants.
 my %common = (
 	autovacuum => 'off',
 	checkpoint_timeout => '1d',
@@ -36,7 +36,8 @@ my %common = (
 	wal_sender_timeout => '60s',
 	'walstream.compression' => 'zstd lz4');
 
-# A new, empty cluster.  encoding: of its databases.  segment_mb: of its WAL.
+# Create an empty cluster. encoding: of its databases. segment_mb: WAL segment
+# size.
 sub create
 {
 	my ($class, $bench, $name, %arg) = @_;
@@ -55,13 +56,13 @@ sub create
 	Host::append_file($self->data . '/postgresql.conf',
 		"include 'bench.conf'\n");
 
-	# It listens on loopback and in a namespace of our own only.
+	# It listens only on loopback and in our own namespace.
 	Host::append_file($self->data . '/pg_hba.conf',
 		"host replication postgres 0.0.0.0/0 trust\n");
 	return $self;
 }
 
-# An instance on a data directory that is there already, or will be.
+# An instance on a data directory that already exists, or will exist.
 sub adopt
 {
 	my ($class, $bench, $name, $conf) = @_;
@@ -80,9 +81,9 @@ sub adopt
 sub data { return "$_[0]->{dir}/data"; }
 sub name { return $_[0]->{name}; }
 
-# Copy a stopped instance.  The WAL segments named are shared between original
-# and copy (hard links), so that both are read from the same memory and neither
-# has an advantage.  They must be complete: nothing ever writes to them again.
+# Copy a stopped instance.  Original and copy share the named WAL segments
+# (hard links), so that both are read from the same memory and neither has an
+# advantage.  The segments must be complete: nothing may write to them again.
 sub copy
 {
 	my ($self, $name, @shared) = @_;
@@ -99,9 +100,9 @@ sub copy
 	return $copy;
 }
 
-# module: preload walstream.  conf: settings for this run only.  standby_of:
-# stream from that instance, in this run.  namespace, address: where it
-# listens, else on loopback.
+# module: preload walstream. conf: settings for this run only. standby_of:
+# stream from that instance, in this run. namespace, address: where to listen,
+# by default on loopback.
 sub start
 {
 	my ($self, %arg) = @_;
@@ -145,7 +146,7 @@ sub write_conf
 	return;
 }
 
-# Change settings of the running instance, until it is started again.
+# Change settings of the running instance; they last until its next start.
 sub configure
 {
 	my ($self, %conf) = @_;
@@ -170,7 +171,7 @@ sub stop
 	return;
 }
 
-# Stop it if need be, and delete its files.
+# Stop it if it runs, and delete its files.
 sub remove
 {
 	my ($self) = @_;
@@ -189,14 +190,14 @@ sub remove_all
 	return;
 }
 
-# For clients that reach it as the contestants do, over TCP.
+# Clients connect as the contestants do, over TCP.
 sub conninfo
 {
 	my ($self) = @_;
 	return "host=$self->{address} port=$self->{port} user=postgres";
 }
 
-# For our own questions: a Unix socket is reachable from any namespace.
+# Our own queries use a Unix socket, which is reachable from any namespace.
 sub local_options
 {
 	my ($self) = @_;
@@ -222,7 +223,7 @@ sub sql
 	return $self->psql('-d', $database // 'postgres', '-c', $sql);
 }
 
-# One row as a hash.
+# Return one row as a hash.
 sub row
 {
 	my ($self, $sql) = @_;
@@ -230,7 +231,7 @@ sub row
 		  || die "$self->{name} has no row for: $sql\n");
 }
 
-# A file of bench/sql, with variables.
+# Run a file of bench/sql, with variables.
 sub script
 {
 	my ($self, $file, %var) = @_;
@@ -249,7 +250,7 @@ sub pgbench
 		]);
 }
 
-# Wait in the server for a condition, so that waiting costs next to nothing.
+# Wait in the server for a condition, which costs next to nothing.
 sub wait_until
 {
 	my ($self, $condition, $timeout_s) = @_;

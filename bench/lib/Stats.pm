@@ -1,8 +1,7 @@
 # Medians, their intervals, and when a bar is held.
 #
-# These machines are noisy, so contestants take turns and what counts is the
-# median of the ratios of pairs, with the interval that bootstrapping them
-# gives.
+# The machine is noisy, so contestants take turns.  What counts is the median
+# of the ratios of pairs, with a bootstrapped interval.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -13,7 +12,7 @@ use warnings;
 
 use constant RESAMPLES => 4000;
 
-# How far beyond its bar a median may be when its interval reaches the bar.
+# How far beyond its bar a median may be if its interval reaches the bar.
 use constant MARGIN => 0.03;
 
 sub median
@@ -23,7 +22,8 @@ sub median
 	return ($sorted[ $#sorted / 2 ] + $sorted[ @sorted / 2 ]) / 2;
 }
 
-# The 95 % interval of the median.  The same values give the same interval.
+# The 95 % interval of the median.  It is reproducible: equal values give equal
+# intervals.
 sub interval
 {
 	my @values = @_;
@@ -56,8 +56,8 @@ sub held
 	  : $low <= $limit && $median <= $limit + MARGIN;
 }
 
-# Run two contestants in turns, each first in every other pair; give the list
-# of pairs of what they returned.
+# Run two contestants in turns; which of them is first alternates.  Returns the
+# pairs of what they returned.
 sub alternate
 {
 	my ($pairs, $stock, $walstream, $progress) = @_;

@@ -1,4 +1,4 @@
-# What the benchmark needs built: the module in a private copy of the
+# What the benchmark has to build: the module, in a private copy of the
 # PostgreSQL installation, and its own programs.
 #
 # Copyright (c) 2026, the walstream authors
@@ -16,11 +16,11 @@ sub build
 	my $dir = $bench->{host}->dir;
 	my $top = "$bench->{top}/..";
 
-	# What apt-get and make say goes to the terminal.
+	# The output of apt-get and make goes to the terminal.
 	$ENV{PG_CONFIG} = output_of("cd '$top' && src/tools/setup bench");
 
-	# In a copy of the source, so that no object made for another PostgreSQL
-	# or by another compiler gets in and none is left behind.
+	# Build in a copy of the source, so that no objects of another PostgreSQL
+	# or compiler are used, and none are left behind.
 	my $source = "$dir/source";
 	mkdir $source;
 	output_of(
@@ -45,7 +45,7 @@ sub build
 		slowlink => '');
 	$needs{messages} = $needs{encode};
 
-	# walz with less and with more memory than it takes
+	# walz with less and with more memory than usual
 	my %sizes = (
 		small => '-DWZ_MAX_CLASSES=64 -DWZ_LINES_LOG=10 -DWZ_RELATIONS=64 '
 		  . '-DWS_ZSTD_WINDOW_LOG_MIN=16 -DWZ_ZSTD_HASH_LOG=14',
@@ -69,7 +69,7 @@ sub build
 	return;
 }
 
-# Of a shell command, as the user that we are.
+# Output of a shell command, run as the current user.
 sub output_of
 {
 	my ($command) = @_;

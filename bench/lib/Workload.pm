@@ -1,4 +1,4 @@
-# The workloads that make WAL: for each what is there before, and one round of
+# The workloads that generate WAL: for each the initial state, and one round of
 # what is measured, repeated until there is enough.
 #
 # Copyright (c) 2026, the walstream authors
@@ -8,10 +8,10 @@ package Workload;
 use strict;
 use warnings;
 
-# setup runs before the measured WAL, round with the numbers 0, 1, 2 ...; or, if
-# parts of the workload are measured by themselves, each of its phases once.
+# setup runs before the measured WAL, round with the numbers 0, 1, 2 ...; or,
+# if parts of the workload are measured separately, each of its phases once.
 my %workloads = (
-	# TPC-B in the way of pgbench, full-page images after each checkpoint; on
+	# TPC-B as pgbench runs it, with full-page images after each checkpoint, on
 	# a database that has been in use, so that most updates find room in their
 	# page and need no new index entry
 	tpcb_fpi => {
@@ -48,7 +48,7 @@ my %workloads = (
 		setup => sub { $_[0]->script('incompressible_setup.sql') },
 		round => sub { run_script('incompressible_chunk.sql', @_) }
 	},
-	# the initial load of pgbench belongs to what is measured
+	# the initial load of pgbench is part of what is measured
 	mixed => {
 		setup =>
 		  sub { $_[0]->script('mixed_setup.sql', seed => fraction($_[1])) },
@@ -60,14 +60,14 @@ my %workloads = (
 			$server->sql('CHECKPOINT') if $round % 2 == 1;
 		}
 	},
-	# COPY and nothing else, one kind of rows after the other
+	# COPY only, one kind of rows after the other
 	copy => {
 		setup =>
 		  sub { $_[0]->script('copy_setup.sql', seed => fraction($_[1])) },
 		phases =>
 		  [ map { phase('copy', $_) } qw(sales measurements requests) ]
 	},
-	# an application's activities one after the other
+	# the activities of an application, one after the other
 	phases => {
 		setup =>
 		  sub { $_[0]->script('phases_setup.sql', seed => fraction($_[1])) },
@@ -100,7 +100,7 @@ sub round
 	return;
 }
 
-# Names of a workload's phases; none if it goes in rounds.
+# Names of a workload's phases; none if it consists of rounds.
 sub phases
 {
 	my ($name) = @_;
@@ -114,14 +114,14 @@ sub run_phase
 	return;
 }
 
-# A phase that is a script.
+# A phase that runs a script.
 sub phase
 {
 	my ($workload, $name) = @_;
 	return [ $name => sub { run_script("${workload}_$name.sql", @_, 0) } ];
 }
 
-# What setseed() takes.
+# The seed as an argument of setseed().
 sub fraction
 {
 	my ($seed) = @_;

@@ -2,14 +2,14 @@
 #-------------------------------------------------------------------------
 #
 # common.sh
-#	  What pre_promote and on_role_change have in common: the configuration file,
-#	  and questions to the servers.
+#	  What pre_promote and on_role_change share: the configuration file, and
+#	  queries to the servers.
 #
 # Copyright (c) 2026, the walstream authors
 #
 #-------------------------------------------------------------------------
 
-# The configuration file may say otherwise.
+# Defaults; the configuration file may change them.
 retry_seconds=60
 receive_seconds=300
 promote_seconds=120
@@ -20,7 +20,7 @@ standby=
 name=
 state_file=
 
-# A server that does not answer must not hold up what waits for it.
+# A server that does not answer must not block the script.
 : "${PGCONNECT_TIMEOUT:=5}"
 : "${PGDATABASE:=postgres}"
 export PGCONNECT_TIMEOUT PGDATABASE
@@ -52,7 +52,7 @@ read_configuration()
 	done
 }
 
-# ask CONNECTION COMMAND [OPTION]...: what the server answers, unaligned
+# ask CONNECTION COMMAND [OPTION]...: print the server's answer, unaligned
 ask()
 {
 	connection=$1 command=$2
@@ -61,7 +61,8 @@ ask()
 		psql -XAtq -v ON_ERROR_STOP=1 "$@" -d "$connection" -c "$command" </dev/null
 }
 
-# for_each_relay COMMAND [ARGUMENT]...: call it, with the relay behind that
+# for_each_relay COMMAND [ARGUMENT]...: call it for each relay, which becomes
+# its last argument
 for_each_relay()
 {
 	while read -r relay; do
@@ -71,13 +72,14 @@ $relays
 END
 }
 
-# Where it leads to, for messages: there may be a password in it.
+# Host and port of a connection string, for messages: there may be a password
+# in it.
 place_of()
 {
 	echo "$1" | tr ' ' '\n' | sed -n -e '/^host=/p' -e '/^hostaddr=/p' -e '/^port=/p' | tr '\n' ' ' | sed 's/ $//'
 }
 
-# unseal TOKENS RELAY: take back what is sealed with one of them
+# unseal TOKENS RELAY: unseal the relay if its token is one of these
 unseal()
 {
 	token=$(ask "$2" 'SELECT token FROM walstream_get_relay_seal()') || return

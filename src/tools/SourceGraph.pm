@@ -1,14 +1,14 @@
 #-------------------------------------------------------------------------
 #
 # SourceGraph.pm
-#	  Which source file uses functions and variables of which other, and the
-#	  circles in that.
+#	  Which source file uses functions and variables of which other file, and
+#	  the circles among them.
 #
-# A file here is a .c with the .h of its name.  What it uses is told from the
-# source alone, so that nothing needs to be built: names at the beginning of a
-# line, as pgindent lays them out, are definitions, and every other appearance
-# outside comments and strings is a use.  A macro counts as its header's, but
-# only for what it names itself.
+# A file here is a .c together with the .h of its name.  Uses are found by
+# looking at the source alone, so that nothing needs to be built: names at the
+# beginning of a line, where pgindent puts them, are definitions, and all
+# others outside comments and strings are uses.  A macro belongs to its header,
+# but counts only for the names in its own text.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -33,7 +33,7 @@ sub new
 	return $self;
 }
 
-# A file's text without comments, strings and includes.
+# The text of a file without comments, strings and includes.
 sub read_code
 {
 	my ($path) = @_;
@@ -107,7 +107,7 @@ sub find_uses
 		my $from = unit($path);
 		my $text = $self->{text}{$path};
 
-		# a declaration is no use
+		# a declaration does not count as a use
 		$text =~ s/^(?:\w+ )?extern\b[^;{]*;//mg;
 		while ($text =~ /\b([A-Za-z_]\w*)\b/g)
 		{
@@ -143,7 +143,7 @@ sub uses
 	return exists $self->{uses}{$from} && exists $self->{uses}{$from}{$to};
 }
 
-# The names that a file uses of another.
+# The names of another file that a file uses.
 sub names
 {
 	my ($self, $from, $to) = @_;
@@ -151,7 +151,7 @@ sub names
 	return sort keys %{ $self->{uses}{$from}{$to} // {} };
 }
 
-# A use that is not to be looked at.
+# Ignore a use.
 sub forget
 {
 	my ($self, $from, $to) = @_;
@@ -191,8 +191,8 @@ sub way
 	return;
 }
 
-# Circles, each as the files on it, the first one again at the end.  Where they
-# have files in common not all are named, but some are until none is left.
+# Circles, each as a list of its files that begins and ends with the same one.
+# If circles share files, only some of them are listed.
 sub circles
 {
 	my ($self) = @_;

@@ -1,7 +1,7 @@
 #-------------------------------------------------------------------------
 #
 # TapCounts.pm
-#	  A formatter for prove that also leaves the totals in a file.
+#	  A formatter for prove that also writes the totals to a file.
 #
 #	TAP_COUNTS=FILE prove --formatter TapCounts ...
 #
@@ -33,11 +33,11 @@ sub summary
 		my $skips = () = $parser->skipped;
 		my $passes = () = $parser->passed;
 
-		# a program that was skipped whole, or that broke off
+		# a program that was skipped completely, or that died
 		$skipped++ if $parser->skip_all;
 		$failures++ if !$failures && $parser->has_problems;
 
-		# a skipped test is among the passed
+		# skipped tests are also counted as passed
 		$passed  += $passes - $skips;
 		$skipped += $skips;
 		$failed  += $failures;

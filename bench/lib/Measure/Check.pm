@@ -1,4 +1,4 @@
-# What must be true after every replication, compressed or not.
+# What must hold after every replication, compressed or not.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -9,8 +9,8 @@ use warnings;
 
 use Digest::MD5;
 
-# Nothing may differ between a primary and a standby that has replayed all.
-# Stops the primary.
+# Check that a primary and a standby that has replayed everything do not
+# differ.  Stops the primary.
 sub replica
 {
 	my ($bench, $id, $primary, $standby) = @_;
@@ -24,7 +24,7 @@ sub replica
 	return;
 }
 
-# Tables whose rows differ: of those named, or of all.
+# Number of tables whose rows differ, among those named or among all.
 sub tables
 {
 	my ($bench, $id, $one, $other, @names) = @_;
@@ -58,14 +58,14 @@ sub sums
 	return \%sums;
 }
 
-# Complete segments that both have and that differ.
+# Number of complete segments that both have and that differ.
 sub segments
 {
 	my ($bench, $id, $primary, $standby) = @_;
 	my %standby_has = map { s{.*/}{}r => $_ } files($standby);
 	my @common = grep { $standby_has{s{.*/}{}r} } files($primary);
 
-	# the last may be in use still
+	# the last one may still be in use
 	pop @common;
 	die "no segment to compare\n" if !@common;
 	$bench->{results}->add(
@@ -91,7 +91,8 @@ sub sum_of_file
 	return Digest::MD5->new->addfile($file)->hexdigest;
 }
 
-# A fast shutdown waits until the standby has its checkpoint; 1 if it has not.
+# A fast shutdown waits until the standby has the checkpoint record; 1 if it
+# lacks it.
 sub shutdown_checkpoint
 {
 	my ($bench, $id, $primary, $standby) = @_;

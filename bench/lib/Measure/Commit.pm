@@ -1,7 +1,7 @@
 # Commit throughput with one synchronous standby.
 #
-# Two pairs of servers, with the module and without, stand side by side and
-# take short turns: a disk that is busy for a while meets both.
+# Two pairs of servers, with the module and without, exist side by side and
+# take short turns, so that a disk that is busy for a while affects both.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -30,7 +30,7 @@ sub run_walz
 	return;
 }
 
-# name: of the results.
+# name: prefix of the results' names.
 sub compare
 {
 	my ($bench, $name, $codec) = @_;
@@ -66,7 +66,7 @@ sub compare
 	return;
 }
 
-# Primary and standby, of either kind.
+# Create a primary and a standby, with and without the module.
 sub make_servers
 {
 	my ($bench, $codec) = @_;
@@ -98,7 +98,7 @@ sub make_servers
 	return %servers;
 }
 
-# codec: that the stream is to be compressed with, if it is.
+# codec: the codec that the stream must be compressed with, if any.
 sub make_synchronous
 {
 	my ($primary, $standby, $codec) = @_;
@@ -115,7 +115,7 @@ sub make_synchronous
 	return;
 }
 
-# A walreceiver's own, in MB.
+# Private memory of the walreceiver, in MB.
 sub receiver_memory
 {
 	my ($standby) = @_;

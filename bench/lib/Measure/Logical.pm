@@ -14,7 +14,7 @@ use Server;
 use Stats;
 use Workload;
 
-# One text must be any byte.
+# The texts contain every byte.
 use constant ENCODING => 'SQL_ASCII';
 
 sub run
@@ -42,8 +42,8 @@ sub run
 	return;
 }
 
-# Two servers with the same rows to send: behind the slot "base" lies the bulk
-# insert.
+# Two servers with the same rows to send: the slot "base" holds the WAL of the
+# bulk insert.
 sub publishers
 {
 	my ($bench) = @_;
@@ -94,7 +94,7 @@ sub subscribers
 	return (walstream => $server, stock => $stock);
 }
 
-# A copy of the slot, so that the same rows can be sent again.
+# Copy the slot, so that the same rows can be sent again.
 sub copy_slot
 {
 	my ($publisher, $name) = @_;
@@ -142,7 +142,7 @@ sub apply
 	return $result;
 }
 
-# The same to a client that throws it away: bytes as they arrive.
+# Send it to a client that discards it, and count the bytes that arrive.
 sub drain
 {
 	my ($bench, $publisher, $end) = @_;
@@ -176,7 +176,8 @@ sub drain
 	return;
 }
 
-# Initial copy and changes after it: both sides must end with the same rows.
+# Check the initial copy and changes after it: both sides must end with the
+# same rows.
 sub check
 {
 	my ($bench, $publisher, $subscriber) = @_;

@@ -1,7 +1,7 @@
 # Commit throughput with a relay as the synchronous standby, against a stock
 # standby.
 #
-# The servers stand side by side and take short turns, as in Measure::Commit.
+# The servers exist side by side and take short turns, as in Measure::Commit.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -22,7 +22,7 @@ sub run
 
 	for my $clients (1, 8)
 	{
-		# The bar is for the same protocol on the wire.
+		# The bar is for the comparison with the same protocol on the wire.
 		compare(
 			$bench,
 			"relay.commit.clients_$clients",
@@ -54,8 +54,8 @@ sub compare
 	return;
 }
 
-# Primaries, by what confirms their commits: a stock standby, a relay, a relay
-# that the primary compresses for.
+# Create primaries, by what confirms their commits: a stock standby, a relay,
+# and a relay to which the primary sends compressed.
 sub make_servers
 {
 	my ($bench) = @_;

@@ -1,8 +1,7 @@
-# What many downstreams cost the primary: nothing more than one does, if they
-# are behind a relay.
+# What many downstreams cost the primary: behind a relay no more than one does.
 #
-# The same load runs with 1, 8 and 32 clients that stream: behind a relay, and
-# for comparison directly attached to a stock primary.
+# The same load runs with 1, 8 and 32 streaming clients, behind a relay and,
+# for comparison, connected directly to a stock primary.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -26,7 +25,7 @@ sub run
 	my %servers = make_servers($bench);
 	my %runs;
 
-	# Each round takes all in turn, every other one backwards.
+	# Each round runs every case, in alternating order.
 	my @turns = map { ([ relay => $_ ], [ direct => $_ ]) } @counts;
 	for my $round (0 .. $bench->{pairs})
 	{
@@ -35,7 +34,7 @@ sub run
 			my ($how, $count) = @$turn;
 			my $result = stream($bench, @{ $servers{$how} }, $count);
 
-			# the first round finds empty tables and cold files
+			# discard the first round, which has empty tables and cold files
 			push @{ $runs{$how}{$count} }, $result if $round > 0;
 		}
 	}
@@ -45,7 +44,7 @@ sub run
 	return;
 }
 
-# For each way the primary, and the relay if there is one.
+# Create the primary of each case, and the relay if there is one.
 sub make_servers
 {
 	my ($bench) = @_;
@@ -60,8 +59,8 @@ sub make_servers
 	return (relay => [ $primary, $relay ], direct => [ $direct, undef ]);
 }
 
-# Let count clients stream while the primary is loaded, until all have all;
-# from the primary itself if there is no relay.
+# Let this many clients stream from the relay, or from the primary if there is
+# no relay, while the primary is under load, until all have everything.
 sub stream
 {
 	my ($bench, $primary, $relay, $count) = @_;
@@ -95,15 +94,16 @@ sub stream
 	};
 }
 
-# CPU time that all processes of an instance have used since it was started:
-# those that are there, and those whose end the postmaster has seen.
+# CPU time of all processes of an instance since its start: of the running
+# ones, and of those whose end the postmaster has seen.
 sub cpu_seconds
 {
 	my ($server) = @_;
 	my ($postmaster) =
 	  Host::read_file($server->data . '/postmaster.pid') =~ /^(\d+)/;
 
-	# a process that ends meanwhile would count twice or never
+	# repeat it if a process ends meanwhile, which would count twice or not at
+	# all
 	for (1 .. 100)
 	{
 		my $ended_s = ended_cpu_seconds($postmaster);
@@ -121,7 +121,7 @@ sub cpu_seconds
 	die "the processes of $server->{name} do not come to rest\n";
 }
 
-# Of children that have ended, user and system time.
+# User and system time of children that have ended.
 sub ended_cpu_seconds
 {
 	my ($postmaster) = @_;
@@ -148,7 +148,7 @@ sub report
 		}
 	}
 
-	# Each with the run with one of the same round.
+	# Compare each with the run of the same round that had one client.
 	for my $count (grep { $_ > 1 } @counts)
 	{
 		for my $how (qw(relay direct))

@@ -1,5 +1,6 @@
 # How long synchronous commits wait for a relay that has lost its connection to
-# the primary, and for one whose receiver was killed, which restarts its server.
+# the primary, and for one whose receiver was killed, which restarts the
+# server.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -14,7 +15,7 @@ use Measure::Commit;
 use Relay;
 use Server;
 
-# The WAL in the open segment when the connection is lost.
+# The amount of WAL in the open segment when the connection is lost.
 my %filled_mb = (16 => 8, 1024 => 500);
 
 sub run
@@ -37,7 +38,7 @@ sub run
 	return;
 }
 
-# Each, and the longest, which the bar is for.
+# Report each value, and the longest, to which the bar applies.
 sub add
 {
 	my ($results, $id, @seconds) = @_;
@@ -67,13 +68,14 @@ sub make_servers
 	return ($primary, $relay);
 }
 
-# Seconds from what happens until a commit that is begun then is confirmed.
+# Cause the failure, begin a commit, and return the seconds until it is
+# confirmed.
 sub commit_after
 {
 	my ($primary, $relay, $happens) = @_;
 	my $begin;
 
-	# what it was like before
+	# wait until everything is as before
 	$relay->server->wait_until(
 		"SELECT state = 'streaming' FROM walstream_relay");
 	Relay::wait_for(sub { -e $relay->directory . '/walstream.spare' },

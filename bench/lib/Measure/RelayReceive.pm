@@ -1,8 +1,7 @@
-# A relay that catches up, against pg_receivewal with a slot: how fast, with
-# how much CPU time and memory, and whether it then holds the same.
+# A relay that catches up, compared with pg_receivewal with a slot: speed, CPU
+# time, memory, and whether it then has the same WAL.
 #
-# Both have received a segment when its file is closed: until then it has
-# another name.
+# For both, a segment counts as received when its file gets its final name.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -26,8 +25,8 @@ sub run
 	my $relay = Relay->create($bench, 'relay_receive');
 	my $stock = sub { receivewal($bench, $corpus) };
 
-	# What differs from the bar is only reported: the keeper compresses what is
-	# closed, the hop is compressed.
+	# The other kinds have no bar: with the keeper compressing closed segments,
+	# and with a compressed stream.
 	my @kinds = (
 		[ 'receive', $corpus->{stock}, 'off' ],
 		[ 'receive.stored_zstd', $corpus->{stock}, 'zstd' ],
@@ -88,7 +87,7 @@ sub receivewal
 	return $result;
 }
 
-# meanwhile: what to do while it receives.
+# meanwhile: called repeatedly while it receives.
 sub receive
 {
 	my ($relay, $corpus, $upstream, $compress, $meanwhile) = @_;
@@ -99,7 +98,7 @@ sub receive
 		slot => 'receive',
 		compress => $compress);
 
-	# Or its compressed form, if the keeper was as fast as that.
+	# or its compressed form, if the keeper is that fast
 	my $last = $relay->directory . "/$corpus->{segments}[-1]";
 	my $end =
 	  Relay::wait_for(sub { -e $last || -e "$last.zst" }, $last, $meanwhile);
@@ -115,7 +114,7 @@ sub receive
 	return $result;
 }
 
-# As the upstream's clock says, which is ours: when the connection was made.
+# When the connection was made, by the upstream's clock, which is ours.
 sub began
 {
 	my ($server) = @_;
@@ -124,7 +123,7 @@ sub began
 		 WHERE application_name = 'relay_receive'");
 }
 
-# A slot that holds all of the corpus.
+# Copy a slot that holds all of the corpus.
 sub copy_slot
 {
 	my ($server, $corpus) = @_;
@@ -155,8 +154,8 @@ sub compare_segments
 	return;
 }
 
-# The most that receiver and keeper need of their own while they decompress,
-# write and compress.  A run of its own, since looking takes time.
+# The maximum of private memory of receiver and keeper while they decompress,
+# write and compress.  This is a separate run, since measuring takes time.
 sub measure_memory
 {
 	my ($bench, $corpus, $relay) = @_;

@@ -1,5 +1,5 @@
-# One stream that a relay serves, against a stock walsender that reads the same
-# files: rate, CPU time, memory, and how soon the first byte comes.
+# One stream served by a relay, compared with a stock walsender that reads the
+# same files: rate, CPU time, memory, and the time to the first byte.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -50,9 +50,9 @@ sub run
 	return;
 }
 
-# Plain to a client that does not ask, which the bar is for, and compressed to
-# one that does, against a stock server with the module.  Gives the memory of
-# the senders.
+# Serve a client that does not request compression, to which the bar applies,
+# and one that does, which is compared with a server that has the module.
+# Returns the memory of the senders.
 sub serve
 {
 	my ($bench, $corpus, $relay, $form) = @_;
@@ -90,7 +90,7 @@ sub pairs
 			accept => $accept);
 	};
 
-	# the first to read the WAL may find it on the disk only
+	# warm up: the first to read the WAL may have to read it from disk
 	$measure->($_) for $direct, $relay;
 	return Stats::alternate(
 		$bench->{many_pairs},
@@ -98,7 +98,8 @@ sub pairs
 		sub { $measure->($relay) });
 }
 
-# From connecting until the first byte of WAL, in the middle of a segment.
+# The time from connecting to the first byte of WAL, from a position within a
+# segment.
 sub connect_times
 {
 	my ($bench, $corpus, $relay, $form) = @_;
@@ -129,7 +130,7 @@ sub connect_times
 	return;
 }
 
-# A position in the middle of a segment in the middle, and the next.
+# A position within a segment in the middle of the corpus, and the next one.
 sub middle
 {
 	my ($corpus) = @_;

@@ -1,6 +1,6 @@
-# What a walsender costs: CPU time, wall time and memory while it streams a
-# workload's WAL to a client that throws it away, against a server without the
-# module over the same WAL.
+# The cost of a walsender: CPU time, wall time and memory while it streams a
+# workload's WAL to a client that discards it, compared with a server without
+# the module on the same WAL.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -12,7 +12,7 @@ use warnings;
 use Drain;
 use Stats;
 
-# A client that asks for compression.
+# With a client that requests compression.
 sub run
 {
 	my ($bench, $corpus) = @_;
@@ -28,7 +28,7 @@ sub run
 	return;
 }
 
-# A client that does not know of walstream.
+# With a client that does not know walstream.
 sub run_not_asking
 {
 	my ($bench, $corpus) = @_;
@@ -55,7 +55,7 @@ sub pairs
 		return $result;
 	};
 
-	# the first to read the WAL may find it on the disk only
+	# warm up: the first to read the WAL may have to read it from disk
 	$measure->('stock');
 	return Stats::alternate(
 		$bench->{many_pairs},

@@ -1,5 +1,5 @@
 # Single commits without full-page images, one commit in each message: the
-# least that a physical stream can gain.
+# smallest gain that a physical stream can have.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -24,8 +24,8 @@ sub run
 	$server->sql('VACUUM');
 	my $start = $server->flush_lsn;
 
-	# The client confirms each message, and each commit waits for that, so no
-	# two commits share a message.
+	# The client confirms each message, and each commit waits for that, so that
+	# no two commits share a message.
 	my $drain = Drain->begin(
 		$bench, $server,
 		start => $start,
@@ -59,7 +59,7 @@ sub run
 	return;
 }
 
-# Of the stream, once it has sent everything.
+# The counters of the stream, once everything has been sent.
 sub counts
 {
 	my ($server) = @_;

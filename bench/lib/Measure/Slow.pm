@@ -42,7 +42,7 @@ sub run
 		sub { $drain->('walstream', '1 zstd') });
 	report($results, $id, \@pairs);
 
-	# A real standby must come out as the client does.
+	# A real standby must give the same result as the client.
 	if ($corpus->{base} && !$bench->{quick})
 	{
 		my $standby = sub {

@@ -1,5 +1,5 @@
-# A real standby that catches up over loopback: how long it takes, what its
-# walreceiver needs, and whether it then holds the same.
+# A real standby that catches up over loopback: the time it takes, the memory
+# of its walreceiver, and whether it then has the same data.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -31,7 +31,7 @@ sub run
 }
 
 # who: which of the corpus' servers is the primary; the standby has the module
-# if that has.  check: compare the two afterwards.  namespace: where the
+# if the primary has. check: compare the two afterwards. namespace: where the
 # standby runs.
 sub catch_up
 {

@@ -1,5 +1,5 @@
-# The codec walz beside zstd at level 1: the same WAL cut into the same messages,
-# every byte of it decoded and compared.
+# The codec walz compared with zstd at level 1: the same WAL, cut into the same
+# messages, and each byte decoded and compared.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -14,18 +14,18 @@ use Drain;
 use Host;
 use Stats;
 
-# What servers and clients ask for where walz shall be used.
+# The setting with which servers and clients use walz.
 use constant CODECS => 'walz zstd lz4';
 
-# At most so many segments, an eighth of a GB, of a workload that does the same
-# all the time; "mixed" begins with a load and only later is what it is called.
+# At most this many segments, an eighth of a GB, of a uniform workload; "mixed"
+# begins with a load, and becomes mixed only later.
 use constant MOST_SEGMENTS => 8;
 sub most_segments { return $_[0] eq 'mixed' ? 32 : MOST_SEGMENTS; }
 
-# How often codecs take turns.
+# How often the codecs take turns.
 sub rounds { return $_[0]->{quick} ? 5 : $_[0]->{pairs}; }
 
-# Segments of a corpus that are measured.
+# The segments of a corpus that are measured.
 sub files
 {
 	my ($corpus) = @_;
@@ -35,7 +35,7 @@ sub files
 	return @files;
 }
 
-# A corpus in messages of 128 kB.
+# Measure a corpus in messages of 128 kB.
 sub run
 {
 	my ($bench, $corpus) = @_;
@@ -47,7 +47,7 @@ sub run
 	return;
 }
 
-# The same for a workload of phases; each by itself must not lose.
+# The same for a workload of phases; none of them may lose.
 sub run_phases
 {
 	my ($bench, $corpus) = @_;
@@ -73,7 +73,7 @@ sub run_phases
 	return;
 }
 
-# Single commits: in messages of one commit, and of 8 kB.
+# Single commits, in messages of one commit and of 8 kB.
 sub run_single
 {
 	my ($bench) = @_;
@@ -96,7 +96,8 @@ sub run_single
 	return;
 }
 
-# A server with WAL of single commits; its segments, and where they end.
+# Create a server with WAL of single commits; returns its segments and the ends
+# of the commits.
 sub make_single
 {
 	my ($bench) = @_;
@@ -124,7 +125,7 @@ sub make_single
 	return ($server, \@files, $mark);
 }
 
-# What more or less memory gains: the tool is built with other sizes.
+# What more or less memory would gain: the tool is built with other sizes.
 sub sizes
 {
 	my ($bench, $id, $files, $mark) = @_;
@@ -152,7 +153,7 @@ sub sizes
 	return;
 }
 
-# The same on a corpus.
+# The same for a corpus.
 sub run_sizes
 {
 	my ($bench, $corpus) = @_;
@@ -169,7 +170,7 @@ sub run_sizes
 	return;
 }
 
-# A walsender that catches up with walz, beside a stock one.
+# A walsender that catches up with walz, compared with a stock one.
 sub run_sender
 {
 	my ($bench, $corpus) = @_;
@@ -241,8 +242,8 @@ sub speeds
 	return;
 }
 
-# files: of segments.  unit: how they are cut into messages.  marks: where parts
-# end.  tool: another build.
+# files: segments. unit: how they are cut into messages. marks: ends of parts.
+# tool: another build.
 sub encode
 {
 	my ($bench, $files, %arg) = @_;

@@ -1,5 +1,5 @@
-# How many bytes a workload's WAL is on the wire, and how fast the encoder
-# makes it so.
+# How many bytes the WAL of a workload has on the wire, and how fast the
+# encoder makes them.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -11,8 +11,8 @@ use warnings;
 use Drain;
 use Host;
 
-# Bytes on the wire.  Counted by a client that receives them; what the views
-# say of the same stream must agree.
+# Bytes on the wire, as counted by a client that receives them; the views must
+# show the same numbers.
 sub run
 {
 	my ($bench, $corpus) = @_;
@@ -41,7 +41,7 @@ sub run
 		$results->add("wire.$name.ratio_$codec", 'x',
 			$stock->{bytes} / $received{$codec}{bytes});
 
-		# a record that the server wrote meanwhile is no error
+		# ignore a record that the server wrote meanwhile
 		my $error = abs($shown->{raw_bytes} - $stock->{total_bytes}) +
 		  abs($shown->{wire_bytes} - $received{$codec}{total_bytes});
 		die "walstream_senders shows raw_bytes $shown->{raw_bytes} and "
@@ -56,7 +56,7 @@ sub run
 	return;
 }
 
-# Speed of the encoder beside zstd's own, without a server.
+# Speed of the encoder, compared with zstd's own, without a server.
 sub run_speed
 {
 	my ($bench, $corpus) = @_;
@@ -79,7 +79,7 @@ sub run_speed
 	return;
 }
 
-# No more than a quarter of a GB each round: it is all the same.
+# Each round encodes at most a quarter of a GB, since the WAL is uniform.
 sub encode
 {
 	my ($bench, $corpus, $rounds) = @_;

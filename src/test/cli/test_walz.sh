@@ -11,7 +11,7 @@ trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
 count=0
 
-# ok <description>, after the command that it is about
+# ok <description>: reports the exit status of the command before
 ok()
 {
 	status=$?
@@ -48,14 +48,14 @@ flip()
 	bytes "$1" "$2" "\\$(printf %03o $((255 - was)))"
 }
 
-# no temporary file is left beside any output
+# no output has left a temporary file
 no_temporary()
 {
 	[ -z "$(find "$tmp" -name '*.tmp.*')" ]
 }
 
-# start <arguments>: run walz in the background until it has made its
-# temporary file, which it does before it works
+# start <arguments>: run walz in the background, and wait for its temporary
+# file, which it creates before it begins to work
 start()
 {
 	"$walz" "$@" >"$tmp/out" 2>"$tmp/err" &
@@ -94,7 +94,7 @@ ok "a segment is not decoded"
 try 0 verify "$tmp/wal" && grep -q "^2 files verified" "$tmp/out"
 ok "verify a folder with a segment and an encoded file"
 
-# damage: a byte in the middle, a file that is cut
+# damage: a changed byte in the middle, a truncated file
 size=$(wc -c <"$segment.walz")
 cp "$segment.walz" "$tmp/damaged.walz"
 printf 'x' | dd of="$tmp/damaged.walz" bs=1 seek=$((size / 2)) conv=notrunc 2>/dev/null
@@ -123,12 +123,12 @@ assert abs(sum(m["sent_bytes"] for m in names.values()) - report["ways"][1]["sen
 	ok "its numbers fit together"
 fi
 
-# a recycled segment has a name that its contents do not have
+# the name of a recycled segment differs from its content
 cp "$segment" "$tmp/wal/000000010000000000000020"
 try 0 --json report "$tmp/wal/000000010000000000000020" && grep -q '"segments": 0' "$tmp/out"
 ok "a recycled segment is left out"
 
-# what exists stays; in pg_wal the server may have it open
+# existing files are kept; in pg_wal the server may have one open
 echo mine >"$tmp/mine"
 cp "$segment.walz" "$tmp/target.walz"
 cp "$tmp/mine" "$tmp/target"
@@ -165,7 +165,7 @@ ok "a name that is too long is not cut"
 [ $? -eq 1 ] && grep -q "could not write" "$tmp/err" && [ ! -e "$tmp/none" ] && no_temporary
 ok "a file that cannot be written leaves nothing"
 
-# large enough for something to happen while it is encoded
+# large enough for signals to arrive while it is encoded
 "$make_segment" 32 >"$tmp/large" || exit 1
 start --output="$tmp/none" encode "$tmp/large"
 cp "$tmp/mine" "$tmp/none"
@@ -173,15 +173,16 @@ wait $pid
 [ $? -eq 1 ] && grep -q -e --force "$tmp/err" && cmp -s "$tmp/none" "$tmp/mine" && no_temporary
 ok "a file that comes to exist meanwhile is not replaced"
 rm -f "$tmp/none"
-# the other signals that walz catches may be ignored here, which it leaves so
+# the other signals that walz handles may be ignored here, which walz does not
+# change
 start --output="$tmp/none" encode "$tmp/large"
 kill -TERM $pid
 wait $pid 2>/dev/null
 [ $? -eq 143 ] && [ ! -e "$tmp/none" ] && no_temporary
 ok "a signal leaves nothing"
 
-# headers with sizes that cannot be calculated with; without blocks, nothing
-# else is wrong that would be found first
+# impossible sizes in a header; there are no blocks, in which another fault
+# could be found first
 for field in "16 block" "20 segment"; do
 	at=${field% *}
 	zero=$tmp/0000000100000000000000$at
@@ -195,8 +196,8 @@ for field in "16 block" "20 segment"; do
 	done
 done
 
-# damage everywhere: the file's header and the first block's, and then here
-# and there; cut likewise
+# damage everywhere in the file's and the first block's header, and in some
+# places after that; truncation likewise
 size=$(wc -c <"$segment.walz")
 bad=$tmp/bad.walz
 status=0
@@ -225,17 +226,18 @@ try 0 report "$tmp/wal" && try 0 verify "$tmp/wal"
 find "$tmp/wal" -type f -exec cksum {} + | sort | cmp -s - "$tmp/before"
 ok "report and verify change nothing"
 
-# of a segment, encoded or not, the same pages count
+# the same pages count in a segment, encoded or not
 try 0 --json report "$segment" && grep -o '"wal_bytes": [0-9]*' "$tmp/out" >"$tmp/before"
 try 0 --json report "$segment.walz" && grep -o '"wal_bytes": [0-9]*' "$tmp/out" | cmp -s - "$tmp/before"
 ok "a report of an encoded file is that of its segment"
 
 if script -qec true /dev/null </dev/null >/dev/null 2>&1; then
-	# as it is on a terminal, one line for each time that progress is shown
+	# as on a terminal, with one line for each time that progress is shown
 	script -qec "'$walz' report '$tmp/large'" /dev/null </dev/null | tr '\r' '\n' >"$tmp/out"
 	grep -q '^0 of 1 files, [1-9][0-9]* %' "$tmp/out"
 	ok "progress within a file"
-	# that takes some seconds here; for each of its messages it would be 10000s
+	# this takes some seconds; a line for each message would be tens of
+	# thousands
 	[ "$(grep -c ' of 1 files' "$tmp/out")" -lt 400 ]
 	ok "but not too often"
 	script -qec "'$walz' --quiet report '$tmp/large'" /dev/null </dev/null >"$tmp/out"
