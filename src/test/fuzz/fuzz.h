@@ -14,7 +14,10 @@
 /* Called by libFuzzer, or by replay_main.c.  Returns 0. */
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* End the program, so that libFuzzer keeps the input, unless this is true. */
+/*
+ * End the program unless the condition holds, so that libFuzzer keeps the
+ * input.
+ */
 #define REQUIRE(condition) \
 	do { \
 		if (!(condition)) \

@@ -15,7 +15,7 @@
 #include "fuzz.h"
 #include "pure/wire/accept.h"
 
-/* Every parsed value is valid, and its request can be written again. */
+/* Every parsed value is valid, and can be written again as a request. */
 static void
 try_value(const char *value)
 {

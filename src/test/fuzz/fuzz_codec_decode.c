@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_codec_decode.c
- *	  Fuzz target: encoded blocks from a peer that may not mean well.
+ *	  Fuzz target: encoded blocks from a peer that may be malicious.
  *
  * First byte: the codec.  Then for each block
  *
@@ -22,7 +22,7 @@
 #include "testdata.h"
 
 /*
- * More than a block of either format, but not the most that a frame announces:
+ * More than a block of either format has, but less than a frame can announce:
  * large allocations would take most of the time.
  */
 #define MAX_ANNOUNCED	(192 * 1024)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_codec_roundtrip.c
- *	  Fuzz target: any bytes, cut anywhere, come back from a codec as they
- *	  went in.
+ *	  Fuzz target: any bytes, cut anywhere, are the same after encoding and
+ *	  decoding.
  *
  * First byte: the codec.  Second: the level.  Then for each block
  *
@@ -23,12 +23,12 @@
 #include "testdata.h"
 
 /*
- * More than a block of either format, but not the most that a frame holds:
+ * More than a block of either format has, but less than a frame can hold:
  * large allocations would take most of the time.
  */
 #define MAX_RAW			(192 * 1024)
 
-/* Higher ones only cost time. */
+/* Higher levels would only take more time. */
 #define MAX_LEVEL		6
 
 static void

@@ -16,7 +16,7 @@
  *				made to fit; first byte: bit 0 restart; rest: WAL or rows
  *				kind 3: a COPY begins
  *
- * Without kind 2 no input would get past the check value.
+ * Without kind 2 no input would have a valid check value.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -61,7 +61,7 @@ check_out(Target *target, const uint8 *out, size_t out_len, bool is_frame)
 	uint8	   *copy = malloc(out_len > 0 ? out_len : 1);
 	WsStockHeader stock;
 
-	/* read each byte, for address sanitizer */
+	/* read each byte, for address sanitizer to check */
 	if (out_len > 0)
 		memcpy(copy, out, out_len);
 	if (is_frame)
@@ -138,7 +138,7 @@ put_hello(Target *target, const uint8 *bytes, size_t len)
 	put_message(target, buf, sizeof(buf));
 }
 
-/* Compute the content CRC of these rows, as far as they are rows. */
+/* Compute the content CRC of these rows, as far as they are valid rows. */
 static pg_crc32c
 rows_crc(Target *target, bool restart, const uint8 *rows, size_t len)
 {

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_failures.c
- *	  Fuzz target: the file of streams that have failed.
+ *	  Fuzz target: the file that keeps the failures of streams.
  *
- * First byte: odd if the last line, the CRC, is to be put behind the rest of
- * the input, without which nothing would get past it.  What is accepted is
- * written the same again.
+ * First byte: odd if the last line, the CRC, has to be appended to the rest of
+ * the input; no input would find it by chance.  What is accepted is written
+ * again with the same bytes.
  *
  * Copyright (c) 2026, the walstream authors
  *

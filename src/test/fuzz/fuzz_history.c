@@ -16,7 +16,7 @@
 
 static WsHistoryEntry entries[WS_HISTORY_MAX_ENTRIES + 1];
 
-/* Timelines rise, positions do not fall, and all are found. */
+/* Timelines rise, positions do not fall, and all can be found. */
 static void
 check_history(const WsHistory *history, TimeLineID tli)
 {
@@ -48,7 +48,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char	   *file = malloc(input.len > 0 ? input.len : 1);
 	int			line = -1;
 
-	/* exactly as long, so that reading on is noticed */
+	/* memory of exactly this size, so that reading beyond it is noticed */
 	REQUIRE(file != NULL);
 	if (input.len > 0)
 		memcpy(file, input.data, input.len);

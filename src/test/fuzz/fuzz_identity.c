@@ -3,8 +3,8 @@
  * fuzz_identity.c
  *	  Fuzz target: a store's identity file.
  *
- * First byte even: the rest is a file.  Odd: it is one but for its last line,
- * which is added with the right CRC.
+ * First byte even: the rest is a file.  Odd: it is a file without its last
+ * line, which is added, since no input would find the CRC by chance.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -41,7 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = realloc(file, len > 0 ? len : 1);
 	REQUIRE(file != NULL);
 
-	/* whatever is read could have been written, with the same bytes */
+	/* what is accepted is written again with the same bytes */
 	if (ws_identity_parse(file, len, &identity) == WS_OK)
 	{
 		REQUIRE(ws_identity_is_sane(&identity));

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_intake.c
- *	  Fuzz target: the decisions of a receiver about any messages.
+ *	  Fuzz target: what a receiver decides about arbitrary messages.
  *
  * First byte: bit 0 logical stream; bit 1 segments of 64 kB instead of 16 MB.
  * Then steps:
@@ -51,7 +51,7 @@ typedef struct Target
 	uint64		connected_ns;
 	uint64		log_lines;		/* since then */
 
-	/* failures of the stream, and as they ought to be */
+	/* failures of the stream, and what they should be */
 	WsFailures	failures;
 	uint32		setting;
 	int			in_a_row;
@@ -91,7 +91,7 @@ connect_again(Target *target)
 	begin(target);
 }
 
-/* Note that the process has failed, or has ended in order. */
+/* The process ends, with a failure or normally. */
 static void
 end(Target *target, bool in_failure)
 {
@@ -188,7 +188,7 @@ put_message(Target *target, const uint8 *bytes, size_t len)
 		given++;
 	}
 
-	/* a receiver is never held up */
+	/* a receiver must never be made to wait */
 	if (status == WS_OK)
 	{
 		REQUIRE(given > 0 || !target->gave_nothing);

@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_plan.c
- *	  Fuzz target: where a relay goes on.
+ *	  Fuzz target: where a relay continues with its upstream.
  *
  * The input is what is stored, what the upstream has, and the answers to what
- * the plan asks (see seed_plan.h).  Whatever it is, what is to be streamed is in
- * the upstream's history, begins with what is durable here, and joins it in a way
- * that is compared or checked; and it comes to an end.
+ * the plan asks (see seed_plan.h).  Whatever it is, the planned stream is part
+ * of the upstream's history, begins with what is durable here, and joins it in
+ * a way that is compared or checked; and the sequence of plans ends.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -22,7 +22,10 @@
 #define MAX_ENTRIES		8
 #define MAX_TIMELINES	8
 
-/* Each is asked once, and the beginning of each timeline. */
+/*
+ * Each question is asked at most once, the one about a beginning once per
+ * timeline.
+ */
 #define MAX_QUESTIONS	(4 + MAX_TIMELINES)
 
 typedef struct Situation
@@ -45,7 +48,7 @@ take_lsn(FuzzInput *data)
 	return PLAN_LSN(take_number(data, 2));
 }
 
-/* Numbers rise, positions do not fall. */
+/* Take a history: numbers rise, positions do not fall. */
 static void
 take_history(FuzzInput *data, WsHistory *history, WsHistoryEntry *entries)
 {
@@ -63,7 +66,9 @@ take_history(FuzzInput *data, WsHistory *history, WsHistoryEntry *entries)
 	}
 }
 
-/* One that shares so much with theirs; 0: nothing. */
+/*
+ * Take a history that shares this many timelines with the upstream's; 0: none.
+ */
 static void
 share_history(const WsHistory *theirs, int shared, WsHistory *history)
 {
@@ -75,7 +80,7 @@ share_history(const WsHistory *theirs, int shared, WsHistory *history)
 			history->entries[i].end_lsn = theirs->entries[i].end_lsn;
 	}
 
-	/* and rises from there on */
+	/* positions rise from there on */
 	for (int i = 1; i < history->count; i++)
 	{
 		WsHistoryEntry *entry = &history->entries[i];
@@ -115,7 +120,9 @@ take_timelines(FuzzInput *data, Situation *s)
 	s->input.timelines = s->timelines;
 }
 
-/* What is served is the newer of two, what to go on from the older. */
+/*
+ * WAL on the newer of two timelines is served, on the older one it continues.
+ */
 static void
 take_points(FuzzInput *data, WsPlanInput *input)
 {
@@ -164,7 +171,7 @@ take_situation(FuzzInput *data, Situation *s)
 	take_timelines(data, s);
 	take_points(data, input);
 
-	/* in a seed without these bytes nothing is approved */
+	/* a seed without these bytes approves nothing */
 	input->approved.tli = take_number(data, 1);
 	input->approved.lsn = take_lsn(data);
 	input->approved_record_lsn = take_lsn(data);
@@ -217,7 +224,7 @@ answer(Situation *s, const WsPlan *plan)
 	}
 }
 
-/* The same input gives the same plan, whatever was in there. */
+/* The same input gives the same plan, whatever the output contained before. */
 static void
 make_plan(Situation *s, WsPlan *plan)
 {
@@ -246,7 +253,7 @@ segment_start(XLogRecPtr lsn)
 	return lsn - lsn % PLAN_SEGMENT_SIZE;
 }
 
-/* Where theirs comes to a timeline, which is in it. */
+/* Where the upstream's history reaches a timeline, which is part of it. */
 static XLogRecPtr
 timeline_begin(const WsHistory *theirs, TimeLineID tli, TimeLineID *parent_tli)
 {
@@ -271,8 +278,9 @@ find_timeline(const WsPlanInput *input, TimeLineID tli)
 }
 
 /*
- * Where we go on from is durable: what is served, where we were, or the end of
- * what one of those has of an ancestor.
+ * The position from which the relay continues is durable: it is the end of
+ * what is served, of what was received, or of what one of those has of an
+ * ancestor.
  */
 static bool
 is_durable(const WsPlanInput *input, const WsPlanPoint *point)
@@ -294,7 +302,10 @@ is_durable(const WsPlanInput *input, const WsPlanPoint *point)
 	return false;
 }
 
-/* Up to there the same way led to both, and nothing that is stored contradicts. */
+/*
+ * Up to this position both histories are the same, and no stored one
+ * contradicts them.
+ */
 static void
 check_shared(const WsPlanInput *input, const WsPlan *plan)
 {
@@ -311,7 +322,7 @@ check_shared(const WsPlanInput *input, const WsPlan *plan)
 			REQUIRE(timeline->first_is_known && timeline->first_lsn == InvalidXLogRecPtr);
 	}
 
-	/* it need not have a history of its own here, but it is in ours */
+	/* the timeline need not have a stored history, but it is part of ours */
 	for (int i = 0; i < input->timeline_count; i++)
 	{
 		const WsHistory *ours = input->timelines[i].history;
@@ -340,7 +351,7 @@ check_follow(const WsPlanInput *input, const WsPlan *plan, XLogRecPtr begin_lsn,
 	REQUIRE(start->check_lsn == begin_lsn);
 	REQUIRE(start->switch_lsn == InvalidXLogRecPtr || start->switch_lsn > start->begin_lsn);
 
-	/* what is ours alone */
+	/* WAL that only the relay has */
 	REQUIRE(ws_history_find(input->upstream_history, plan->stored.tli, &left_lsn, &next_tli));
 	REQUIRE(left_lsn != InvalidXLogRecPtr && left_lsn <= plan->stored.lsn);
 	REQUIRE(ours != NULL && ours->first_is_known && ours->first_lsn != InvalidXLogRecPtr &&
@@ -364,7 +375,7 @@ check_continue(const WsPlanInput *input, const WsPlan *plan, XLogRecPtr begin_ls
 	REQUIRE(start->begin_lsn % PLAN_PAGE_SIZE == 0);
 	REQUIRE(start->switch_lsn == InvalidXLogRecPtr || start->switch_lsn > start->stored_lsn);
 
-	/* nothing is joined unseen */
+	/* no WAL is joined without a comparison or a check */
 	REQUIRE(start->check_lsn == InvalidXLogRecPtr || start->check_lsn == start->stored_lsn);
 	REQUIRE(start->check_lsn != InvalidXLogRecPtr ||
 			(start->begin_lsn < start->stored_lsn && start->stored_lsn > begin_lsn));
@@ -378,7 +389,7 @@ check_continue(const WsPlanInput *input, const WsPlan *plan, XLogRecPtr begin_ls
 				start->begin_lsn >= PLAN_SEGMENT_SIZE);
 }
 
-/* What we go back to is still stored. */
+/* The position to which the relay goes back is still stored. */
 static void
 check_common(const WsPlanInput *input, const WsPlan *plan)
 {
@@ -390,7 +401,7 @@ check_common(const WsPlanInput *input, const WsPlan *plan)
 				common->first_lsn <= segment_start(plan->stored.lsn));
 }
 
-/* It goes on with what is stored. */
+/* The stream continues the stored WAL. */
 static void
 check_going_on(const WsPlanInput *input, const WsPlan *plan)
 {
@@ -458,7 +469,9 @@ check_miss(const WsPlanInput *input, const WsPlan *plan)
 	}
 }
 
-/* Records in excess are approved for one line only, and up to a position. */
+/*
+ * Records in excess are approved for one line only, and only up to a position.
+ */
 static void
 check_surplus(const WsPlanInput *input, const WsPlan *plan)
 {
@@ -506,9 +519,9 @@ check_plan(const WsPlanInput *input, const WsPlan *plan)
 }
 
 /*
- * All has come that the plan began: up to where the upstream left the timeline,
- * or it is at the end.  Then the next plan is for what is behind that.  The
- * timeline's history takes the place of another one of which no WAL was stored.
+ * Everything has arrived that the plan began, up to where the upstream left
+ * the timeline or to its end, and the next plan is for what follows.  The
+ * timeline's history replaces another one of which no WAL was stored.
  */
 static bool
 carry_out(Situation *s, const WsPlan *plan)
@@ -562,7 +575,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		make_plan(&situation, &plan);
 		check_plan(&situation.input, &plan);
 
-		/* from one timeline to the next, never back */
+		/* the plans go from one timeline to the next, never back */
 		if (plan.verdict != WS_PLAN_CONTINUE && plan.verdict != WS_PLAN_FOLLOW)
 			break;
 		REQUIRE(plan.start.tli > tli || (plan.start.tli == tli && plan.start.stored_lsn > lsn));

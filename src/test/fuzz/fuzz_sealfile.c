@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_sealfile.c
- *	  Fuzz target: the file that says that a relay is sealed.
+ *	  Fuzz target: the file of a relay's seal.
  *
  * First byte even: the rest is a file.  Odd: it is a file without its last
  * line, which is added, since no input would find the CRC by chance.
@@ -16,7 +16,7 @@
 #include "pure/codec/crc.h"
 #include "pure/relay/sealfile.h"
 
-/* Whatever is parsed is written again as it was. */
+/* What is accepted is written again with the same bytes. */
 static void
 try_file(const char *content, size_t len)
 {

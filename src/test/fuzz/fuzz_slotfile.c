@@ -16,7 +16,7 @@
 #include "pure/codec/crc.h"
 #include "pure/relay/slotfile.h"
 
-/* Every parsed file is written again with the same bytes. */
+/* What is accepted is written again with the same bytes. */
 static void
 try_file(const char *content, size_t len)
 {

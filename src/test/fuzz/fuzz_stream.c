@@ -33,7 +33,7 @@
 
 #define FIRST_LSN	UINT64CONST(0x2A00FF00)
 
-/* Limit of the WAL of an input, which must not take seconds. */
+/* Limit of the WAL of one input, so that none takes seconds. */
 #define MAX_TOTAL	(2 * 1024 * 1024)
 
 typedef struct Target
@@ -112,7 +112,10 @@ run_step(Target *target, FuzzInput *input)
 				bytes[0] == WS_STOCK_TYPE)
 				break;
 
-			/* our own types, and those that are one bit off, are refused */
+			/*
+			 * our own types, and those that differ from them in one bit, are
+			 * refused
+			 */
 			if (got > 0 && (bytes[0] < 'a' || bytes[0] > 'y'))
 				break;
 			add_message(&target->in, bytes, got);
@@ -217,7 +220,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		REQUIRE(decode(&target, &decoded_changed) != WS_OK);
 
-		/* the output before the failure is right */
+		/* the output before the failure is correct */
 		REQUIRE(decoded_changed.count < decoded.count);
 		for (size_t i = 0; i < decoded_changed.count; i++)
 			REQUIRE(same_message(&decoded.items[i], &decoded_changed.items[i]));

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_tool_file.c
- *	  Fuzz target: files that the tool walz is given.
+ *	  Fuzz target: the files that the tool walz reads.
  *
  * A file that can be read is reported on and encoded, as the tool's commands
- * do, and must be the same when it is decoded again.
+ * do, and is the same after decoding.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -17,7 +17,7 @@
 #include "pure/codec/walz.h"
 #include "pure/segment.h"
 
-/* False if it cannot be used. */
+/* Returns false if the file cannot be used. */
 static bool
 take(Segment *segment, const void *bytes, size_t len, bool *encoded)
 {

@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_walz_decode.c
- *	  Fuzz target: modelled blocks from a peer that may not mean well.
+ *	  Fuzz target: modelled blocks from a peer that may be malicious.
  *
- * fuzz_codec_decode hands a decoder arbitrary bytes; few of them are zstd
- * blocks, so few reach walz's model.  Here the input is the streams that a
- * block is made of, and the block is put together correctly.
+ * fuzz_codec_decode passes arbitrary bytes to a decoder; few of them are zstd
+ * blocks, so few reach walz's model.  Here the input is the streams of which a
+ * block consists, and the block is assembled correctly from them.
  *
  * First byte: bits 0 and 1, size of the WAL's blocks; bit 2: a version that walz
  * does not know.  Then for each piece
@@ -26,8 +26,8 @@
  *		2		length of raw bytes
  *		rest	codes, literals, raw bytes
  *
- * Bits 0 and 2 are looked at in a block's first piece.  Bytes that go as they are: codes, literals and raw bytes,
- * repeated or cut to the length that is announced.
+ * Bits 0 and 2 count in a block's first piece.  The bytes of form 3 are codes,
+ * literals and raw bytes, repeated or cut to the announced length.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -62,7 +62,7 @@ typedef struct Streams
 	uint8		bytes[3 * MAX_STREAM];
 } Streams;
 
-/* A piece, and what the input says of it. */
+/* A piece, and what the input says about it. */
 typedef struct Piece
 {
 	uint32		flags;
@@ -151,7 +151,7 @@ make_piece(Piece *piece, const Streams *streams, void *zstd)
 	piece->len = p - piece->bytes;
 }
 
-/* Put it at the end of the block, with its length if another one follows. */
+/* Append the piece to the block, with its length if another one follows. */
 static void
 append_piece(const Piece *piece, uint8 **block, size_t *len)
 {
@@ -171,7 +171,10 @@ restart(void *zstd, void *decoder, const WsCodecParams *params)
 	REQUIRE(ws_codec_walz.decoder_restart(decoder) == WS_OK);
 }
 
-/* Has the decoder restarted by itself?  Then it decodes a first block. */
+/*
+ * Check that the decoder has restarted by itself: then it decodes a first
+ * block.
+ */
 static void
 require_restarted(void *zstd, void *decoder, const WsCodecParams *params)
 {
@@ -189,8 +192,8 @@ require_restarted(void *zstd, void *decoder, const WsCodecParams *params)
 }
 
 /*
- * The next block of the input; returns the length of what it stands for.
- * *flags are those of its first piece.
+ * Take the next block of the input; returns its decoded length. *flags are
+ * those of its first piece.
  */
 static size_t
 make_block(FuzzInput *input, void *zstd, void *decoder,
@@ -246,7 +249,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	void	   *decoder;
 	XLogRecPtr	lsn = 16 * 1024 * 1024;
 
-	/* they are large, so they are kept */
+	/* they are large, so create them only once */
 	if (zstd == NULL)
 		zstd = ws_codec_zstd.encoder_new(&params);
 	if (decoders[layout] == NULL)

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_walz_roundtrip.c
- *	  Fuzz target: WAL of any kind of records, damaged and cut anywhere, comes
- *	  back from walz as it went in.
+ *	  Fuzz target: WAL with records of any kind, damaged and cut anywhere, is
+ *	  the same after walz has encoded and decoded it.
  *
  * The input writes WAL and then cuts it.  First byte, from the low end in
  * mixed base: size of the WAL's blocks (4), version (5), level (2).  Then, until
@@ -156,7 +156,7 @@ cut(Writer *writer, size_t back, bool restart)
 	writer->ncuts++;
 }
 
-/* A cut, after which the stream goes on at another position. */
+/* A cut, after which the stream continues at another position. */
 static void
 jump(Writer *writer, int64 distance)
 {
@@ -200,7 +200,7 @@ pass_all(const Writer *writer, void **encoders, void **decoders)
 	void	   *decoder;
 	size_t		pos = 0;
 
-	/* they are large, so they are kept */
+	/* they are large, so create them only once */
 	if (*encoders == NULL)
 		*encoders = ws_codec_walz.encoder_new(&gen->params);
 	if (*decoders == NULL)

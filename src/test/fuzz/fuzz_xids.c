@@ -38,7 +38,7 @@ try_file(const char *content, size_t len)
 	REQUIRE(memcmp(again, content, len) == 0);
 }
 
-/* Read pieces of 1, 2, ... 64, 1 bytes, each from memory of its own. */
+/* Read pieces of 1, 2, ... 64, 1 bytes, each from separate memory. */
 static void
 try_wal(const uint8 *data, size_t len)
 {

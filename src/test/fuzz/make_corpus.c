@@ -116,7 +116,7 @@ make_decode(const WsCodec *codec, const uint8 *raw)
 	snprintf(name, sizeof(name), "%s_large", codec->name);
 	write_seed("fuzz_codec_decode", name);
 
-	/* not compressible, then a copy from history */
+	/* an incompressible block, then a copy from history */
 	if (codec->encoder_restart(encoder, &params) != WS_OK)
 		abort();
 	fill_random(noise, sizeof(noise), 1);

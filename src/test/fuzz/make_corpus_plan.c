@@ -19,8 +19,8 @@
 #define MIDDLE(segment) (START(segment) + 0x800)
 
 /*
- * Timelines 1, 2, ... count, left one after the other in the middle of a segment,
- * the first in this one.
+ * A history of timelines 1, 2, ... count, each left in the middle of a
+ * segment, the first one in this segment.
  */
 static void
 add_history(int count, int segment)
@@ -33,7 +33,10 @@ add_history(int count, int segment)
 	}
 }
 
-/* A timeline, as theirs is or another one, stored from the first segment on. */
+/*
+ * A stored timeline, with the upstream's history or another one, whose WAL
+ * begins with the first segment.
+ */
 static void
 add_timeline(bool is_theirs, int count, int segment)
 {
@@ -43,7 +46,10 @@ add_timeline(bool is_theirs, int count, int segment)
 	add_number(0, 2);
 }
 
-/* All up to the newest of so many timelines, and nothing on the way. */
+/*
+ * The relay has everything up to the newest of these timelines, and is not
+ * behind.
+ */
 static void
 add_store(int count, bool is_theirs, int segment, int end)
 {
@@ -68,7 +74,7 @@ make_plain(int flags, int theirs, int ours, int end, const char *name)
 	write_seed("fuzz_plan", name);
 }
 
-/* Ours left timeline 1 in another place. */
+/* Our timeline 1 was left at another position. */
 static void
 make_branch(int flags, int segment, const char *name)
 {
@@ -79,7 +85,7 @@ make_branch(int flags, int segment, const char *name)
 	write_seed("fuzz_plan", name);
 }
 
-/* Theirs has no timeline 2; on the way from 1 to 3. */
+/* The upstream has no timeline 2; the relay is on its way from 1 to 3. */
 static void
 make_way(int flags, const char *name)
 {
@@ -100,7 +106,10 @@ make_way(int flags, const char *name)
 	write_seed("fuzz_plan", name);
 }
 
-/* Theirs has no timeline 2, and where 1 was left is not stored any more. */
+/*
+ * The upstream has no timeline 2, and the point where 1 was left is no longer
+ * stored.
+ */
 static void
 make_gone(int flags, const char *name)
 {

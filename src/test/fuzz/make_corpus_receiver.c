@@ -23,7 +23,7 @@ add_step(int kind, const void *bytes, size_t len)
 	add_bytes(bytes, len);
 }
 
-/* A hello, then data, both as fuzz_intake completes them. */
+/* A hello, then data; fuzz_intake completes both. */
 static void
 add_hello_and_data(uint8 codec, uint8 level, bool restart)
 {
@@ -46,7 +46,7 @@ make_intake(void)
 
 	for (int logical = 0; logical <= 1; logical++)
 	{
-		/* more changes than there are lines for, and time */
+		/* more changes than may be logged, and then time passes */
 		add_number(logical, 1);
 		for (int i = 0; i < 14; i++)
 			add_hello_and_data(1 + i % 3 % (logical ? 2 : 3), i, i == 0);
@@ -56,7 +56,7 @@ make_intake(void)
 		add_hello_and_data(1, 1, true);
 		write_seed("fuzz_intake", logical ? "changes_logical" : "changes");
 
-		/* a codec that is not there, until compression is suspended */
+		/* an unknown codec, until compression is suspended */
 		add_number(logical, 1);
 		for (int i = 0; i < 3; i++)
 		{

@@ -27,7 +27,7 @@ add_as_is(const Message *message)
 	add_bytes(message->bytes, message->len);
 }
 
-/* fuzz_decoder: one of the kinds that the target completes */
+/* fuzz_decoder: a message of a kind that the target completes */
 static void
 add_kind(int kind, uint8 first, const uint8 *bytes, size_t len)
 {
@@ -37,7 +37,7 @@ add_kind(int kind, uint8 first, const uint8 *bytes, size_t len)
 	add_bytes(bytes, len);
 }
 
-/* What an encoder gives for a few messages. */
+/* What an encoder makes of a few messages. */
 static void
 make_encoded(WsCodecId id, bool logical, const char *name)
 {
@@ -175,7 +175,9 @@ make_stream(void)
 		write_seed("fuzz_stream", name);
 	}
 
-	/* not compressible, until it is left alone, and again after that */
+	/*
+	 * incompressible data, until it is no longer tried, and again after that
+	 */
 	begin_steps(false, false, WS_CODEC_ZSTD, 100000, 0xff);
 	for (int i = 0; i < 12; i++)
 		add_data(9, 40000, 130 + i);

@@ -22,7 +22,9 @@ static const WsCodecParams params = {
 	.wal_page_magic = 0xD110
 };
 
-/* A segment that ends after used bytes of WAL and some that are not. */
+/*
+ * A segment in which WAL ends after this many bytes, and unused bytes follow.
+ */
 static void
 make_files(const char *name, size_t used)
 {
@@ -50,7 +52,7 @@ make_files(const char *name, size_t used)
 	walgen_free(&gen);
 }
 
-/* Nothing but a header is wrong: its size of blocks is 0. */
+/* A file in which only the header is wrong: its block size is 0. */
 static void
 make_header(void)
 {

@@ -72,7 +72,7 @@ get_varint(const uint8 **p, const uint8 *end)
 	return v;
 }
 
-/* Take a piece apart into its streams, and write those down. */
+/* Split a piece into its streams, and write these. */
 static void
 add_streams(void *zstd, uint32 flags, const uint8 *piece, size_t len,
 			size_t decoded_len)
@@ -139,7 +139,7 @@ add_block(void *zstd, bool restart, const uint8 *block, size_t len,
 	add_streams(zstd, flags, p, end - p, decoded_len);
 }
 
-/* What is in the seed's WAL. */
+/* The contents of a seed's WAL. */
 typedef enum Contents
 {
 	SMALL_RECORDS,
@@ -148,7 +148,7 @@ typedef enum Contents
 	OVERWRITTEN_RECORDS
 } Contents;
 
-/* How the encoder gives up on a piece. */
+/* Make the encoder give up a piece. */
 static void
 hit_limit(void *arg, int rmid pg_attribute_unused(),
 		  size_t raw_len pg_attribute_unused(),
@@ -160,8 +160,8 @@ hit_limit(void *arg, int rmid pg_attribute_unused(),
 }
 
 /*
- * layout is as fuzz_walz_decode has it; blocks of block_len bytes, or, if it is
- * 0, of four records; every third of them given up, or none.
+ * layout is that of fuzz_walz_decode.  Blocks have block_len bytes or, if that
+ * is 0, four records; the encoder gives up every third of them, or none.
  */
 static void
 make_decode(const char *corpus, const char *name, uint32 layout,
@@ -230,8 +230,8 @@ add_tiny(uint32 flags, uint32 announced)
 }
 
 /*
- * Blocks that are refused: after each the decoder must have restarted.  Before
- * each is one that is not, as it is.
+ * Blocks that are refused, after each of which the decoder must have
+ * restarted.  A valid one with unencoded bytes precedes each of them.
  */
 static void
 make_refused(const char *corpus)
@@ -247,7 +247,7 @@ make_refused(const char *corpus)
 			add_tiny(2 | 8, 100);
 			add_tiny(flags[i], announced[j]);
 		}
-		/* a piece with a wrong length, and the last one */
+		/* a piece with a wrong length, followed by the last one */
 		add_tiny(2 | 8, 100);
 		add_tiny(2 | 8 | 16 | 64, 10000 * i);
 		add_tiny(2 | 8, 1);
@@ -255,7 +255,7 @@ make_refused(const char *corpus)
 	write_seed(corpus, "fuzz_walz_decode", "refused");
 }
 
-/* A heap insert as fuzz_walz_roundtrip takes it. */
+/* A heap insert in the input format of fuzz_walz_roundtrip. */
 static void
 add_insert(uint8 kind)
 {

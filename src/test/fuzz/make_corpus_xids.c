@@ -22,7 +22,10 @@ static const WsCodecParams params = {
 	.wal_page_magic = 0xD110
 };
 
-/* Two pages: a checkpoint, small records, one over the pages, broken off or not. */
+/*
+ * Two pages: a checkpoint, small records, and one across both pages, which may
+ * be incomplete.
+ */
 static void
 make_wal(int broken, const char *name)
 {

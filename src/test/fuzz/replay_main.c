@@ -3,9 +3,9 @@
  * replay_main.c
  *	  Runs a fuzz target over existing files, without libFuzzer.
  *
- * Arguments are files and directories of files; without any, corpus/<name of
- * the program>.  Each input is one result in TAP; a target that finds fault
- * ends the program, which prove counts as failed.
+ * Arguments are files and directories of files; by default corpus/<name of the
+ * program>. Each input is one result in TAP; a target that finds a fault ends
+ * the program, which prove counts as a failure.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -22,7 +22,10 @@
 
 static int	replayed = 0;
 
-/* The input is in memory of exactly its size, so that reading on is noticed. */
+/*
+ * The input is in memory of exactly its size, so that reading beyond it is
+ * noticed.
+ */
 static void
 replay_file(const char *path, FILE *file)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * power_fault.c
- *	  Makes system calls on the files of one directory fail or wait, or the
- *	  disk full, as long as a test wants.
+ *	  Makes system calls on the files of a directory fail or wait, or its disk
+ *	  full, as long as a test wants.
  *
  * Preloaded by tests.  POWER_DIR names the directory, POWER_FAULT a file that
  * is read at every call and may be missing.  Its lines:
@@ -20,8 +20,8 @@
  *							writing and allocating give ENOSPC
  *	quota BYTES				the same with EDQUOT
  *
- * Names are below the directory, which itself is ".".  A fault that was raised
- * is told in POWER_FAULT.raised, a line each.
+ * Names are relative to the directory, which itself is ".".  Each fault that
+ * was raised is written as a line to POWER_FAULT.raised.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -77,7 +77,9 @@ begin(void)
 	snprintf(fault_name, sizeof(fault_name), "%s", name);
 }
 
-/* What the control file says now, as a string; "" if it is not there. */
+/*
+ * The current content of the control file as a string; "" if there is no file.
+ */
 static void
 read_faults(char *buf, size_t size)
 {
@@ -92,7 +94,9 @@ read_faults(char *buf, size_t size)
 	buf[len > 0 ? len : 0] = '\0';
 }
 
-/* Is there a line "CALL GLOB ..." for this file now?  Gives its action. */
+/*
+ * Is there now a line "CALL GLOB ..." for this file?  Returns its action, too.
+ */
 static bool
 find_fault(const char *call, const char *path, char *action)
 {
@@ -144,7 +148,7 @@ lose_unsynced(int fd, const char *path)
 	Unsynced   *range = &unsynced[fd];
 	int			copy;
 
-	/* the descriptor may be one that appends; the file's name is the last */
+	/* the descriptor may be in append mode; the last name is the file's */
 	snprintf(name, sizeof(name), "%s/%s", power_dir, path);
 	copy = REAL(open) (name, O_WRONLY | O_CLOEXEC);
 	while (copy >= 0 && range->begin < range->end)
@@ -217,7 +221,7 @@ rename(const char *old, const char *new)
 	return result;
 }
 
-/* Bytes that the files of a directory and of those in it occupy. */
+/* The space that the files in a directory and its subdirectories occupy. */
 static int64_t
 occupied(const char *path)
 {
@@ -246,8 +250,8 @@ occupied(const char *path)
 }
 
 /*
- * Is there no room for this file to reach end?  Sets errno then, and tells it,
- * once a process.
+ * Is there too little space for this file to reach that end?  Then sets errno,
+ * and reports it once per process.
  */
 static bool
 is_full(int fd, off_t end)
@@ -276,7 +280,10 @@ is_full(int fd, off_t end)
 	return true;
 }
 
-/* Can a file of this name not be made?  Sets errno then, and tells it. */
+/*
+ * Is the creation of a file of this name to fail?  Then sets errno, and
+ * reports it.
+ */
 static bool
 is_refused(const char *below)
 {

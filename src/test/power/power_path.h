@@ -4,8 +4,8 @@
  *	  Finds out which of a process's files lie below the directory that a test
  *	  watches, for the libraries that tests preload.
  *
- * Each library has its own; nothing here calls a function that one of them
- * replaces.
+ * Each library has its own copy.  Nothing here calls a function that one of
+ * the libraries replaces.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -53,8 +53,8 @@ power_absolute(const char *path, char *absolute)
 }
 
 /*
- * The part of path below the watched directory, "" for the directory itself,
- * in buf; NULL if it is not there.
+ * The part of path below the watched directory, in buf, "" for the directory
+ * itself; NULL if path is elsewhere.
  */
 static inline const char *
 power_below(const char *path, char *buf)
@@ -68,7 +68,7 @@ power_below(const char *path, char *buf)
 		(buf[len] != '/' && buf[len] != '\0'))
 		return NULL;
 
-	/* without empty components and "." */
+	/* remove empty components and "." */
 	for (from = to = buf + len; *from != '\0';)
 	{
 		if (from[0] == '/' && (from[1] == '/' || from[1] == '\0'))
@@ -108,8 +108,8 @@ power_remember(int fd, const char *below)
 }
 
 /*
- * The watched file that fd is, or NULL; a descriptor can have been closed
- * behind our back and be another file now.
+ * The watched file that fd refers to, or NULL; a descriptor may have been
+ * closed without our knowledge and refer to another file now.
  */
 static inline PowerFile *
 power_file(int fd)

@@ -13,8 +13,8 @@
  * The replication messages that this server sends are recorded too: which
  * positions it has acknowledged upstream, and what it has served.
  *
- * A record is a header line and, where it says so, that many bytes and a line
- * feed.  A path is below the directory, "" the directory itself.
+ * A record is a header line and, where noted, that many bytes and a line
+ * feed.  A path is relative to the directory, which itself is "".
  *
  *	create INO PATH				a file that was not there before
  *	mkdir INO PATH
@@ -52,7 +52,7 @@
 
 #define lengthof(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What has been sent on a socket of the message that is under way. */
+/* How much of the current message was sent on a socket. */
 typedef struct SentMessage
 {
 	unsigned char head[64];
@@ -90,12 +90,12 @@ begin(void)
 		perror("power_record");
 		_exit(1);
 	}
-	/* out of the way of the server's own descriptors */
+	/* keep away from the server's own descriptors */
 	log_fd = fcntl(fd, F_DUPFD_CLOEXEC, 800);
 	REAL(close) (fd);
 }
 
-/* Both keep errno. */
+/* These two functions keep errno. */
 static void
 lock_log(void)
 {
@@ -164,7 +164,9 @@ record_bytes(const void *bytes, size_t len)
 	errno = save_errno;
 }
 
-/* The watched file fd is, unless nothing is recorded here. */
+/*
+ * The watched file that fd refers to; NULL without a log and in our own calls.
+ */
 static PowerFile *
 watched(int fd)
 {
@@ -251,7 +253,7 @@ creat(const char *path, mode_t mode)
 	return open(path, O_CREAT | O_WRONLY | O_TRUNC, mode);
 }
 
-/* What stdio writes does not pass through here. */
+/* What stdio writes is not recorded. */
 #define DEFINE_FOPEN(name) \
 EXPORT FILE * \
 name(const char *path, const char *mode) \
@@ -302,7 +304,7 @@ record_write(PowerFile *file, off_t offset, const struct iovec *iov, int iovcnt,
 	errno = save_errno;
 }
 
-/* Before a write at the file's position: where that will be. */
+/* The position at which a write at the file's position will take place. */
 static off_t
 position_before(int fd)
 {
@@ -400,7 +402,9 @@ name(int fd, off_t len) \
 DEFINE_FTRUNCATE(ftruncate)
 DEFINE_FTRUNCATE(ftruncate64)
 
-/* The plain call of fallocate(), or posix_fallocate(); 0 is success in both. */
+/*
+ * The real call of fallocate() or posix_fallocate(); both return 0 on success.
+ */
 #define ALLOCATE(call) \
 	PowerFile  *file = watched(fd); \
 	int			result; \
@@ -469,7 +473,8 @@ copy_file_range(int in, off64_t * in_offset, int out, off64_t * out_offset,
 }
 
 /*
- * Syncs.  sync_file_range() counts for nothing, and so is not here.
+ * Syncs. sync_file_range() does not make anything durable, and is not
+ * recorded.
  */
 
 #define DEFINE_SYNC(name) \
@@ -616,7 +621,7 @@ record_message(const unsigned char *head, size_t have, size_t len)
 	}
 }
 
-/* Follow the messages on a socket through bytes that have been sent. */
+/* Follow the messages on a socket as their bytes are sent. */
 static void
 follow_messages(SentMessage *message, const unsigned char *bytes, size_t len)
 {
@@ -657,8 +662,8 @@ follow_messages(SentMessage *message, const unsigned char *bytes, size_t len)
 }
 
 /*
- * What begins with something else than a typed message (a startup packet, the
- * one letter that answers a request for encryption) is passed over.
+ * Data that does not begin with a typed message (a startup packet, the answer
+ * of one letter to a request for encryption) is ignored.
  */
 EXPORT ssize_t
 send(int fd, const void *bytes, size_t len, int flags)

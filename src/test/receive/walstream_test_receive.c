@@ -3,26 +3,26 @@
  * walstream_test_receive.c
  *	  A test module between walstream's receiver functions and PostgreSQL's.
  *
- * For tests only.  Loaded before walstream, it is what walstream takes for
- * libpqwalreceiver, in the walreceiver, apply worker or relay receiver of a real
- * server.
+ * For tests only.  Loaded before walstream, it takes the place of
+ * libpqwalreceiver for walstream, in the walreceiver, apply worker or relay
+ * receiver of a real server.
  *
- * walstream_test_receive.crash: the process crashes after it has been given a
- * frame, when it asks for what comes next.
+ * walstream_test_receive.crash: the process crashes when it has got a frame
+ * and asks for the next message.
  *
- * walstream_test_receive.hold: the process stands still once it has been given
- * WAL, until it is told to end.
+ * walstream_test_receive.hold: the process stops at the next WAL that it gets,
+ * until it is told to end.
  *
- * walstream_test_receive.flip: the first messages of each stream are kept.  Then
- * they are given to walstream's functions again
- * through connections of this module's own, each time with one bit of one
- * message turned over, every bit of every message.  Nothing but what came out
- * the first time may come out, up to an error; only of a keepalive, which is
- * handed on as it comes, that bit may.  A line in the log says how it went.
+ * walstream_test_receive.flip: the first messages of each stream are kept.
+ * Then they are passed to walstream's functions again, through separate
+ * connections of this module, each time with one bit of one message flipped,
+ * for every bit of every message.  The output must be the same as the first
+ * time, up to an error; only a keepalive, which is passed on unchanged, may
+ * differ in that bit.  The result is logged in one line.
  *
  * walstream_test_receive.fill: before a stream begins, walstream's array of
- * streams is filled with ones of this module's own, which end when the setting
- * does.
+ * streams is filled with streams of this module, which end when the setting is
+ * turned off.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -44,16 +44,19 @@ PG_MODULE_MAGIC;
 
 extern PGDLLEXPORT void _PG_init(void);
 
-/* Frames that are kept, of this length at most; longer ones pass the time. */
+/* Number of frames that are kept; longer frames than this are passed over. */
 #define FRAMES			2
 #define MAX_MESSAGES	24
 #define MAX_LEN			(256 * 1024)
 
-/* Of a longer message every bit of so much is flipped, and some of the rest. */
+/*
+ * Every bit of the first bytes of a message is flipped, and some bits after
+ * them.
+ */
 #define WHOLE			1024
 #define STRIDE			8009
 
-/* More streams of our own than walstream's array has room for. */
+/* More streams than walstream's array has room for. */
 #define FILLERS			1000
 
 #define KEEPALIVE_SIZE	(1 + 8 + 8 + 1)
@@ -94,7 +97,7 @@ static int	flipped_bit;
 static char *flipped = NULL;
 static char no_error[] = "";
 
-/* How many of our connections fill the array; 0: it is not filled. */
+/* Number of our connections that fill the array; 0 if it is not filled. */
 static int	fillers = 0;
 static bool is_full;
 
@@ -136,7 +139,7 @@ forget(KeptList *list)
 		pfree(list->items[--list->count].bytes);
 }
 
-/* Let walstream count streams that bring nothing, until it can count no more. */
+/* Let walstream count streams without data, until it can count no more. */
 static void
 fill_all(void)
 {
@@ -194,7 +197,7 @@ below_disconnect(WalReceiverConn *conn)
 		(stock->walrcv_disconnect) (conn);
 }
 
-/* The next message, a bit of which may be turned over. */
+/* Return the next message, with a bit flipped if it is that message's turn. */
 static int
 give_ours(char **buffer)
 {
@@ -214,7 +217,9 @@ give_ours(char **buffer)
 	return kept->len;
 }
 
-/* Is this what came out as the number-th, or that keepalive? */
+/*
+ * Is this the same as the original output of this number, or that keepalive?
+ */
 static bool
 is_right(int number, const char *bytes, int len)
 {
@@ -234,8 +239,8 @@ is_right(int number, const char *bytes, int len)
 }
 
 /*
- * Let walstream take all messages.  Returns how many came out, all of them
- * right, or -1; *refused: it ended in an error.
+ * Let walstream decode all messages.  Returns the number of output messages if
+ * all are correct, or -1; *refused: it ended with an error.
  */
 static int
 take_all(int attempt, bool first, bool *refused)
@@ -248,7 +253,10 @@ take_all(int attempt, bool first, bool *refused)
 	volatile bool failed = false;
 	char		name[NAMEDATALEN];
 
-	/* each one is an upstream of its own, so that none is suspended */
+	/*
+	 * use a different upstream each time, so that compression is not
+	 * suspended
+	 */
 	snprintf(name, sizeof(name), "flip%d", attempt);
 	next_message = 0;
 	PG_TRY();
@@ -317,7 +325,7 @@ flip_all(void)
 			if (refused)
 				refused_count++;
 
-			/* a frame is taken as it is or not at all */
+			/* a frame is decoded completely or not at all */
 			if (count < 0 || (!refused && count != given.count) ||
 				(!refused && kept->bytes[0] == WS_FRAME_TYPE))
 			{
@@ -337,7 +345,7 @@ flip_all(void)
 					refused_count, wrong)));
 }
 
-/* Keep what has come, and once there is enough of it begin. */
+/* Keep the message, and begin when there are enough of them. */
 static void
 keep_or_try(const char *bytes, int len)
 {
@@ -391,7 +399,10 @@ below_receive(WalReceiverConn *conn, char **buffer, pgsocket *wait_fd)
 	return len;
 }
 
-/* Thousands of refusals are no news; that there is no free entry is, to us. */
+/*
+ * Drop the messages about thousands of refusals, and note the one about a
+ * missing entry.
+ */
 static void
 hide_log(ErrorData *edata)
 {

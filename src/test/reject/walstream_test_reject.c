@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * walstream_test_reject.c
- *	  Plays another module that looks at logins after authentication.
+ *	  Stands for another module that checks logins after authentication.
  *
- * For tests only.  It ends the connections of the role that
- * walstream_test_reject.role names, whatever they are for.
+ * For tests only.  It ends all connections of the role that
+ * walstream_test_reject.role names.
  *
  * Copyright (c) 2026, the walstream authors
  *

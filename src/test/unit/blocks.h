@@ -21,9 +21,9 @@ extern const uint8 *raw;		/* MAX_RAW bytes, like WAL, or WAL ... */
 extern XLogRecPtr raw_lsn;		/* ... from this position on */
 
 /*
- * Run a test over each codec; and then, with wal true, over a codec that
- * knows WAL and raw that is WAL, since what that makes of anything else is
- * little more than zstd.
+ * Run a test over each codec; then, with wal true, over a codec that knows
+ * WAL, with WAL as raw, since of other input it makes little more than zstd
+ * does.
  */
 extern void for_each_codec(void (*test) (bool wal));
 
@@ -45,9 +45,9 @@ extern Block encode_block(void *encoder, const uint8 *src, size_t len);
 extern void free_block(Block *block);
 
 /*
- * Decode into a buffer of exactly dst_len bytes.  *same says whether the
- * result is what is at expected; may be NULL.  A write outside the buffer is
- * reported as a status that no test expects.
+ * Decode into a buffer of exactly dst_len bytes. *same (if not NULL) tells
+ * whether the result equals expected.  A write outside the buffer is returned
+ * as a status that no test expects.
  */
 extern WsStatus decode_block(void *decoder, XLogRecPtr lsn, const uint8 *src,
 							 size_t src_len, size_t dst_len,
@@ -56,8 +56,8 @@ extern bool decodes_to(void *decoder, const Block *block, const uint8 *src,
 					   size_t len);
 
 /*
- * Returns true if the status is a proper refusal, and not due to luck or a
- * wild write.
+ * Returns true if the status is a proper refusal, without a write outside the
+ * buffer.
  */
 extern bool refuses(void *decoder, const uint8 *src, size_t src_len,
 					size_t dst_len);

@@ -211,8 +211,8 @@ may_cut(XLogRecPtr start_lsn, XLogRecPtr end_lsn, const WsCodecParams *stream)
 }
 
 /*
- * Check the pieces of one 'w' message from *out on.  Returns their number, 0
- * if they are wrong.
+ * Check the pieces of one 'w' message, which begin at *out.  Returns their
+ * number, 0 if they are wrong.
  */
 static size_t
 count_pieces(const Message *message, const Message *out, size_t out_count,

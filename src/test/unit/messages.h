@@ -30,7 +30,7 @@ typedef struct Messages
 /* Parameters of a server with 8 kB blocks and this segment size. */
 extern WsCodecParams stream_params(bool logical, uint32 segment_size);
 
-/* Asks for every codec of the table. */
+/* A request for every codec of the table. */
 extern WsAccept accept_all(void);
 
 /* Returns a number below bound; the same series for the same seed. */
@@ -46,26 +46,26 @@ extern void add_text(Messages *messages, const char *text);
 /* Free all messages, which leaves an empty list. */
 extern void clear_messages(Messages *messages);
 
-/* Take all messages that next returns. */
+/* Append all messages that next returns. */
 extern void take_encoded(WsEncoder *encoder, Messages *out);
 extern void take_decoded(WsDecoder *decoder, Messages *out);
 
-/* Put one message in, and take all messages that next returns. */
+/* Encode one message, and append all messages that next returns. */
 extern void encode_message(WsEncoder *encoder, const Message *message,
 						   int64 now_us, Messages *out);
 extern WsStatus decode_message(WsDecoder *decoder, const Message *message,
 							   Messages *out);
 
 /*
- * The whole of in, at time 0; flushes a batch at the end.  Decoding ends at
- * the first message that is refused.
+ * Encode or decode all messages, at time 0.  Encoding flushes a batch at the
+ * end; decoding ends at the first message that is refused.
  */
 extern void encode_messages(WsEncoder *encoder, const Messages *in,
 							Messages *out);
 extern WsStatus decode_messages(WsDecoder *decoder, const Messages *in,
 								Messages *out);
 
-/* Returns true if both are the same, byte for byte. */
+/* Returns true if both are identical. */
 extern bool same_message(const Message *a, const Message *b);
 extern bool same_messages(const Messages *a, const Messages *b);
 

@@ -14,7 +14,7 @@
 #include "plans.h"
 #include "tap.h"
 
-/* What is left of a buffer. */
+/* The rest of a buffer. */
 typedef struct Text
 {
 	char	   *next;
@@ -64,7 +64,7 @@ add_why(Text *text, const WsPlanInput *input, const WsPlanWhy *why)
 	};
 	WsPlanPoint ours = why->ours;
 
-	/* which positions say something */
+	/* which positions have a meaning */
 	if (why->reason == WS_PLAN_OLDER_TIMELINE)
 		ours.lsn = InvalidXLogRecPtr;
 	if (why->reason == WS_PLAN_NOTHING_THERE)

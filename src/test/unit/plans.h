@@ -12,7 +12,7 @@
 
 #include "pure/relay/plan.h"
 
-/* All that a plan says, at most size bytes. */
+/* Everything in a plan, in at most size bytes. */
 extern void plan_text(const WsPlanInput *input, const WsPlan *plan,
 					  char *text, size_t size);
 

@@ -21,7 +21,7 @@ uint8	   *records;
 uint8	   *noise;
 uint8	   *prose;
 
-/* What has been written, with segments of one size each. */
+/* The WAL written so far on each timeline, with segments of one size. */
 static WalGen timelines[MAX_TIMELINES];
 static int	ntimelines = 0;
 
@@ -57,7 +57,7 @@ data_for(WsCodecId id)
 	return id == WS_CODEC_WALZ ? REAL_WAL : records;
 }
 
-/* The WAL at the stream's position, which is written when it is asked for. */
+/* The WAL at the stream's position; it is written when it is first needed. */
 static const uint8 *
 real_wal(const Stream *stream, size_t len)
 {

@@ -31,7 +31,7 @@ typedef struct Stream
 	Messages	out;
 } Stream;
 
-/* What messages can be made of, DATA_SIZE bytes each. */
+/* Data for messages, DATA_SIZE bytes each. */
 #define DATA_SIZE	(8 * MB)
 
 extern uint8 *records;
@@ -39,13 +39,13 @@ extern uint8 *noise;
 extern uint8 *prose;
 
 /*
- * In their place: WAL as walgen writes it from START_LSN on, that which is at
- * the message's position.  On each timeline it is another.
+ * Instead of these: WAL that walgen writes from START_LSN on, beginning at the
+ * message's position.  Each timeline has different WAL.
  */
 #define REAL_WAL		((const uint8 *) NULL)
 #define REAL_WAL_SIZE	(100 * MB)
 
-/* What shrinks well with a codec: REAL_WAL for one that knows WAL. */
+/* Data that the codec compresses well: REAL_WAL for one that knows WAL. */
 extern const uint8 *data_for(WsCodecId id);
 
 extern void make_data(void);
@@ -61,17 +61,17 @@ extern void end_stream(Stream *stream);
 /* Add a message of WAL. */
 extern void add_wal(Stream *stream, const uint8 *wal, size_t len);
 
-/* Encode, at once, the messages from this one on. */
+/* Encode the messages from this one on, all at the same time. */
 extern void encode_added(Stream *stream, size_t from);
 
 /* Add total bytes of WAL in messages of this size, and encode them. */
 extern void send_wal(Stream *stream, const uint8 *data, size_t total,
 					 size_t message_size);
 
-/* Decode all; returns true if the input comes back. */
+/* Decode everything; returns true if the result equals the input. */
 extern bool decode_stream(Stream *stream);
 
-/* Returns true if both sides have counted everything. */
+/* Returns true if the counts of both sides are complete. */
 extern bool counts_hold(const Stream *stream);
 
 #endif							/* WS_STREAMS_H */

@@ -20,8 +20,8 @@ static int	results = 0;
 static int	failures = 0;
 
 /*
- * Each line is flushed at once: when a sanitizer ends the program, the last
- * line printed tells where it was.
+ * Flush each line at once: when a sanitizer ends the program, the last line
+ * shows where it was.
  */
 static bool
 print_result(bool passed, const char *fmt, va_list args)
@@ -93,7 +93,7 @@ diag(const char *fmt,...)
 	vsnprintf(message, sizeof(message), fmt, args);
 	va_end(args);
 
-	/* every line of a remark is marked as one */
+	/* mark every line of a comment */
 	while (line != NULL)
 	{
 		char	   *end = strchr(line, '\n');

@@ -8,8 +8,8 @@
  *
  *		return done_testing();
  *
- * A program that dies before that has printed no plan, or not the number of
- * results it planned, so that prove counts it as failed.
+ * A program that dies before that has printed no plan, or a plan with another
+ * number of results, so that prove counts it as failed.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -32,17 +32,22 @@
  */
 extern void plan(int count);
 
-/* One result.  Both return whether it passed; is prints both values if not. */
+/*
+ * One result.  Both return whether it passed; is() prints both values if not.
+ */
 extern bool ok(bool passed, const char *fmt,...) TAP_PRINTF(2, 3);
 extern bool is(long long got, long long expected,
 			   const char *fmt,...) TAP_PRINTF(3, 4);
 extern bool is_str(const char *got, const char *expected,
 				   const char *fmt,...) TAP_PRINTF(3, 4);
 
-/* A remark. */
+/* Print a comment. */
 extern void diag(const char *fmt,...) TAP_PRINTF(1, 2);
 
-/* Close; returns the exit status, 0 if all results have passed. */
+/*
+ * Print the plan if needed; returns the exit status, 0 if all results have
+ * passed.
+ */
 extern int	done_testing(void);
 
 #endif							/* WS_TAP_H */

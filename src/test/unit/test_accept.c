@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_accept.c
- *	  The value of walstream.accept, and what a sender chooses by it.
+ *	  The value of walstream.accept, and what a sender chooses because of it.
  *
  * Copyright (c) 2026, the walstream authors
  *

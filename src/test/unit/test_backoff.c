@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_backoff.c
- *	  Tests when the codec is tried on bytes that do or do not get smaller.
+ *	  When the codec is tried on bytes that shrink or do not shrink.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,7 +16,9 @@
 
 static WsBackoff backoff;
 
-/* Frames that do not shrink, until it gives up; returns the bytes tried. */
+/*
+ * Encode frames that do not shrink until it gives up; returns the bytes tried.
+ */
 static uint64
 try_until_failure(size_t len)
 {
@@ -31,7 +33,7 @@ try_until_failure(size_t len)
 	return tried;
 }
 
-/* Returns the bytes that pass without a try. */
+/* Returns how many bytes pass without a try. */
 static uint64
 skip_all(size_t len)
 {
@@ -63,7 +65,7 @@ main(void)
 	is(try_until_failure(FRAME), WS_BACKOFF_AFTER, "and all is as at first");
 	is(skip_all(FRAME), WS_BACKOFF_MIN, "the distance too");
 
-	/* a probe of small frames is long enough for history to tell */
+	/* a probe of small frames is long enough for history to have an effect */
 	is(try_until_failure(450), 450 * ((WS_BACKOFF_PROBE + 449) / 450),
 	   "small frames: as many as make a probe");
 	skip_all(450);
@@ -73,7 +75,7 @@ main(void)
 		ws_backoff_judge(&backoff, 450, 200);
 	ok(!ws_backoff_skip(&backoff, 450), "a probe that begins badly is a success");
 
-	/* what shrinks by less than an eighth is not worth it, by more is */
+	/* shrinking by less than an eighth is not worth it, by more is */
 	ws_backoff_reset(&backoff);
 	for (int i = 0; i < 1000 && !ws_backoff_skip(&backoff, FRAME); i++)
 		ws_backoff_judge(&backoff, FRAME, FRAME - FRAME / 16);
@@ -85,7 +87,7 @@ main(void)
 	is(try_until_failure(FRAME), WS_BACKOFF_AFTER,
 	   "and a long time of it does not delay a failure");
 
-	/* large frames that do not shrink, small ones that do between them */
+	/* large frames that do not shrink alternate with small ones that do */
 	ws_backoff_reset(&backoff);
 	for (int i = 0; i < 1000; i++)
 	{
@@ -100,7 +102,7 @@ main(void)
 	}
 	ok(tried * 20 < total, "a mixture that does not shrink is left alone");
 
-	/* the other way round */
+	/* small frames that do not shrink alternate with large ones that do */
 	ws_backoff_reset(&backoff);
 	for (int i = 0; i < 10000 && backoff.skip == 0; i++)
 	{

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_chain.c
- *	  The relays through which WAL comes: written, read, and damaged.
+ *	  The chain of relays through which WAL comes: written, read, and damaged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,7 +12,10 @@
 #include "pure/relay/chain.h"
 #include "tap.h"
 
-/* Parse from memory of exactly this size, so that reading on is noticed. */
+/*
+ * Parse from memory of exactly this size, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 parse(const char *text, WsChain *chain)
 {

@@ -3,9 +3,9 @@
  * test_codec.c
  *	  What every codec of the table must do.
  *
- * The same tests run over each codec; nothing here knows one of them.  What
- * must be refused is in test_codec_damage.c, and what is particular to a
- * codec's format is in test_codec_format.c and test_walz_format.c.
+ * The same tests run over each codec, and are not specific to any.  Input that
+ * must be refused is in test_codec_damage.c, and what is specific to a codec's
+ * format in test_codec_format.c and test_walz_format.c.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,7 +21,7 @@
 /* address sanitizer's; its headers are not installed with every compiler */
 extern size_t __sanitizer_get_current_allocated_bytes(void);
 
-/* Is every block decoded as soon as it is there, whatever its size? */
+/* Every block can be decoded as soon as it is complete, whatever its size. */
 static void
 test_sizes(int level)
 {
@@ -72,7 +72,7 @@ test_single_bytes(void)
 	codec->decoder_free(decoder);
 }
 
-/* Nothing encodes to nothing, also where a stream begins. */
+/* An empty block encodes to nothing, even at the beginning of a stream. */
 static void
 test_empty(void)
 {
@@ -98,7 +98,7 @@ test_empty(void)
 	codec->decoder_free(decoder);
 }
 
-/* The second of two equal random blocks is short by the first alone. */
+/* Of two equal random blocks the second is short, because of the first. */
 static void
 test_history(void)
 {
@@ -151,7 +151,10 @@ test_history(void)
 	codec->decoder_free(late);
 }
 
-/* A restart at another level gives what a new encoder at that level gives. */
+/*
+ * After a restart at another level the output is that of a new encoder at that
+ * level.
+ */
 static void
 test_level_change(void)
 {
@@ -197,7 +200,7 @@ test_incompressible(void)
 	{
 		Block		block = encode_block(encoder, src, sizes[i]);
 
-		/* none grows by more than its headers */
+		/* no block grows by more than its headers */
 		ok(decodes_to(decoder, &block, src, sizes[i]) &&
 		   block.len <= sizes[i] + 32 + sizes[i] / 4096,
 		   "%s: %zu random bytes give %zu", codec_name, sizes[i], block.len);
@@ -210,7 +213,10 @@ test_incompressible(void)
 	codec->decoder_free(decoder);
 }
 
-/* The bound is enough where a stream begins and goes on, and is asked for. */
+/*
+ * The bound is sufficient at the beginning of a stream and later, and is
+ * enforced.
+ */
 static void
 test_bound(void)
 {
@@ -250,10 +256,9 @@ test_bound(void)
 }
 
 /*
- * The memory that a stream holds at level 1, after more than a window of
- * input: 4 MB to encode and 3 MB to decode are promised for all of a stream,
- * of which its buffers take up to 1 MB.  walz has its model beside that, 1 MB
- * on both sides.
+ * The memory of a stream at level 1, after more than a window of input: in
+ * total a stream may take 4 MB to encode and 3 MB to decode, of which its
+ * buffers take up to 1 MB. walz has a model beside that, 1 MB on each side.
  */
 static void
 test_memory(void)
@@ -348,7 +353,9 @@ test_table(void)
 	is(count, lengthof(numbers), "number of codecs");
 }
 
-/* An encoder at either limit of the levels, at which a setting stops. */
+/*
+ * An encoder at the lowest and at the highest level, which limit the setting.
+ */
 static void
 test_level_limits(void)
 {
@@ -378,7 +385,7 @@ count_modelled(void *arg, int rmid, size_t raw_len pg_attribute_unused(),
 	*modelled += rmid >= 0;
 }
 
-/* Are blocks modelled? */
+/* Check that blocks are modelled. */
 static void
 test_modelled(void)
 {
@@ -392,7 +399,7 @@ test_modelled(void)
 	{
 		Block		block;
 
-		/* what has been learned until here must not be missed */
+		/* what was learned up to this point must not be needed */
 		if (pos == MAX_RAW / 2)
 		{
 			WsCodecParams params = level_params(1);
@@ -401,7 +408,7 @@ test_modelled(void)
 			codec->decoder_free(decoder);
 			decoder = new_codec_decoder();
 		}
-		/* nor must it be in the way */
+		/* nor must it do harm */
 		if (pos == MAX_RAW / 4)
 		{
 			WsCodecParams params = level_params(1);

@@ -15,8 +15,8 @@
 #include "testdata.h"
 
 /*
- * Blocks that are cut, longer, or announced wrongly; first is whether the
- * block is the first after a restart.
+ * Blocks that are truncated, extended, or announced with a wrong length; first
+ * tells whether the block is the first one after a restart.
  */
 static void
 test_lengths(bool first)
@@ -89,9 +89,9 @@ test_lengths(bool first)
 }
 
 /*
- * Every bit of two blocks, flipped alone.  What is decoded may be wrong (that
- * is for the frame's check value to find), but never outside the buffer, and
- * the decoder is good again after a restart.
+ * Flip every bit of two blocks, one at a time.  The result may be wrong (the
+ * frame's check value finds that), but nothing may be written outside the
+ * buffer, and after a restart the decoder works again.
  */
 static void
 test_flips(size_t len)
@@ -189,8 +189,8 @@ test_damage(bool wal)
 	test_flips(700);
 
 	/*
-	 * A modelled block that is cut can stand for other records of the same
-	 * length: to find that is left to the frame's check value.
+	 * A truncated modelled block can stand for other records of the same
+	 * length: only the frame's check value finds that.
 	 */
 	if (wal)
 		return;

@@ -50,7 +50,7 @@ encode_raw(const WsCodec *codec, int level)
 }
 
 /*
- * The library's simple streaming interface with its defaults reads what an
+ * The library's simple streaming interface, with its defaults, reads what an
  * encoder has written since a restart, in pieces of any size.
  */
 static void
@@ -76,7 +76,7 @@ test_zstd_reads(int level)
 	   "zstd:%d is read by the library", level);
 	ZSTD_freeDStream(stream);
 
-	/* with an end it is a file as the command line tool writes it */
+	/* with an end it is a file as the command-line tool writes it */
 	memcpy(encoded + len, end, sizeof(end));
 	memset(decoded, 0, RAW_SIZE);
 	is(ZSTD_decompress(decoded, RAW_SIZE, encoded, len + sizeof(end)), RAW_SIZE,
@@ -96,7 +96,7 @@ test_lz4_reads(int level)
 	size_t		produced = 0;
 	size_t		code;
 
-	/* the end mark makes it a file as the command line tool writes it */
+	/* the end mark makes it a file as the command-line tool writes it */
 	memset(encoded + len, 0, 4);
 	len += 4;
 
@@ -122,8 +122,8 @@ test_lz4_reads(int level)
 }
 
 /*
- * Refused by a new decoder, which has not let the input decide how much it
- * allocates.
+ * Check that a new decoder refuses this, and that the input has not determined
+ * how much it allocates.
  */
 static void
 is_refused(const WsCodec *codec, size_t len, size_t raw_len, const char *what)
@@ -139,7 +139,10 @@ is_refused(const WsCodec *codec, size_t len, size_t raw_len, const char *what)
 	codec->decoder_free(decoder);
 }
 
-/* What zstd writes of raw's first raw_len bytes with one parameter set. */
+/*
+ * What zstd makes of the first raw_len bytes of raw with one parameter
+ * changed.
+ */
 static size_t
 zstd_frame(ZSTD_cParameter parameter, int value, ZSTD_EndDirective end,
 		   size_t raw_len)
@@ -166,7 +169,9 @@ test_zstd_refuses(void)
 	WsCodecParams params = {0};
 	void	   *decoder = ws_codec_zstd.decoder_new(&params);
 
-	/* that this way of writing frames gives one that is taken, else */
+	/*
+	 * first a frame that is accepted: the others are written in the same way
+	 */
 	len = zstd_frame(ZSTD_c_windowLog, WS_WINDOW_LOG_MAX, ZSTD_e_flush, 5000);
 	is(ws_codec_zstd.decode(decoder, 0, encoded, len, decoded, 5000), WS_OK,
 	   "zstd takes a window of 2 MB");

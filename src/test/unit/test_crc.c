@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_crc.c
- *	  The fast CRC-32C is the server's, for every length and alignment.
+ *	  Our fast CRC-32C equals the server's, for every length and alignment.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -28,7 +28,7 @@ main(void)
 	FIN_CRC32C(crc);
 	is(crc, 0xe3069283, "the check value that is known of CRC-32C");
 
-	/* lengths around those where the way of computing changes, and others */
+	/* lengths around those at which the method changes, and others */
 	fill_random(bytes, MAX_LEN, 1);
 	for (size_t len = 0; len <= MAX_LEN - 8; len += len % 2048 < 20 ? 1 : 97)
 	{
@@ -49,7 +49,7 @@ main(void)
 	ok(wrong == 0 && compared > 2000, "%d CRCs are those of the server's function",
 	   compared);
 
-	/* one byte after the other, and all at once */
+	/* byte by byte, and all at once */
 	INIT_CRC32C(crc);
 	for (size_t i = 0; i < MAX_LEN; i++)
 		crc = ws_crc_add(crc, bytes + i, 1);

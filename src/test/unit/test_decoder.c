@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_decoder.c
- *	  Messages that are valid as such, but that a decoder must refuse in their
- *	  place.
+ *	  Messages that are valid by themselves, but that a decoder must refuse at
+ *	  their place in the stream.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -13,7 +13,9 @@
 #include "tap.h"
 #include "wires.h"
 
-/* A decoder that has seen what is in wire so far, but its last message. */
+/*
+ * Returns the status of wire's last message, after all others were accepted.
+ */
 static WsStatus
 status_of_last(Wire *wire, const WsAccept *accept, WsDecoder **keep)
 {
@@ -33,8 +35,8 @@ status_of_last(Wire *wire, const WsAccept *accept, WsDecoder **keep)
 }
 
 /*
- * One physical frame that is sound but for one thing.  number, and those
- * before it, are raw frames.
+ * Test one physical frame in which one thing is wrong. number is the frame's;
+ * the frames before it are raw.
  */
 static void
 check_raw(WsStatus expected, uint64 number, bool restart,
@@ -77,7 +79,10 @@ test_positions(void)
 	check_raw(WS_OK, 0, true, lsn, PG_UINT64_MAX - 100, 100, "one up to it");
 }
 
-/* An lz4 or zstd frame with a history of its own, in place of the number-th. */
+/*
+ * An lz4 or zstd frame with a history of its own, in place of the frame with
+ * this number.
+ */
 static void
 add_coded(Wire *wire, WsCodecId id, uint64 number, bool restart,
 		  XLogRecPtr start_lsn, uint32 len)
@@ -206,8 +211,8 @@ test_codecs(void)
 }
 
 /*
- * A codec that is not there, in an otherwise sound frame: one flipped bit.
- * What is told of it must be there.
+ * A flipped bit makes the codec of an otherwise valid frame an unknown one.
+ * The error must name it.
  */
 static void
 test_unknown_codecs(void)
@@ -241,7 +246,7 @@ test_unknown_codecs(void)
 	}
 }
 
-/* A batch whose rows are not as the encoder would have written them. */
+/* Batches whose rows are not as the encoder writes them. */
 static void
 check_batch(WsStatus expected, const uint8 *rows, uint32 len, const char *what)
 {
@@ -308,7 +313,7 @@ test_batches(void)
 	   "a batch in a physical stream");
 }
 
-/* Lengths that would be gigabytes are refused before anything is done. */
+/* Lengths of gigabytes are refused before anything is allocated. */
 static void
 test_lengths(void)
 {
@@ -340,7 +345,7 @@ test_lengths(void)
 	}
 }
 
-/* The first message is like a hello, or a hello is not for this stream. */
+/* The first message resembles a hello, or a hello is not for this stream. */
 static void
 test_hellos(void)
 {
@@ -392,8 +397,8 @@ test_hellos(void)
 }
 
 /*
- * A hello gives nothing, and costs a line in the log: it is followed by data
- * before another may come.
+ * A hello yields no output, and is logged; so another one is accepted only
+ * after data.
  */
 static void
 test_repeated_hellos(void)
@@ -441,7 +446,10 @@ test_repeated_hellos(void)
 		is(status_of_last(&wire, &accept, NULL), WS_OK,
 		   "%s: with data in between", kind);
 
-		/* a COPY begins with one whatever the last one ended with */
+		/*
+		 * a COPY may begin with a hello even if the last one ended with a
+		 * hello
+		 */
 		{
 			WsDecoder  *decoder = new_decoder(&wire);
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_drain.c
- *	  What a standby that is to be promoted has to receive, case by case.
+ *	  What a standby has to receive before it is promoted, case by case.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,7 +16,7 @@
 #define LINE		4
 #define NO_LSN		PG_UINT64_MAX
 
-/* A line is written as the timelines and where each was left. */
+/* A line is given as its timelines and where each was left. */
 typedef struct Line
 {
 	WsHistoryEntry entries[LINE];
@@ -158,7 +158,7 @@ run_case(const Case *c)
 		is((long long) plan.lsn, (long long) c->expected.lsn, "%s: the position", c->what);
 }
 
-/* The items of a list, each in brackets; "!" if it is malformed. */
+/* Print the items of a list, each in brackets, or "!" if it is malformed. */
 static void
 list_is(const char *list, const char *expected)
 {

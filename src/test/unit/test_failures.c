@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_failures.c
- *	  What suspends compression, for how long, and the file that keeps it.
+ *	  What suspends compression, for how long, and the file that keeps the
+ *	  failures.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -94,7 +95,10 @@ test_file(void)
 	is(ws_failures_parse(buf, WS_FAILURES_MAX_BYTES + 1, again, &count),
 	   WS_E_TOO_LARGE, "nor one that is too large");
 
-	/* all that there can be, the longest numbers, and one too many */
+	/*
+	 * the maximal number of entries, with the longest numbers, and one too
+	 * many
+	 */
 	for (int i = 0; i < (int) lengthof(streams); i++)
 	{
 		streams[i].stream = PG_UINT64_MAX - i;

@@ -15,8 +15,8 @@
 #include "testdata.h"
 
 /*
- * CRC-32C bit by bit, so that the format does not rest on the server's
- * functions alone.  Goes on from crc, which starts at and ends with 0.
+ * CRC-32C bit by bit, so that the format does not depend on the server's
+ * functions alone.  Continues crc, which is 0 at the beginning.
  */
 static uint32
 slow_crc(uint32 crc, const uint8 *bytes, size_t len)
@@ -151,7 +151,7 @@ test_stock_header(void)
 	ok(memcmp(buf, bytes, sizeof(bytes)) == 0, "and written");
 }
 
-/* The documented format, put together by hand. */
+/* The documented format, assembled by hand. */
 static void
 test_known_frame(void)
 {
@@ -198,7 +198,10 @@ test_known_frame(void)
 		buf[len - 2] << 8 | buf[len - 1];
 	is(check, crc, "the check value covers content, number, header, encoded bytes");
 
-	/* with codec 0 the encoded bytes are the content, and not covered twice */
+	/*
+	 * with codec 0 the encoded bytes are the content, and are not covered
+	 * twice
+	 */
 	header.codec = WS_CODEC_NONE;
 	memcpy(head_raw, head, sizeof(head));
 	head_raw[1] = WS_FLAG_RESTART;
@@ -264,7 +267,7 @@ test_round_trip(void)
 
 	for (int variant = 0; variant < 32; variant++)
 	{
-		/* numbers of codecs to come are refused: see test_bad_headers() */
+		/* unknown codecs are refused: see test_bad_headers() */
 		if ((variant & 7) > WS_CODEC_WALZ)
 			continue;
 		for (size_t i = 0; i < lengthof(deltas) * lengthof(lengths); i++)
@@ -415,7 +418,7 @@ test_rows(void)
 	ok(wrong == 0 && pos == batch + len,
 	   "rows come back, also where differences wrap around");
 
-	/* any bytes are a row, or are refused, in the bounds */
+	/* any bytes are a row or are refused, without reading beyond them */
 	wrong = 0;
 	for (int i = 0; i < 20000; i++)
 	{

@@ -44,7 +44,10 @@ same_hello(const WsHello *a, const WsHello *b)
 		a->stream.wal_page_magic == b->stream.wal_page_magic;
 }
 
-/* Decode from memory of exactly len bytes, so that reading on is noticed. */
+/*
+ * Decode from memory of exactly len bytes, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 decode(const uint8 *bytes, size_t len, WsHello *hello)
 {
@@ -153,8 +156,8 @@ test_values(void)
 }
 
 /*
- * Every bit flipped alone: refused, or read as another hello which encodes to
- * those bytes.  No bit is without a meaning.
+ * Flip every bit, one at a time: the result is refused, or read as another
+ * hello that encodes to the same bytes.  No bit is ignored.
  */
 static void
 test_flips(void)

@@ -15,7 +15,10 @@
 static WsHistoryEntry entries[WS_HISTORY_MAX_ENTRIES + 1];
 static WsHistory history = {.entries = entries};
 
-/* Parse a copy that is exactly as long, so that reading on is noticed. */
+/*
+ * Parse from memory of exactly this size, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 parse_bytes(TimeLineID tli, const char *content, size_t len, int *line)
 {
@@ -181,7 +184,7 @@ test_bounds(void)
 	free(content);
 }
 
-/* How many timelines of two lines are shared, each reached by the same way. */
+/* How many timelines two lines share, reached in the same way. */
 static void
 shares(const char *content, TimeLineID tli, const char *other_content,
 	   TimeLineID other_tli, int expected, const char *what)

@@ -21,7 +21,7 @@ static const WsStoreIdentity usual = {
 	.major_version = 15
 };
 
-/* The same text with another last line, so that the CRC is right. */
+/* Append the last line, with the right CRC. */
 static size_t
 with_crc(const char *text, char *buf)
 {
@@ -100,7 +100,7 @@ test_text(void)
 		   "crc32c = 1ecd70a1\n", "without an identifier that of format 1");
 }
 
-/* A file with any bit flipped, or cut anywhere, is refused. */
+/* A file with any bit flipped, or truncated anywhere, is refused. */
 static void
 test_damage(void)
 {
@@ -121,7 +121,7 @@ test_damage(void)
 	{
 		char	   *copy = malloc(shorter + 1);
 
-		/* exactly as long, so that reading on is noticed */
+		/* memory of exactly this size, so that reading beyond it is noticed */
 		memcpy(copy, buf, shorter);
 		copy = realloc(copy, Max(shorter, 1));
 		accepted += ws_identity_parse(copy, shorter, &identity) == WS_OK;

@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_intake.c
- *	  What a receiver shows and logs of a stream, and what it says of a failure.
+ *	  What a receiver shows and logs about a stream, and what it says about a
+ *	  failure.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -28,7 +29,7 @@ new_intake(void)
 	return ws_intake_new(&params, &accept);
 }
 
-/* One message; what it gives is passed over. */
+/* Pass one message, and ignore its output. */
 static WsStatus
 put(WsIntake *intake, const uint8 *message, size_t len, uint64 now_ns,
 	WsIntakeNews *news)
@@ -58,7 +59,7 @@ put_hello(WsIntake *intake, WsCodecId codec, int level, uint64 now_ns,
 	return put(intake, buf, sizeof(buf), now_ns, news);
 }
 
-/* A byte of WAL as PostgreSQL sends it. */
+/* Pass one byte of WAL as a stock message. */
 static WsStatus
 put_wal(WsIntake *intake, uint64 now_ns, WsIntakeNews *news)
 {

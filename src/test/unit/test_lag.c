@@ -46,7 +46,10 @@ test_backwards(void)
 	is(lag.count, 2, "an older position is passed over");
 }
 
-/* A reader that stands still while the others go on, far beyond the array. */
+/*
+ * One reader stands still while the others continue, for longer than the array
+ * has room.
+ */
 static void
 test_slow_reader(void)
 {
@@ -66,7 +69,9 @@ test_slow_reader(void)
 		sorted &= lag.samples[i - 1].lsn < lag.samples[i].lsn;
 	ok(sorted && lag.count <= WS_LAG_SAMPLES, "samples stay in order: %d", lag.count);
 
-	/* position p became available at time 10 p; samples are that far apart */
+	/*
+	 * position p became available at time 10 p; the distance of samples grows
+	 */
 	slow = ws_lag_reach(&lag, 2, 500000, 3000000000);
 	slow -= 3000000000 - 5000000;
 	ok(slow >= 0 && slow <= INT64CONST(100) * 100 * 4, "a slow reader is exact to some samples: %ld",
@@ -74,7 +79,7 @@ test_slow_reader(void)
 	is(ws_lag_reach(&lag, 2, lag.newest_lsn, INT64CONST(100) * 100 * WS_LAG_SAMPLES + 5), 5,
 	   "and exact when it comes to the end");
 
-	/* when all keep up, samples become as close as they were */
+	/* when all keep up, samples become as close as before */
 	bounded = true;
 	for (int i = 1; i <= 1000 * WS_LAG_SAMPLES; i++)
 	{

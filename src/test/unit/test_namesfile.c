@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_namesfile.c
- *	  The file with the primary's synchronous standbys: written, read back, and
- *	  damaged.
+ *	  The file with the primary's lists of synchronous standbys: written, read
+ *	  back, and damaged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -23,7 +23,10 @@ static const char usual_text[] =
 
 static char content[WS_NAMESFILE_MAX_BYTES];
 
-/* Parse from memory of exactly len bytes, so that reading on is noticed. */
+/*
+ * Parse from memory of exactly len bytes, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 parse(const char *text, size_t len, WsNamesFile *file)
 {
@@ -71,7 +74,7 @@ test_roundtrip(const WsNamesFile *file, const char *what)
 	ok(memcmp(file, &again, sizeof(again)) == 0, "%s: and is the same", what);
 }
 
-/* No single bit can change, and no byte can be missing or added. */
+/* Every flipped bit, and every missing or additional byte, is noticed. */
 static void
 test_damage(const WsNamesFile *usual)
 {
@@ -99,7 +102,9 @@ test_damage(const WsNamesFile *usual)
 	is(parse(content, len, &file), WS_E_CHECK, "a wrong CRC alone is told as such");
 }
 
-/* The oldest goes; names are as long as they may be, and all to be escaped. */
+/*
+ * The oldest list is dropped; names have the maximal length and need escaping.
+ */
 static void
 test_full(void)
 {
@@ -118,8 +123,8 @@ test_full(void)
 }
 
 /*
- * A file with these lines and the right CRC: what is refused is refused for
- * its text.
+ * Parse a file with these lines and the right CRC: it can only be refused
+ * because of its text.
  */
 static WsStatus
 parse_lines(const char *lines)

@@ -3,10 +3,9 @@
  * test_no_memory.c
  *	  Encoders, decoders and intakes when an allocation fails, whichever it is.
  *
- * The linker puts the functions below in the place of those that allocate, and
- * of those of the libraries that do so inside.  Each of them can be made to
- * fail at its n-th call; Address sanitizer sees what is leaked or used then.
- *
+ * The linker replaces the allocating functions, and those of libraries that
+ * allocate, by the functions below.  Each of them can be made to fail at its
+ * n-th call; address sanitizer then finds leaks and wrong accesses.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -34,7 +33,10 @@ fails(void)
 	return counting && calls_until_failure > 0 && --calls_until_failure == 0;
 }
 
-/* NAME(PARAMETERS) as the linker knows the one here and the library's. */
+/*
+ * NAME(PARAMETERS) under the linker's names: the function here and the real
+ * one.
+ */
 #define WRAP(type, name, parameters, arguments, failure) \
 	extern type __real_##name parameters; \
 	extern type __wrap_##name parameters; \
@@ -44,7 +46,7 @@ fails(void)
 		return fails() ? (failure) : __real_##name arguments; \
 	}
 
-/* What these give for a lack of memory. */
+/* What these functions return if there is no memory. */
 #define ZSTD_FAILURE	((size_t) -ZSTD_error_memory_allocation)
 #define LZ4_FAILURE		((size_t) -1)
 
@@ -75,7 +77,7 @@ WRAP(size_t, LZ4F_compressUpdate,
 static uint8 records[64 * 1024];
 static WsCodecParams params;
 
-/* Call make until nothing is in its way. */
+/* Call make with a failure at each of its allocations, until it succeeds. */
 static void
 try_to_make(void *(*make) (const void *arg), void (*free) (void *thing),
 			const void *arg, const char *what)
@@ -177,7 +179,9 @@ test_making(void)
 	ws_intake_free(NULL);
 }
 
-/* As encode_messages() and decode_messages(), whose own allocations succeed. */
+/*
+ * Like encode_messages() and decode_messages(), whose own allocations succeed.
+ */
 static void
 encode(WsEncoder *encoder, const Messages *in, Messages *out)
 {
@@ -220,8 +224,8 @@ decode(WsDecoder *decoder, const Messages *in, Messages *out)
 }
 
 /*
- * A stream over the end of a segment, in which any of these calls fails: the
- * encoder sends what is right all the same, plain if need be.
+ * A stream across the end of a segment, in which one of these calls fails: the
+ * encoder's output is still correct, plain if need be.
  */
 static void
 test_encoding(WsCodecId id)
@@ -261,7 +265,7 @@ test_encoding(WsCodecId id)
 	   ws_codec_name(id), n - 1);
 }
 
-/* In a decoder a call that fails ends the stream, and says why. */
+/* A failing call in a decoder ends the stream with the right status. */
 static void
 test_decoding(WsCodecId id)
 {
@@ -293,7 +297,7 @@ test_decoding(WsCodecId id)
 		if (failed)
 			silent += status != WS_E_MEMORY;
 
-		/* and it is as good as new at the next COPY */
+		/* and the decoder works again in the next COPY */
 		clear_messages(&out);
 		ws_decoder_begin(decoder);
 		unused += decode_messages(decoder, &wire, &out) != WS_OK ||

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_plan.c
- *	  Where a relay goes on: a table of cases.
+ *	  Where a relay continues with its upstream: a table of cases.
  *
  * Segments are of 1 MB; positions are hexadecimal.  A history is written as
  * "1 300100, 2": timeline 1, left at 0/300100 for timeline 2.
@@ -156,7 +156,7 @@ read_input(const Case *c, WsPlanInput *input)
 	input->was_removed = c->was_removed;
 }
 
-/* Ask and answer until there is a verdict. */
+/* Answer the plan's questions until there is a verdict. */
 static void
 try_case(const Case *c)
 {
@@ -431,8 +431,8 @@ test_table(const Case *table, int count)
 }
 
 /*
- * A cluster that was recovered to a point before its last failover: its history
- * has timeline 2 as left before it began.
+ * A cluster was recovered to a point before its last failover: according to
+ * its history, timeline 2 was left before it began.
  */
 static void
 test_falling_positions(void)
@@ -468,7 +468,9 @@ test_falling_positions(void)
 	test_table(followed, lengthof(followed));
 }
 
-/* A relay that follows a chain of failovers comes to its end, one by one. */
+/*
+ * A relay that follows a chain of failovers, one at a time, reaches its end.
+ */
 static void
 test_chain(void)
 {
@@ -504,7 +506,7 @@ test_chain(void)
 	try_case(&c);
 }
 
-/* Nobody wrote anything on a timeline in between. */
+/* A timeline on which nothing was written. */
 static void
 test_empty_timelines(void)
 {
@@ -524,7 +526,7 @@ test_empty_timelines(void)
 	try_case(&c);
 }
 
-/* The upstream says that it has not the WAL. */
+/* The upstream says that it does not have the WAL. */
 static void
 try_miss(const Case *c, const WsPlanStart *start, const char *expected)
 {

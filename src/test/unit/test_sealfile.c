@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_sealfile.c
- *	  The file that says that a relay is sealed: written, read back, and damaged.
+ *	  The file of a relay's seal: written, read back, and damaged.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -35,7 +35,10 @@ same_file(const WsSealFile *a, const WsSealFile *b)
 		strcmp(a->token, b->token) == 0 && strcmp(a->owner, b->owner) == 0;
 }
 
-/* Parse from memory of exactly len bytes, so that reading on is noticed. */
+/*
+ * Parse from memory of exactly len bytes, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 parse(const char *content, size_t len, WsSealFile *file)
 {
@@ -62,7 +65,7 @@ test_roundtrip(const WsSealFile *file, const char *what)
 	ok(same_file(file, &again), "%s: and is the same", what);
 }
 
-/* No single bit can change, and no byte can be missing or added. */
+/* Every flipped bit, and every missing or additional byte, is noticed. */
 static void
 test_damage(void)
 {
@@ -93,7 +96,7 @@ test_damage(void)
 	is(parse(content, len, &file), WS_E_CHECK, "a wrong CRC alone is told as such");
 }
 
-/* Content that is refused whatever its CRC. */
+/* Content that is refused although its CRC is right. */
 static void
 test_unsound(void)
 {

@@ -22,7 +22,7 @@ static const WsSlotFile usual = {
 	.lost = false
 };
 
-/* A checker's value: written by hand, not by the code under test. */
+/* Written by hand, not by the code under test. */
 static const char usual_text[] =
 "walstream slot 2\n"
 "name standby_a\n"
@@ -42,7 +42,10 @@ same_file(const WsSlotFile *a, const WsSlotFile *b)
 		a->lost == b->lost && a->xmins_checked == b->xmins_checked;
 }
 
-/* Parse from memory of exactly len bytes, so that reading on is noticed. */
+/*
+ * Parse from memory of exactly len bytes, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 parse(const char *content, size_t len, WsSlotFile *file)
 {
@@ -69,7 +72,7 @@ test_roundtrip(const WsSlotFile *file, const char *what)
 	ok(same_file(file, &again), "%s: and is the same", what);
 }
 
-/* No single bit can change, and no byte can be missing or added. */
+/* Every flipped bit, and every missing or additional byte, is noticed. */
 static void
 test_damage(void)
 {
@@ -100,7 +103,7 @@ test_damage(void)
 	is(parse(content, len, &file), WS_E_CHECK, "a wrong CRC alone is told as such");
 }
 
-/* Content that is refused whatever its CRC. */
+/* Content that is refused although its CRC is right. */
 static void
 test_unsound(void)
 {

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_status.c
- *	  Every status has words of its own.
+ *	  Every status has a text of its own.
  *
  * Copyright (c) 2026, the walstream authors
  *

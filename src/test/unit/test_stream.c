@@ -2,12 +2,11 @@
  *
  * test_stream.c
  *	  Physical streams through an encoder and a decoder: every byte of every
- *	  stock message comes back.
+ *	  stock message is the same afterwards.
  *
  * Changes of the codec are in test_stream_change.c, logical streams in
- * test_stream_logical.c, streams of WAL through walz in test_stream_walz.c, and
- * what is refused in test_decoder.c and
- * test_stream_damage.c.
+ * test_stream_logical.c, streams of WAL through walz in test_stream_walz.c,
+ * and messages that are refused in test_decoder.c and test_stream_damage.c.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -21,14 +20,14 @@
 #include "streams.h"
 #include "tap.h"
 
-/* After how many bytes zstd at level 1 must restart; 0: it need not. */
+/* After how many bytes zstd at level 1 must restart; 0 if it need not. */
 #if ZSTD_VERSION_NUMBER >= 10504 && ZSTD_VERSION_NUMBER < 10600
 #define ZSTD_ROOM	((size_t) 1 * MB)
 #else
 #define ZSTD_ROOM	((size_t) 0)
 #endif
 
-/* How much WAL a message has. */
+/* How much WAL each message has. */
 typedef enum Sizes
 {
 	SIZE_1,
@@ -62,7 +61,7 @@ next_size(Sizes sizes, uint64 *seed)
 	}
 }
 
-/* Messages that are no WAL, or not as they should be. */
+/* Messages without WAL, and malformed ones. */
 static void
 add_others(Stream *stream, size_t number)
 {
@@ -98,7 +97,9 @@ test_round_trip(WsCodecSpec spec, const uint8 *data, const char *data_name,
 	uint64		seed = 1;
 	bool		same;
 
-	/* small messages: close to the end of a segment, so as to cross it */
+	/*
+	 * with small messages begin near the end of a segment, so as to cross it
+	 */
 	if (segment_size == SEGMENT_SIZE || sizes == SIZE_1)
 		start_lsn += segment_size - total / 2 - 77;
 	begin_stream(&stream, spec, start_lsn, segment_size);
@@ -147,7 +148,7 @@ test_round_trips(WsCodecId id)
 	}
 }
 
-/* The ratio, on data that is the same in every run. */
+/* The ratio for data that is the same in every run. */
 static void
 test_ratio(WsCodecId id)
 {
@@ -186,8 +187,8 @@ parse_frame(const Message *message, size_t *header_len)
 }
 
 /*
- * Frames of a segment, stored with their content's CRC, are sent to another
- * receiver, which has seen nothing before, under new headers.
+ * Frames of a segment, stored with the CRC of their content, are sent with new
+ * headers to another receiver, which has seen nothing before.
  */
 static void
 test_replay_from_segment(WsCodecId id)
@@ -250,7 +251,7 @@ test_replay_from_segment(WsCodecId id)
 	end_stream(&stream);
 }
 
-/* Frames of a stream that are encoded, from the n-th message on. */
+/* Number of encoded frames in a stream, from the n-th message on. */
 static size_t
 count_encoded(const Stream *stream, size_t from)
 {
@@ -285,7 +286,7 @@ test_backoff(WsCodecId id)
 
 	from = stream.wire.count;
 	send_wal(&stream, noise, 12 * MB, frame);
-	/* two until it gives up; after 256 kB, 512 kB, ... one each */
+	/* two until it gives up; then one each after 256 kB, 512 kB, ... */
 	ok(count_encoded(&stream, from) <= 2 + 5 && counts->bypassed >= noise_frames - 7,
 	   "%s: of %zu frames of noise %zu are encoded",
 	   name_of(id), noise_frames, count_encoded(&stream, from));
@@ -309,7 +310,7 @@ test_backoff(WsCodecId id)
 	end_stream(&stream);
 }
 
-/* A stream that the sender breaks must not look whole to the receiver. */
+/* If the sender breaks off a stream, the receiver must notice. */
 static void
 test_gap(void)
 {
@@ -335,7 +336,7 @@ test_gap(void)
 	   WS_E_POSITION, "a repeated message is refused, uncompressed too");
 	end_stream(&stream);
 
-	/* what would go past the last position is not coded */
+	/* a message that would pass the last position is not encoded */
 	begin_stream(&stream, spec_of(WS_CODEC_LZ4, 1), PG_UINT64_MAX - 4999, SEGMENT_SIZE);
 	take_encoded(stream.encoder, &stream.wire);
 	send_wal(&stream, records, 5000, 5000);
@@ -346,7 +347,7 @@ test_gap(void)
 	   WS_E_POSITION, "and is refused");
 	end_stream(&stream);
 
-	/* the last but one byte there is */
+	/* the last byte but one that has a position */
 	begin_stream(&stream, spec_of(WS_CODEC_LZ4, 1), PG_UINT64_MAX - 5000, SEGMENT_SIZE);
 	take_encoded(stream.encoder, &stream.wire);
 	send_wal(&stream, records, 5000, 1000);
@@ -354,7 +355,7 @@ test_gap(void)
 	end_stream(&stream);
 }
 
-/* Without a hello first, the peer is PostgreSQL alone. */
+/* Without a hello at the beginning, the peer is a stock PostgreSQL. */
 static void
 test_stock_peer(void)
 {
@@ -393,7 +394,7 @@ test_stock_peer(void)
 	end_stream(&stream);
 }
 
-/* An encoder that is not told to begin, or told what it does not have. */
+/* An encoder that is not told to begin, or gets an unknown codec. */
 static void
 test_without_codec(void)
 {
@@ -426,8 +427,9 @@ test_without_codec(void)
 }
 
 /*
- * zstd may keep what it has encoded, and restart where there is no room for
- * more: soon enough for its memory, and not so often that it costs bytes.
+ * zstd may keep what it has encoded, and restarts where there is no room for
+ * more: early enough to limit its memory, and not so often that it costs
+ * bytes.
  */
 static void
 test_full(int level, size_t message_size, size_t room)

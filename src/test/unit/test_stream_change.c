@@ -13,7 +13,9 @@
 #include "streams.h"
 #include "tap.h"
 
-/* The hello messages of a stream: what they say, and before which position. */
+/*
+ * Check which codecs and levels the hello messages of a stream announce.
+ */
 static void
 check_hellos(const Stream *stream, const WsCodecSpec *specs, size_t count,
 			 const char *what)
@@ -81,7 +83,7 @@ test_changes(void)
 	}
 }
 
-/* A message that crosses the boundary where compression ends, or begins. */
+/* A message that crosses the boundary at which compression ends or begins. */
 static void
 test_change_inside_message(WsCodecId id)
 {
@@ -176,9 +178,9 @@ test_begin_again(void)
 }
 
 /*
- * A change that has not come when a COPY begins anew is forgotten; one before
- * the first message waits, though that starts in another segment than the last
- * of the COPY before.
+ * A change that has not happened when a new COPY begins is forgotten.  One
+ * before the first message waits, although the message begins in another
+ * segment than the last message of the COPY before.
  */
 static void
 test_begin_and_change(void)
@@ -216,7 +218,7 @@ test_begin_and_change(void)
 	end_stream(&stream);
 }
 
-/* A COPY that begins anew while a message has not come out completely. */
+/* A new COPY begins while the output of a message is incomplete. */
 static void
 test_begin_inside_message(WsCodecId id)
 {

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_stream_damage.c
- *	  What a decoder must refuse: frames that are damaged, cut, repeated, lost
- *	  or out of order.
+ *	  What a decoder must refuse: frames that are damaged, truncated, repeated,
+ *	  lost or out of order.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -27,7 +27,9 @@ decode_wire(Wire *wire)
 	ws_decoder_free(decoder);
 }
 
-/* Physical, as an encoder writes it: count messages of len bytes each. */
+/*
+ * A physical stream as an encoder writes it: count messages of len bytes each.
+ */
 static Wire
 make_physical(WsCodecId id, const uint8 *data, size_t len, int count)
 {
@@ -54,7 +56,7 @@ make_physical(WsCodecId id, const uint8 *data, size_t len, int count)
 	return wire;
 }
 
-/* The same of WAL, which must be modelled. */
+/* The same with WAL, which must be modelled. */
 static Wire
 make_modelled(size_t len, int count)
 {
@@ -87,7 +89,7 @@ make_raw(uint32 len, int count)
 	return wire;
 }
 
-/* Logical: count batches of rows, encoded or not. */
+/* A logical stream: count batches of rows, encoded or not. */
 static Wire
 make_batches(WsCodecId id, int rows, int count)
 {
@@ -145,8 +147,8 @@ make_batches(WsCodecId id, int rows, int count)
 }
 
 /*
- * Is a message refused after the first count of the stream, and then all that
- * follows, until the next begin?
+ * Is a message refused after the first count messages of the stream, and then
+ * everything that follows, until the next begin?
  */
 static bool
 is_refused(WsDecoder *decoder, const Wire *wire, size_t count,
@@ -168,7 +170,7 @@ is_refused(WsDecoder *decoder, const Wire *wire, size_t count,
 		!ws_decoder_next(decoder, &out, &out_len);
 }
 
-/* Flip each bit of each frame; of large frames not each of the middle. */
+/* Flip each bit of each frame; in the middle of large frames only some. */
 static void
 test_bit_flips(const Wire *wire)
 {
@@ -246,7 +248,7 @@ test_order(const Wire *wire)
 	int			taken = 0;
 	int			tried = 0;
 
-	/* in the place of each frame, each other one */
+	/* replace each frame by each other one */
 	for (size_t i = 1; i < wire->messages.count; i++)
 	{
 		for (size_t j = 1; j < wire->messages.count; j++)
@@ -293,8 +295,8 @@ test_all_damage(void)
 	test_damage(make_batches(WS_CODEC_NONE, 8, 3));
 
 	/*
-	 * First frames so short that header and content are of one length, which
-	 * a check value made without care does not tell apart.
+	 * First frames so short that header and content have the same length,
+	 * which a careless check value would not tell apart.
 	 */
 	for (uint32 len = 1; len <= 24; len++)
 	{

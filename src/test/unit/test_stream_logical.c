@@ -2,7 +2,7 @@
  *
  * test_stream_logical.c
  *	  Logical streams through an encoder and a decoder: rows in batches, and
- *	  when a batch leaves.
+ *	  when a batch is sent.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -52,7 +52,9 @@ end(void)
 	clear_messages(&out);
 }
 
-/* Put in the last message of in; returns how many came out. */
+/*
+ * Encode the last message of in; returns the number of messages that came out.
+ */
 static size_t
 put_last(void)
 {
@@ -62,7 +64,7 @@ put_last(void)
 	return wire.count - before;
 }
 
-/* An insert, as pgoutput writes it. */
+/* An insert, in pgoutput's format. */
 static size_t
 put_row(XLogRecPtr lsn, size_t len, uint64 seed)
 {
@@ -295,7 +297,7 @@ test_size(void)
 	   "a full batch comes out, %u bytes", header.raw_len);
 	ok(ws_encoder_pending(encoder, NULL), "the row that let it is in the next");
 
-	/* as long as may be, and longer */
+	/* rows of the maximal length, and longer ones */
 	is(put_row(START_LSN, WS_BATCH_MAX_MESSAGE - WS_STOCK_HEADER, 1), 1,
 	   "a row at the limit lets the batch out");
 	is(flush(), 1, "and is one of its own");
@@ -433,7 +435,7 @@ test_backoff(WsCodecId id)
 	end();
 }
 
-/* A COPY that begins with a batch pending forgets it. */
+/* A new COPY drops a pending batch. */
 static void
 test_begin_again(void)
 {
@@ -452,7 +454,7 @@ test_begin_again(void)
 	end();
 }
 
-/* Rows left in the decoder would be lost. */
+/* Rows that stay in the decoder would be lost. */
 static void
 test_not_taken(void)
 {
@@ -475,7 +477,7 @@ test_not_taken(void)
 	end();
 }
 
-/* As libpq puts a zero behind each message, so does the decoder. */
+/* Like libpq, the decoder puts a zero byte after each message. */
 static void
 test_zero_behind(void)
 {

@@ -1,12 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * test_stream_memory.c
- *	  Memory of encoders and decoders, and their behaviour when there is none.
+ *	  Memory of encoders and decoders, and their behaviour if there is none.
  *
- * Address sanitizer plays the part of a machine that is short of memory: it
- * refuses any allocation over a limit.  What a level needs lies on both sides
- * of it.
- *
+ * Address sanitizer stands for a machine that is short of memory: it refuses
+ * any allocation beyond a limit, between what a low and a high level need.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -22,7 +20,7 @@
 
 #define START_LSN	UINT64CONST(0x2A000000)
 
-/* Address sanitizer's; its headers are not installed with every compiler. */
+/* Address sanitizer's; not every compiler installs its headers. */
 extern size_t __sanitizer_get_current_allocated_bytes(void);
 extern const char *__asan_default_options(void);
 
@@ -32,19 +30,19 @@ __asan_default_options(void)
 	return "allocator_may_return_null=1:max_allocation_size_mb=16";
 }
 
-/* zstd: these take less than 16 MB, and more. */
+/* zstd: one level needs less than 16 MB, the other more. */
 #define LEVEL_LOW	1
 #define LEVEL_HIGH	22
 
 static uint8 records[512 * 1024];
 
-/* For walz; records of no layout, as above, would not reach its model. */
+/* WAL for walz: its model would not recognize the records above. */
 static WalGen wal;
 #define WAL_SIZE	(8 * MB)
 
 /*
- * Address sanitizer writes a line about each allocation that it refuses.  Of
- * a fault that it finds meanwhile, the exit status still tells.
+ * Address sanitizer writes a line about each refused allocation: suppress
+ * these.  If it finds a fault meanwhile, the exit status still shows that.
  */
 static void
 mute_stderr(bool mute)
@@ -128,7 +126,7 @@ test_begin(void)
 	clear_messages(&wire);
 }
 
-/* A change for which there is no memory. */
+/* A change of the codec for which there is no memory. */
 static void
 test_change(WsCodecId from)
 {
@@ -171,7 +169,7 @@ test_change(WsCodecId from)
 	clear_messages(&wire);
 }
 
-/* In a logical stream, failures until it works again. */
+/* A change in a logical stream fails several times until there is memory. */
 static void
 test_logical_failures(void)
 {
@@ -215,8 +213,8 @@ test_logical_failures(void)
 }
 
 /*
- * The bars are for what an encoder and a decoder take in all, codec included,
- * at level 1.  Nothing may be added by message.
+ * The limits apply to an encoder and a decoder as a whole, codec included, at
+ * level 1.  No message may add to that.
  */
 static void
 test_amount(WsCodecId id, bool logical)

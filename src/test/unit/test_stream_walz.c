@@ -3,9 +3,8 @@
  * test_stream_walz.c
  *	  Physical streams of WAL through walz's model.
  *
- * The other tests of streams give walz WAL as well; here is shown that it is
- * modelled there, and from where on a decoder can do without what came before.
- *
+ * The other tests of streams pass WAL to walz, too; this one shows that it is
+ * modelled, and from which point on a decoder can do without what came before.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -15,7 +14,7 @@
 #include "streams.h"
 #include "tap.h"
 
-/* The bytes on the wire of this much WAL in such messages. */
+/* The bytes on the wire for this much WAL in messages of this size. */
 static uint64
 measure_wal(WsCodecId id, XLogRecPtr start_lsn, size_t message_size)
 {
@@ -31,7 +30,10 @@ measure_wal(WsCodecId id, XLogRecPtr start_lsn, size_t message_size)
 	return wire_bytes;
 }
 
-/* Do streams of walz reach its model?  Else all these tests are of zstd. */
+/*
+ * Check that streams reach walz's model; otherwise all these tests would be of
+ * zstd.
+ */
 static void
 test_modelled(void)
 {
@@ -53,8 +55,8 @@ test_modelled(void)
 }
 
 /*
- * A message across a segment boundary: from the frame that begins there on, a
- * codec that has seen nothing before decodes all.
+ * A message crosses a segment boundary: a codec that has seen nothing before
+ * can decode everything from the frame on that begins there.
  */
 static void
 test_restart_inside_message(void)
@@ -112,8 +114,8 @@ test_restart_inside_message(void)
 }
 
 /*
- * Timeline switches: each COPY goes back to where the new timeline begins,
- * whose WAL is another from there on.
+ * Timeline switches: each COPY goes back to the beginning of the new timeline,
+ * whose WAL differs from there on.
  */
 static void
 test_timelines(void)
@@ -132,7 +134,7 @@ test_timelines(void)
 			abort();
 		take_encoded(stream.encoder, &stream.wire);
 		stream.tli = tli;
-		/* not with a segment but on timeline 1 */
+		/* only timeline 1 begins with a segment */
 		stream.lsn = START_LSN + (tli - 1) * 54320;
 		send_wal(&stream, REAL_WAL, 1500000, 7000);
 		ok(decode_stream(&stream), "a COPY of timeline %u comes back", tli);

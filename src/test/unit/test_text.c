@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_text.c
- *	  Text of unknown origin becomes fit to be shown.
+ *	  Text of unknown origin is made fit for display.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -14,7 +14,7 @@
 #include "pure/text.h"
 #include "tap.h"
 
-/* A stand-in for an encoding of one to three bytes: UTF-8's, loosely. */
+/* Stands for an encoding with one to three bytes, loosely UTF-8. */
 static int
 utf8_length(const unsigned char *s, int len)
 {
@@ -82,7 +82,7 @@ test_cut(void)
 	is_clean("1234567 \n", 8, NULL, "1234567", "white space at the end is no reason to cut");
 }
 
-/* The result for any input is printable, one line, and within its size. */
+/* For any input the result is printable, one line, and within its size. */
 static void
 test_random(void)
 {

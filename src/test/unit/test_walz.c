@@ -3,9 +3,8 @@
  * test_walz.c
  *	  What the codec walz does with WAL.
  *
- * What every codec must do is tested in test_codec.c, what walz does with
- * damage in test_walz_damage.c.
- *
+ * What every codec must do is tested in test_codec.c, walz with damaged input
+ * in test_walz_damage.c.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -16,7 +15,7 @@
 #include "testdata.h"
 #include "walpairs.h"
 
-/* A shape has room for seven. */
+/* More relations than the seven for which a shape has room. */
 #define MANY_RELATIONS	12
 
 static void
@@ -40,7 +39,10 @@ test_layouts(void)
 		WalGen		gen;
 		bool		good;
 
-		/* sizes that cannot be are generated as the usual ones */
+		/*
+		 * impossible sizes are replaced by the usual ones when WAL is
+		 * generated
+		 */
 		if (layouts[i].block_size >= 1024 && layouts[i].segment_size > 0)
 		{
 			params.wal_block_size = layouts[i].block_size;
@@ -85,7 +87,7 @@ test_starts(void)
 	walgen_free(&gen);
 }
 
-/* Is the model used, and not only zstd? */
+/* Check that the model is used, and not only zstd. */
 static void
 test_gain(void)
 {
@@ -114,7 +116,7 @@ test_gain(void)
 		   ways[i].cut, ways[i].n, a.encoded, gen.len, b.encoded);
 	}
 
-	/* without the page's magic number there is nothing but zstd */
+	/* without the page's magic number only zstd is used */
 	params.wal_page_magic = 0xD200;
 	gen.params = params;
 	a = pass_stream(&ws_codec_walz, &gen, 0, CUT_FIXED, 8192);
@@ -136,7 +138,7 @@ test_gain(void)
 	walgen_free(&gen);
 }
 
-/* Index builds: records that are longer than any message. */
+/* Index builds: records that are longer than a message can be. */
 static void
 test_long_records(void)
 {
@@ -154,7 +156,7 @@ test_long_records(void)
 	   b.encoded);
 	walgen_free(&gen);
 
-	/* among others, and with images that are no pages */
+	/* mixed with others, and with images that are not pages */
 	walgen_init(&gen, &usual, 15 * MB, 2 * MB, 17);
 	for (uint32 block = 0; !gen.full; block += 32)
 	{
@@ -165,7 +167,10 @@ test_long_records(void)
 	ok(pass_all_ways(&gen, 0), "records of many images, all cuts");
 	ok(pass_all_ways(&gen, 5000), "the same from within one");
 
-	/* damage goes through, and what is between two pieces of a record */
+	/*
+	 * damaged bytes are passed on, and so is what lies between two pieces of
+	 * a record
+	 */
 	for (int round = 0; round < 40; round++)
 	{
 		size_t		at = walgen_random(&gen, gen.len / 16) * 8;
@@ -176,7 +181,7 @@ test_long_records(void)
 	walgen_free(&gen);
 }
 
-/* Rows of a bulk load, sound and not. */
+/* Rows of a bulk load, valid and invalid. */
 static void
 test_rows(void)
 {
@@ -195,7 +200,7 @@ test_rows(void)
 	   b.encoded);
 	walgen_free(&gen);
 
-	/* data that are almost rows: lengths that end too soon, or too late */
+	/* data that resembles rows: lengths that end too early or too late */
 	walgen_init(&gen, &usual, 16 * MB, 2 * MB, 15);
 	for (int round = 0; round < 500; round++)
 	{
@@ -216,7 +221,7 @@ test_rows(void)
 	walgen_free(&gen);
 }
 
-/* WAL that differs in its xids alone. */
+/* WAL in which only the xids differ. */
 static WalGen
 make_xids(uint32 before, bool small)
 {
@@ -231,7 +236,7 @@ make_xids(uint32 before, bool small)
 	return gen;
 }
 
-/* Xids are a circle: it must not matter where on it a stream is. */
+/* Xids wrap around: it must not matter where a stream is among them. */
 static void
 test_xids(void)
 {
@@ -306,8 +311,8 @@ test_many_shapes(void)
 }
 
 /*
- * Page images as wal_compression leaves them: a server's compression, with a
- * hole whose length is then in the header, whole and over pages.
+ * Page images compressed by the server (wal_compression), with a hole, whose
+ * length is then in the header; within a page and across pages.
  */
 static void
 test_compressed_images(void)
@@ -329,7 +334,7 @@ test_compressed_images(void)
 		memset(p, 0, 2);
 		memcpy(p + 2, &len, 2);
 		memcpy(p + 4, &hole[0], 2);
-		/* of those with a hole: pglz, lz4, zstd; and one without */
+		/* with a hole: pglz, lz4, zstd; and one without */
 		p[6] = 0x02 | (i % 4 == 3 ? 0x08 : 0x01 | 0x04 << (i % 4));
 		p += 7;
 		if (i % 4 != 3)
@@ -350,8 +355,8 @@ test_compressed_images(void)
 }
 
 /*
- * More blocks of relations of their own than a shape can have: such a record is
- * not modelled, and arrives.
+ * A record with more blocks of different relations than a shape can have is
+ * not modelled, but arrives intact.
  */
 static void
 test_many_relations(void)
@@ -399,7 +404,7 @@ test_segment_ends(void)
 	walgen_free(&gen);
 }
 
-/* From a restart on nothing earlier is needed, wherever it is. */
+/* After a restart nothing from before is needed, wherever it happens. */
 static void
 test_restart(void)
 {
@@ -413,7 +418,7 @@ test_restart(void)
 	for (size_t pos = 0; pos < 150000; pos += 3000)
 		pass_block(&first, gen.start + pos, gen.buf + pos, 3000);
 
-	/* a decoder that has seen nothing takes over */
+	/* a decoder that has seen nothing continues */
 	second = new_pair(&ws_codec_walz, &usual);
 	ws_codec_walz.encoder_free(second.encoder);
 	second.encoder = first.encoder;

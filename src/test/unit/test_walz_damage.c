@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_damage.c
- *	  The codec walz with input that is not quite WAL, and its decoder with
- *	  blocks that are not quite valid.
+ *	  The codec walz with input that is almost WAL, and its decoder with blocks
+ *	  that are almost valid.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -15,7 +15,7 @@
 #include "testdata.h"
 #include "walpairs.h"
 
-/* A stream is damaged in one place; it must arrive so. */
+/* A stream that is damaged in one place must arrive with this damage. */
 static void
 test_damage(void)
 {
@@ -84,8 +84,9 @@ test_damage(void)
 }
 
 /*
- * WAL of a server that crashed in the middle of a record, many times: what was
- * written of the record stays, and the page where it would go on has a flag.
+ * WAL of a server that has crashed in the middle of a record, many times: the
+ * written part of the record stays, and the page on which it would continue
+ * has a flag.
  */
 static WalGen
 make_overwritten(const WsCodecParams *params, XLogRecPtr start, int rounds)
@@ -162,7 +163,7 @@ test_overwritten(void)
 	ok(pass_all_ways(&gen, 0), "12 records overwritten on pages of 1 kB");
 	walgen_free(&gen);
 
-	/* all but the first, whose back-pointer nobody can know */
+	/* all but the first, whose back-pointer is not known */
 	gen = make_overwritten(&usual, 15 * MB, 3);
 	pair = new_pair(&ws_codec_walz, &usual);
 	ws_walz_encoder_observe(pair.encoder, count_modelled, &modelled);
@@ -175,8 +176,8 @@ test_overwritten(void)
 }
 
 /*
- * Every byte of a short stream changed in turn: whatever is wrong with it (a
- * CRC, a header, a length), it arrives as it is, and larger by no more than a
+ * Change every byte of a short stream in turn: whatever becomes wrong (a CRC,
+ * a header, a length), the stream arrives unchanged, and is larger by only a
  * few bytes.
  */
 static void
@@ -283,7 +284,7 @@ test_images(void)
 	walgen_free(&gen);
 }
 
-/* In the middle of every fifth block the encoder runs into a limit. */
+/* The encoder hits a limit in the middle of every fifth block. */
 typedef struct Limit
 {
 	WsWalz	   *walz;
@@ -330,7 +331,7 @@ test_giving_up(size_t len)
 	walgen_free(&gen);
 }
 
-/* Positions that do not follow each other. */
+/* Blocks whose positions are not contiguous. */
 static void
 test_jumps(void)
 {
@@ -354,10 +355,9 @@ test_jumps(void)
 }
 
 /*
- * Bits flipped in what a receiver gets.  Whatever comes out is for the
- * frame's check value to judge; here nothing may be written out of bounds, no
- * status be returned that is none, and the decoder must be good after a
- * restart.
+ * Flip bits in what a receiver gets.  The frame's check value finds wrong
+ * output; here nothing may be written out of bounds, the status must be a
+ * known one, and the decoder must work after a restart.
  */
 static void
 test_flips(Cut cut, size_t n)

@@ -3,18 +3,18 @@
  * test_walz_format.c
  *	  Checks that walz's output has not changed.
  *
- * An encoder and a decoder of two versions understand each other only if their
- * models are the same in every constant, and both take the other for one of
- * their own if their word in negotiation is the same.  So what some WAL is
- * encoded to is compared with check values that belong to the word.
+ * An encoder and a decoder of two versions understand each other only if all
+ * constants of their models are the same, and each takes the other for one of
+ * its own version if their words in the negotiation are the same.  So what
+ * some WAL is encoded to is compared with check values that belong to the
+ * word.
  *
- * (A change of what an encoder chooses, which any decoder follows, makes a test
- * fail as well, and then needs other check values only.)
+ * (A change of what an encoder chooses, which any decoder can follow, makes
+ * the test fail, too, and then requires only new check values.)
  *
- * What zstd makes of its part depends on the library's version, and any
- * version decodes it.  So of each piece is checked what precedes that part, and
- * what the part decodes to.
- *
+ * The output of zstd depends on the library's version, and any version decodes
+ * it.  So the test checks the part of each piece before it, and what it
+ * decodes to.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -28,7 +28,7 @@
 #include "tap.h"
 #include "walpairs.h"
 
-/* The format that all check values below are of. */
+/* The format to which all check values below belong. */
 #define WORD	"walz1"
 
 typedef enum Contents
@@ -70,10 +70,10 @@ static const Golden golden[] = {
 	{"WAL of an unknown version", SMALL, 8192, 0xD10D, 1, 8192, 0x951EF716, 0xC1E46926}
 };
 
-/* How many pieces there were of each form. */
+/* How many pieces had each form. */
 static int	forms[WZ_FORM_RANGE_RAW + 1];
 
-/* What encoded blocks are hashed with. */
+/* Hash of encoded blocks. */
 typedef struct Hash
 {
 	pg_crc32c	crc;
@@ -83,8 +83,9 @@ typedef struct Hash
 } Hash;
 
 /*
- * More of everything than the model holds: relations and shapes, some of which
- * come again soon and some late, and fields that can be known otherwise.
+ * More of everything than the model can hold: relations and shapes, some of
+ * which soon occur again and some late, and fields that can be predicted in
+ * other ways.
  */
 static void
 write_shapes(WalGen *gen)
@@ -229,7 +230,7 @@ hash_block(Hash *hash, const uint8 *block, size_t len, size_t raw_len)
 	hash_piece(hash, p, end - p, raw_len);
 }
 
-/* Encode all, and hash it. */
+/* Encode everything, and hash it. */
 static Hash
 hash_encoded(const WalGen *gen, size_t n)
 {

@@ -3,9 +3,8 @@
  * test_walz_io.c
  *	  The codec walz's entropy stage at the ends of its streams.
  *
- * A stream that is full, or has nothing left, is remembered as a failure, and
- * nothing is written or read beyond it.
- *
+ * A stream that is full or exhausted is remembered as a failure, and nothing
+ * is written or read beyond its end.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -21,7 +20,7 @@
 
 static WsWalzIo io;
 
-/* Streams of this size, of which so much is filled to begin with. */
+/* Make streams of this size, of which this much is filled. */
 static void
 begin(bool decoding, WsWalzMode mode, uint8 *data[3], size_t size, size_t len)
 {
@@ -41,7 +40,10 @@ begin(bool decoding, WsWalzMode mode, uint8 *data[3], size_t size, size_t len)
 	ws_walz_io_begin(&io);
 }
 
-/* Code more than fits, by each function; what is told and left intact? */
+/*
+ * Code more than fits, with each function: the failure is noted, and nothing
+ * is overwritten.
+ */
 static void
 test_full(WsWalzMode mode)
 {
@@ -80,7 +82,7 @@ test_full(WsWalzMode mode)
 }
 
 /*
- * The range coder's last bytes are written at the end of a block, when all
+ * The range coder's last bytes are written at the end of a block, after all
  * symbols have fitted.
  */
 static void

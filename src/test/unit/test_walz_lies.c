@@ -1,16 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_lies.c
- *	  The codec walz's decoder with blocks that are well formed and say what
- *	  cannot be.
+ *	  The codec walz's decoder with well-formed blocks that contain impossible
+ *	  values.
  *
- * A flipped bit mostly gives noise, which the range coder turns into more of
- * it.  Here an encoder lies once: the linker puts the functions below in the
- * place of those that code a number and a choice, and one of them codes another
- * value than it was given.  The decoder may take it for what it looks like, since
- * a frame's CRC is checked above; but it must not write elsewhere or hang, and
- * what cannot be it must refuse.
- *
+ * A flipped bit mostly yields noise, which the range coder amplifies.  Here an
+ * encoder lies once: the linker replaces the functions that encode a number
+ * and a choice by the functions below, one of which encodes another value than
+ * it was given.  The decoder may accept a possible value, since the frame's
+ * CRC is checked above it; but it must not write out of bounds or hang, and it
+ * must refuse what is impossible.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -25,14 +24,14 @@
 #define WAL_SIZE	(100 * 1024)
 #define MAX_BLOCK	(128 * 1024)
 
-/* How often a lie of a kind is told, each at another moment. */
+/* How many lies of each kind are told, each at a different moment. */
 #define LIES		60
 
 static int	numbers;
 static int	choices;
 static size_t seen;				/* bytes of the stream of choices */
 
-/* The lie: at which number or choice it is told, counted from 1; 0 for none. */
+/* The number or choice at which the lie is told, counted from 1; 0: none. */
 static int	lying_number;
 static int	lying_choice;
 static uint64 lie;
@@ -63,7 +62,7 @@ __wrap_ws_walz_range_byte(WsWalzIo *io, uint32 context, uint8 value)
 }
 
 /*
- * In large blocks choices are bytes of a stream, which is looked at after each
+ * In large blocks choices are bytes of a stream, which is examined after each
  * record.
  */
 static void
@@ -84,8 +83,8 @@ observe(void *arg, int rmid pg_attribute_unused(), size_t raw pg_attribute_unuse
 }
 
 /*
- * The WAL in blocks of this size, up to the first that is refused, each decoded
- * into memory that is guarded; WS_OK if none is.
+ * Encode the WAL in blocks of this size, and decode each into guarded memory,
+ * up to the first that is refused; WS_OK if none is.
  */
 static WsStatus
 pass_wal(const WalGen *gen, size_t block, bool *intact)
@@ -110,7 +109,7 @@ pass_wal(const WalGen *gen, size_t block, bool *intact)
 		uint8	   *dst = decoded + MAX_BLOCK - n;
 		size_t		len;
 
-		/* not through the codec, which would find the lie itself */
+		/* not through the codec, whose verification would find the lie */
 		ws_walz_go_to(encoder, gen->start + pos);
 		if (ws_walz_encode(encoder, gen->buf + pos, n, encoded,
 						   ws_codec_walz.encode_bound(MAX_BLOCK), &len) != WS_OK)

@@ -1,14 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_refused.c
- *	  The codec walz's decoder with blocks that were put together by hand.
+ *	  The codec walz's decoder with blocks that were assembled by hand.
  *
- * Neither flipped bits nor an encoder that lies come to every place where the
- * decoder refuses a block.  Here a block's three streams are written down as
- * the decoder will ask for them.  For each kind of block there is first a sound
- * one, which must be decoded: so the others are refused for what is wrong with
- * them, and not because the test writes nonsense.
- *
+ * Flipped bits and a lying encoder do not reach every place where the decoder
+ * refuses a block.  Here the three streams of a block are written in the order
+ * in which the decoder will read them.  For each kind of block there is first
+ * a valid one, which must be decoded: this shows that the others are refused
+ * for what is wrong with them, and not because the test writes nonsense.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -26,7 +25,7 @@
 #define MAX_BLOCK	(16 * PAGE)
 #define SEGMENT		((XLogRecPtr) 16 * MB)
 
-/* Codes of walz/model.h and walz/page.h, written down once more. */
+/* Codes of walz/model.h and walz/page.h, defined independently. */
 #define OP_NO_XID		0
 #define OP_RAW			11
 #define OP_PART			12
@@ -54,7 +53,7 @@ typedef struct Stream
 	size_t		len;
 } Stream;
 
-/* The block that is being written. */
+/* The block that is being assembled. */
 static XLogRecPtr start;
 static Stream code;
 static Stream literal;
@@ -90,7 +89,7 @@ put_zeros(size_t len)
 		put(&raw, 0);
 }
 
-/* The header of the page at lsn, which is not a segment's first. */
+/* The header of the page at lsn, which is not the first of a segment. */
 static void
 put_page_header(XLogRecPtr lsn)
 {
@@ -103,7 +102,7 @@ put_page_header(XLogRecPtr lsn)
 	put_bytes(&raw, header, sizeof(header));
 }
 
-/* Begin a block at the start of a page, whose header comes raw. */
+/* Begin a block at the start of a page, whose header is sent raw. */
 static void
 begin(XLogRecPtr lsn)
 {
@@ -112,7 +111,7 @@ begin(XLogRecPtr lsn)
 	put_page_header(lsn);
 }
 
-/* A record that is sent as it is: only its length matters. */
+/* A record that is sent unencoded: only its length matters. */
 static void
 put_raw_record(uint32 len)
 {
@@ -281,8 +280,8 @@ test_lengths(void)
 }
 
 /*
- * A record that goes on in the next segment, whose long page header cannot be
- * known by a receiver that has begun in this one.
+ * A record continues in the next segment, whose long page header is unknown to
+ * a receiver that has begun in this segment.
  */
 static void
 test_segment_end(void)
@@ -305,7 +304,10 @@ test_segment_end(void)
 	expect(2 * PAGE, WS_E_LENGTH, "a record over the segment's end");
 }
 
-/* A record that begins in this block and may not end in it, up to its header. */
+/*
+ * A record, up to its header, that begins in this block and may end in a later
+ * one.
+ */
 static void
 put_part(void)
 {
@@ -324,7 +326,7 @@ put_part(void)
 	put_bytes(&raw, header, sizeof(header));
 }
 
-/* Begin a block with a raw record that leaves so much of the first page. */
+/* Begin a block with a raw record that leaves this much of the first page. */
 static void
 begin_with_record(XLogRecPtr lsn, uint32 left)
 {

@@ -1,13 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * test_walz_verify.c
- *	  Streams whose walz encoder has a fault: the streams must be right.
+ *	  Streams are correct although their walz encoder has a fault.
  *
- * Tests are compiled with WS_WALZ_VERIFY, so that an encoder decodes all that it
- * encodes.  The linker puts the function below in the place of walz's own
- * encoding, which it calls: so an encoder's memory, or its output, can be
- * changed behind its back, as a fault in it would.
- *
+ * Tests are compiled with WS_WALZ_VERIFY, so that an encoder decodes
+ * everything that it encodes.  The linker replaces walz's own encoding by the
+ * function below, which calls it: so an encoder's memory or output can be
+ * changed secretly, as a fault would.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -115,8 +114,8 @@ parse_frame(const Message *message)
 }
 
 /*
- * Every fault leaves the model as it is until it matters: so the frame that
- * goes out raw may be that of a later message.
+ * A fault may have an effect only later, when the model uses what was changed:
+ * so the frame that is sent raw may be that of a later message.
  */
 static void
 test_fault(size_t message_size)
@@ -172,7 +171,7 @@ main(void)
 	{
 		for (size_t i = 0; i < lengthof(sizes); i++)
 		{
-			/* zstd's form has no probabilities */
+			/* the form with zstd has no probabilities */
 			if (fault == FAULT_GUESS && sizes[i] > 16384)
 				continue;
 			test_fault(sizes[i]);

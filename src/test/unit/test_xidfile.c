@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_xidfile.c
- *	  The file that says how far transaction ids have come: written, read
+ *	  The file that keeps how far transaction ids have come: written, read
  *	  back, and damaged.
  *
  * Copyright (c) 2026, the walstream authors
@@ -22,7 +22,10 @@ static const char usual_text[] =
 "checkpoint_timeline 1\n"
 "crc ";
 
-/* Parse from memory of exactly len bytes, so that reading on is noticed. */
+/*
+ * Parse from memory of exactly len bytes, so that reading beyond it is
+ * noticed.
+ */
 static WsStatus
 parse(const char *content, size_t len, WsXidFile *file)
 {
@@ -50,7 +53,7 @@ test_roundtrip(const WsXidFile *file, const char *what)
 	   again.checkpoint_tli == file->checkpoint_tli, "%s: and is the same", what);
 }
 
-/* No single bit can change, and no byte can be missing or added. */
+/* Every flipped bit, and every missing or additional byte, is noticed. */
 static void
 test_damage(void)
 {

@@ -2,7 +2,7 @@
  *
  * test_xidscan.c
  *	  The next transaction id in WAL: found in pieces of any size and after
- *	  damage, and never beyond what is there.
+ *	  damage, and never beyond the true one.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,7 +24,7 @@ static const WsCodecParams params = {
 	.wal_page_magic = 0xD110
 };
 
-/* Layouts are written down here once more. */
+/* The layouts are defined independently here. */
 static void
 put_checkpoint(WalGen *gen, uint8 info, uint32 tli, uint64 next_xid)
 {
@@ -36,7 +36,10 @@ put_checkpoint(WalGen *gen, uint8 info, uint32 tli, uint64 next_xid)
 	walgen_record(gen, 0, info, 0, body, sizeof(body));
 }
 
-/* With so many running transactions that the long form is needed, or few. */
+/*
+ * A record with many running transactions, which needs the long form, or with
+ * few.
+ */
 static void
 put_running(WalGen *gen, uint32 next_xid, uint32 running)
 {
@@ -62,7 +65,10 @@ put_xid(WalGen *gen, uint32 xid)
 	walgen_record(gen, xid, 0, 10, body, sizeof(body));
 }
 
-/* What is found in the WAL from an offset on, read in pieces; 0: random ones. */
+/*
+ * The result for the WAL from an offset on, read in pieces; 0: of random
+ * sizes.
+ */
 static uint64
 scan(WalGen *gen, size_t offset, size_t piece, uint64 next_xid)
 {
@@ -82,7 +88,7 @@ scan(WalGen *gen, size_t offset, size_t piece, uint64 next_xid)
 		if (len > gen->len - offset)
 			len = gen->len - offset;
 
-		/* memory of exactly this size, so that reading on is noticed */
+		/* memory of exactly this size, so that reading beyond it is noticed */
 		{
 			uint8	   *copy = malloc(len);
 
@@ -190,7 +196,7 @@ test_chain(void)
 	put_xid(&gen, 701);
 	is(scan_all(&gen), EPOCH | 702, "the next one does");
 
-	/* a switch: zeros to the end of the segment */
+	/* a segment switch: zeros to the end of the segment */
 	walgen_record(&gen, 0, 0x40, 0, (const uint8 *) "", 0);
 	memset(gen.buf + gen.len, 0, SEGMENT - gen.len);
 	len = gen.len;
@@ -215,7 +221,7 @@ test_chain(void)
 }
 
 /*
- * With any input, nothing is read out of bounds, and the scan continues after
+ * For any input, nothing is read out of bounds, and the scan continues after
  * it.
  */
 static void
@@ -249,7 +255,7 @@ test_damage(void)
 	}
 	for (int i = 0; i < 20; i++)
 	{
-		/* a page is lost: the others are followed */
+		/* a page is lost: the following ones are still read */
 		memset(gen.buf + 8192 * (1 + i), i, 8192);
 		failed += scan(&gen, 0, 0, 0) != last;
 	}

@@ -14,15 +14,15 @@
 extern void fill_random(uint8 *buf, size_t len, uint64 seed);
 
 /*
- * Compressible about as WAL is: records of similar headers, counters that
- * advance, and bodies of which a part is random.
+ * About as compressible as WAL: records with similar headers, counters that
+ * advance, and partly random bodies.
  */
 extern void fill_records(uint8 *buf, size_t len, uint64 seed);
 
 /*
- * len bytes between two zones that nothing may write to; guard_intact says
- * whether nothing has.  Address sanitizer does not see what a library that
- * was compiled without it writes.
+ * len bytes between two zones that must not be written to; guard_intact()
+ * tells whether they are intact.  Address sanitizer does not see writes of a
+ * library that was compiled without it.
  */
 extern uint8 *guard_alloc(size_t len);
 extern bool guard_intact(const uint8 *buf, size_t len);

@@ -3,9 +3,8 @@
  * walgen.c
  *	  WAL to test with: valid records on valid pages, the same in every run.
  *
- * Layouts are written down here once more, apart from the pure layer's, so
- * that a mistake there is not made here as well.
- *
+ * Layouts are defined here independently of the pure layer, so that a mistake
+ * there is not repeated here.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -55,8 +54,9 @@ walgen_free(WalGen *gen)
 }
 
 /*
- * Header of the page that begins at gen->len; rest: of a record, flags: more
- * than what follows from that and from where the page is.
+ * Write the header of the page that begins at gen->len. rest: remaining bytes
+ * of a record; flags: in addition to those that follow from rest and the
+ * page's position.
  */
 static void
 write_page_header(WalGen *gen, uint32 rest, uint16 flags)
@@ -97,9 +97,9 @@ end_record(WalGen *gen)
 }
 
 /*
- * The record that began at lost is never going to be complete.  What
- * PostgreSQL then writes at the page where it would go on: a flag in the
- * header, and a record that says which one was lost.
+ * The record that began at lost will never be complete.  Write what PostgreSQL
+ * writes at the page on which it would continue: a flag in the header, and a
+ * record that identifies the lost one.
  */
 static void
 overwrite(WalGen *gen, XLogRecPtr lost)
@@ -124,7 +124,7 @@ walgen_record(WalGen *gen, uint32 xid, uint8 info, uint8 rmid,
 	XLogRecPtr	start;
 	pg_crc32c	crc;
 
-	/* nothing, or all of it */
+	/* write the whole record or nothing */
 	if (gen->full || total + pages * 40 + 8 > gen->size - gen->len)
 	{
 		gen->full = true;

@@ -12,10 +12,10 @@
 
 #include "pure/codec/codec.h"
 
-/* Most that is behind a record's header. */
+/* The maximal length of what follows a record's header. */
 #define WALGEN_MAX_BODY		(300 * 1024)
 
-/* WAL being written; what is at buf[0] has the position start. */
+/* WAL that is being written; buf[0] has the position start. */
 typedef struct WalGen
 {
 	WsCodecParams params;
@@ -39,49 +39,50 @@ typedef struct WalGen
 	size_t	   *ends;
 } WalGen;
 
-/* start is a multiple of the block size.  Frees with walgen_free. */
+/* start must be a multiple of the block size.  Free with walgen_free(). */
 extern void walgen_init(WalGen *gen, const WsCodecParams *params,
 						XLogRecPtr start, size_t size, uint64 seed);
 extern void walgen_free(WalGen *gen);
 
 /*
- * A record: what is behind its header, len bytes, is given; the header is
- * completed and the record written over as many pages as it needs.
+ * Write a record: body has the len bytes after its header; the header is
+ * completed, and the record written to as many pages as it needs.
  */
 extern void walgen_record(WalGen *gen, uint32 xid, uint8 info, uint8 rmid,
 						  const uint8 *body, uint32 len);
 
 /*
- * The next record that goes on in another page is broken off at the end of its
- * n-th page, and overwritten as PostgreSQL does after a crash.
+ * The next record that continues on another page is broken off at the end of
+ * its n-th page, and overwritten as PostgreSQL does after a crash.
  */
 extern void walgen_break(WalGen *gen, int pages);
 
 /*
- * Transactions that insert, update, index and commit; now and then a page
- * image, a long row, or a record of a rare kind; until it is full.
+ * Write transactions that insert, update, index and commit, and now and then a
+ * page image, a long row, or a record of a rare kind, until the buffer is
+ * full.
  */
 extern void walgen_fill(WalGen *gen);
 
 /* The same until len bytes are written. */
 extern void walgen_fill_to(WalGen *gen, size_t len);
 
-/* As walgen_fill, without page images and long rows. */
+/* Like walgen_fill(), without page images and long rows. */
 extern void walgen_fill_small(WalGen *gen);
 
-/* A page of a heap with many rows; page has 8192 bytes. */
+/* A heap page with many rows; page has 8192 bytes. */
 extern void walgen_page(WalGen *gen, uint8 *page, int rows, int width);
 
 /* One block reference with an image of page, and main data of two bytes. */
 extern void walgen_image(WalGen *gen, uint32 block, const uint8 *page);
 
-/* As an index build logs n pages, at most 32, from this block on. */
+/* At most 32 pages, from this block on, logged as an index build does. */
 extern void walgen_images(WalGen *gen, int n, uint32 block, int rows, int width);
 
 /* Rows as COPY logs them, in one record. */
 extern void walgen_rows(WalGen *gen, int rows);
 
-/* 0 to below - 1 */
+/* Returns a number from 0 to below - 1. */
 extern uint32 walgen_random(WalGen *gen, uint32 below);
 
 #endif							/* WS_WALGEN_H */

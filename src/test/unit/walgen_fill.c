@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * walgen_fill.c
- *	  WAL to test with: what is in the records.
+ *	  WAL to test with: the contents of the records.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -13,7 +13,7 @@
 
 #define PAGE_SIZE		8192
 
-/* A record's body while it is put together. */
+/* A record's body while it is assembled. */
 typedef struct Body
 {
 	uint8		bytes[WALGEN_MAX_BODY];
@@ -237,7 +237,9 @@ walgen_page(WalGen *gen, uint8 *page, int rows, int width)
 	memcpy(page + 18, &v, 2);
 }
 
-/* A reference to a block with an image of page, which goes to "images". */
+/*
+ * A reference to a block with an image of page, which is appended to "images".
+ */
 static void
 put_image(Body *to, Body *images, int id, uint32 relation, uint32 block,
 		  const uint8 *page)
@@ -295,14 +297,14 @@ walgen_images(WalGen *gen, int n, uint32 block, int rows, int width)
 	walgen_record(gen, gen->xid, 0xB0, 0, body.bytes, body.len);
 }
 
-/* xids wrap around, past those that no transaction has. */
+/* Xids wrap around, and skip those that no transaction has. */
 static uint32
 next_xid(uint32 xid)
 {
 	return xid == PG_UINT32_MAX ? 3 : xid + 1;
 }
 
-/* What is seldom seen: each has something that no other record has. */
+/* Rare records, each with a part that no other record has. */
 static void
 rare_record(WalGen *gen)
 {

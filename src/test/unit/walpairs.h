@@ -41,23 +41,26 @@ typedef enum Cut
 extern Pair new_pair(const WsCodec *codec, const WsCodecParams *params);
 extern void free_pair(Pair *pair);
 
-/* One block there and back. */
+/* Encode and decode one block. */
 extern void pass_block(Pair *pair, XLogRecPtr lsn, const uint8 *src,
 					   size_t len);
 
 /*
- * Send wal[from..) in pieces, restarting at segments as the stream's encoder
- * does.  The pair that comes back is freed but for its figures.
+ * Send wal[from..) in pieces, with a restart at each segment like a real
+ * stream.  The returned pair is freed, and only its figures are valid.
  */
 extern Pair pass_stream(const WsCodec *codec, WalGen *gen, size_t from,
 						Cut cut, size_t n);
 
-/* Every way of cutting, from a start, through walz; did it arrive? */
+/*
+ * Send WAL from a start on through walz, cut in every way; returns whether it
+ * arrived.
+ */
 extern bool pass_all_ways(WalGen *gen, size_t from);
 
 /*
- * What the decoder takes that an encoder of this codec has with WS_WALZ_VERIFY
- * and else has not, before it decodes and after; 0 if it has none.
+ * Memory of the decoder that an encoder of this codec has if it was compiled
+ * with WS_WALZ_VERIFY, before and after it decodes; 0 if it has none.
  */
 extern void verifier_memory(const WsCodec *codec, const WsCodecParams *params,
 							size_t *at_first, size_t *later);

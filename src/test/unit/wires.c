@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * wires.c
- *	  Streams for tests as they come over the wire, sound or not.
+ *	  Streams for tests as they appear on the wire, valid or not.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * wires.h
- *	  Streams for tests as they come over the wire, sound or not.
+ *	  Streams for tests as they appear on the wire, valid or not.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,7 +16,7 @@
 #define START_LSN	UINT64CONST(0x2A000000)
 #define START_TIME	INT64CONST(762000000000000)
 
-/* A stream as it comes over the wire, hello first, and what it stands for. */
+/* A stream as it appears on the wire, hello first, and its decoded form. */
 typedef struct Wire
 {
 	char		name[64];
@@ -25,10 +25,10 @@ typedef struct Wire
 	Messages	out;
 } Wire;
 
-/* What WAL and rows are made of. */
+/* The data of which WAL and rows are made. */
 extern uint8 wire_records[MB];
 
-/* As walgen writes it from START_LSN on, in segments of 16 MB. */
+/* WAL that walgen writes from START_LSN on, in segments of 16 MB. */
 extern uint8 wire_wal[MB];
 
 extern void make_wire_records(void);
@@ -38,7 +38,9 @@ extern void free_wire(Wire *wire);
 
 extern void add_hello(Wire *wire, WsCodecId codec);
 
-/* Any header, with a check value that is right for this content. */
+/*
+ * A frame with any header, and a check value that is right for this content.
+ */
 extern void add_frame(Wire *wire, WsFrameHeader header, uint64 number,
 					  pg_crc32c content_crc, const uint8 *encoded, size_t len);
 
@@ -46,7 +48,9 @@ extern void add_frame(Wire *wire, WsFrameHeader header, uint64 number,
 extern void add_raw_frame(Wire *wire, uint64 number, bool restart,
 						  XLogRecPtr start_lsn, uint32 len);
 
-/* Begin anew with the first count messages; are they taken? */
+/*
+ * Begin again with the first count messages; returns whether all are accepted.
+ */
 extern bool decode_first(WsDecoder *decoder, const Wire *wire, size_t count);
 
 #endif							/* WS_WIRES_H */

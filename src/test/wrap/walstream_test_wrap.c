@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * walstream_test_wrap.c
- *	  Plays another module that wraps a walsender's PqCommMethods.
+ *	  Stands for another module that wraps a walsender's PqCommMethods.
  *
- * For tests only.  Loaded before or after walstream, it must see every
- * message of a stream once and pass it on unchanged.  When a walsender ends
- * it writes to the log how many CopyData messages it has seen and how many of
- * them were walstream's frames.
+ * For tests only.  Loaded before or after walstream, it must see every message
+ * of a stream once and pass it on unchanged.  When a walsender ends, it logs
+ * how many CopyData messages it has seen and how many of them were walstream's
+ * frames.
  *
  * Copyright (c) 2026, the walstream authors
  *

@@ -1,10 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * test_added.c
- *	  A codec that is its own file and a line in the table is negotiated, and
- *	  codes streams.
+ *	  A codec that consists of its own file and a line in the table is
+ *	  negotiated, and encodes and decodes streams.
  *
- * Nothing else was compiled for it but the table and tests.  Two tests that run
+ * Only the table and the tests were compiled again for it.  Two tests that run
  * over every codec run over this one, too.
  *
  * Copyright (c) 2026, the walstream authors
