@@ -46,7 +46,14 @@ ws_segment_offset(XLogRecPtr lsn, uint32 segment_size)
 	return lsn & (segment_size - 1);
 }
 
-/* Returns the first position in that segment. */
+/* Returns the first position in the segment of this number. */
+static inline XLogRecPtr
+ws_segment_lsn(uint64 number, uint32 segment_size)
+{
+	return number * segment_size;
+}
+
+/* Returns the first position in the segment that a position is in. */
 static inline XLogRecPtr
 ws_segment_start(XLogRecPtr lsn, uint32 segment_size)
 {

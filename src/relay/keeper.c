@@ -173,7 +173,7 @@ find_kept_start(KeepRound *keep)
 	{
 		const WsSegment *segment = &keep->segments[i];
 		pg_time_t	left_s = segment->mtime + keep->settings->keep_age_s - now;
-		XLogRecPtr	lsn = segment->segno * segment_size;
+		XLogRecPtr	lsn = ws_segment_lsn(segment->segno, segment_size);
 
 		if (lsn >= start_lsn || left_s <= 0)
 			continue;
@@ -186,7 +186,7 @@ find_kept_start(KeepRound *keep)
 static XLogRecPtr
 segment_end(const KeepRound *keep, const WsSegment *segment)
 {
-	return (segment->segno + 1) * keep->status.store.identity.segment_size;
+	return ws_store_segment_lsn(&keep->status.store, segment->segno + 1);
 }
 
 static bool

@@ -211,7 +211,7 @@ walstream_get_relay_segments(PG_FUNCTION_ARGS)
 		ws_segment_file_name(&store, segment->tli, segment->segno, segment->form, file_name);
 		ws_row_add(&row, INT4OID, Int32GetDatum(segment->tli));
 		ws_row_add_text(&row, file_name);
-		ws_row_add(&row, PG_LSNOID, LSNGetDatum(segment->segno * store.identity.segment_size));
+		ws_row_add(&row, PG_LSNOID, LSNGetDatum(ws_store_segment_lsn(&store, segment->segno)));
 		ws_row_add_text(&row, ws_segment_form_name(segment->form));
 		ws_row_add(&row, INT8OID, Int64GetDatum(store.identity.segment_size));
 		ws_row_add(&row, INT8OID, Int64GetDatum((int64) segment->stored_bytes));

@@ -21,7 +21,7 @@
 TimeLineID
 ws_line_segment_tli(const WsHistory *history, uint32 segment_size, XLogSegNo segno)
 {
-	return ws_history_tli_at(history, (segno + 1) * segment_size - 1);
+	return ws_history_tli_at(history, ws_segment_lsn(segno + 1, segment_size) - 1);
 }
 
 XLogRecPtr

@@ -271,13 +271,13 @@ find_valid_end(const WsStore *store, const WsHistory *history, XLogSegNo first,
 
 	do
 	{
-		WsRecords  *records = ws_records_new(store, history, (last + 1) * segment_size);
+		WsRecords  *records = ws_records_new(store, history, ws_segment_lsn(last + 1, segment_size));
 
 		segno--;
-		valid_lsn = read_to_end(records, segno * segment_size, closed_lsn);
+		valid_lsn = read_to_end(records, ws_segment_lsn(segno, segment_size), closed_lsn);
 		ws_records_free(records);
 	} while (valid_lsn == InvalidXLogRecPtr && segno > first);
-	return valid_lsn != InvalidXLogRecPtr ? valid_lsn : first * segment_size;
+	return valid_lsn != InvalidXLogRecPtr ? valid_lsn : ws_segment_lsn(first, segment_size);
 }
 
 /* Close the open segment, which has turned out to be complete. */
@@ -311,7 +311,7 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	XLogSegNo	first;
 	XLogSegNo	last = segment->segno;
 	bool		is_open = segment->form == WS_SEGMENT_PARTIAL;
-	XLogRecPtr	closed_lsn = (is_open ? last : last + 1) * recovery->segment_size;
+	XLogRecPtr	closed_lsn = ws_segment_lsn(is_open ? last : last + 1, recovery->segment_size);
 
 	if (!ws_line_require_first(store, history, recovery->segments, recovery->count,
 							   last, &first))
@@ -325,10 +325,10 @@ recover_line(const Recovery *recovery, const WsHistory *history, TimeLineID tli,
 	}
 
 	extent->first_tli = ws_line_segment_tli(history, recovery->segment_size, first);
-	extent->first_lsn = first * recovery->segment_size;
+	extent->first_lsn = ws_segment_lsn(first, recovery->segment_size);
 	extent->tli = tli;
 	extent->end_lsn = find_valid_end(store, history, first, last, closed_lsn);
-	if (is_open && extent->end_lsn == (last + 1) * recovery->segment_size)
+	if (is_open && extent->end_lsn == ws_segment_lsn(last + 1, recovery->segment_size))
 	{
 		close_partial(store, tli, last);
 		closed_lsn = extent->end_lsn;
@@ -423,7 +423,8 @@ ws_store_find_closed(const WsStore *store, WsStoreExtent *extent)
 	history = ws_store_read_history(store, last->tli);
 
 	/* a timeline with a complete segment of its own certainly has records */
-	if (history->count > 1 && end * segment_size < ws_line_begin(history) + 2 * segment_size)
+	if (history->count > 1 &&
+		ws_segment_lsn(end, segment_size) < ws_line_begin(history) + 2 * segment_size)
 		return false;
 	if (end == 0 || !ws_line_require_first(store, history, segments, count, end - 1, &first))
 		return false;
@@ -436,9 +437,9 @@ ws_store_find_closed(const WsStore *store, WsStoreExtent *extent)
 	}
 
 	extent->first_tli = ws_line_segment_tli(history, segment_size, first);
-	extent->first_lsn = first * segment_size;
+	extent->first_lsn = ws_segment_lsn(first, segment_size);
 	extent->tli = last->tli;
-	extent->end_lsn = end * segment_size;
+	extent->end_lsn = ws_segment_lsn(end, segment_size);
 	return true;
 }
 
@@ -460,7 +461,7 @@ ws_store_find_first(const WsStore *store, TimeLineID tli, TimeLineID *first_tli,
 		if (found)
 		{
 			*first_tli = ws_line_segment_tli(history, store->identity.segment_size, first);
-			*first_lsn = first * store->identity.segment_size;
+			*first_lsn = ws_store_segment_lsn(store, first);
 		}
 	}
 	pfree(segments);

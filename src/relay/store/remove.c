@@ -168,7 +168,7 @@ ws_store_set_aside(const WsStore *store)
 	if (count == 0)
 		return;
 	qsort(segments, count, sizeof(WsSegment), compare_positions);
-	end_lsn = (segments[count - 1].segno + 1) * store->identity.segment_size;
+	end_lsn = ws_store_segment_lsn(store, segments[count - 1].segno + 1);
 	make_aside_directory(store, end_lsn, directory);
 
 	/* the ones in the store are needed for the segments not moved yet */

@@ -40,7 +40,7 @@ void
 ws_segment_check_first_page(const WsStore *store, WsSegmentFile *file)
 {
 	XLogLongPageHeaderData header;
-	XLogRecPtr	address;
+	XLogRecPtr	address = ws_segment_lsn(file->segno, file->segment_size);
 
 	ws_segment_read(file, 0, (char *) &header, sizeof(header));
 
@@ -48,7 +48,6 @@ ws_segment_check_first_page(const WsStore *store, WsSegmentFile *file)
 	if (file->form == WS_SEGMENT_PARTIAL && header.xlp_xlog_blcksz == 0)
 		return;
 
-	XLogSegNoOffsetToRecPtr(file->segno, 0, file->segment_size, address);
 	if (header.std.xlp_magic != XLOG_PAGE_MAGIC)
 		report_foreign(file, "magic number", header.std.xlp_magic, XLOG_PAGE_MAGIC);
 	if ((header.std.xlp_info & XLP_LONG_HEADER) == 0)

@@ -63,11 +63,17 @@ typedef struct WsStore
 	WsStoreIdentity identity;
 } WsStore;
 
-/* Return the segment that a position is in, and its first position. */
+/* The same as in segment.h, for segments of this store's size. */
 static inline XLogSegNo
 ws_store_segment_number(const WsStore *store, XLogRecPtr lsn)
 {
 	return ws_segment_number(lsn, store->identity.segment_size);
+}
+
+static inline XLogRecPtr
+ws_store_segment_lsn(const WsStore *store, XLogSegNo segno)
+{
+	return ws_segment_lsn(segno, store->identity.segment_size);
 }
 
 static inline XLogRecPtr

@@ -67,7 +67,7 @@ drop(const WsStore *store, TimeLineID tli, XLogSegNo segno)
 
 	ereport(LOG,
 			(errmsg("relay removes WAL that was not found to continue what is stored, on timeline %u from " WS_LSN " on",
-					tli, LSN_FORMAT_ARGS(segno * store->identity.segment_size))));
+					tli, LSN_FORMAT_ARGS(ws_store_segment_lsn(store, segno)))));
 	for (int i = count - 1; i >= 0; i--)
 	{
 		if (segments[i].tli != tli)

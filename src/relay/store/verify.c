@@ -130,7 +130,7 @@ check_records(Verification *v, XLogRecPtr first_lsn)
 static void
 check_copy(Verification *v, const WsSegment *last, XLogRecPtr switch_lsn)
 {
-	XLogRecPtr	lsn = last->segno * v->segment_size;
+	XLogRecPtr	lsn = ws_segment_lsn(last->segno, v->segment_size);
 	TimeLineID	line_tli = ws_line_segment_tli(v->history, v->segment_size, last->segno);
 	WsStoreReader *own = ws_store_reader_new(v->store);
 	WsStoreReader *copy = ws_store_reader_new(v->store);
@@ -175,7 +175,7 @@ check_copies(Verification *v, XLogRecPtr first_lsn)
 			if (segments[j].tli == entry->tli && segments[j].segno == segno)
 				last = &segments[j];
 		}
-		if (last != NULL && segno * v->segment_size >= first_lsn &&
+		if (last != NULL && ws_segment_lsn(segno, v->segment_size) >= first_lsn &&
 			ws_line_segment_tli(v->history, v->segment_size, segno) != entry->tli)
 			check_copy(v, last, switch_lsn);
 	}
@@ -233,12 +233,12 @@ find_first(Verification *v, XLogRecPtr *first_lsn)
 
 	if (count > 0 && v->end_lsn > 0)
 	{
-		XLByteToPrevSeg(v->end_lsn, last, v->segment_size);
+		last = ws_segment_number(v->end_lsn - 1, v->segment_size);
 		found = ws_line_find_first(v->store, v->history, segments, count, last,
 								   &first, &is_gap);
-		*first_lsn = first * v->segment_size;
+		*first_lsn = ws_segment_lsn(first, v->segment_size);
 		if (!found || is_gap)
-			note_in_line(v, (first - 1) * v->segment_size, "the WAL segment is missing");
+			note_in_line(v, ws_segment_lsn(first - 1, v->segment_size), "the WAL segment is missing");
 	}
 	pfree(segments);
 	return v->reason == NULL && found;

@@ -159,7 +159,7 @@ open_segment(WsStoreWriter *writer)
 	/* this happens if the recovered WAL ends within a closed segment */
 	if (ws_store_has_segment(&writer->store, writer->tli, segno))
 	{
-		writer->stored_lsn = (segno + 1) * segment_size;
+		writer->stored_lsn = ws_segment_lsn(segno + 1, segment_size);
 		return WS_WRITE_OK;
 	}
 

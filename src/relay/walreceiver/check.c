@@ -132,7 +132,7 @@ ws_rcv_check_mark(const WsRcv *rcv, WsRcvCheck * check, XLogRecPtr end_lsn)
 	WsWriteResult result;
 
 	if (!check->may_be_marked || check->is_marked ||
-		end_lsn <= check->segno * rcv->upstream.segment_size)
+		end_lsn <= ws_segment_lsn(check->segno, rcv->upstream.segment_size))
 		return WS_WRITE_OK;
 	result = ws_store_mark_unchecked(&rcv->stored.store, check->tli, check->segno);
 	check->is_marked = result == WS_WRITE_OK;
