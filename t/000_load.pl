@@ -39,7 +39,7 @@ my ($status, $stdout, $stderr) =
   $node->psql('postgres', "LOAD 'walstream'; SELECT 'goes on'");
 is("$status $stdout $stderr", '0 goes on ', 'LOAD is harmless');
 isnt($node->psql('postgres', "LOAD 'walstream'; SHOW walstream.compression"),
-	0, 'and defines no setting');
+	0, 'LOAD defines no setting');
 
 # Functions that do not use shared memory work without preloading, too.
 like($node->safe_psql('postgres', 'SELECT walstream_version()'),

@@ -220,7 +220,7 @@ do
 } while ($again->{messages} != $total->{messages});
 is($total->{streams}, 10, 'streams in walstream_totals');
 is($total->{wire_bytes}, $bytes, 'wire_bytes are those on the wire');
-is($total->{frames}, $frames, 'and so are frames');
+is($total->{frames}, $frames, 'frames are those on the wire');
 
 standby_matches($primary, $ws_ws, 'both have walstream');
 standby_matches($primary, $ws_plain, 'only the primary has walstream');

@@ -132,7 +132,9 @@ my @backup = (
 	$primary->connstr . ' application_name=pg_basebackup');
 command_ok([ @backup, '-D', "$backup_dir/stream", '-X', 'stream' ],
 	'pg_basebackup -X stream');
-command_ok([ 'pg_verifybackup', "$backup_dir/stream" ], 'it is good');
+command_ok(
+	[ 'pg_verifybackup', "$backup_dir/stream" ],
+	'the backup with -X stream is valid');
 my $total = fetch_row($primary,
 	"SELECT * FROM walstream_totals WHERE name = 'pg_basebackup'");
 is($total->{streams}, 1, '-X stream: one stream');
@@ -146,7 +148,9 @@ like(
 $log = -s $primary->logfile;
 command_ok([ @backup, '-D', "$backup_dir/fetch", '-X', 'fetch' ],
 	'pg_basebackup -X fetch');
-command_ok([ 'pg_verifybackup', "$backup_dir/fetch" ], 'it is good');
+command_ok(
+	[ 'pg_verifybackup', "$backup_dir/fetch" ],
+	'the backup with -X fetch is valid');
 unlike(
 	slurp_file($primary->logfile, $log),
 	qr/streaming WAL to/,
@@ -169,7 +173,7 @@ $primary->poll_query_until('postgres',
 ) || die "no backup\n";
 my $row = sender_row($primary, 'slow_backup');
 is($row->{plain_reason}, undef, 'a backup has no plain_reason');
-is($row->{raw_bytes}, undef, 'and nothing is counted');
+is($row->{raw_bytes}, undef, 'a backup has no counters');
 $slow->{run}->signal('INT');
 $slow->{run}->finish;
 
@@ -183,8 +187,8 @@ load_wal($primary);
 $primary->wait_for_catchup($standby);
 $row = sender_row($primary, 'standby');
 is($row->{usename}, 'repl', 'standby with a role that is not superuser');
-is($row->{codec}, 'walz', 'its stream is compressed');
-cmp_ok($row->{ratio}, '>', 1.5, 'and its ratio');
+is($row->{codec}, 'walz', "the role's stream is compressed");
+cmp_ok($row->{ratio}, '>', 1.5, "the role's stream: ratio");
 standby_matches($primary, $standby, 'that standby');
 
 #

@@ -268,7 +268,8 @@ like(
 	'a server that starts with a bad value warns');
 is( $primary->safe_psql('postgres', 'SHOW walstream.compression'),
 	'walz zstd lz4',
-	'and uses the default');
-standby_matches($primary, $standby, 'in the end');
+	'a server that starts with a bad value uses the default');
+standby_matches($primary, $standby,
+	'standby and primary are the same in the end');
 
 done_testing();

@@ -101,7 +101,7 @@ my $one_log = -s $one->logfile;
 $one->start;
 load_wal($two);
 $two->wait_for_catchup($one);
-check_sender($two, 'one', qr/^none$/, 'to the old primary');
+check_sender($two, 'one', qr/^none$/, 'stream to the old primary');
 is(receiver_row($one)->{codec}, 'walz',
 	'the old primary receives compressed');
 standby_matches($two, $one, 'the old primary');

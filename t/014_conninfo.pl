@@ -83,7 +83,8 @@ sub count_warnings
 }
 
 connect_with($connstr);
-is($proxy->count('startup')->{options}, $asked, 'without options');
+is($proxy->count('startup')->{options},
+	$asked, 'the request in a connection string without options');
 is($proxy->count('startup')->{application_name},
 	'standby', 'its name is that of the cluster');
 
@@ -368,6 +369,7 @@ wait_for_choice($log, $compressed);
 is(count_warnings($log), 0, 'the upstream was shutting down: no warning');
 
 load_wal($primary);
-standby_matches($primary, $standby, 'in the end');
+standby_matches($primary, $standby,
+	'standby and primary are the same in the end');
 
 done_testing();

@@ -54,7 +54,7 @@ is( $primary->safe_psql(
 		'postgres', "SELECT ssl FROM pg_stat_ssl WHERE pid = $row->{pid}"),
 	't',
 	'the stream is encrypted');
-is($row->{codec}, 'walz', 'and compressed');
+is($row->{codec}, 'walz', 'the stream is compressed');
 cmp_ok($row->{ratio}, '>', 1.5, 'ratio');
 is(receiver_row($standby)->{codec}, 'walz', 'the receiver says so too');
 

@@ -49,7 +49,7 @@ is( $new->safe_psql(
 	'1.0|monitoring',
 	'the extension is there');
 is($new->safe_psql('postgres', 'SHOW walstream.compression'),
-	'lz4:3 zstd', 'its setting is in force');
+	'lz4:3 zstd', 'walstream.compression is in force');
 is( $new->safe_psql('postgres', 'SELECT monitoring.walstream_version()'),
 	$new->safe_psql(
 		'postgres',

@@ -236,7 +236,7 @@ is_replicated('wide', 'rows of 96 kB among small ones');
 is($after{bypassed_messages} - $before{bypassed_messages},
 	5, 'each of them went as it is');
 cmp_ok($after{messages} - $before{messages},
-	'>=', 50, 'and was counted as a message');
+	'>=', 50, 'bypassed messages count as messages');
 
 # An unchanged TOASTed column is not sent, so the message is small.
 %before = counters();
@@ -272,7 +272,7 @@ is( $sub->safe_psql(
 	'1after 3kept 5before 6behind',
 	'truncate, rollbacks and what is not published');
 is($sub->safe_psql('postgres', 'SELECT count(*) FROM unpublished'),
-	'0', 'which has not arrived');
+	'0', 'an unpublished table has not arrived');
 
 #
 # Streaming of transactions in progress, two-phase commit and binary values, in
@@ -382,7 +382,7 @@ is("$status$stderr", '0', 'commits are confirmed without delay');
 is( $sub->safe_psql(
 		'postgres', 'SELECT count(*) FROM wide WHERE version = 4'),
 	'101',
-	'and are there');
+	'confirmed commits have been applied');
 ($status, $stdout, $stderr) = $pub->psql(
 	'postgres',
 	"SET statement_timeout = '${behind}s'; SET synchronous_commit = remote_apply;
@@ -394,7 +394,7 @@ is("$status$stderr", '0', 'also behind much that is not published');
 is( $sub->safe_psql(
 		'postgres', 'SELECT count(*) FROM wide WHERE version = 5'),
 	'2',
-	'and applied');
+	'the commit after unpublished changes has been applied');
 $pub->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $pub->reload;
 

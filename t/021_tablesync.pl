@@ -141,7 +141,7 @@ like(
 like(
 	slurp_file($pub->logfile),
 	qr/LOG:  streaming logical changes to "pg_\d+_sync_\d+_\d+" compressed with zstd, level 1$/m,
-	'which the publisher knows too');
+	'the publisher logs the same');
 is( $sub->safe_psql(
 		'postgres',
 		"SELECT codec FROM walstream_receiver WHERE name = 'bytes'"),
@@ -160,6 +160,6 @@ is( $pub->safe_psql(
 		count(*) FILTER (WHERE name LIKE '%\_sync\_%')
 	FROM walstream_totals WHERE kind = 'logical sender'}),
 	'1|0',
-	'and share a row of the totals');
+	'streams of table synchronization share a row of the totals');
 
 done_testing();

@@ -305,7 +305,7 @@ foreach my $round (1, 2)
 	);
 	$primary->wait_for_catchup($standby);
 }
-standby_matches($primary, $standby, 'in the end');
+standby_matches($primary, $standby, 'rows of the standby in the end');
 $standby->stop;
 
 #

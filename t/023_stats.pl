@@ -276,10 +276,12 @@ is( $primary->safe_psql(
 			unsent_bytes = current_lsn - oldest_send_lsn AND unsent_bytes > 100000
 		FROM walstream_overview"),
 	"2|1|$stopped_at|t",
-	'and what it has not sent');
+	'the overview shows the WAL that it has not sent');
 kill('CONT', $stopped);
-wait_until($primary, "SELECT walstream_oldest_send_lsn() > '$stopped_at'",
-	'it goes on');
+wait_until(
+	$primary,
+	"SELECT walstream_oldest_send_lsn() > '$stopped_at'",
+	'the walsender sends again');
 
 # An unused slot retains WAL whether or not it has been sent.
 $primary->safe_psql('postgres',
@@ -308,7 +310,7 @@ is( $primary->safe_psql(
 		SELECT senders, compressed, oldest_send_lsn IS NULL, unsent_bytes IS NULL, oldest_slot IS NULL
 		FROM walstream_overview"),
 	'0|0|t|t|t',
-	'in the overview too');
+	'the overview shows null without walsenders');
 
 #
 # Names
@@ -374,8 +376,10 @@ $primary->safe_psql(
 	ALTER SUBSCRIPTION \"gr\xf6\xdfer\" DISABLE;
 	ALTER SUBSCRIPTION \"gr\xf6\xdfer\" SET (slot_name = NONE);
 	DROP SUBSCRIPTION \"gr\xf6\xdfer\"");
-wait_until($primary, 'SELECT count(*) = 0 FROM walstream_senders',
-	'and ends');
+wait_until(
+	$primary,
+	'SELECT count(*) = 0 FROM walstream_senders',
+	"the subscription's stream ends");
 
 # The number of rows in the totals is limited.
 my $names = 140;
@@ -399,7 +403,7 @@ is( $primary->safe_psql(
 		"SELECT kind IS NULL, streams FROM walstream_totals WHERE name = '(others)'"
 	),
 	't|' . ($names - 128),
-	'which gathers the rest');
+	'the row "(others)" counts the other streams');
 is( $primary->safe_psql(
 		'postgres',
 		"SELECT streams FROM walstream_totals WHERE name = 'name_001'"),
@@ -418,7 +422,7 @@ $standby->stop;
 wait_until(
 	$primary,
 	"SELECT streams = $names - 128 + 1 FROM walstream_totals WHERE name = '(others)'",
-	'until it ends');
+	'a stream that has ended counts under "(others)"');
 $primary->safe_psql('postgres', 'SELECT walstream_reset_stats()');
 is( $primary->safe_psql('postgres', 'SELECT count(*) FROM walstream_totals'),
 	0,

@@ -224,7 +224,7 @@ wait_until(
 wait_until(
 	$primary,
 	'SELECT count(pid) = 0 AND count(streaming_since) = 0 FROM walstream_get_sender_slots()',
-	'and so have the walsenders');
+	'standby promoted: the walsenders have gone');
 foreach my $case (
 	[ $standby, $begun ],
 	[ $subscriber, streams_begun($subscriber, 'receiving') ],
@@ -288,7 +288,7 @@ is( $primary->safe_psql(
 		"SELECT streams, last_end IS NULL FROM walstream_totals WHERE name = 'again'"
 	),
 	'1|f',
-	'until it ends');
+	'a stream that has ended has an end time');
 
 #
 # A server with the maximal number of senders and receivers has an entry for

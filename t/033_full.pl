@@ -104,7 +104,7 @@ is( $relay->safe_psql(
 		'postgres',
 		"SELECT count(*) FROM walstream_receiver WHERE name <> 'fill'"),
 	0,
-	'nor has the receiver a row');
+	'a receiver without an entry has no row');
 my $before = $primary->safe_psql('postgres', 'SELECT clock_timestamp()');
 
 $relay->safe_psql('postgres',

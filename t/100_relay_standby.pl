@@ -76,7 +76,8 @@ wait_until(
 	$relay,
 	"SELECT codec = 'lz4' FROM walstream_senders WHERE pid = $sender",
 	'a reload changes the codec');
-standby_matches($primary, $ours, 'with another codec');
+standby_matches($primary, $ours,
+	'a standby whose stream has changed the codec');
 
 # The stored WAL is identical to the primary's.
 wait_for_relay($primary, $relay);

@@ -100,7 +100,7 @@ command_ok(
 		'--drop-slot'
 	],
 	'--drop-slot');
-is(relay_slot_row($relay, 'receivewal'), undef, 'it is gone');
+is(relay_slot_row($relay, 'receivewal'), undef, 'the slot has been dropped');
 command_fails_like(
 	[
 		'pg_receivewal', '-d',

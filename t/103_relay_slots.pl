@@ -35,12 +35,13 @@ is( $primary->safe_psql(
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('in_sql')");
 my $row = relay_slot_row($relay, 'in_sql');
 is($row->{active_pid}, undef, 'a new slot: nobody uses it');
-is($row->{temporary}, JSON::PP::false, 'it is not temporary');
+is($row->{temporary}, JSON::PP::false,
+	'a slot created in SQL is not temporary');
 like(
 	(   $relay->psql(
 			'postgres', "SELECT walstream_create_relay_slot('in_sql')"))[2],
 	qr/slot "in_sql" already exists/,
-	'it exists once');
+	'a slot cannot be created twice');
 like(
 	(   $relay->psql(
 			'postgres', "SELECT walstream_create_relay_slot('In SQL')"))[2],
@@ -78,8 +79,10 @@ isnt(relay_slot_row($relay, 'over')->{restart_lsn},
 	undef, 'RESERVE_WAL: position');
 my @read = command_row('READ_REPLICATION_SLOT over');
 is($read[0], 'physical', 'READ_REPLICATION_SLOT: type');
-is($read[1], relay_slot_row($relay, 'over')->{restart_lsn}, 'and position');
-is($read[2], 1, 'and timeline');
+is( $read[1],
+	relay_slot_row($relay, 'over')->{restart_lsn},
+	'READ_REPLICATION_SLOT: position');
+is($read[2], 1, 'READ_REPLICATION_SLOT: timeline');
 is_deeply(
 	[ command_row('READ_REPLICATION_SLOT none') ],
 	[ undef, undef, undef ],
@@ -97,7 +100,7 @@ $client->close;
 wait_until(
 	$relay,
 	"SELECT count(*) = 0 FROM walstream_relay_slots WHERE slot_name = 'shortly'",
-	'it goes with its connection');
+	'a temporary slot is dropped with its connection');
 
 # A slot has one user at a time, and advances with what its standby has
 # flushed.
@@ -112,8 +115,8 @@ wait_until(
 	FROM walstream_relay_slots s, walstream_senders w
 	WHERE s.slot_name = 'in_sql' AND w.application_name = 'standby'},
 	'the standby uses its slot');
-is(sender_row($relay, 'standby')->{slot_name}, 'in_sql',
-	'its sender says so');
+is(sender_row($relay, 'standby')->{slot_name},
+	'in_sql', "the sender's row names the slot");
 $client = WalstreamClient->new($relay, application_name => 'client');
 my $pid = relay_slot_row($relay, 'in_sql')->{active_pid};
 like(
@@ -124,7 +127,7 @@ like(
 like(
 	command_error($client, 'DROP_REPLICATION_SLOT in_sql'),
 	qr/slot "in_sql" is active for PID $pid/,
-	'nor drop it');
+	'nobody else can drop the slot');
 $client->close;
 
 load_wal($primary, 20_000);
@@ -169,7 +172,7 @@ $client = WalstreamClient->new($relay, application_name => 'client');
 like(
 	command_error($client, 'DROP_REPLICATION_SLOT over'),
 	qr/slot "over" does not exist/,
-	'it is gone');
+	'a dropped slot cannot be dropped again');
 $standby->stop;
 $client->command('DROP_REPLICATION_SLOT in_sql WAIT');
 $client->close;
@@ -182,7 +185,7 @@ wait_for_relay_state($relay, 'streaming');
 is( $relay->safe_psql(
 		'postgres', 'SELECT count(*) FROM walstream_relay_slots'),
 	0,
-	'and they do not come back');
+	'dropped slots do not come back');
 
 # A damaged slot file is refused, and the error names it.
 $relay->safe_psql('postgres',

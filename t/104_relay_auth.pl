@@ -62,7 +62,7 @@ foreach my $case (
 			"walsender: $expected",
 			map { "$_ $parameters{$_}" } sort keys %parameters));
 	is(($client->row("SHOW $accept"))[0] =~ /\bown\b/ ? 'own' : 'relay',
-		$expected, 'as the setting in force says')
+		$expected, 'the setting in force agrees')
 	  if grep { /accept\b/i } %parameters;
 	$client->close;
 }
@@ -141,7 +141,7 @@ foreach my $case (
 
 	($stdout, $stderr) = identify($user, $password);
 	is($stdout, '', "$user with password \"$password\" gets nothing");
-	like($stderr, $expected, 'and is told why');
+	like($stderr, $expected, 'the client is told why');
 }
 
 # A standby logs in with a password.
@@ -206,7 +206,7 @@ $relay->safe_psql('postgres',
 	like(
 		$stderr,
 		qr/FATAL:  permission denied to replicate the relay's own cluster/,
-		'which it is told');
+		'the client is told that permission is denied');
 }
 
 # TLS
@@ -247,7 +247,7 @@ SKIP:
 	like(
 		$err,
 		qr/no pg_hba.conf entry for replication connection .* no encryption/,
-		'and not without');
+		'without TLS the client is refused');
 	my $secure = walstream_standby($primary, 'secure',
 		conninfo => "$tls sslmode=require");
 	load_wal($primary);

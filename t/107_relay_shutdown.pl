@@ -127,7 +127,8 @@ foreach my $mode (qw(fast smart))
 	$primary->start;
 	wait_for_relay_state($relay, 'streaming');
 }
-standby_matches($primary, $standby, 'in the end');
+standby_matches($primary, $standby,
+	'standby and primary are the same in the end');
 
 # PostgreSQL 19 can limit how long a stop waits for clients that confirm
 # nothing; the limit also holds for a relay's senders.

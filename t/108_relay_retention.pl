@@ -56,7 +56,7 @@ set_setting($relay, 'relay_keep_age', '0');
 wait_until(
 	$relay,
 	"SELECT flushed_lsn - first_lsn <= 6 * $mb FROM walstream_relay",
-	'until it is no longer set');
+	'without relay_keep_age the WAL is removed');
 
 # A slot holds more WAL than relay_keep_size.
 $relay->safe_psql('postgres', "SELECT walstream_create_relay_slot('holds')");
@@ -80,7 +80,7 @@ while ($received < $held)
 	my ($kind, $lsn) = unpack('a q>', $content);
 
 	next if $kind ne 'w';
-	is($lsn, $received, 'and it can be had')
+	is($lsn, $received, 'WAL that a slot holds can be streamed')
 	  if $received == lsn_number($restart);
 	$received = $lsn + length($content) - 25;
 }
@@ -96,7 +96,7 @@ wait_until(
 wait_until(
 	$relay,
 	"SELECT flushed_lsn - first_lsn <= 10 * $mb FROM walstream_relay",
-	'and holds nothing any more');
+	'a lost slot holds no WAL');
 is( $client->receive_error,
 	'terminating connection due to administrator command',
 	'its user is told');
@@ -111,7 +111,8 @@ is( command_error($client, "START_REPLICATION SLOT holds $restart"),
 $client->close;
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
-is(relay_slot_row($relay, 'holds')->{lost}, JSON::PP::true, 'it stays lost');
+is(relay_slot_row($relay, 'holds')->{lost},
+	JSON::PP::true, 'a lost slot stays lost after a restart');
 
 # A slot that advances with its standby holds no WAL for long.
 $relay->safe_psql('postgres',
@@ -266,7 +267,7 @@ if ($primary->pg_version >= 18)
 	wait_until(
 		$idle,
 		"SELECT state = 'streaming' FROM walstream_relay",
-		'it is replaced');
+		'an invalidated slot is replaced');
 }
 
 done_testing();

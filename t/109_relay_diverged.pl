@@ -161,7 +161,8 @@ sub old_wal
 
 $streamed .= stream_to_the_end('a client that has streamed');
 my $behind = lsn_number($first) + length($streamed);
-cmp_ok($behind, '>', lsn_number($switch), 'it has a part of the record');
+cmp_ok($behind, '>', lsn_number($switch),
+	'the client has a part of the record');
 cmp_ok($behind, '<=', lsn_number($held),
 	'and not more than the relay had when the upstream went');
 ok($streamed eq old_wal(length($streamed)),
@@ -241,7 +242,7 @@ my $log = -s $relay->logfile;
 wait_for_relay_state($relay, 'diverged');
 my $row = relay_row($relay);
 note("diverged: $row->{reason}");
-is($row->{timeline}, 1, 'it does not follow');
+is($row->{timeline}, 1, 'the relay does not follow');
 
 # The primary may have written records of its own after the commit.
 my ($told) = $row->{reason} =~
@@ -313,7 +314,7 @@ is( compare_store(
 		lsn_number(relay_row($relay)->{first_lsn}), lsn_number($flushed),
 		$one->data_dir . '/pg_wal'),
 	undef,
-	'or overwritten');
+	'what is stored was not overwritten');
 
 # Another cluster
 my $stranger = walstream_primary('stranger');

@@ -53,7 +53,8 @@ is( $primary->safe_psql(
 	0,
 	'a commit that could not be synced is not confirmed');
 my $recorded = relay_row($relay);
-is($recorded->{flushed_lsn}, $flushed, 'nor is its position');
+is($recorded->{flushed_lsn},
+	$flushed, 'the flushed position does not include that commit');
 like(
 	$recorded->{last_error},
 	qr/could not f(?:data)?sync/,
@@ -182,7 +183,8 @@ is(relay_row($relay)->{flushed_lsn},
 my ($name) = $partial =~ /^(\w+)/;
 $primary->start;
 load_wal($primary, 5_000);
-standby_matches($primary, $standby, 'it goes on from there');
+standby_matches($primary, $standby,
+	'the relay continues after a torn last page');
 
 # A damaged page among the valid ones: the end is before it, and the rest is
 # received again.

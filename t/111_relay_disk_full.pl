@@ -136,7 +136,8 @@ $relay->safe_psql('postgres',
 $relay->reload;
 ok($load->{run}->finish, 'the keeper removes what retention allows');
 wait_for_relay_state($relay, 'streaming');
-is(relay_row($relay)->{keeper_pid}, $keeper, 'it is the same one');
+is(relay_row($relay)->{keeper_pid}, $keeper,
+	'the keeper is the same process');
 set_faults($faults);
 wait_for_replay($primary, $standby);
 
@@ -163,6 +164,7 @@ pass('it starts where no file can be made');
 $primary->safe_psql('postgres',
 	"INSERT INTO load (filler) VALUES ('in the end')");
 wait_for_relay_state($relay, 'streaming');
-standby_matches($primary, $standby, 'in the end');
+standby_matches($primary, $standby,
+	'standby and primary are the same in the end');
 
 done_testing();

@@ -38,7 +38,8 @@ isnt(relay_slot_row($near, 'far')->{active_pid},
 	undef, 'the second has made its slot on the first');
 is(sender_row($near, 'far')->{codec},
 	'walz', 'compressed from relay to relay');
-is(sender_row($far, 'standby')->{codec}, 'walz', 'and to the standby');
+is(sender_row($far, 'standby')->{codec},
+	'walz', 'compressed from relay to standby');
 wait_until(
 	$far,
 	"SELECT count(*) > 1 FROM walstream_relay_segments WHERE state = 'lz4'",
@@ -84,7 +85,7 @@ my $all = relay_row($near)->{flushed_lsn};
 wait_until(
 	$far,
 	"SELECT flushed_lsn = '$all' FROM walstream_relay",
-	'and has all of it');
+	'the second relay has all WAL of the first');
 cmp_ok(relay_row($far)->{reconnects}, '>=', 2, 'reconnects are counted');
 
 # A relay is not taken for a primary.
@@ -108,7 +109,7 @@ is($stdout, '',
 		'-c',
 		'IDENTIFY_SYSTEM'
 	]);
-isnt($stdout, '', 'but for a standby');
+isnt($stdout, '', 'a relay is taken for a standby');
 
 # Of two hosts the relay connects to the primary.
 $primary->start;
@@ -126,7 +127,7 @@ wait_until(
 	"SELECT upstream_port = "
 	  . $primary->port
 	  . " AND state = 'streaming' FROM walstream_relay",
-	'and shows it');
+	'the view shows the host in use');
 
 
 # If the first relay has lost the slot of the second, the second can still
@@ -147,7 +148,8 @@ is_deeply(
 	'which has no position then, as on a primary');
 $far->start;
 wait_for_relay_state($far, 'gap');
-is(relay_slot_row($near, 'far')->{lost}, JSON::PP::false, 'it is replaced');
+is(relay_slot_row($near, 'far')->{lost},
+	JSON::PP::false, 'the lost slot on the first relay is replaced');
 $far->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($far, 'streaming');
 pass('and the second can go on');

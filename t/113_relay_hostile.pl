@@ -215,9 +215,12 @@ eval {
 		  WalstreamClient->new($relay, application_name => "client $_");
 	}
 };
-is($@, '', 'as many as there can be');
+is($@, '', 'max_wal_senders clients can connect');
 eval { WalstreamClient->new($relay, application_name => 'one more') };
-like($@, qr/exceeds "?max_wal_senders"? \(currently 10\)/, 'and no more');
+like(
+	$@,
+	qr/exceeds "?max_wal_senders"? \(currently 10\)/,
+	'one client more is refused');
 $_->close foreach @clients;
 wait_until(
 	$relay,
@@ -258,14 +261,14 @@ foreach my $claimed ('FFFFFFFF/0', 'FFFFFFFF/FFFFFFFF')
 			"SELECT lost FROM walstream_relay_slots WHERE slot_name = 'greedy'"
 		),
 		'f',
-		'and is not lost');
+		'the slot of a greedy client is not lost');
 }
 $greedy->close;
 wait_until(
 	$relay,
 	"SELECT active_pid IS NULL AND restart_lsn <= flushed_lsn
 		FROM walstream_relay_slots, walstream_relay WHERE slot_name = 'greedy'",
-	'nor when it is given back');
+	'the slot stays within the stored WAL when its client leaves');
 my $kept = relay_slot_row($relay, 'greedy')->{restart_lsn};
 $relay->restart;
 is(relay_slot_row($relay, 'greedy')->{restart_lsn},

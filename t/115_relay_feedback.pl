@@ -120,7 +120,8 @@ my $old =
 use_xids();
 primary_has("xmin = '$old'", 'the oldest snapshot holds');
 $session->query_safe('COMMIT');
-primary_has("xmin::text::bigint > $old", 'and lets go');
+primary_has("xmin::text::bigint > $old",
+	'feedback is withdrawn when the snapshot ends');
 
 # One standby with a slot, one without: the older xmin counts.
 $session->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ');
@@ -134,7 +135,8 @@ wait_until(
 primary_has("xmin = '$old'", 'the older of both goes to the primary');
 $session->query_safe('COMMIT');
 $session->quit;
-primary_has("xmin::text::bigint > $old", 'until it is gone');
+primary_has("xmin::text::bigint > $old",
+	'the older xmin is withdrawn when its snapshot ends');
 
 # When a standby without a slot leaves, its feedback is withdrawn.
 feedback($with, 'off');
@@ -170,7 +172,7 @@ is( $relay->safe_psql(
 restart_relay($_, "$old 0", 'standby away') foreach qw(fast immediate);
 $relay->safe_psql('postgres',
 	"SELECT walstream_drop_relay_slot('with_slot')");
-primary_has('xmin IS NULL', 'until the slot is dropped');
+primary_has('xmin IS NULL', 'the xmin is withdrawn when the slot is dropped');
 
 # Without downstreams and slots the relay explicitly sends "nothing", since the
 # primary's slot may remember an earlier xmin.
@@ -207,7 +209,9 @@ wait_until(
 	$relay,
 	"SELECT catalog_xmin = '$next' AND xmin IS NULL FROM walstream_relay_slots WHERE slot_name = 'catalog'",
 	'catalog_xmin of a slot');
-primary_has("catalog_xmin = '$next' AND xmin IS NULL", 'and on the primary');
+primary_has(
+	"catalog_xmin = '$next' AND xmin IS NULL",
+	'catalog_xmin reaches the primary');
 $client->close;
 restart_relay($_, "0 $next", 'catalog_xmin') foreach qw(fast immediate);
 

@@ -101,9 +101,11 @@ SKIP:
 my ($status, $stdout, $stderr) = $relay->psql('postgres',
 	"ALTER SYSTEM SET walstream.relay_upstream = 'host=x nonsense=1'");
 isnt($status, 0, 'a conninfo that is none is refused');
-like($stderr, qr/invalid value for parameter "walstream.relay_upstream"/,
-	'and named');
-like($stderr, qr/nonsense/, 'with what is wrong');
+like(
+	$stderr,
+	qr/invalid value for parameter "walstream.relay_upstream"/,
+	'the error names the setting');
+like($stderr, qr/nonsense/, 'the error says what is wrong');
 
 # Settings changed by a reload
 my $conninfo = $primary->connstr . ' user=repl password=geheim';
@@ -163,7 +165,7 @@ foreach my $view (
 load_wal($primary, 1000);
 wait_for_relay($primary, $relay);
 unlike($relay->safe_psql('postgres', 'SELECT * FROM pg_stat_activity'),
-	qr/geheim/, 'nor in pg_stat_activity');
+	qr/geheim/, 'no secret in pg_stat_activity');
 
 # Pause and resume
 $relay->safe_psql('postgres', 'SELECT walstream_relay_pause()');
@@ -184,7 +186,7 @@ wait_until(
 	'paused: no connection');
 my $flushed = relay_row($relay)->{flushed_lsn};
 load_wal($primary, 1000);
-is(relay_row($relay)->{flushed_lsn}, $flushed, 'and nothing is received');
+is(relay_row($relay)->{flushed_lsn}, $flushed, 'paused: nothing is received');
 my $standby =
   walstream_standby($primary, 'standby', conninfo => $relay->connstr);
 $standby->stop;
@@ -209,7 +211,8 @@ my $other = walstream_relay(
 my $in_use =
   qr/FATAL:  relay directory "\Q${\ store_dir($relay)}\E" is in use\n/;
 is($other->start(fail_ok => 1), 0, 'another instance does not get the store');
-like(slurp_file($other->logfile), $in_use, 'and says so');
+like(slurp_file($other->logfile),
+	$in_use, 'the other instance logs that the store is in use');
 
 # A crashed relay cannot be started while one of its processes still runs.
 my $client = WalstreamClient->new($relay, application_name => 'left');
@@ -238,7 +241,8 @@ wait_until_gone(@pids);
 $log = -s $other->logfile;
 is($other->start(fail_ok => 1), 0,
 	'nor while a sender is left of a dead one');
-like(slurp_file($other->logfile, $log), $in_use, 'and says so');
+like(slurp_file($other->logfile, $log),
+	$in_use, 'the other instance logs that the store is still in use');
 is($relay->start(fail_ok => 1), 0, 'nor does the instance itself start');
 kill('CONT', $left);
 wait_until_gone($left);
@@ -276,7 +280,7 @@ wait_until(
 is( $relay->safe_psql(
 		'postgres', 'SELECT count(*) FROM walstream_get_receivers()'),
 	1,
-	'its entry was given back');
+	'the entry of the ended receiver was released');
 
 # Values that are refused
 foreach my $case (
@@ -322,7 +326,7 @@ set_relay_upstream($relay, '');
 wait_until(
 	$relay,
 	"SELECT current_setting('walstream.relay_upstream') = ''",
-	'or that it is no more');
+	'a superuser sees that no upstream is set');
 unlike(slurp_file($relay->logfile), qr/geheim/, 'no secret in the log');
 set_relay_upstream($relay, $conninfo);
 wait_for_relay_state($relay, 'streaming');

@@ -56,7 +56,7 @@ is( $primary->safe_psql(
 		"SELECT write_lsn > flush_lsn FROM pg_stat_replication WHERE application_name = 'relay'"
 	),
 	't',
-	'so the primary sees it');
+	'the primary sees the written position');
 my $flushed = commit_at('on');
 ok(waits_for_standby($primary, 'on'), 'on waits for the fsync');
 my $received =

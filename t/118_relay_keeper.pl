@@ -77,14 +77,14 @@ write_segments($primary, $relay, 2);
 wait_until(
 	$relay,
 	"SELECT array_agg(segment) = '{$damaged}' FROM walstream_relay_segments WHERE state = 'raw'",
-	'and the next ones');
+	'later segments are compressed, too');
 my $told = () = slurp_file($relay->logfile, $log) =~
   /could not compress WAL segment "$damaged"/g;
 is($told, 1, 'this is told once');
 like(
 	relay_row($relay)->{last_error},
 	qr/could not compress WAL segment "$damaged": /,
-	'and in SQL');
+	'the view shows the segment that cannot be compressed');
 
 exchange_bytes("$store/$damaged", 0, $before);
 set_setting($relay, 'relay_compress', 'lz4');
@@ -144,9 +144,9 @@ chmod(0700, "$store/slots") or die "could not chmod \"$store/slots\": $!\n";
 wait_until(
 	$relay,
 	"SELECT first_lsn > '$held' FROM walstream_relay",
-	'until its file can be written');
+	"WAL is removed when the slot's file can be written");
 is(relay_slot_row($relay, 'standby')->{active_pid},
-	$pid, 'by the same walsender');
+	$pid, 'the standby is still served by the same walsender');
 $standby->stop;
 $relay->safe_psql('postgres', "SELECT walstream_drop_relay_slot('standby')");
 
@@ -165,7 +165,7 @@ set_setting($relay, 'relay_keep_age', '3s');
 wait_until(
 	$relay,
 	"SELECT first_lsn > '$first' AND flushed_lsn - first_lsn < 2 * 1048576 FROM walstream_relay",
-	'until it is old');
+	'WAL older than relay_keep_age is removed');
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
 	'what is left is whole');
@@ -220,6 +220,6 @@ is( $relay->safe_psql(
 like(
 	error_of('SET ROLE watcher; SELECT walstream_relay_pause()'),
 	qr/permission denied/,
-	'and changes nothing');
+	'pg_monitor cannot pause the relay');
 
 done_testing();

@@ -79,7 +79,7 @@ like(
 wait_for_relay($primary, $relay);
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
-	'and it is whole');
+	'the store is complete');
 
 #
 # A stream without a slot ends at a gap.
@@ -164,8 +164,9 @@ wait_until(
 	$relay,
 	"SELECT count(*) = 0 FROM walstream_relay_segments WHERE state = 'raw'",
 	'the keeper works while the receiver waits for an answer');
-is(relay_row($relay)->{state}, 'waiting for upstream',
-	'which the state says');
+is( relay_row($relay)->{state},
+	'waiting for upstream',
+	'the state is "waiting for upstream"');
 $relay->stop('immediate');
 $listener->close;
 
@@ -215,7 +216,7 @@ set_faults($faults);
 wait_for_relay($one, $relay);
 is(relay_row($relay)->{receiver_pid}, $receiver, 'the receiver lives on');
 unlike(slurp_file($relay->logfile, $log),
-	qr/silent/, 'and complains of nobody');
+	qr/silent/, 'the upstream is not reported as silent');
 
 my $spare = qr/could not make a spare WAL segment/;
 $relay->poll_query_until('postgres',

@@ -207,7 +207,7 @@ my $request =
 $memory = private_bytes($pid);
 $client->_write($request x 10_000) foreach 1 .. 100;
 cmp_ok(private_bytes($pid) - $memory,
-	'<', 512 * 1024, 'nor for answers that it wants');
+	'<', 512 * 1024, 'no more memory for requested replies');
 $wal = '';
 my $answers = 0;
 while (length($wal) < 1024 * 1024)
@@ -219,8 +219,8 @@ while (length($wal) < 1024 * 1024)
 }
 is( $wal,
 	primary_wal(lsn_number($oldest), lsn_number($oldest) + length($wal)),
-	'it can have its WAL then');
-cmp_ok($answers, '>', 0, 'and an answer');
+	'the client gets the WAL when it reads');
+cmp_ok($answers, '>', 0, 'the client gets a reply');
 $client->close;
 
 # One downstream sends impossible feedback, another one valid feedback.
@@ -264,7 +264,10 @@ sub stop_in_time
 }
 $client = start_client(pause_relay($relay));
 ok(stop_in_time(), 'stop with a client that was sent nothing');
-like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
+like(
+	$client->receive_error,
+	qr/closed the connection|^$/,
+	"the client's connection was closed");
 
 # A client that replies at once but confirms nothing is not asked in a tight
 # loop; the stop ends when it confirms.
@@ -278,7 +281,7 @@ $client = start_client(
 wait_until(
 	$relay,
 	"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'client'",
-	'it streams');
+	'the client streams');
 my $last = 0;
 
 # Read the next message, and remember the end of WAL so far.
@@ -303,7 +306,10 @@ while ($asked < 6)
 }
 cmp_ok(time - $began, '>', 0.3, 'asked six times, with pauses');
 $client->confirm(format_lsn($last));
-like($client->receive_error, qr/closed the connection|^$/, 'it was ended');
+like(
+	$client->receive_error,
+	qr/closed the connection|^$/,
+	'the stop ends after the confirmation');
 my $attempts = 10 * $PostgreSQL::Test::Utils::timeout_default;
 my $pid_file = $relay->data_dir . '/postmaster.pid';
 select(undef, undef, undef, 0.1) while -e $pid_file && $attempts-- > 0;
@@ -374,11 +380,15 @@ $faulty->safe_psql('postgres',
 set_faults($faults, 'fsync slots EIO');
 (undef, undef, $error) =
   $faulty->psql('postgres', "SELECT walstream_drop_relay_slot('unsynced')");
-like($error, qr/could not fsync/, 'nor dropped');
+like(
+	$error,
+	qr/could not fsync/,
+	'a slot is not dropped if the directory cannot be synced');
 set_faults($faults);
 $faulty->safe_psql('postgres',
 	"SELECT walstream_drop_relay_slot('unsynced')");
-is(relay_slot_row($faulty, 'unsynced'), undef, 'it is when that works again');
+is(relay_slot_row($faulty, 'unsynced'),
+	undef, 'the slot is dropped when syncing works again');
 unlike(slurp_file($faulty->logfile), qr/PANIC/, 'no panic');
 
 $faulty->stop;

@@ -116,7 +116,7 @@ my $said = slurp_file($relay->logfile, $log);
 like(
 	$said,
 	qr{receives WAL from \Q$boundary\E on},
-	'it begins at the boundary');
+	'the relay begins at the boundary');
 unlike($said, qr/stops receiving/, 'and is in no gap');
 is( $primary->safe_psql(
 		'postgres',

@@ -420,6 +420,6 @@ wait_for_relay($primary, $relay);
 is( $relay->safe_psql(
 		'postgres', "SELECT flushed_lsn > '$held' FROM walstream_relay"),
 	't',
-	'it goes on with its own');
+	'the relay continues with its own identity and upstream');
 
 done_testing();

@@ -128,7 +128,7 @@ add_mark($log, 'made killed');
 start_watched();
 wait_for_relay_state($relay, 'waiting for upstream');
 is(relay_slot_row($relay, 'made')->{slot_name},
-	'made', 'it is there afterwards');
+	'made', 'the created slot is there after the restart');
 add_mark($log, 'made shown');
 
 set_faults($faults, 'fsync store/slots hold');
@@ -145,7 +145,7 @@ is( $relay->safe_psql(
 		'SELECT string_agg(slot_name, $$ $$ ORDER BY slot_name) FROM walstream_relay_slots'
 	),
 	'kept made',
-	'it is gone afterwards');
+	'the dropped slot is gone after the restart');
 add_mark($log, 'dropped shown');
 $relay->stop;
 

@@ -195,7 +195,8 @@ wait_until(
 	"SELECT state = 'streaming' AND reconnects > $before->{reconnects} FROM walstream_relay",
 	'a silent upstream: the relay connects anew');
 my $row = relay_row($relay);
-is($row->{receiver_pid}, $receiver, 'in the same process');
+is($row->{receiver_pid}, $receiver,
+	'a silent upstream: the receiver is the same process');
 is( $row->{last_error},
 	'upstream has been silent for longer than wal_receiver_timeout',
 	'last_error says why');
@@ -205,7 +206,9 @@ is( $relay->safe_psql(
 	),
 	't',
 	'last_error_time says when');
-is($row->{reconnects}, $before->{reconnects} + 1, 'once');
+is( $row->{reconnects},
+	$before->{reconnects} + 1,
+	'a silent upstream: the relay reconnects once');
 wait_for_relay($primary, $relay);
 is( $primary->safe_psql(
 		'postgres',
@@ -216,7 +219,7 @@ continue_process($walsender);
 wait_until(
 	$primary,
 	"SELECT count(*) = 0 FROM pg_stat_replication WHERE pid = $walsender",
-	'which ends once it can');
+	'the first walsender ends when it can');
 
 #
 # A relay that is silent for wal_sender_timeout
@@ -238,7 +241,7 @@ continue_process($before->{receiver_pid});
 wait_until(
 	$relay,
 	"SELECT state = 'streaming' AND reconnects = $before->{reconnects} + 1 FROM walstream_relay",
-	'it connects anew once it can');
+	'the relay reconnects when it can');
 $end = wait_for_relay($primary, $relay);
 like(
 	relay_row($relay)->{last_error},
@@ -249,6 +252,6 @@ is( compare_store(
 		lsn_number($begin), lsn_number($end),
 		$primary->data_dir . '/pg_wal'),
 	undef,
-	'and has lost nothing');
+	'the relay has lost nothing');
 
 done_testing();

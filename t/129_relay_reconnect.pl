@@ -47,14 +47,16 @@ sub pauses
 my @pauses = pauses(6);
 note("pauses: @pauses");
 cmp_ok($pauses[0], '>=', 0.5, 'there is a pause after the first attempt');
-cmp_ok($pauses[1], '>=', 1, 'it doubles');
-cmp_ok($pauses[2], '>=', 2, 'and doubles again');
+cmp_ok($pauses[1], '>=', 1, 'the pause doubles');
+cmp_ok($pauses[2], '>=', 2, 'the pause doubles again');
 cmp_ok($pauses[3], '>=', 2.5, 'up to wal_retrieve_retry_interval');
 
 # without the limit it would be 8 seconds
-cmp_ok($pauses[4], '<', 8, 'but no farther');
-is(relay_row($relay)->{state}, 'waiting for upstream',
-	'which the state says');
+cmp_ok($pauses[4], '<', 8,
+	'the pause does not exceed wal_retrieve_retry_interval');
+is( relay_row($relay)->{state},
+	'waiting for upstream',
+	'the state is "waiting for upstream"');
 
 $primary->start;
 wait_for_relay_state($relay, 'streaming');
@@ -95,8 +97,8 @@ note("pauses: @pauses");
 # times in the log are rounded to milliseconds
 cmp_ok($pauses[0], '>=', 0.999,
 	'a receiver that fails starts again after a second');
-cmp_ok($pauses[1], '>=', 1.999, 'then after two');
-is(relay_row($relay)->{state}, 'failed', 'which the state says');
+cmp_ok($pauses[1], '>=', 1.999, 'the second restart comes after two seconds');
+is(relay_row($relay)->{state}, 'failed', 'the state is "failed"');
 unlink($foreign);
 $relay->reload;
 wait_for_relay_state($relay, 'streaming');

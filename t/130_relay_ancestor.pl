@@ -87,7 +87,7 @@ wait_for_relay_state($relays{all}, 'waiting for upstream');
 is(relay_row($relays{all})->{timeline},
 	2, 'the newest timeline that was followed counts');
 cmp_ok(lsn_number(relay_row($relays{all})->{flushed_lsn}),
-	'>=', lsn_number($held), 'with all that it has');
+	'>=', lsn_number($held), 'all WAL of the newest timeline counts');
 
 # Where the WAL of each relay begins, and what it has in common with "three".
 my %common = (all => $switch3, new => $switch2, old => $switch3);

@@ -96,7 +96,8 @@ $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_for_relay_state($relay, 'waiting for upstream');
 set_relay_upstream($relay, $one->connstr);
 streams_on(1, 'it goes on with the right one');
-is(relay_row($relay)->{first_lsn}, $first, 'with what it has');
+is(relay_row($relay)->{first_lsn},
+	$first, 'the relay keeps the WAL that it has');
 is(scalar(set_aside()), 2, 'nothing more is set aside');
 
 load_wal($one, 10);

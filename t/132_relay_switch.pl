@@ -161,11 +161,12 @@ wait_until(
 	'what only the slot held is removed');
 is(lsn_number(relay_row($follows)->{first_lsn}),
 	$begin, 'but not from the switch point on');
-ok(-e $partial, 'nor what is being written');
+ok(-e $partial, 'the segment that is being written is not removed');
 go_on($follows);
-wait_until($follows,
+wait_until(
+	$follows,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
-	'it follows');
+	'a relay with a slot behind the switch point follows');
 isnt(
 	$follows->safe_psql(
 		'postgres', "SELECT walstream_create_relay_slot('now')"),
@@ -194,24 +195,25 @@ wait_for_relay_state($leaves, 'diverged');
 like(
 	relay_row($leaves)->{reason},
 	qr/with complete records up to \S+ and no commit$/,
-	'so it is not given up');
+	'unreadable WAL is not given up by itself');
 $leaves->safe_psql('postgres', 'SELECT walstream_relay_follow()');
-wait_until($leaves,
+wait_until(
+	$leaves,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
-	'it follows');
+	'the relay follows when told to');
 is(relay_slot_row($leaves, 'away')->{lost},
-	JSON::PP::false, 'its slot is not lost');
+	JSON::PP::false, 'the slot of a relay that has followed is not lost');
 set_relay_upstream($leaves, $one->connstr);
 wait_for_relay_state($leaves, 'behind');
 $leaves->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');
 wait_until(
 	$leaves,
 	"SELECT state = 'streaming' AND timeline = 1 FROM walstream_relay",
-	'it begins anew');
+	'the relay begins a new range');
 cmp_ok(lsn_number(relay_row($leaves)->{first_lsn}),
 	'<=', lsn_number($away), 'before the position of its slot');
 is(relay_slot_row($leaves, 'away')->{lost},
-	JSON::PP::true, 'which is lost all the same');
+	JSON::PP::true, 'a slot ahead of the new range is lost');
 
 #
 # The slot's downstream will need timeline 2 from the switch point on.
@@ -229,7 +231,7 @@ wait_until(
 is(lsn_number(relay_row($follows)->{first_lsn}),
 	$begin, 'the slot holds WAL from the switch point on');
 is(relay_slot_row($follows, 'away')->{lost},
-	JSON::PP::false, 'it is not lost');
+	JSON::PP::false, 'the slot that holds WAL is not lost');
 is( $follows->safe_psql(
 		'postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
@@ -246,6 +248,6 @@ wait_until(
 wait_until(
 	$follows,
 	"SELECT first_lsn > '$away' FROM walstream_relay",
-	'and holds nothing then');
+	'the lost slot holds no WAL');
 
 done_testing();

@@ -108,7 +108,7 @@ my ($from) = slurp_file($relays{after}->logfile, $log) =~
 cmp_ok(
 	lsn_number($from), '>',
 	$held - 2 * 1024 * 1024,
-	'it goes on where it was');
+	'the relay continues where it was');
 set_relay_upstream($relays{after}, $three->connstr);
 wait_for_relay_state($relays{after}, 'diverged');
 $two->stop;
@@ -116,7 +116,7 @@ $relays{after}->safe_psql('postgres', 'SELECT walstream_relay_follow()');
 wait_until(
 	$relays{after},
 	"SELECT state = 'streaming' AND timeline = 3 FROM walstream_relay",
-	'it follows when it is told');
+	'the relay follows when told to');
 
 # Meanwhile a downstream was receiving the rest of timeline 1.
 my $wal = '';
@@ -174,7 +174,7 @@ is( compare_store(
 	'before: timeline 1 is stored up to there');
 ok( !-e store_dir($relays{before}) . '/'
 	  . sprintf('00000001%08X%08X', 0, ($left >> 20) + 1),
-	'and no farther');
+	'before: nothing is stored after that');
 
 # A downstream follows the same timelines.
 my $standby = PostgreSQL::Test::Cluster->new('standby');

@@ -51,9 +51,10 @@ $three->promote;
 load_wal($three, 10);
 
 set_relay_upstream($relay, $left->connstr);
-wait_until($relay,
+wait_until(
+	$relay,
 	"SELECT state = 'diverged' OR timeline = 2 FROM walstream_relay",
-	'it sees left');
+	'the relay connects to "left"');
 $relay->safe_psql('postgres', 'SELECT walstream_relay_follow()')
   if relay_row($relay)->{state} eq 'diverged';
 wait_until(
@@ -98,7 +99,7 @@ is($row->{lost}, JSON::PP::false,
 	'a slot that was reserved meanwhile is not lost');
 is( $row->{restart_lsn},
 	relay_row($relay)->{first_lsn},
-	'and WAL is kept for it');
+	'WAL is kept for the reserved slot');
 
 #
 # Timeline 2 of "right" is not that of "left".
@@ -160,7 +161,8 @@ is( $relay->safe_psql(
 	'others can be made');
 $client = WalstreamClient->new($relay);
 $client->command('CREATE_REPLICATION_SLOT anew PHYSICAL RESERVE_WAL');
-is(relay_slot_row($relay, 'anew')->{restart_lsn}, $first, 'and reserved');
+is(relay_slot_row($relay, 'anew')->{restart_lsn},
+	$first, 'a new slot can reserve the oldest WAL');
 $client->close;
 
 $relay->safe_psql('postgres', 'SELECT walstream_relay_restart_after_gap()');

@@ -97,7 +97,8 @@ like(
 	$cut,
 	qr/case 4 (?:\\xe2\\x82\\xac)+(?:\\xe2(?:\\x82)?)?\.\.\.\|/,
 	'a long one is cut, and not within an escape');
-cmp_ok(length((split /\|/, $cut)[0]), '<', 512, 'to what there is room for');
+cmp_ok(length((split /\|/, $cut)[0]),
+	'<', 512, "a long text is cut to the column's size");
 
 # Answers to commands.  Between the cases all commands fail, even within an
 # existing connection, so that the next error is a new one.

@@ -54,7 +54,7 @@ sub taken_for
 		like(
 			$stderr,
 			qr/session is (?:not )?(?:read-only|in hot standby)|server is (?:not )?in hot standby/,
-			'by libpq') if $stdout eq '';
+			'libpq says why the session is refused') if $stdout eq '';
 	}
 	return;
 }
@@ -145,7 +145,7 @@ foreach my $replication (qw(true database))
 	like(
 		$stderr,
 		qr/FATAL:  permission denied to replicate the relay's own cluster\nDETAIL:  Only superusers may/,
-		'which it is told');
+		'the client is told that permission is denied');
 	($stdout) = ask("dbname=postgres replication=$replication $accept",
 		'IDENTIFY_SYSTEM');
 	like($stdout, qr/^$own\|/,
@@ -167,8 +167,9 @@ foreach my $user ('', 'user=repl')
 	like(
 		$stderr,
 		qr/FATAL:  a relay does not serve connections with "replication=database"\nDETAIL: .*\nHINT:  Connect to the primary/,
-		'and is told where to go');
-	unlike($stderr, qr/wal_level|own'/, 'but not to this cluster');
+		'the hint names the primary');
+	unlike($stderr, qr/wal_level|own'/,
+		'the hint does not name this cluster');
 }
 my ($stdout, $stderr) =
   ask('dbname=postgres replication=true', 'BASE_BACKUP');
@@ -194,8 +195,8 @@ foreach my $case (
 	like(
 		$said,
 		qr/ERROR:  invalid value for parameter "walstream.relay_slot": .*\n(?:.*\n)?.*DETAIL:  The name of a replication slot /,
-		'with what it may be');
-	unlike($said, qr/WARNING/, 'in one message');
+		'the error says which names are valid');
+	unlike($said, qr/WARNING/, 'there is no second message');
 }
 is( (   $relay->psql(
 			'postgres',
@@ -216,7 +217,7 @@ sub same_name
 		$shown,
 		"$what: $shown");
 	ok($relay->wait_for_log(qr/receiving WAL for "\Q$shown\E" /),
-		'and in the log');
+		'the log shows the same name');
 	return;
 }
 $relay->append_conf('postgresql.conf', "cluster_name = 'Rel\xc3\xa9 1'\n");
@@ -234,9 +235,10 @@ wait_until(
 	$primary,
 	q{SELECT count(*) = 1 AND bool_and(application_name LIKE '% 2 %') FROM pg_stat_replication},
 	'by another name');
-wait_until($relay,
+wait_until(
+	$relay,
 	q{SELECT count(*) = 1 FROM walstream_receiver WHERE name LIKE '% 2 %'},
-	'it receives');
+	'the renamed relay receives');
 same_name('application_name');
 
 done_testing();

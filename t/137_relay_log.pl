@@ -128,11 +128,15 @@ foreach my $case (
 	# half-close only: after a close a send of the relay could fail first
 	shutdown($client->{socket}, 1) if $bytes eq '';
 	logged($log, $message, $what, $detail);
-	logged($log, qr/LOG:  received replication command: START_REPLICATION/,
-		'its command')
-	  if $start ne '';
+	logged(
+		$log,
+		qr/LOG:  received replication command: START_REPLICATION/,
+		'the command is logged') if $start ne '';
 	eval { $client->close } if $bytes ne '';
-	logged($log, qr/LOG:  disconnection: /, 'its end') if $start ne '';
+	logged(
+		$log,
+		qr/LOG:  disconnection: /,
+		'the end of the connection is logged') if $start ne '';
 }
 
 # A command is logged as one line of text, whatever it contains.

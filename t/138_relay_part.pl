@@ -72,7 +72,8 @@ while ($attempts-- > 0)
 }
 cmp_ok($attempts, '>', 0,
 	'the standby asks where the relay is, again and again');
-is(relay_row($relay)->{flushed_lsn}, $flushed, 'which has still a part only');
+is(relay_row($relay)->{flushed_lsn},
+	$flushed, 'the relay still has only a part of the segment');
 is( $standby->safe_psql(
 		'postgres', "SELECT pg_last_wal_replay_lsn() > '$flushed'"),
 	't',
@@ -88,7 +89,7 @@ SKIP:
 	like(
 		slurp_file($standby->logfile),
 		qr/is ahead of the upstream server's flush position/,
-		'it waits');
+		'the walreceiver waits');
 	unlike(
 		$log,
 		qr/requested starting point/,
@@ -103,11 +104,11 @@ wait_for_replay($primary, $standby);
 wait_until(
 	$standby,
 	"SELECT status = 'streaming' FROM pg_stat_wal_receiver",
-	'it streams from the relay');
+	'the standby streams from the relay');
 wait_until(
 	$relay,
 	"SELECT count(*) = 1 FROM walstream_senders WHERE application_name = 'standby' AND state = 'streaming'",
-	'which says so too');
+	"the relay shows the standby's stream");
 standby_matches($primary, $standby);
 
 # A standby that has followed the primary can itself be ahead within the

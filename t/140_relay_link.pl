@@ -74,7 +74,7 @@ is($row->{receiver_pid}, $start->{receiver_pid}, 'the process went on');
 like(
 	$row->{last_error},
 	qr/could not receive data|could not send data/,
-	'and told of it');
+	'the view shows the lost connection');
 cmp_ok(scalar(acked_ids($client)), '>', 2 * $cuts, 'commits went on');
 wait_for_relay($primary, $relay);
 $row = relay_row($relay);

@@ -38,14 +38,15 @@ wait_until(
 	$relay,
 	"SELECT count(*) >= 3 FROM walstream_relay_segments WHERE state = 'zstd'",
 	'others are compressed all the same');
-is(relay_row($relay)->{keeper_pid}, $keeper, 'by the same process');
+is(relay_row($relay)->{keeper_pid},
+	$keeper, 'the keeper is still the same process');
 
 rmdir("$dir/$oldest") or die "could not remove \"$dir/$oldest\": $!\n";
 $relay->reload;
 wait_until(
 	$relay,
 	'SELECT count(*) <= 3 FROM walstream_relay_segments',
-	'and removed later');
+	'the segment is removed as soon as possible');
 is(relay_row($relay)->{keeper_pid}, $keeper, 'still by the same process');
 
 done_testing();

@@ -55,7 +55,10 @@ sub receive_wal
 my ($status, $stdout, $stderr) = $relay->psql(
 	'postgres', '\set VERBOSITY sqlstate
 IDENTIFY_SYSTEM', replication => 'true');
-like($stderr, qr/ERROR:  57P03/, 'nor is it for IDENTIFY_SYSTEM');
+like(
+	$stderr,
+	qr/ERROR:  57P03/,
+	'IDENTIFY_SYSTEM fails while the end is not known');
 my $early = WalstreamClient->new($relay);
 $early->start('START_REPLICATION ' . format_lsn($closed + 8192));
 like(
@@ -72,7 +75,7 @@ my ($segment) = sort grep {
 } slurp_dir($primary->data_dir . '/pg_wal');
 ok( substr($wal, 0, $mb) eq
 	  slurp_file($primary->data_dir . "/pg_wal/$segment"),
-	'as it is on the primary');
+	"the served WAL is the primary's");
 
 # The same stream continues with the WAL after the closed segments.
 set_faults($faults);

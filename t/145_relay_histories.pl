@@ -83,7 +83,7 @@ sub history_error
 my $relay = walstream_relay($four, 'relay', slot => 'relay');
 streams($relay, 4, 'a relay begins');
 my $second = walstream_relay($relay, 'second');
-streams($second, 4, 'and one behind it');
+streams($second, 4, 'a relay behind that relay begins');
 foreach my $node ($relay, $second)
 {
 	is(histories($node), '3 4',
@@ -96,7 +96,7 @@ foreach my $node ($relay, $second)
 like(
 	history_error($four, 2),
 	qr{^58P01: could not open file ".*00000002.history": No such file},
-	'which is this');
+	'the primary has no history file of its ancestor');
 
 my $standby = walstream_standby(
 	$four, 'standby',
@@ -125,7 +125,8 @@ wait_for_replay($four, $five);
 wait_for_relay($four, $_) foreach $relay, $second;
 ok(-s "$dir/00000004.history",
 	'pg_receivewal has the history of its timeline');
-like(join(' ', slurp_dir($dir)), qr/\b00000004[0-9A-F]{16}\b/, 'and WAL');
+like(join(' ', slurp_dir($dir)),
+	qr/\b00000004[0-9A-F]{16}\b/, 'pg_receivewal has WAL of its timeline');
 stop_receivewal($receivewal);
 
 #
@@ -135,13 +136,13 @@ stop_receivewal($receivewal);
 unlink("$pg_wal/00000003.history") or die "$pg_wal/00000003.history: $!\n";
 my $early = walstream_relay($four, 'early', slot => 'old');
 streams($early, 4, 'a relay begins on the timeline before');
-is(relay_row($early)->{first_timeline}, 3, 'it does');
+is(relay_row($early)->{first_timeline}, 3, 'the range begins on timeline 3');
 is(histories($early), '3 4', 'it has the history that it needs');
 my ($derived, $true) = map {
 	join(' ',
 		slurp_file(store_dir($_) . '/00000003.history') =~ /^(\d+\s+\S+)/mg)
 } $early, $relay;
-is($derived, $true, 'which is right');
+is($derived, $true, 'the derived history is right');
 
 # A history file that contradicts that of the upstream's own timeline belongs
 # to another server.
@@ -155,7 +156,7 @@ is( join(' ',
 		slurp_file(store_dir($other) . '/00000003.history') =~
 		  /^(\d+\s+\S+)/mg),
 	$true,
-	'with the right history');
+	'the relay has the right history');
 $other->restart;
 streams($other, 4, 'after a restart');
 $other->stop;
@@ -168,7 +169,7 @@ is( $early->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 my $client = WalstreamClient->new($early);
 $client->start(
 	'START_REPLICATION ' . relay_row($early)->{first_lsn} . ' TIMELINE 3');
-like($client->receive, qr/^w/, 'it serves that timeline');
+like($client->receive, qr/^w/, 'the relay serves the timeline before');
 $client->close;
 
 # Follow a promotion to a server with fewer history files than the first relay
@@ -178,7 +179,7 @@ $five->promote;
 set_relay_upstream($_, $five->connstr) foreach $relay, $early;
 streams($_, 5, $_->name . ' follows')  foreach $relay, $second, $early;
 standby_matches($five, $standby, 'the standby follows too');
-is(histories($second), '3 4 5', 'with the history');
+is(histories($second), '3 4 5', 'the second relay has the histories');
 is($_->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't', $_->name . ' is verified')
   foreach $relay, $second, $early;

@@ -52,12 +52,12 @@ is( $warning[0],
 like(
 	$warning[1],
 	qr{The relay has WAL up to \Q$end\E on timeline 1; the new slot keeps the upstream's from [0-9A-F]+/[0-9A-F]+ on\.},
-	'with both positions');
+	'the warning has both positions');
 $log = -s $relay->logfile;
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
 my @none = warnings_since($log);
-is(scalar(@none), 0, 'and then it is there');
+is(scalar(@none), 0, 'after a restart there is no warning');
 
 # A slot that was created without a position holds nothing either.
 $relay->stop;
@@ -122,7 +122,8 @@ my $at = $copy->lsn('flush');
 is( lsn_number($at) >> 20,
 	lsn_number($end) >> 20,
 	'a primary with less, in the same segment');
-cmp_ok(lsn_number($at), '<', lsn_number($end), 'but before the end');
+cmp_ok(lsn_number($at), '<', lsn_number($end),
+	'the primary is behind the relay');
 set_relay_upstream($relay, $copy->connstr);
 wait_for_relay_state($relay, 'behind');
 like(
@@ -132,7 +133,7 @@ like(
 like(
 	slurp_file($relay->logfile, $log),
 	qr/LOG:  relay waits until its upstream has what is stored\n.*DETAIL:  .*put back to an earlier state\.\n.*HINT:  .*walstream_relay_restart_after_gap\(\)/,
-	'and the log the way out');
+	'the log has the hint');
 my $waiting = start_psql($copy, 'CREATE TABLE waiting (id int)');
 ok(waits_for_standby($copy, 'CREATE TABLE waiting'), 'a commit waits');
 

@@ -143,7 +143,7 @@ wait_until(
 	"SELECT xmin IS NOT NULL FROM walstream_relay_slots",
 	'a client asks for too much');
 $bound = shown_xmin();
-isnt($bound, 1_000_000_000, 'which is known');
+isnt($bound, 1_000_000_000, "the slot's xmin is bounded");
 
 my $log = -s $relay->logfile;
 my $receiver = relay_row($relay)->{receiver_pid};
@@ -206,7 +206,8 @@ is( $primary->safe_psql(
 		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '0/0'"),
 	0,
 	'nothing is acknowledged before');
-is(relay_row($relay)->{flushed_lsn}, $end, 'nor published');
+is(relay_row($relay)->{flushed_lsn},
+	$end, 'nothing is published before the new range is complete');
 kill_and_wait($relay, relay_row($relay)->{receiver_pid});
 set_faults($faults);
 start_preloaded($relay, 'power_fault', $dir, $faults);

@@ -102,7 +102,11 @@ load_wal($primary, 10);
 wait_for_relay($primary, $relay);
 $relay->stop;
 goes_on($boundary, 'a record of three segments');
-cmp_ok(next_boundary() - $boundary, '>=', 3 * SEGMENT, 'which it is');
+cmp_ok(
+	next_boundary() - $boundary,
+	'>=',
+	3 * SEGMENT,
+	'the record has three segments');
 
 # The relay's WAL ends within the last part of that record
 $boundary += SEGMENT;
@@ -163,7 +167,7 @@ my ($stdout) = run_command(
 		'pg_waldump', '--path', $pg_wal, '--start',
 		format_lsn($boundary), '--limit', 1
 	]);
-like($stdout, qr/OVERWRITE_CONTRECORD/, 'which it was');
+like($stdout, qr/OVERWRITE_CONTRECORD/, 'the record was overwritten');
 
 #
 # The relay is killed between writing and checking: what it has written still
@@ -327,13 +331,14 @@ like(
 	qr{^On timeline 2 the upstream's WAL from \Q$switch\E on does not continue what is stored: there is no valid record behind \Q$switch\E: .*prev-link},
 	'a timeline whose first record is not linked');
 is(relay_row($relay)->{timeline}, 1, 'is not followed');
-is(relay_row($relay)->{flushed_lsn}, $flushed, 'and nothing of it counts');
+is(relay_row($relay)->{flushed_lsn},
+	$flushed, 'the refused timeline does not count');
 is( $two->safe_psql(
 		'postgres',
 		"SELECT count(*) FROM pg_stat_replication WHERE flush_lsn > '$switch'"
 	),
 	0,
-	'nor was acknowledged');
+	'the refused timeline was not acknowledged');
 $relay->restart;
 wait_for_relay_state($relay, 'diverged');
 flip_link($two, 2, $switch);

@@ -92,9 +92,9 @@ load_wal($copy, 50);
 $copy->stop;
 my $switch = promote($copy);
 cmp_ok(lsn_number($switch), '<', lsn_number($flushed),
-	'it is behind the relay');
+	"the switch point is behind the relay's end");
 my $begin = format_lsn(lsn_number($switch) - lsn_number($switch) % SEGMENT);
-isnt($begin, $switch, 'and within a segment');
+isnt($begin, $switch, 'the switch point is within a segment');
 
 set_relay_upstream($relay, $copy->connstr);
 wait_for_relay_state($relay, 'diverged');

@@ -203,7 +203,8 @@ foreach my $case (
 	primary_has("xmin = '" . low($held - 2_000_000_000) . "'",
 		'an old one that can be is held');
 	$client->close;
-	primary_has('xmin IS NULL', 'until its client is gone');
+	primary_has('xmin IS NULL',
+		'the old xmin is withdrawn when its client has gone');
 }
 
 #
@@ -335,7 +336,7 @@ foreach my $temporary ('', 'TEMPORARY ')
 	wait_until(
 		$relay,
 		"SELECT current_setting('wal_sender_timeout') = '3s'",
-		'with a timeout');
+		'wal_sender_timeout is set');
 
 	my $output = '';
 	my $stop = IPC::Run::start(
@@ -363,7 +364,7 @@ foreach my $temporary ('', 'TEMPORARY ')
 		select(undef, undef, undef, 0.02);
 	}
 	ok($stop->finish, "a fast stop ends while it goes on ($words words)");
-	cmp_ok(time() - $begun, '<', patience(30), 'and soon');
+	cmp_ok(time() - $begun, '<', patience(30), 'the fast stop ends soon');
 	$relay->_update_pid(0);
 }
 
@@ -432,13 +433,13 @@ primary_has(
 		'xmin::text::bigint BETWEEN %d AND %d',
 		low($now) + 1,
 		low($later)),
-	'and it goes on');
+	'feedback of other clients advances');
 is( $relay->safe_psql(
 		'postgres',
 		"SELECT xmin::text::bigint <= $later + 10 FROM walstream_relay_slots WHERE slot_name = 'old'"
 	),
 	't',
-	'nor is it shown');
+	'the view does not show the nonsense xmin');
 $client->close;
 
 #

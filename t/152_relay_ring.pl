@@ -278,7 +278,10 @@ $upstream->set_answers(READ_REPLICATION_SLOT =>
 wait_for_relay_state($e, 'streaming');
 is(relay_row($e)->{receiver_pid},
 	$receiver_pid, 'one that makes sense lets it stream');
-like(identity($e), qr/^[0-9a-f]{16},0000000000000001$/, 'and is told on');
+like(
+	identity($e),
+	qr/^[0-9a-f]{16},0000000000000001$/,
+	'the identities are passed on');
 $e->stop;
 $upstream->stop;
 

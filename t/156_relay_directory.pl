@@ -194,7 +194,7 @@ $relay->start;
 wait_for_relay_state($relay, 'streaming');
 is(relay_slot_row($relay, 'slot')->{slot_name},
 	'slot', 'hidden files in slots/ are no slots');
-ok(-l "$dir/slots/.hidden.tmp", 'and stay');
+ok(-l "$dir/slots/.hidden.tmp", 'hidden files stay');
 
 my $log = -s $relay->logfile;
 symlink($victim, "$dir/slots/late.tmp") or die "symlink: $!\n";
@@ -208,7 +208,7 @@ unlink("$dir/slots/late.tmp");
 is( $relay->safe_psql(
 		'postgres', "SELECT walstream_create_relay_slot('late') IS NOT NULL"),
 	't',
-	'without it there is no fault');
+	'the slot can be created without the link');
 my @made =
   map { "$dir/$_.zst.tmp" } grep { /^[0-9A-F]{24}$/ } store_files($dir);
 

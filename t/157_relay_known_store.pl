@@ -43,7 +43,7 @@ like(
 	'a new store has an identifier');
 is( slurp_file($known),
 	identity("$place/store") . "directory = $place/store\n",
-	'which is remembered');
+	'the relay remembers the store');
 is(sprintf('%04o', (stat($known))[2] & 07777),
 	'0600', 'by a file that is not for others');
 
@@ -109,7 +109,8 @@ $relay->wait_for_log(
 pass('what is mounted later needs a restart');
 $relay->restart;
 wait_for_relay_state($relay, 'streaming');
-is(relay_row($relay)->{last_error}, undef, 'with it back all is well');
+is(relay_row($relay)->{last_error},
+	undef, 'the relay works when the store is back');
 
 #
 # Another store in its place, here of a relay of the same cluster
@@ -176,7 +177,7 @@ is(slurp_file($known), $content, 'the store is still remembered');
 unlink("$place/store/foreign");
 $relay->reload;
 wait_for_relay_state($relay, 'streaming');
-is(slurp_file($known), $content, 'and used');
+is(slurp_file($known), $content, 'the remembered store is used again');
 $relay->stop;
 rename("$place/store", "$base/away2") or die "rename: $!\n";
 fails(qr/is empty, but this relay has kept WAL in it/,
@@ -241,7 +242,7 @@ like(identifier("$base/moved"),
 	qr/^[1-9]\d*$/, 'an older store is given an identifier');
 is( slurp_file($known),
 	identity("$base/moved") . "directory = $base/moved\n",
-	'and remembered');
+	'the identifier of the older store is remembered');
 
 # The file that remembers it is damaged
 $relay->stop;

@@ -52,7 +52,7 @@ foreach my $file (
 }
 my $row = relay_row($relay);
 is($row->{receiver_pid}, $receiver, 'the receiver goes on');
-is($row->{last_error}, undef, 'it has no error to tell of');
+is($row->{last_error}, undef, 'the view shows no error');
 is( $relay->safe_psql('postgres', 'SELECT ok FROM walstream_relay_verify()'),
 	't',
 	'all is stored');
@@ -70,6 +70,6 @@ set_faults($faults);
 is( $relay->safe_psql(
 		'postgres', "SELECT walstream_create_relay_slot('more') IS NOT NULL"),
 	't',
-	'with room it can be made');
+	'the slot can be created when there is room');
 
 done_testing();

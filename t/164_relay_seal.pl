@@ -110,7 +110,7 @@ is( ask('SELECT timeline, names FROM walstream_get_relay_standby_names() ORDER B
 is( ask('SELECT count(*) FROM walstream_get_relay_standby_names() WHERE first_seen > last_seen OR last_seen > now()'
 	),
 	'0',
-	'with their times');
+	'the lists have plausible times');
 
 #
 # Waiting until the relay holds a position.
@@ -125,7 +125,7 @@ is(ask("SELECT walstream_relay_wait('$far', '10 ms')"),
 is(ask("SELECT walstream_relay_wait('$far', '-1 hour')"),
 	'f', 'nor before the timeout has begun');
 is(ask("SELECT walstream_relay_wait('$end', '-1 hour')"),
-	't', 'but one that it holds');
+	't', 'a position that the relay holds needs no waiting');
 is(ask("SELECT walstream_relay_wait('$end', NULL) IS NULL"),
 	't', 'null for a timeout');
 like(
@@ -186,7 +186,7 @@ is(relay_row($relay)->{sealed_timeline}, undef, 'the relay is not sealed');
 is( ask('SELECT timeline IS NULL AND since IS NULL AND token IS NULL FROM walstream_get_relay_seal()'
 	),
 	't',
-	'and there is no token');
+	'an unsealed relay has no token');
 
 #
 # Seal the relay under load: all commits wait when the function has returned.
@@ -199,7 +199,8 @@ my $row = relay_row($relay);
 my $sealed_end = $row->{flushed_lsn};
 is($row->{sealed_timeline},
 	1, 'the view shows for which timeline it is sealed');
-like($row->{sealed_since}, qr/^\d{4}-/, 'and since when');
+like($row->{sealed_since}, qr/^\d{4}-/,
+	'the view shows since when it is sealed');
 is(length($token), 32, 'there is a token');
 waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
 my $confirmed = scalar(acked_ids($client));
@@ -220,7 +221,7 @@ is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
 like(
 	ask('SELECT walstream_relay_seal(1)'),
 	qr/is sealed already.*for timeline 1 since \d{4}-/s,
-	'it cannot be sealed twice');
+	'a relay cannot be sealed twice');
 like(
 	ask("SELECT walstream_relay_unseal('" . 'x' x 32 . "')"),
 	qr/not sealed with this token/,
@@ -228,7 +229,7 @@ like(
 like(
 	ask("SELECT walstream_relay_unseal('')"),
 	qr/not sealed with this token/,
-	'nor does none');
+	'an empty token does not unseal');
 is(ask('SELECT token FROM walstream_get_relay_seal()'),
 	$token, 'a superuser finds the token');
 
@@ -275,14 +276,15 @@ still_sealed('server killed', 2);
 is(scalar(acked_ids($client)), $confirmed, 'no client has heard of a commit');
 
 is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'the token unseals');
-is(relay_row($relay)->{sealed_timeline}, undef, 'it is not sealed any more');
-ok(!-e store_dir($relay) . '/walstream.seal', 'and there is no file');
+is(relay_row($relay)->{sealed_timeline}, undef, 'the view shows no seal');
+ok(!-e store_dir($relay) . '/walstream.seal', "the seal's file is removed");
 $commit->{run}->finish;
 wait_until(
 	$one,
 	"SELECT count(*) > $confirmed + 50 FROM acked",
 	'commits go on');
-is(ask("SELECT walstream_relay_unseal('$token')"), 'f', 'once');
+is(ask("SELECT walstream_relay_unseal('$token')"),
+	'f', 'the same token unseals only once');
 stop_commits($client);
 
 # Sealing is interrupted while the receiver hangs: the relay is left unsealed.
@@ -294,7 +296,8 @@ like(
 	'a receiver that hangs in its stream is waited for');
 kill('CONT', $pid);
 is(relay_row($relay)->{sealed_timeline}, undef, 'the relay is as it was');
-ok(!-e store_dir($relay) . '/walstream.seal', 'without a file');
+ok( !-e store_dir($relay) . '/walstream.seal',
+	'an interrupted seal leaves no file');
 wait_for_relay_state($relay, 'streaming');
 
 #
@@ -317,7 +320,8 @@ $token = seal(1);
 $sealed_end = relay_row($relay)->{flushed_lsn};
 
 # A receiver that hangs while it connects is not waited for.
-is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'it is unsealed');
+is(ask("SELECT walstream_relay_unseal('$token')"),
+	't', 'a relay whose receiver hangs can be unsealed');
 $token = seal(1);
 is(relay_row($relay)->{sealed_timeline},
 	1, 'and sealed again, while the receiver hangs');
@@ -327,8 +331,8 @@ waits_for_standby($one, 'INSERT INTO acked') || die "commits do not wait\n";
 nothing_is_confirmed($one, 1, 'the primary lives on');
 is(ask("SELECT walstream_relay_wait_confirmed('two', '1 hour')"),
 	't', 'the standby has all');
-is(relay_row($relay)->{flushed_lsn}, $sealed_end,
-	'which has not become more');
+is(relay_row($relay)->{flushed_lsn},
+	$sealed_end, 'the end of the sealed relay has not moved');
 $one->safe_psql('postgres',
 	"SET synchronous_commit = local; SELECT pg_logical_emit_message(true, 'x', repeat('y', 100000))"
 );
@@ -346,8 +350,8 @@ wait_until(
 wait_until(
 	$relay,
 	'SELECT sealed_timeline IS NULL FROM walstream_relay',
-	'and is no longer sealed');
-ok(!-e store_dir($relay) . '/walstream.seal', 'nor in a file');
+	'a newer timeline ends the seal');
+ok(!-e store_dir($relay) . '/walstream.seal', 'the ended seal has no file');
 is(ask("SELECT walstream_relay_unseal('$token')"),
 	'f', 'there is nothing to take back');
 $two->safe_psql('postgres', 'CREATE TABLE after_failover (id int)');
@@ -380,7 +384,8 @@ nothing_is_confirmed($two, 1, 'its own timeline');
 # The file of an ended seal may come back in a crash.
 my $seal_file = store_dir($relay) . '/walstream.seal';
 my $content = slurp_file($seal_file);
-is(ask("SELECT walstream_relay_unseal('$token')"), 't', 'it is unsealed');
+is(ask("SELECT walstream_relay_unseal('$token')"),
+	't', 'the seal for the new timeline can be removed');
 $commit->{run}->finish;
 $relay->stop;
 $one->stop('immediate');
@@ -432,6 +437,6 @@ is(shown_names(), 'none', 'a damaged file says nothing');
 like(
 	slurp_file($relay->logfile, $log_end),
 	qr/LOG:  file ".*walstream\.standby_names" is damaged/,
-	'and is reported');
+	'the damaged file is reported');
 
 done_testing();

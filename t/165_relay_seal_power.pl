@@ -189,10 +189,12 @@ foreach my $span (@spans)
 	}
 }
 is($told{'sealed 1'}, undef, 'nothing is acknowledged while it is sealed');
-cmp_ok($told{'unsealed 1'}, '>', 0, 'but when it is not');
+cmp_ok($told{'unsealed 1'}, '>', 0,
+	'WAL is acknowledged while the relay is not sealed');
 ok($begun{'following 1'},
 	'the rest of the sealed timeline comes from the new primary');
-is($told{'following 1'}, undef, 'which is told nothing of it');
-cmp_ok($told{'following 2'}, '>', 0, 'but of its own timeline');
+is($told{'following 1'}, undef,
+	'the rest of the sealed timeline is not acknowledged');
+cmp_ok($told{'following 2'}, '>', 0, 'the new timeline is acknowledged');
 
 done_testing();

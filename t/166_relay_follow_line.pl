@@ -126,9 +126,10 @@ my %kept =
 cmp_ok(scalar(keys %kept), '>=', 3, 'the relay has some segments in excess');
 is(follow($relay, 2, $switch, $record_end), 'ok',
 	'the right one is approved');
-wait_until($relay,
+wait_until(
+	$relay,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
-	'and followed');
+	'the approved line is followed');
 my ($aside) = glob(store_dir($relay) . '/surplus.*');
 my %aside =
   map { substr($_, 0, 24) => store_content("$aside/$_") } store_files($aside);
@@ -136,8 +137,8 @@ is_deeply(
 	[ sort keys %aside ],
 	[ sort keys %kept ],
 	'all segments in excess are kept aside');
-is(scalar(grep { $aside{$_} ne $kept{$_} } keys %kept), 0,
-	'with their bytes');
+is(scalar(grep { $aside{$_} ne $kept{$_} } keys %kept),
+	0, 'the segments kept aside have their bytes');
 load_wal($two, 100);
 wait_for_relay($two, $relay);
 is( compare_store(
@@ -154,7 +155,7 @@ wait_for_relay_state($relay, 'streaming');
 # If the line is approved in advance, the relay follows without stopping.
 is(follow($early, 2, $switch, $end),
 	'ok', 'the line is approved for the one that is paused');
-is(relay_row($early)->{state}, 'paused', 'which remains so');
+is(relay_row($early)->{state}, 'paused', 'the paused relay stays paused');
 my $log = -s $early->logfile;
 
 # WAL that was kept aside before is not overwritten.
@@ -168,13 +169,14 @@ $early->wait_for_log(
 	qr{ERROR:  file ".*/surplus.*/$file" exists with other content}, $log);
 is(slurp_file("$other/$file"), 'x', 'a file that is there stays');
 unlink("$other/$file");
-wait_until($early,
+wait_until(
+	$early,
 	"SELECT state = 'streaming' AND timeline = 2 FROM walstream_relay",
-	'it follows');
+	'the relay with a line approved in advance follows');
 unlike(
 	slurp_file($early->logfile, $log),
 	qr/relay stops receiving/,
-	'at once');
+	'it follows without stopping');
 ($aside) = glob(store_dir($early) . '/surplus.*');
 is_deeply(
 	[ sort map { substr($_, 0, 24) } store_files($aside) ],
@@ -184,7 +186,10 @@ is( scalar(
 		grep { store_content("$aside/$_") ne $kept{ substr($_, 0, 24) } }
 		  store_files($aside)),
 	0,
-	'with its bytes');
-like(slurp_file("$faults.raised"), qr/^link surplus/m, 'in copies');
+	'the copies kept aside have their bytes');
+like(
+	slurp_file("$faults.raised"),
+	qr/^link surplus/m,
+	'without hard links files are copied');
 
 done_testing();

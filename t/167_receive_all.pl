@@ -234,11 +234,11 @@ wait_for_replay($primary, $standby);
 foreach (1 .. 2)
 {
 	($rc, $stdout, $stderr) = receive_all('');
-	is($rc, 0, 'it has all');
+	is($rc, 0, 'a standby that has everything');
 	like(
 		$stdout,
 		qr/^1\|[^|]+\|ANY 1 \(relay1, relay2\)\|\{relay1,relay2\}\|\{\}\|\{\w+,\w+\}$/,
-		'it says so');
+		'the result names both relays');
 	my ($seals) = $stdout =~ /\{(\w+,\w+)\}$/;
 	is( join(
 			',',
@@ -252,7 +252,7 @@ foreach (1 .. 2)
 is( $standby->safe_psql(
 		'postgres', 'SELECT count(*) FROM pg_stat_wal_receiver'),
 	'1',
-	'its walreceiver goes on');
+	"the standby's walreceiver continues");
 my $session = start_psql($primary, 'INSERT INTO t VALUES (1)');
 ok( waits_for_standby($primary, 'INSERT INTO t VALUES'),
 	'commits wait while the relays are sealed');
@@ -262,7 +262,7 @@ foreach my $relay (@relays)
 		'SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()'
 	);
 }
-ok($session->{run}->finish, 'and go on after that');
+ok($session->{run}->finish, 'commits continue when the relays are unsealed');
 
 #
 # Another program has sealed a relay
@@ -356,7 +356,7 @@ is($rc, 0, 'both lists are satisfied') or diag($stderr);
 like(
 	$stdout,
 	qr/^1\|[^|]+\|relay1 and ANY 1 \(relay1, relay2\)\|/,
-	'and both are told');
+	'the result names both lists');
 $_->safe_psql('postgres',
 	'SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()')
   foreach @relays;
@@ -490,7 +490,7 @@ like($stdout,
 	qr/^1\|[^|]+\|ANY 1 \(relay1, relay2\)\|\{relay1,relay2\}\|\{\}\|/,
 	'from both');
 note(sprintf('walstream_receive_all() took %.2f s', $took));
-cmp_ok($took, '<', patience(10), 'in good time');
+cmp_ok($took, '<', patience(10), 'receiving takes little time');
 is($standby->safe_psql('postgres', 'SHOW primary_conninfo'),
 	'host=/nowhere', 'no setting has changed');
 $standby->adjust_conf('postgresql.conf', 'restore_command', "''");

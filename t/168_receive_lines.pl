@@ -319,11 +319,11 @@ wait_until(
 my ($fork) =
   slurp_file($next->data_dir . '/pg_wal/00000002.history') =~ m{^1\s+(\S+)}m;
 cmp_ok(lsn_number($held_part), '>', lsn_number($fork),
-	'it is behind the fork');
+	"the relay's end is after the fork");
 is( $pair[0]
 	  ->safe_psql('postgres', "SELECT walstream_relay_records_end('$fork')"),
 	$fork,
-	'with no complete record');
+	'the relay has no complete record after the fork');
 ($rc, $stdout, $stderr) = call($last, sources(@pair) . ', 1');
 is($rc, 0, 'which does not count as WAL of another line') or diag($stderr);
 like($stdout, qr/^2\|/, 'the newer timeline is received');

@@ -127,7 +127,7 @@ is( $first->safe_psql(
 		'postgres',
 		"SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"),
 	1,
-	'its commit is not confirmed');
+	'the commit of the first server is not confirmed');
 like(
 	slurp_file($relay->logfile),
 	qr/another server than the upstream, on timeline 2, that has sealed it\n.*HINT:  It goes on when it comes to the server that has sealed it/,
