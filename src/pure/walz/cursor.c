@@ -88,7 +88,6 @@ read_page_header(WsWalzCursor *cursor, XLogRecPtr page)
 		((info & WZ_PAGE_IS_LONG) != 0) != is_long)
 		return WZ_LOST;
 
-	cursor->know_page = true;
 	cursor->tli = ws_bytes_get32(header + WZ_PAGE_TLI);
 	cursor->page_flags = info & continued_flags(cursor->magic);
 	if (is_long)
@@ -232,9 +231,6 @@ ws_walz_cursor_span(const WsWalzCursor *cursor, uint32 rec_len)
 	XLogRecPtr	lsn = cursor->lsn;
 	size_t		rest = rec_len;
 
-	if (!cursor->know_page)
-		return 0;
-
 	/* most records are within a page */
 	if (lsn % cursor->block_size != 0 && rest <= left_in_page(cursor, lsn))
 		return WZ_ALIGN_UP(rest);
@@ -275,8 +271,6 @@ ws_walz_cursor_part(const WsWalzCursor *cursor, size_t len, uint32 rest,
 	size_t		pos = 0;
 
 	*n = 0;
-	if (!cursor->know_page)
-		return 0;
 	while (*n < rest && pos < len)
 	{
 		XLogRecPtr	lsn = cursor->lsn + pos;

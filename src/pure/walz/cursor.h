@@ -59,8 +59,11 @@ typedef struct WsWalzCursor
 	uint32		have;
 	uint8		header[WZ_PAGE_LONG];
 
-	/* fields of this stream's page headers */
-	bool		know_page;
+	/*
+	 * Fields of this stream's page headers.  They are known where a record
+	 * begins or continues, since only a valid page header leads there;
+	 * long_part is known if know_long is set.
+	 */
 	bool		know_long;
 	uint32		tli;
 	uint16		page_flags;		/* those that stay the same from page to page */
