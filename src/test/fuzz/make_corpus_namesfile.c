@@ -14,22 +14,13 @@
 #include "pure/relay/namesfile.h"
 #include "seed.h"
 
-/* A whole file, and the same without its last line. */
 static void
 make_file(const WsNamesFile *file, const char *name)
 {
 	static char content[WS_NAMESFILE_MAX_BYTES];
-	char		seed_name[64];
 	size_t		len = ws_namesfile_format(file, content);
 
-	add_number(0, 1);
-	add_bytes(content, len);
-	write_seed("fuzz_namesfile", name);
-
-	add_number(1, 1);
-	add_bytes(content, len - strlen("crc 01234567\n"));
-	snprintf(seed_name, sizeof(seed_name), "%s_without_crc", name);
-	write_seed("fuzz_namesfile", seed_name);
+	write_text_seeds("fuzz_namesfile", name, content, len, "crc ");
 }
 
 int

@@ -88,17 +88,9 @@ static void
 make_failures(const WsStreamFailures *streams, int count, const char *name)
 {
 	char		content[WS_FAILURES_MAX_BYTES];
-	char		seed_name[64];
 	size_t		len = ws_failures_format(streams, count, content);
 
-	add_number(0, 1);
-	add_bytes(content, len);
-	write_seed("fuzz_failures", name);
-
-	add_number(1, 1);
-	add_bytes(content, len - strlen("crc 01234567\n"));
-	snprintf(seed_name, sizeof(seed_name), "%s_without_crc", name);
-	write_seed("fuzz_failures", seed_name);
+	write_text_seeds("fuzz_failures", name, content, len, "crc ");
 }
 
 int

@@ -14,22 +14,13 @@
 #include "pure/relay/identity.h"
 #include "seed.h"
 
-/* A whole file, and the same without its last line. */
 static void
 make_identity(WsStoreIdentity identity, const char *name)
 {
 	char		content[WS_IDENTITY_MAX_BYTES];
-	char		seed_name[64];
 	size_t		len = ws_identity_format(&identity, content);
 
-	add_number(0, 1);
-	add_bytes(content, len);
-	write_seed("fuzz_identity", name);
-
-	add_number(1, 1);
-	add_bytes(content, len - strlen("crc32c = 01234567\n"));
-	snprintf(seed_name, sizeof(seed_name), "%s_without_crc", name);
-	write_seed("fuzz_identity", seed_name);
+	write_text_seeds("fuzz_identity", name, content, len, "crc32c = ");
 }
 
 static void

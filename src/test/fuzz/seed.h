@@ -66,4 +66,24 @@ write_seed(const char *target, const char *name)
 	seed.len = 0;
 }
 
+/*
+ * Write two seeds for a target that reads text files (see fuzz_text.h): the
+ * file, and the file without its last line, which begins with crc_line.
+ */
+static inline void
+write_text_seeds(const char *target, const char *name, const char *text,
+				 size_t len, const char *crc_line)
+{
+	char		seed_name[64];
+
+	add_number(0, 1);
+	add_bytes(text, len);
+	write_seed(target, name);
+
+	add_number(1, 1);
+	add_bytes(text, len - strlen(crc_line) - strlen("01234567\n"));
+	snprintf(seed_name, sizeof(seed_name), "%s_without_crc", name);
+	write_seed(target, seed_name);
+}
+
 #endif							/* WS_SEED_H */

@@ -12,6 +12,7 @@
 
 #include "pure/failures.h"
 #include "tap.h"
+#include "textfile.h"
 
 #define NOW			INT64CONST(812345678901234)
 #define SETTING		0x89abcdef
@@ -50,55 +51,75 @@ test_series(void)
 	ok(failures.good_bytes == PG_UINT64_MAX, "more than can be counted is enough");
 }
 
+/* The argument of the functions below. */
+typedef struct Streams
+{
+	const WsStreamFailures *streams;
+	int			count;
+} Streams;
+
+static WsStreamFailures parsed[WS_FAILURES_MAX_STREAMS];
+static int	parsed_count;
+
+static size_t
+format(const void *file, char *buf)
+{
+	const Streams *streams = file;
+
+	return ws_failures_format(streams->streams, streams->count, buf);
+}
+
+static WsStatus
+parse(const char *text, size_t len)
+{
+	return ws_failures_parse(text, len, parsed, &parsed_count);
+}
+
+static bool
+was_parsed(const void *file)
+{
+	const Streams *streams = file;
+
+	if (parsed_count != streams->count)
+		return false;
+	for (int i = 0; i < parsed_count; i++)
+	{
+		const WsFailures *a = &streams->streams[i].failures;
+		const WsFailures *b = &parsed[i].failures;
+
+		if (streams->streams[i].stream != parsed[i].stream ||
+			a->count != b->count || a->good_bytes != b->good_bytes ||
+			a->last_us != b->last_us || a->setting != b->setting)
+			return false;
+	}
+	return true;
+}
+
+static const TextFile type = {
+	"crc ", WS_FAILURES_MAX_BYTES, WS_E_MALFORMED, format, parse, was_parsed
+};
+
 static void
 test_file(void)
 {
-	static const char known[] =
-		"walstream failures 1\n"
-		"00a1b2c3d4e5f607 2 1048576 812345678901234 89abcdef\n"
-		"crc ";
 	WsStreamFailures streams[WS_FAILURES_MAX_STREAMS + 1] = {
 		{UINT64CONST(0x00a1b2c3d4e5f607), {2, 1048576, NOW, SETTING}}
 	};
-	WsStreamFailures again[WS_FAILURES_MAX_STREAMS];
-	char		buf[WS_FAILURES_MAX_BYTES + 1];
-	size_t		len = ws_failures_format(streams, 1, buf);
-	int			count;
-	int			taken = 0;
+	Streams		none = {streams, 0};
+	Streams		one = {streams, 1};
+	Streams		full = {streams, WS_FAILURES_MAX_STREAMS};
+	char		buf[WS_FAILURES_MAX_BYTES];
+	size_t		len;
 
-	ok(len == strlen(known) + 9 && memcmp(buf, known, strlen(known)) == 0,
-	   "the file is as documented");
-	ok(ws_failures_parse(buf, len, again, &count) == WS_OK && count == 1 &&
-	   again[0].stream == streams[0].stream &&
-	   memcmp(&again[0].failures, &streams[0].failures, sizeof(WsFailures)) == 0,
-	   "and read");
+	test_roundtrip(&type, &none, "none");
+	test_roundtrip(&type, &one, "one");
+	test_text(&type, &one,
+			  "walstream failures 1\n"
+			  "00a1b2c3d4e5f607 2 1048576 812345678901234 89abcdef\n",
+			  "the file is as documented");
+	test_damage(&type, &one);
 
-	for (size_t i = 0; i < len; i++)
-	{
-		for (int bit = 0; bit < 8; bit++)
-		{
-			buf[i] ^= 1 << bit;
-			taken += ws_failures_parse(buf, len, again, &count) == WS_OK;
-			buf[i] ^= 1 << bit;
-		}
-	}
-	is(taken, 0, "no flipped bit is taken");
-	for (size_t cut = 0; cut < len; cut++)
-	{
-		char	   *exact = malloc(cut > 0 ? cut : 1);
-
-		memcpy(exact, buf, cut);
-		taken += ws_failures_parse(exact, cut, again, &count) == WS_OK;
-		free(exact);
-	}
-	is(taken, 0, "nor one that is cut");
-	is(ws_failures_parse(buf, WS_FAILURES_MAX_BYTES + 1, again, &count),
-	   WS_E_TOO_LARGE, "nor one that is too large");
-
-	/*
-	 * the maximal number of entries, with the longest numbers, and one too
-	 * many
-	 */
+	/* the maximal number of entries, with the longest numbers */
 	for (int i = 0; i < (int) lengthof(streams); i++)
 	{
 		streams[i].stream = PG_UINT64_MAX - i;
@@ -107,25 +128,18 @@ test_file(void)
 		streams[i].failures.last_us = PG_INT64_MIN + i;
 		streams[i].failures.setting = PG_UINT32_MAX - i;
 	}
+	test_roundtrip(&type, &full, "full");
 	len = ws_failures_format(streams, lengthof(streams), buf);
-	ok(len < WS_FAILURES_MAX_BYTES, "a full file has %zu bytes", len);
-	ok(ws_failures_parse(buf, len, again, &count) == WS_OK &&
-	   count == WS_FAILURES_MAX_STREAMS &&
-	   again[count - 1].stream == streams[count - 1].stream &&
-	   again[count - 1].failures.last_us == streams[count - 1].failures.last_us,
-	   "and comes back, without what has no room");
+	ok(parse(buf, len) == WS_OK && was_parsed(&full),
+	   "an entry for which there is no room is left out");
 
 	/* anything that shared memory may contain after a crash */
 	streams[0].failures.count = 0;
 	streams[1].failures.count = -5;
 	streams[2].failures.count = PG_INT32_MAX;
 	len = ws_failures_format(streams, 4, buf);
-	ok(ws_failures_parse(buf, len, again, &count) == WS_OK && count == 1 &&
-	   again[0].stream == streams[3].stream,
-	   "counts that cannot be are left out");
-	len = ws_failures_format(streams, 0, buf);
-	ok(ws_failures_parse(buf, len, again, &count) == WS_OK && count == 0,
-	   "there may be none");
+	ok(parse(buf, len) == WS_OK && parsed_count == 1 && parsed[0].stream == streams[3].stream,
+	   "entries with impossible counts are left out");
 }
 
 int

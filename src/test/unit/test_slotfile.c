@@ -11,6 +11,36 @@
 
 #include "pure/relay/slotfile.h"
 #include "tap.h"
+#include "textfile.h"
+
+static WsSlotFile parsed;
+
+static size_t
+format(const void *file, char *buf)
+{
+	return ws_slotfile_format(file, buf);
+}
+
+static WsStatus
+parse(const char *text, size_t len)
+{
+	return ws_slotfile_parse(text, len, &parsed);
+}
+
+static bool
+was_parsed(const void *file)
+{
+	const WsSlotFile *a = file;
+
+	return strcmp(a->name, parsed.name) == 0 &&
+		a->restart_tli == parsed.restart_tli && a->restart_lsn == parsed.restart_lsn &&
+		a->xmin == parsed.xmin && a->catalog_xmin == parsed.catalog_xmin &&
+		a->lost == parsed.lost && a->xmins_checked == parsed.xmins_checked;
+}
+
+static const TextFile type = {
+	"crc ", WS_SLOTFILE_MAX_BYTES, WS_E_CHECK, format, parse, was_parsed
+};
 
 static const WsSlotFile usual = {
 	.name = "standby_a",
@@ -22,132 +52,25 @@ static const WsSlotFile usual = {
 	.lost = false
 };
 
-/* Written by hand, not by the code under test. */
-static const char usual_text[] =
-"walstream slot 2\n"
-"name standby_a\n"
-"timeline 3\n"
-"restart_lsn 12/ABC\n"
-"xmin 4294967311\n"
-"catalog_xmin 7\n"
-"lost no\n"
-"crc ";
+/* A file like the usual one; written by hand, not by the code under test. */
+#define FILE_WITH(version, name, tli, lsn) \
+	"walstream slot " version "\nname " name "\ntimeline " tli "\nrestart_lsn " lsn "\n" \
+	"xmin 4294967311\ncatalog_xmin 7\nlost no\n"
 
-static bool
-same_file(const WsSlotFile *a, const WsSlotFile *b)
+static const struct
 {
-	return strcmp(a->name, b->name) == 0 &&
-		a->restart_tli == b->restart_tli && a->restart_lsn == b->restart_lsn &&
-		a->xmin == b->xmin && a->catalog_xmin == b->catalog_xmin &&
-		a->lost == b->lost && a->xmins_checked == b->xmins_checked;
-}
-
-/*
- * Parse from memory of exactly len bytes, so that reading beyond it is
- * noticed.
- */
-static WsStatus
-parse(const char *content, size_t len, WsSlotFile *file)
-{
-	char	   *copy = malloc(len + (len == 0));
+	const char *text;
 	WsStatus	status;
-
-	if (copy == NULL)
-		abort();
-	memcpy(copy, content, len);
-	status = ws_slotfile_parse(copy, len, file);
-	free(copy);
-	return status;
-}
-
-static void
-test_roundtrip(const WsSlotFile *file, const char *what)
-{
-	char		content[WS_SLOTFILE_MAX_BYTES];
-	size_t		len = ws_slotfile_format(file, content);
-	WsSlotFile	again;
-
-	ok(len < WS_SLOTFILE_MAX_BYTES, "%s: fits", what);
-	is(parse(content, len, &again), WS_OK, "%s: is read", what);
-	ok(same_file(file, &again), "%s: and is the same", what);
-}
-
-/* Every flipped bit, and every missing or additional byte, is noticed. */
-static void
-test_damage(void)
-{
-	char		content[WS_SLOTFILE_MAX_BYTES + 1];
-	size_t		len = ws_slotfile_format(&usual, content);
-	int			accepted = 0;
-	WsSlotFile	file;
-
-	for (size_t i = 0; i < len; i++)
-	{
-		for (int bit = 0; bit < 8; bit++)
-		{
-			content[i] ^= 1 << bit;
-			accepted += parse(content, len, &file) == WS_OK;
-			content[i] ^= 1 << bit;
-		}
-	}
-	is(accepted, 0, "no flipped bit is accepted");
-
-	for (size_t i = 0; i < len; i++)
-		accepted += parse(content, i, &file) == WS_OK;
-	is(accepted, 0, "no shorter file is accepted");
-
-	content[len] = '\n';
-	is(parse(content, len + 1, &file), WS_E_CHECK, "nor one with a byte more");
-
-	content[len - 2] ^= 1;
-	is(parse(content, len, &file), WS_E_CHECK, "a wrong CRC alone is told as such");
-}
-
-/* Content that is refused although its CRC is right. */
-static void
-test_unsound(void)
-{
-	WsSlotFile	file = usual;
-	WsSlotFile	again;
-	char		content[WS_SLOTFILE_MAX_BYTES];
-
-	strcpy(file.name, "../up");
-	is(parse(content, ws_slotfile_format(&file, content), &again), WS_E_MALFORMED,
-	   "a name with a slash");
-	strcpy(file.name, "");
-	is(parse(content, ws_slotfile_format(&file, content), &again), WS_E_MALFORMED,
-	   "no name");
-	strcpy(file.name, "two words");
-	is(parse(content, ws_slotfile_format(&file, content), &again), WS_E_MALFORMED,
-	   "a name with a space");
-
-	file = usual;
-	file.restart_tli = 0;
-	is(parse(content, ws_slotfile_format(&file, content), &again), WS_E_MALFORMED,
-	   "a position without timeline");
-	file = usual;
-	file.restart_lsn = InvalidXLogRecPtr;
-	is(parse(content, ws_slotfile_format(&file, content), &again), WS_E_MALFORMED,
-	   "a timeline without position");
-
-	(void) ws_slotfile_format(&usual, content);
-	*strchr(content, '2') = '3';
-	is(parse(content, strlen(usual_text) + 9, &again), WS_E_MALFORMED,
-	   "a later version");
-
-	memset(content, ' ', sizeof(content));
-	is(parse(content, sizeof(content), &again), WS_E_MALFORMED, "spaces");
-	is(parse("", 0, &again), WS_E_MALFORMED, "nothing");
-}
-
-static void
-test_too_large(void)
-{
-	char		content[WS_SLOTFILE_MAX_BYTES + 1] = {0};
-	WsSlotFile	file;
-
-	is(parse(content, sizeof(content), &file), WS_E_TOO_LARGE, "too large");
-}
+	const char *what;
+}			texts[] = {
+	{FILE_WITH("2", "standby_a", "3", "12/ABC"), WS_OK, "a file"},
+	{FILE_WITH("2", "../up", "3", "12/ABC"), WS_E_MALFORMED, "a name with a slash"},
+	{FILE_WITH("2", "", "3", "12/ABC"), WS_E_MALFORMED, "no name"},
+	{FILE_WITH("2", "two words", "3", "12/ABC"), WS_E_MALFORMED, "a name with a space"},
+	{FILE_WITH("2", "standby_a", "0", "12/ABC"), WS_E_MALFORMED, "a position without timeline"},
+	{FILE_WITH("2", "standby_a", "3", "0/0"), WS_E_MALFORMED, "a timeline without position"},
+	{FILE_WITH("3", "standby_a", "3", "12/ABC"), WS_E_MALFORMED, "a later version"}
+};
 
 int
 main(void)
@@ -161,22 +84,16 @@ main(void)
 		.catalog_xmin = PG_UINT64_MAX,
 		.lost = true
 	};
-	char		content[WS_SLOTFILE_MAX_BYTES];
 
-	memset(full.name, '_', NAMEDATALEN - 1);
-
-	test_roundtrip(&usual, "usual");
-	test_roundtrip(&empty, "empty");
 	old.xmins_checked = false;
-	test_roundtrip(&old, "version 1");
-	test_roundtrip(&full, "full");
-
-	ok(ws_slotfile_format(&usual, content) == strlen(usual_text) + 9 &&
-	   memcmp(content, usual_text, strlen(usual_text)) == 0,
-	   "the text is as documented");
-
-	test_damage();
-	test_unsound();
-	test_too_large();
+	memset(full.name, '_', NAMEDATALEN - 1);
+	test_roundtrip(&type, &usual, "usual");
+	test_roundtrip(&type, &empty, "empty");
+	test_roundtrip(&type, &old, "version 1");
+	test_roundtrip(&type, &full, "full");
+	test_text(&type, &usual, texts[0].text, "the text is as documented");
+	test_damage(&type, &usual);
+	for (size_t i = 0; i < lengthof(texts); i++)
+		test_parse(&type, texts[i].text, texts[i].status, texts[i].what);
 	return done_testing();
 }
