@@ -4,7 +4,10 @@
 #
 #	test_walz.sh <walz> <make_segment>
 
-walz=$1
+case $1 in
+	/*) walz=$1 ;;
+	*) walz=$PWD/$1 ;;
+esac
 make_segment=$2
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
@@ -23,6 +26,13 @@ ok()
 		sed 's/^/# /' "$tmp/out" "$tmp/err"
 		failed=1
 	fi
+}
+
+# skip <description> <why>
+skip()
+{
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
 }
 
 # try <expected status> <arguments>: run walz
@@ -158,6 +168,33 @@ try 1 --force --output="$tmp/link" encode "$segment" && [ -L "$tmp/link" ] &&
 ok "nor what is no regular file"
 try 1 --output="$tmp/missing/file" encode "$segment" && grep -q "could not create" "$tmp/err"
 ok "no such folder to write to"
+try 1 --output="$tmp/mine/file" encode "$segment" && grep -q "could not stat" "$tmp/err"
+ok "a file in place of the folder to write to"
+try 1 encode "$tmp/missing" && grep -q "could not open" "$tmp/err" && [ ! -e "$tmp/missing.walz" ]
+ok "no input"
+try 1 encode "$tmp/wal" && grep -q "no file of a segment's size" "$tmp/err" &&
+	[ ! -e "$tmp/wal.walz" ] && no_temporary
+ok "a folder as input"
+try 2 decode "$segment" && grep -q -e --output "$tmp/err"
+ok "decode: a name without .walz"
+(cd "$tmp" && "$walz" --output=here encode "$segment") >"$tmp/out" 2>"$tmp/err" &&
+	cmp -s "$tmp/here" "$segment.walz"
+ok "write to the current folder"
+mkdir "$tmp/unreadable"
+chmod 300 "$tmp/unreadable"
+if [ "$(id -u)" = 0 ]; then
+	skip "a folder that cannot be synced" "root may read it"
+	skip "a folder that cannot be read" "root may"
+else
+	try 1 --output="$tmp/unreadable/file" encode "$segment" &&
+		grep -q "could not fsync directory" "$tmp/err" &&
+		cmp -s "$tmp/unreadable/file" "$segment.walz"
+	ok "a folder that cannot be synced"
+	try 1 report "$tmp/unreadable" && grep -q "could not open directory" "$tmp/err"
+	ok "a folder that cannot be read"
+fi
+chmod 700 "$tmp/unreadable"
+rm -r "$tmp/unreadable"
 long=$(printf '%01100d' 0)
 try 1 --output="$long" encode "$segment" && grep -q "too long" "$tmp/err"
 ok "a name that is too long is not cut"
@@ -173,6 +210,20 @@ wait $pid
 [ $? -eq 1 ] && grep -q -e --force "$tmp/err" && cmp -s "$tmp/none" "$tmp/mine" && no_temporary
 ok "a file that comes to exist meanwhile is not replaced"
 rm -f "$tmp/none"
+start --force --output="$tmp/none" encode "$tmp/large"
+mkdir "$tmp/none"
+wait $pid
+[ $? -eq 1 ] && grep -q "not a regular file" "$tmp/err" && [ -d "$tmp/none" ] && no_temporary
+ok "nor a folder, with --force"
+rmdir "$tmp/none"
+for option in --quiet --force; do
+	mkdir "$tmp/gone"
+	start $option --output="$tmp/gone/none" encode "$tmp/large"
+	rm -r "$tmp/gone"
+	wait $pid
+	[ $? -eq 1 ] && grep -q "could not write file" "$tmp/err" && [ ! -e "$tmp/gone" ]
+	ok "the folder is removed meanwhile, with $option"
+done
 # the other signals that walz handles may be ignored here, which walz does not
 # change
 start --output="$tmp/none" encode "$tmp/large"
@@ -252,6 +303,32 @@ try 1 report "$tmp/text" && grep -q "not a WAL segment" "$tmp/err"
 ok "not a segment"
 try 1 report "$tmp/missing"
 ok "no such file"
+mkdir "$tmp/empty"
+try 1 report "$tmp/empty" && grep -q "no WAL segments" "$tmp/err"
+ok "no segments in a folder"
+truncate -s 1200M "$tmp/huge"
+try 1 report "$tmp/huge" && grep -q "no file of a segment's size" "$tmp/err"
+ok "a file that is larger than any segment"
+rm "$tmp/huge"
+try 1 report "$tmp/$(printf './%.0s' $(seq 600))original" && grep -q "too long" "$tmp/err"
+ok "a path that is too long is not cut"
+
+# first pages that no segment has: the header's flags, position, and sizes
+for field in "2 0" "10 1" "32 1" "34 0" "36 1" "37 0"; do
+	cp "$tmp/original" "$tmp/text"
+	bytes "$tmp/text" "${field% *}" "\\${field#* }\\${field#* }"
+	try 1 report "$tmp/text" && grep -q "not a WAL segment" "$tmp/err"
+	ok "not a segment: changed at byte ${field% *}"
+done
+head -c 39 "$tmp/original" >"$tmp/text"
+try 1 report "$tmp/text" && grep -q "not a WAL segment" "$tmp/err"
+ok "not a segment: less than a header"
+cat "$tmp/original" "$tmp/original" >"$tmp/text"
+try 1 report "$tmp/text" && grep -q "not a WAL segment" "$tmp/err"
+ok "not a segment: larger than its header says"
+head -c 8202 "$tmp/original" >"$tmp/text"
+try 0 --json report "$tmp/text" && grep -q '"wal_bytes": 8192' "$tmp/out"
+ok "a page that ends within its header is left out"
 
 echo "1..$count"
 exit "${failed:-0}"
