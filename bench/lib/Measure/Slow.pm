@@ -10,6 +10,7 @@ use warnings;
 use Drain;
 use Link;
 use Measure::Standby;
+use Measure::Walz;
 use Stats;
 
 sub run
@@ -25,7 +26,10 @@ sub run
 	}
 	my $link = $bench->{link} //= Link->begin($bench);
 	$corpus->stop;
-	$corpus->start(namespace => $link->{near}, address => Link::NEAR);
+	$corpus->start(
+		conf => { 'walstream.compression' => Measure::Walz::CODECS },
+		namespace => $link->{near},
+		address => Link::NEAR);
 
 	my $drain = sub {
 		my ($who, $accept) = @_;
@@ -41,6 +45,15 @@ sub run
 		sub { $drain->('stock') },
 		sub { $drain->('walstream', '1 zstd') });
 	report($results, $id, \@pairs);
+
+	# The line is what limits stock, so its times serve for walz, too.
+	my @walz = map {
+		{
+			stock => $_->{stock},
+			walstream => $drain->('walstream', '1 walz1')
+		}
+	} @pairs;
+	report($results, "walz.$id", \@walz);
 
 	# A real standby must give the same result as the client.
 	if ($corpus->{base} && !$bench->{quick})
