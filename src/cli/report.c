@@ -179,7 +179,7 @@ send_messages(const Segment *segment, ReportWay *way, Cutter *cutter,
 static bool
 send_segment(const Segment *segment, ReportWay *way, ReportRmgr *rmgrs)
 {
-	void	   *encoder = way->codec->encoder_new(&segment->params);
+	void	   *encoder = ws_codec_encoder_new(way->codec, &segment->params);
 	void	   *decoder = way->codec->decoder_new(&segment->params);
 	Cutter	   *cutter = calloc(1, sizeof(Cutter));
 	Shares		shares = {.rmgrs = rmgrs};
@@ -197,7 +197,7 @@ send_segment(const Segment *segment, ReportWay *way, ReportRmgr *rmgrs)
 	}
 	else
 		terminal_message("out of memory");
-	way->codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	way->codec->decoder_free(decoder);
 	free(cutter);
 	return good;

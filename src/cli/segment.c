@@ -257,7 +257,7 @@ segment_encode(const Segment *segment, size_t *len)
 	size_t		blocks = segment->len / SEGMENT_BLOCK + 1;
 	size_t		bound = ws_codec_walz.encode_bound(SEGMENT_BLOCK);
 	uint8	   *out = malloc(FILE_HEADER + blocks * (BLOCK_HEADER + bound) + BLOCKS_END);
-	void	   *encoder = ws_codec_walz.encoder_new(&segment->params);
+	void	   *encoder = ws_codec_encoder_new(&ws_codec_walz, &segment->params);
 	uint8	   *p = out;
 	bool		good = out != NULL && encoder != NULL;
 
@@ -287,7 +287,7 @@ segment_encode(const Segment *segment, size_t *len)
 		pos += n;
 		terminal_progress(pos, segment->len);
 	}
-	ws_codec_walz.encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	if (!good)
 	{
 		terminal_message("could not encode file \"%s\"", segment->path);

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * codec.c
- *	  The table of codecs.
+ *	  The table of codecs, and encoders in memory of their own.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -70,4 +70,27 @@ ws_codec_by_word(const char *word, size_t word_len)
 			return codecs[i];
 	}
 	return NULL;
+}
+
+void *
+ws_codec_encoder_new(const WsCodec *codec, const WsCodecParams *params)
+{
+	size_t		size = codec->encoder_size(params);
+	void	   *encoder;
+
+	if (size == 0)
+		return NULL;
+	encoder = aligned_alloc(WS_ENCODER_ALIGN, size);
+	if (encoder != NULL && codec->encoder_init(encoder, params) != WS_OK)
+	{
+		free(encoder);
+		return NULL;
+	}
+	return encoder;
+}
+
+void
+ws_codec_encoder_free(void *encoder)
+{
+	free(encoder);
 }

@@ -11,6 +11,11 @@
  * A codec is told where in the WAL its input starts and how WAL is laid out,
  * for codecs that understand it; a general-purpose codec ignores both.
  *
+ * An encoder is one block of memory, which the caller owns.  Its whole state is
+ * in there, and it keeps no pointer to anything outside, so processes that
+ * have the block at the same address can take turns with one encoder.  The
+ * block must not be moved.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -36,6 +41,9 @@ typedef enum WsCodecId
  * what a receiver must allocate for history (2 MB).
  */
 #define WS_WINDOW_LOG_MAX	21
+
+/* Alignment of an encoder's memory, and of its size: a cache line. */
+#define WS_ENCODER_ALIGN	64
 
 /* What both ends of a stream know when it begins. */
 typedef struct WsCodecParams
@@ -77,18 +85,31 @@ typedef struct WsCodec
 	int			(*window_log) (int level);
 
 	/*
-	 * Make an encoder or decoder, in the state after a restart; NULL if
-	 * memory is short.  Codec and level bound all the memory it will ever
-	 * need.
+	 * Size of an encoder: all the memory that it will ever need.  0 if that
+	 * cannot be told because memory is short.
 	 */
-	void	   *(*encoder_new) (const WsCodecParams *params);
+	size_t		(*encoder_size) (const WsCodecParams *params);
+
+	/*
+	 * Make an encoder of a block of encoder_size(params) bytes, whatever they
+	 * hold; WS_ENCODER_ALIGN is its alignment.  It is in the state after a
+	 * restart then.  An encoder needs no end: the block can be given back or
+	 * made another encoder at any time, also after a process has died in the
+	 * middle of a call.
+	 */
+	WsStatus	(*encoder_init) (void *encoder, const WsCodecParams *params);
+
+	/*
+	 * Make a decoder, in the state after a restart; NULL if memory is short.
+	 * Codec and level of the encoder bound all the memory it will ever need.
+	 */
 	void	   *(*decoder_new) (const WsCodecParams *params);
 
 	/*
 	 * Forget all history, so that the next block decodes without anything
-	 * earlier.  The encoder uses params->level from here on.
+	 * earlier.
 	 */
-	WsStatus	(*encoder_restart) (void *encoder, const WsCodecParams *params);
+	WsStatus	(*encoder_restart) (void *encoder);
 	WsStatus	(*decoder_restart) (void *decoder);
 
 	/*
@@ -120,7 +141,6 @@ typedef struct WsCodec
 						   const uint8 *src, size_t src_len,
 						   uint8 *dst, size_t dst_len);
 
-	void		(*encoder_free) (void *encoder);
 	void		(*decoder_free) (void *decoder);
 } WsCodec;
 
@@ -135,6 +155,14 @@ extern const WsCodec *ws_codec_at(int i);
 extern const WsCodec *ws_codec_by_id(int id);
 extern const WsCodec *ws_codec_by_name(const char *name, size_t name_len);
 extern const WsCodec *ws_codec_by_word(const char *word, size_t word_len);
+
+/*
+ * An encoder in memory of its own; NULL if there is not enough.  NULL may be
+ * freed.
+ */
+extern void *ws_codec_encoder_new(const WsCodec *codec,
+								  const WsCodecParams *params);
+extern void ws_codec_encoder_free(void *encoder);
 
 /*
  * Name of the codec with this number, for log lines and SQL: "none" for

@@ -15,7 +15,9 @@
  */
 #include "c.h"
 
+#include <lz4.h>
 #include <lz4frame.h>
+#include <lz4hc.h>
 
 #include "pure/codec/codec.h"
 
@@ -31,11 +33,21 @@ static const uint8 frame_header[] = {
 	0x04, 0x22, 0x4d, 0x18, 0x40, 0x40, 0xc0
 };
 
+/* How far back a match may be; both ends keep this much. */
+#define LZ4_HISTORY				(64 * 1024)
+
+/* An encoder's memory: this, then the library's state. */
 typedef struct Lz4Encoder
 {
-	LZ4F_cctx  *cctx;
 	int			level;
 	bool		restarted;		/* the next block begins a frame */
+	union
+	{
+		void	   *memory;
+		LZ4_stream_t *fast;
+		LZ4_streamHC_t *hc;		/* from LZ4HC_CLEVEL_MIN on */
+	}			state;
+	char		history[LZ4_HISTORY];	/* the end of what came last */
 } Lz4Encoder;
 
 typedef struct Lz4Decoder
@@ -51,84 +63,85 @@ lz4_min_level(void)
 	return 0;
 }
 
-static void
-set_preferences(LZ4F_preferences_t *preferences, int level)
+static int
+lz4_max_level(void)
 {
-	memset(preferences, 0, sizeof(*preferences));
-	preferences->frameInfo.blockSizeID = LZ4F_max64KB;
-	preferences->frameInfo.blockMode = LZ4F_blockLinked;
-	preferences->compressionLevel = level;
-	preferences->autoFlush = 1;
+	return LZ4HC_CLEVEL_MAX;
 }
 
-/*
- * Begin a frame.  This allocates what the level needs if that has not been
- * done; nothing else in here can fail.
- */
-static WsStatus
-begin_frame(Lz4Encoder *le, uint8 *dst, size_t dst_size, size_t *dst_len)
+static bool
+is_fast(int level)
 {
-	LZ4F_preferences_t preferences;
+	return level < LZ4HC_CLEVEL_MIN;
+}
 
-	set_preferences(&preferences, le->level);
-	*dst_len = LZ4F_compressBegin(le->cctx, dst, dst_size, &preferences);
-	if (LZ4F_isError(*dst_len))
-	{
-		*dst_len = 0;
-		return WS_E_MEMORY;
-	}
+static size_t
+lz4_encoder_size(const WsCodecParams *params)
+{
+	size_t		state = is_fast(params->level) ? LZ4_sizeofState() : LZ4_sizeofStateHC();
+
+	return TYPEALIGN(WS_ENCODER_ALIGN, sizeof(Lz4Encoder)) +
+		TYPEALIGN(WS_ENCODER_ALIGN, state);
+}
+
+static WsStatus
+lz4_encoder_restart(void *encoder)
+{
+	Lz4Encoder *le = encoder;
+
+	if (is_fast(le->level))
+		LZ4_resetStream_fast(le->state.fast);
+	else
+		LZ4_resetStreamHC_fast(le->state.hc, le->level);
+	le->restarted = true;
 	return WS_OK;
 }
 
 static WsStatus
-lz4_encoder_restart(void *encoder, const WsCodecParams *params)
+lz4_encoder_init(void *encoder, const WsCodecParams *params)
 {
 	Lz4Encoder *le = encoder;
-	uint8		unused[LZ4F_HEADER_SIZE_MAX];
-	size_t		unused_len;
+	uint8	   *state = (uint8 *) encoder + TYPEALIGN(WS_ENCODER_ALIGN, sizeof(Lz4Encoder));
 
 	le->level = params->level;
-	le->restarted = true;
-
-	/* make a lack of memory show here, not in the middle of a segment */
-	return begin_frame(le, unused, sizeof(unused), &unused_len);
-}
-
-static void
-lz4_encoder_free(void *encoder)
-{
-	Lz4Encoder *le = encoder;
-
-	if (le == NULL)
-		return;
-	(void) LZ4F_freeCompressionContext(le->cctx);
-	free(le);
-}
-
-static void *
-lz4_encoder_new(const WsCodecParams *params)
-{
-	Lz4Encoder *le = malloc(sizeof(Lz4Encoder));
-
-	if (le == NULL)
-		return NULL;
-	le->cctx = NULL;
-	if (LZ4F_isError(LZ4F_createCompressionContext(&le->cctx, LZ4F_VERSION)) ||
-		lz4_encoder_restart(le, params) != WS_OK)
-	{
-		lz4_encoder_free(le);
-		return NULL;
-	}
-	return le;
+	if (is_fast(le->level))
+		le->state.memory = LZ4_initStream(state, LZ4_sizeofState());
+	else
+		le->state.memory = LZ4_initStreamHC(state, LZ4_sizeofStateHC());
+	return le->state.memory != NULL ? lz4_encoder_restart(le) : WS_E_MEMORY;
 }
 
 static size_t
 lz4_encode_bound(size_t raw_len)
 {
-	LZ4F_preferences_t preferences;
+	size_t		blocks = (raw_len + LZ4_BLOCK_MAX - 1) / LZ4_BLOCK_MAX;
 
-	set_preferences(&preferences, 0);
-	return LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(raw_len, &preferences);
+	return sizeof(frame_header) + blocks * LZ4_BLOCK_HEADER_SIZE + raw_len;
+}
+
+/* Write one block; dst has room for it as it is.  Returns its length. */
+static size_t
+encode_lz4_block(Lz4Encoder *le, const uint8 *src, int len, uint8 *dst)
+{
+	const char *from = (const char *) src;
+	char	   *to = (char *) dst + LZ4_BLOCK_HEADER_SIZE;
+	uint32		body;
+	uint32		plain = 0;
+
+	if (is_fast(le->level))
+		body = LZ4_compress_fast_continue(le->state.fast, from, to, len, len - 1, 1);
+	else
+		body = LZ4_compress_HC_continue(le->state.hc, from, to, len, len - 1);
+	if (body == 0)
+	{
+		/* it would not have got smaller */
+		body = len;
+		plain = LZ4_BLOCK_PLAIN;
+		memcpy(to, from, len);
+	}
+	for (int i = 0; i < LZ4_BLOCK_HEADER_SIZE; i++)
+		dst[i] = (uint8) ((body | plain) >> (8 * i));
+	return LZ4_BLOCK_HEADER_SIZE + body;
 }
 
 static WsStatus
@@ -137,7 +150,7 @@ lz4_encode(void *encoder, XLogRecPtr start_lsn pg_attribute_unused(),
 		   uint8 *dst, size_t dst_size, size_t *dst_len)
 {
 	Lz4Encoder *le = encoder;
-	size_t		code;
+	uint8	   *p = dst;
 
 	*dst_len = 0;
 	if (dst_size < lz4_encode_bound(src_len))
@@ -147,18 +160,19 @@ lz4_encode(void *encoder, XLogRecPtr start_lsn pg_attribute_unused(),
 
 	if (le->restarted)
 	{
-		WsStatus	status = begin_frame(le, dst, dst_size, dst_len);
-
-		if (status != WS_OK)
-			return status;
+		memcpy(p, frame_header, sizeof(frame_header));
+		p += sizeof(frame_header);
 		le->restarted = false;
 	}
+	for (size_t pos = 0; pos < src_len; pos += LZ4_BLOCK_MAX)
+		p += encode_lz4_block(le, src + pos, (int) Min(src_len - pos, LZ4_BLOCK_MAX), p);
 
-	code = LZ4F_compressUpdate(le->cctx, dst + *dst_len, dst_size - *dst_len,
-							   src, src_len, NULL);
-	if (LZ4F_isError(code))
-		return WS_E_CODEC;
-	*dst_len += code;
+	/* src does not stay: go on with a copy */
+	if (is_fast(le->level))
+		(void) LZ4_saveDict(le->state.fast, le->history, LZ4_HISTORY);
+	else
+		(void) LZ4_saveDictHC(le->state.hc, le->history, LZ4_HISTORY);
+	*dst_len = p - dst;
 	return WS_OK;
 }
 
@@ -308,14 +322,14 @@ const WsCodec ws_codec_lz4 = {
 	.by_default = true,
 	.default_level = 0,
 	.min_level = lz4_min_level,
-	.max_level = LZ4F_compressionLevel_max,
-	.encoder_new = lz4_encoder_new,
+	.max_level = lz4_max_level,
+	.encoder_size = lz4_encoder_size,
+	.encoder_init = lz4_encoder_init,
 	.decoder_new = lz4_decoder_new,
 	.encoder_restart = lz4_encoder_restart,
 	.decoder_restart = lz4_decoder_restart,
 	.encode_bound = lz4_encode_bound,
 	.encode = lz4_encode,
 	.decode = lz4_decode,
-	.encoder_free = lz4_encoder_free,
 	.decoder_free = lz4_decoder_free
 };

@@ -3,8 +3,9 @@
  * walz.c
  *	  The codec walz: understands WAL, and leaves to zstd what it does not.
  *
- * This file makes, restarts and frees encoders and decoders.  Their memory is
- * walz/piece.c's; the format on the wire is described in walz/piece.h.
+ * This file makes, restarts and frees encoders and decoders.  How their memory
+ * is laid out is walz/piece.c's; the format on the wire is described in
+ * walz/piece.h.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,6 +13,7 @@
  */
 #include "c.h"
 
+#include "pure/codec/zstd.h"
 #include "pure/segment.h"
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
@@ -27,71 +29,92 @@
 #endif
 
 static WsCodecParams
-zstd_params(const WsWalz *walz, const WsCodecParams *params)
+zstd_params(const WsCodecParams *params)
 {
 	WsCodecParams result = *params;
 
 	result.may_fill = false;
 	result.hash_log = 0;
-	if (walz->known && params->level <= ZSTD_FAST_LEVELS)
+	if (ws_walz_knows(params) && params->level <= ZSTD_FAST_LEVELS)
 		result.hash_log = WZ_ZSTD_HASH_LOG;
 	return result;
 }
 
-static void
-walz_encoder_free(void *encoder)
-{
-	WsWalz	   *walz = encoder;
-
-	if (walz == NULL)
-		return;
-	ws_codec_zstd.encoder_free(walz->zstd);
 #ifdef WS_WALZ_VERIFY
-	ws_codec_walz.decoder_free(walz->verifier);
-#endif
-	ws_walz_free(walz);
+size_t
+ws_walz_verifier_size(const WsCodecParams *params)
+{
+	return ws_walz_size(params, true) + ws_zstd_decoder_size(params->level);
 }
 
-static void *
-walz_encoder_new(const WsCodecParams *params)
+/* Put the verifier at the beginning of a block. */
+static WsStatus
+init_verifier(WsWalz *walz, uint8 *block)
 {
-	WsWalz	   *walz = ws_walz_new(params, false);
-	WsCodecParams zstd;
+	WsWalz	   *verifier = (WsWalz *) block;
 
-	if (walz == NULL)
-		return NULL;
-	zstd = zstd_params(walz, params);
-	walz->zstd = ws_codec_zstd.encoder_new(&zstd);
-	if (walz->zstd == NULL)
-	{
-		ws_walz_free(walz);
-		return NULL;
-	}
-#ifdef WS_WALZ_VERIFY
-	walz->verifier = ws_codec_walz.decoder_new(params);
-	if (walz->verifier == NULL)
-	{
-		walz_encoder_free(walz);
-		return NULL;
-	}
+	ws_walz_init(verifier, &walz->params, true);
+	verifier->zstd = block + ws_walz_size(&walz->params, true);
+	walz->verifier = verifier;
+	return ws_zstd_decoder_init(verifier->zstd, walz->params.level);
+}
 #endif
-	return walz;
+
+/*
+ * An encoder's memory: the WsWalz and what belongs to it, the verifier if it is
+ * compiled with one, zstd's encoder.
+ */
+static size_t
+offset_of_zstd(const WsCodecParams *params)
+{
+	size_t		offset = ws_walz_size(params, false);
+
+#ifdef WS_WALZ_VERIFY
+	offset += ws_walz_verifier_size(params);
+#endif
+	return offset;
+}
+
+static size_t
+walz_encoder_size(const WsCodecParams *params)
+{
+	WsCodecParams zstd = zstd_params(params);
+	size_t		size = ws_codec_zstd.encoder_size(&zstd);
+
+	return size > 0 ? offset_of_zstd(params) + size : 0;
 }
 
 static WsStatus
-walz_encoder_restart(void *encoder, const WsCodecParams *params)
+walz_encoder_init(void *encoder, const WsCodecParams *params)
 {
 	WsWalz	   *walz = encoder;
-	WsCodecParams zstd = zstd_params(walz, params);
+	WsCodecParams zstd = zstd_params(params);
+
+	ws_walz_init(walz, params, false);
+	walz->zstd = (uint8 *) encoder + offset_of_zstd(params);
+#ifdef WS_WALZ_VERIFY
+	{
+		WsStatus	status = init_verifier(walz, (uint8 *) encoder + ws_walz_size(params, false));
+
+		if (status != WS_OK)
+			return status;
+	}
+#endif
+	return ws_codec_zstd.encoder_init(walz->zstd, &zstd);
+}
+
+static WsStatus
+walz_encoder_restart(void *encoder)
+{
+	WsWalz	   *walz = encoder;
 
 	walz->started = false;
 	walz->sparse = false;
-	walz->params.level = params->level;
 	ws_walz_forget(walz);
 #ifdef WS_WALZ_VERIFY
 	(void) ws_codec_walz.decoder_restart(walz->verifier);
 #endif
-	return ws_codec_zstd.encoder_restart(walz->zstd, &zstd);
+	return ws_codec_zstd.encoder_restart(walz->zstd);
 }
 
 /* The levels are zstd's. */
@@ -180,20 +203,21 @@ walz_decoder_free(void *decoder)
 	if (walz == NULL)
 		return;
 	ws_codec_zstd.decoder_free(walz->zstd);
-	ws_walz_free(walz);
+	free(walz);
 }
 
 static void *
 walz_decoder_new(const WsCodecParams *params)
 {
-	WsWalz	   *walz = ws_walz_new(params, true);
+	WsWalz	   *walz = aligned_alloc(WS_ENCODER_ALIGN, ws_walz_size(params, true));
 
 	if (walz == NULL)
 		return NULL;
+	ws_walz_init(walz, params, true);
 	walz->zstd = ws_codec_zstd.decoder_new(params);
 	if (walz->zstd == NULL)
 	{
-		ws_walz_free(walz);
+		free(walz);
 		return NULL;
 	}
 	return walz;
@@ -239,13 +263,13 @@ const WsCodec ws_codec_walz = {
 	.min_level = walz_min_level,
 	.max_level = walz_max_level,
 	.window_log = walz_window_log,
-	.encoder_new = walz_encoder_new,
+	.encoder_size = walz_encoder_size,
+	.encoder_init = walz_encoder_init,
 	.decoder_new = walz_decoder_new,
 	.encoder_restart = walz_encoder_restart,
 	.decoder_restart = walz_decoder_restart,
 	.encode_bound = walz_encode_bound,
 	.encode = walz_encode,
 	.decode = walz_decode,
-	.encoder_free = walz_encoder_free,
 	.decoder_free = walz_decoder_free
 };

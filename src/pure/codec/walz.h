@@ -25,4 +25,9 @@ typedef void (*WsWalzObserver) (void *arg, int rmid, size_t raw_len,
 extern void ws_walz_encoder_observe(void *encoder, WsWalzObserver observer,
 									void *arg);
 
+/* What an encoder's size has for verifying, see walz/piece.h. */
+#ifdef WS_WALZ_VERIFY
+extern size_t ws_walz_verifier_size(const WsCodecParams *params);
+#endif
+
 #endif							/* WS_PURE_CODEC_WALZ_H */

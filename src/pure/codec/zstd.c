@@ -17,16 +17,21 @@
  * bytes and save a twentieth to a tenth of the time.  A larger buffer would
  * cost fewer bytes but would no longer fit into the processor's cache.
  *
+ * The library works in memory that it is given.  The functions for that, and
+ * those that tell how much it needs, are in the part of zstd.h that the library
+ * does not promise to keep, but all shared libraries since 1.4.0 have them.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
  */
 #include "c.h"
 
+#define ZSTD_STATIC_LINKING_ONLY
 #include <zstd.h>
 #include <zstd_errors.h>
 
-#include "pure/codec/codec.h"
+#include "pure/codec/zstd.h"
 
 /*
  * The part of the format (RFC 8878) that our decoder checks before it calls
@@ -42,33 +47,32 @@
 #define ZSTD_BLOCK_RESERVED		3
 
 /*
- * This parameter, ZSTD_c_stableInBuffer, tells the library that its input
- * stays in place.  The header hides the name from programs that link with the
- * shared library, since a later version may give the number to another
- * parameter.  So the number is used only with the versions below, which also
- * accept input flush by flush.
+ * ZSTD_c_stableInBuffer tells the library that its input stays in place.  A
+ * later version may give its number to another parameter, so it is used only
+ * with the versions below, which also accept input flush by flush.
  */
-#if ZSTD_VERSION_NUMBER >= 10504 && ZSTD_VERSION_NUMBER < 10600
-#define ZSTD_INPUT_STAYS		ZSTD_c_experimentalParam9
+#define ZSTD_VERSION_FITS(version)	((version) >= 10504 && (version) < 10600)
+#if ZSTD_VERSION_FITS(ZSTD_VERSION_NUMBER)
+#define ZSTD_INPUT_STAYS		ZSTD_c_stableInBuffer
 #endif
 
 /* Size of the encoder's input buffer, in windows. */
 #define KEPT_WINDOWS			2
 
+/* An encoder's memory: this, the kept input, the library's. */
 typedef struct ZstdEncoder
 {
 	ZSTD_CCtx  *cctx;
 
 	/*
-	 * If keeps is set, the input encoded since the restart is
+	 * If kept_size is not 0, the input encoded since the restart is
 	 * kept[0..input.pos), and input.src points to it.  Otherwise the library
 	 * has its own copy.
 	 */
-	bool		keeps;
-	uint8	   *kept;			/* NULL until it is first needed */
+	uint8	   *kept;
 	size_t		kept_size;
 	ZSTD_inBuffer input;
-}			ZstdEncoder;
+} ZstdEncoder;
 
 typedef struct ZstdDecoder
 {
@@ -126,101 +130,129 @@ encode_all(ZSTD_CCtx *cctx, ZSTD_inBuffer *in, ZSTD_outBuffer *out)
 	}
 }
 
-/* Decide at a restart whether the encoder keeps its input itself. */
-static WsStatus
-prepare_kept(ZstdEncoder * ze, const WsCodecParams *params)
+/* Size of the buffer in which an encoder keeps its input; 0 if it does not. */
+static size_t
+kept_size(const WsCodecParams *params)
 {
 	int			window_log = zstd_window_log(params->level);
 
-	memset(&ze->input, 0, sizeof(ze->input));
-	ze->keeps = params->may_fill && window_log == WS_ZSTD_WINDOW_LOG_MIN &&
-		library_can_leave_input();
-	if (!ze->keeps)
-		return WS_OK;
+	if (!params->may_fill || window_log != WS_ZSTD_WINDOW_LOG_MIN ||
+		!library_can_leave_input())
+		return 0;
+	return (size_t) KEPT_WINDOWS << window_log;
+}
 
-	if (ze->kept == NULL)
+/* Returns the library's parameters, to be freed; NULL if memory is short. */
+static ZSTD_CCtx_params *
+make_library_params(const WsCodecParams *params)
+{
+	ZSTD_CCtx_params *result = ZSTD_createCCtxParams();
+	size_t		code;
+
+	if (result == NULL)
+		return NULL;
+	code = ZSTD_CCtxParams_setParameter(result, ZSTD_c_compressionLevel,
+										params->level);
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtxParams_setParameter(result, ZSTD_c_windowLog,
+											zstd_window_log(params->level));
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtxParams_setParameter(result, ZSTD_c_hashLog,
+											params->hash_log);
+
+	/* the level's own, but what estimates memory does not look that up */
+	if (!ZSTD_isError(code))
+		code = ZSTD_CCtxParams_setParameter(result, ZSTD_c_strategy,
+											ZSTD_getCParams(params->level, 0, 0).strategy);
+#ifdef ZSTD_INPUT_STAYS
+	if (!ZSTD_isError(code) && library_can_leave_input())
+		code = ZSTD_CCtxParams_setParameter(result, ZSTD_INPUT_STAYS,
+											kept_size(params) > 0);
+#endif
+	if (ZSTD_isError(code))
 	{
-		ze->kept_size = (size_t) KEPT_WINDOWS << window_log;
-		ze->kept = malloc(ze->kept_size);
-		if (ze->kept == NULL)
-			return WS_E_MEMORY;
+		ZSTD_freeCCtxParams(result);
+		return NULL;
 	}
-	ze->input.src = ze->kept;
-	return WS_OK;
+	return result;
+}
+
+static size_t
+library_size(const ZSTD_CCtx_params * params)
+{
+	size_t		size = ZSTD_estimateCStreamSize_usingCCtxParams(params);
+
+	return ZSTD_isError(size) ? 0 : TYPEALIGN(WS_ENCODER_ALIGN, size);
+}
+
+/* What comes in front of the library's memory. */
+static size_t
+own_size(const WsCodecParams *params)
+{
+	return TYPEALIGN(WS_ENCODER_ALIGN, sizeof(ZstdEncoder)) + kept_size(params);
+}
+
+static size_t
+zstd_encoder_size(const WsCodecParams *params)
+{
+	ZSTD_CCtx_params *library = make_library_params(params);
+	size_t		size = library != NULL ? library_size(library) : 0;
+
+	ZSTD_freeCCtxParams(library);
+	return size > 0 ? own_size(params) + size : 0;
 }
 
 static WsStatus
-zstd_encoder_restart(void *encoder, const WsCodecParams *params)
+zstd_encoder_restart(void *encoder)
 {
 	ZstdEncoder *ze = encoder;
-	ZSTD_CCtx  *cctx = ze->cctx;
 	ZSTD_outBuffer out = {NULL, 0, 0};
-	WsStatus	status;
 	size_t		code;
 
-	status = prepare_kept(ze, params);
-	if (status != WS_OK)
-		return status;
+	memset(&ze->input, 0, sizeof(ze->input));
+	if (ze->kept_size > 0)
+		ze->input.src = ze->kept;
 
-	code = ZSTD_CCtx_reset(cctx, ZSTD_reset_session_only);
-	if (!ZSTD_isError(code))
-		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_compressionLevel,
-									  params->level);
-	if (!ZSTD_isError(code))
-		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_windowLog,
-									  zstd_window_log(params->level));
-	if (!ZSTD_isError(code))
-		code = ZSTD_CCtx_setParameter(cctx, ZSTD_c_hashLog,
-									  params->hash_log);
-#ifdef ZSTD_INPUT_STAYS
-	if (!ZSTD_isError(code) && library_can_leave_input())
-		code = ZSTD_CCtx_setParameter(cctx, ZSTD_INPUT_STAYS, ze->keeps);
-#endif
+	code = ZSTD_CCtx_reset(ze->cctx, ZSTD_reset_session_only);
 	if (ZSTD_isError(code))
 		return map_error(code);
 
 	/*
-	 * An empty flush writes nothing, but makes zstd allocate all it needs for
-	 * this level, so that a lack of memory shows here and not in the middle
-	 * of a segment.
+	 * An empty flush writes nothing, but makes zstd lay out its memory, so
+	 * that a lack of it shows here and not in the middle of a segment.
 	 */
-	return encode_all(cctx, &ze->input, &out);
+	return encode_all(ze->cctx, &ze->input, &out);
+}
+
+static WsStatus
+zstd_encoder_init(void *encoder, const WsCodecParams *params)
+{
+	ZstdEncoder *ze = encoder;
+	ZSTD_CCtx_params *library = make_library_params(params);
+	WsStatus	status = WS_E_MEMORY;
+
+	if (library == NULL)
+		return status;
+	ze->kept = (uint8 *) encoder + own_size(params) - kept_size(params);
+	ze->kept_size = kept_size(params);
+	ze->cctx = ZSTD_initStaticCCtx((uint8 *) encoder + own_size(params),
+								   library_size(library));
+	if (ze->cctx != NULL)
+	{
+		size_t		code = ZSTD_CCtx_setParametersUsingCCtxParams(ze->cctx, library);
+
+		status = ZSTD_isError(code) ? map_error(code) : zstd_encoder_restart(ze);
+	}
+	ZSTD_freeCCtxParams(library);
+	return status;
 }
 
 static bool
 zstd_encoder_full(const void *encoder, size_t raw_len)
 {
-	const		ZstdEncoder *ze = encoder;
+	const ZstdEncoder *ze = encoder;
 
-	return ze->keeps && raw_len > ze->kept_size - ze->input.size;
-}
-
-static void
-zstd_encoder_free(void *encoder)
-{
-	ZstdEncoder *ze = encoder;
-
-	if (ze == NULL)
-		return;
-	ZSTD_freeCCtx(ze->cctx);
-	free(ze->kept);
-	free(ze);
-}
-
-static void *
-zstd_encoder_new(const WsCodecParams *params)
-{
-	ZstdEncoder *ze = calloc(1, sizeof(ZstdEncoder));
-
-	if (ze == NULL)
-		return NULL;
-	ze->cctx = ZSTD_createCCtx();
-	if (ze->cctx == NULL || zstd_encoder_restart(ze, params) != WS_OK)
-	{
-		zstd_encoder_free(ze);
-		return NULL;
-	}
-	return ze;
+	return ze->kept_size > 0 && raw_len > ze->kept_size - ze->input.size;
 }
 
 static size_t
@@ -238,16 +270,17 @@ zstd_encode(void *encoder, XLogRecPtr start_lsn pg_attribute_unused(),
 	ZstdEncoder *ze = encoder;
 	ZSTD_inBuffer given = {src, src_len, 0};
 	ZSTD_outBuffer out = {dst, dst_size, 0};
+	bool		keeps = ze->kept_size > 0;
 	WsStatus	status;
 
-	if (ze->keeps)
+	if (keeps)
 	{
 		if (zstd_encoder_full(ze, src_len))
 			return WS_E_TOO_LARGE;
 		memcpy(ze->kept + ze->input.size, src, src_len);
 		ze->input.size += src_len;
 	}
-	status = encode_all(ze->cctx, ze->keeps ? &ze->input : &given, &out);
+	status = encode_all(ze->cctx, keeps ? &ze->input : &given, &out);
 	*dst_len = out.pos;
 	return status;
 }
@@ -291,6 +324,34 @@ zstd_decoder_new(const WsCodecParams *params pg_attribute_unused())
 	}
 	return zd;
 }
+
+#ifdef WS_WALZ_VERIFY
+static size_t
+library_decoder_size(int level)
+{
+	size_t		size = ZSTD_estimateDStreamSize((size_t) 1 << zstd_window_log(level));
+
+	return TYPEALIGN(WS_ENCODER_ALIGN, size);
+}
+
+size_t
+ws_zstd_decoder_size(int level)
+{
+	return TYPEALIGN(WS_ENCODER_ALIGN, sizeof(ZstdDecoder)) + library_decoder_size(level);
+}
+
+WsStatus
+ws_zstd_decoder_init(void *decoder, int level)
+{
+	ZstdDecoder *zd = decoder;
+
+	zd->restarted = true;
+	zd->dctx = ZSTD_initStaticDCtx((uint8 *) decoder +
+								   TYPEALIGN(WS_ENCODER_ALIGN, sizeof(ZstdDecoder)),
+								   library_decoder_size(level));
+	return zd->dctx != NULL ? WS_OK : WS_E_MEMORY;
+}
+#endif
 
 /*
  * Check by the headers that this is one run of complete blocks as our encoder
@@ -402,7 +463,8 @@ const WsCodec ws_codec_zstd = {
 	.min_level = ZSTD_minCLevel,
 	.max_level = ZSTD_maxCLevel,
 	.window_log = zstd_window_log,
-	.encoder_new = zstd_encoder_new,
+	.encoder_size = zstd_encoder_size,
+	.encoder_init = zstd_encoder_init,
 	.decoder_new = zstd_decoder_new,
 	.encoder_restart = zstd_encoder_restart,
 	.encoder_full = zstd_encoder_full,
@@ -410,6 +472,5 @@ const WsCodec ws_codec_zstd = {
 	.encode_bound = zstd_encode_bound,
 	.encode = zstd_encode,
 	.decode = zstd_decode,
-	.encoder_free = zstd_encoder_free,
 	.decoder_free = zstd_decoder_free
 };

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * piece.c
- *	  Allocates, restarts and frees the memory of walz's encoders and decoders.
+ *	  Lays out and restarts the memory of walz's encoders and decoders.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -13,24 +13,8 @@
 #include "pure/walz/piece.h"
 #include "pure/wire/frame.h"
 
-static size_t
-scratch_size(const WsWalz *walz)
-{
-	return walz->piece_max + WZ_RECORD_HEADER_MAX;
-}
-
-/*
- * The size of each stream of an encoder, and of all streams of a decoder
- * together.
- */
-static size_t
-streams_size(const WsWalz *walz)
-{
-	return (walz->io.decoding ? 1 : 3) * ws_walz_stream_size(walz);
-}
-
-static bool
-params_known(const WsCodecParams *params)
+bool
+ws_walz_knows(const WsCodecParams *params)
 {
 	return !params->logical && ws_walz_magic_known(params->wal_page_magic) &&
 		ws_segment_sizes_valid(params->wal_block_size, params->wal_segment_size);
@@ -46,55 +30,83 @@ ws_walz_forget(WsWalz *walz)
 	walz->part.record_lsn = InvalidXLogRecPtr;
 }
 
-void
-ws_walz_free(WsWalz *walz)
+/* What an object's memory has behind the WsWalz; offsets from its start. */
+typedef struct WsWalzLayout
 {
-	if (walz->model != NULL)
-	{
-		free(walz->model->work);
-		free(walz->model->images);
-	}
-	free(walz->model);
-	free(walz->io.tables);
-	free(walz->scratch);
-	free(walz->streams);
-	free(walz);
+	size_t		piece_max;
+	size_t		model;
+	size_t		tables;
+	size_t		scratch;
+	size_t		streams;
+	size_t		work;			/* decoding */
+	size_t		images;			/* decoding */
+	size_t		size;
+} WsWalzLayout;
+
+static size_t
+add_part(WsWalzLayout *layout, size_t size)
+{
+	size_t		at = layout->size;
+
+	layout->size += TYPEALIGN(WS_ENCODER_ALIGN, size);
+	return at;
 }
 
-WsWalz *
-ws_walz_new(const WsCodecParams *params, bool decoding)
+static WsWalzLayout
+lay_out(const WsCodecParams *params, bool decoding)
 {
-	WsWalz	   *walz = calloc(1, sizeof(WsWalz));
+	WsWalzLayout layout = {0};
+	size_t		piece_max = (size_t) WS_FRAME_MAX_BLOCKS * params->wal_block_size;
+	size_t		stream = piece_max + WZ_SLACK;
 
-	if (walz == NULL)
-		return NULL;
+	(void) add_part(&layout, sizeof(WsWalz));
+	if (!ws_walz_knows(params))
+		return layout;
+
+	layout.piece_max = piece_max;
+	layout.model = add_part(&layout, sizeof(WsWalzModel));
+	layout.tables = add_part(&layout, sizeof(WsWalzTables));
+	layout.scratch = add_part(&layout, piece_max + WZ_RECORD_HEADER_MAX);
+
+	/* each stream of an encoder, all streams of a decoder together */
+	layout.streams = add_part(&layout, decoding ? stream : 3 * stream);
+	if (decoding)
+	{
+		layout.work = add_part(&layout, piece_max);
+		layout.images = add_part(&layout, piece_max);
+	}
+	return layout;
+}
+
+size_t
+ws_walz_size(const WsCodecParams *params, bool decoding)
+{
+	return lay_out(params, decoding).size;
+}
+
+void
+ws_walz_init(WsWalz *walz, const WsCodecParams *params, bool decoding)
+{
+	WsWalzLayout layout = lay_out(params, decoding);
+	uint8	   *memory = (uint8 *) walz;
+
+	memset(walz, 0, sizeof(WsWalz));
 	walz->params = *params;
-	walz->known = params_known(params);
+	walz->known = layout.piece_max > 0;
 	walz->io.decoding = decoding;
 	if (!walz->known)
-		return walz;
+		return;
 
-	walz->piece_max = (size_t) WS_FRAME_MAX_BLOCKS * params->wal_block_size;
-	walz->model = calloc(1, sizeof(WsWalzModel));
-	walz->io.tables = aligned_alloc(sizeof(WsWalzLine), sizeof(WsWalzTables));
-	walz->scratch = malloc(scratch_size(walz));
-	walz->streams = malloc(streams_size(walz));
-	if (walz->model != NULL && decoding)
-	{
-		walz->model->work = malloc(walz->piece_max);
-		walz->model->images = malloc(walz->piece_max);
-	}
-	if (walz->model == NULL || walz->io.tables == NULL ||
-		walz->scratch == NULL || walz->streams == NULL ||
-		(decoding && (walz->model->work == NULL || walz->model->images == NULL)))
-	{
-		ws_walz_free(walz);
-		return NULL;
-	}
-	walz->model->max_record = walz->piece_max;
+	walz->piece_max = layout.piece_max;
+	walz->model = (WsWalzModel *) (memory + layout.model);
+	walz->io.tables = (WsWalzTables *) (memory + layout.tables);
+	walz->scratch = memory + layout.scratch;
+	walz->streams = memory + layout.streams;
+	walz->model->work = decoding ? memory + layout.work : NULL;
+	walz->model->images = decoding ? memory + layout.images : NULL;
+	walz->model->max_record = layout.piece_max;
 	walz->io.tables_used = true;
 	ws_walz_forget(walz);
-	return walz;
 }
 
 void

@@ -116,9 +116,16 @@ ws_walz_set_stream(WsWalzStream *stream, uint8 *data, size_t size, size_t len)
 	stream->pos = 0;
 }
 
-/* Allocate everything but zstd's memory; NULL if there is not enough. */
-extern WsWalz *ws_walz_new(const WsCodecParams *params, bool decoding);
-extern void ws_walz_free(WsWalz *walz);
+/* Returns true if walz knows the layout of this WAL. */
+extern bool ws_walz_knows(const WsCodecParams *params);
+
+/*
+ * Size of an encoder or decoder without zstd's memory, a multiple of its
+ * alignment, which is WS_ENCODER_ALIGN; and make one of a block of that size,
+ * whatever that holds.
+ */
+extern size_t ws_walz_size(const WsCodecParams *params, bool decoding);
+extern void ws_walz_init(WsWalz *walz, const WsCodecParams *params, bool decoding);
 
 /* Note that the stream begins or continues at lsn. */
 extern void ws_walz_go_to(WsWalz *walz, XLogRecPtr lsn);

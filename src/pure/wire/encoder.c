@@ -25,8 +25,7 @@
 
 struct WsEncoder
 {
-	WsCodecParams stream;		/* the level applies from the codec's next
-								 * restart */
+	WsCodecParams stream;		/* with the level of codec_state */
 
 	/*
 	 * The output: WS_FRAME_HEADER_MAX bytes of room for a header, which is
@@ -74,8 +73,8 @@ struct WsEncoder
 };
 
 /*
- * Code with spec from here on, and announce that in a hello.  If the codec
- * stays the same, its object is kept.
+ * Code with spec from here on, and announce that in a hello.  If codec and
+ * level stay the same, the codec's object is kept.
  */
 static WsStatus
 use_codec(WsEncoder *encoder, WsCodecSpec spec, WsNoCodecReason reason)
@@ -91,18 +90,16 @@ use_codec(WsEncoder *encoder, WsCodecSpec spec, WsNoCodecReason reason)
 		status = WS_E_UNEXPECTED;
 	}
 
-	encoder->stream.level = spec.level;
-
-	if (codec != encoder->codec)
+	if (codec != encoder->codec || spec.level != encoder->stream.level)
 	{
-		if (encoder->codec)
-			encoder->codec->encoder_free(encoder->codec_state);
+		ws_codec_encoder_free(encoder->codec_state);
 		encoder->codec = NULL;
 		encoder->codec_state = NULL;
+		encoder->stream.level = spec.level;
 
 		if (codec)
 		{
-			encoder->codec_state = codec->encoder_new(&encoder->stream);
+			encoder->codec_state = ws_codec_encoder_new(codec, &encoder->stream);
 			if (encoder->codec_state)
 				encoder->codec = codec;
 			else
@@ -194,8 +191,7 @@ try_codec(WsEncoder *encoder, XLogRecPtr start_lsn,
 	bool		gave_up;
 
 	if (encoder->history_lost)
-		status = encoder->codec->encoder_restart(encoder->codec_state,
-												 &encoder->stream);
+		status = encoder->codec->encoder_restart(encoder->codec_state);
 	if (status == WS_OK)
 		status = encoder->codec->encode(encoder->codec_state, start_lsn,
 										raw, raw_len,
@@ -501,8 +497,7 @@ ws_encoder_free(WsEncoder *encoder)
 {
 	if (encoder == NULL)
 		return;
-	if (encoder->codec)
-		encoder->codec->encoder_free(encoder->codec_state);
+	ws_codec_encoder_free(encoder->codec_state);
 	free(encoder->batch.buf);
 	free(encoder->out);
 	free(encoder);

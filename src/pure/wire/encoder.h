@@ -80,7 +80,8 @@ extern WsStatus ws_encoder_begin(WsEncoder *encoder, WsCodecSpec spec,
 /*
  * Code with spec from the next segment boundary on (in a logical stream, from
  * the first row that starts in another segment than the row before), where a
- * hello announces it.  Passing the current spec cancels a pending change.
+ * hello announces it.  If there is no memory for it then, the same happens as
+ * at the beginning.  Passing the current spec cancels a pending change.
  */
 extern void ws_encoder_change(WsEncoder *encoder, WsCodecSpec spec,
 							  WsNoCodecReason reason);

@@ -62,7 +62,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (codec == NULL)
 		return 0;
 	params.level = (int) take_number(&input, 1) % (2 * MAX_LEVEL) - MAX_LEVEL;
-	encoder = codec->encoder_new(&params);
+	encoder = ws_codec_encoder_new(codec, &params);
 	decoder = codec->decoder_new(&params);
 	REQUIRE(encoder != NULL && decoder != NULL);
 
@@ -80,13 +80,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (flags & 1)
 		{
 			params.level = Min(params.level + 1, MAX_LEVEL);
-			REQUIRE(codec->encoder_restart(encoder, &params) == WS_OK);
+			ws_codec_encoder_free(encoder);
+			encoder = ws_codec_encoder_new(codec, &params);
+			REQUIRE(encoder != NULL);
 			REQUIRE(codec->decoder_restart(decoder) == WS_OK);
 		}
 		try_block(codec, encoder, decoder, raw, raw_len);
 		guard_free(raw);
 	}
-	codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	codec->decoder_free(decoder);
 	return 0;
 }

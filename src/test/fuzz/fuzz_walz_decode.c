@@ -165,9 +165,9 @@ append_piece(const Piece *piece, uint8 **block, size_t *len)
 }
 
 static void
-restart(void *zstd, void *decoder, const WsCodecParams *params)
+restart(void *zstd, void *decoder)
 {
-	REQUIRE(ws_codec_zstd.encoder_restart(zstd, params) == WS_OK);
+	REQUIRE(ws_codec_zstd.encoder_restart(zstd) == WS_OK);
 	REQUIRE(ws_codec_walz.decoder_restart(decoder) == WS_OK);
 }
 
@@ -176,14 +176,14 @@ restart(void *zstd, void *decoder, const WsCodecParams *params)
  * block.
  */
 static void
-require_restarted(void *zstd, void *decoder, const WsCodecParams *params)
+require_restarted(void *zstd, void *decoder)
 {
 	static const uint8 raw[] = "the first bytes of a stream";
 	uint8		block[200];
 	uint8		decoded[sizeof(raw)];
 	size_t		len;
 
-	REQUIRE(ws_codec_zstd.encoder_restart(zstd, params) == WS_OK);
+	REQUIRE(ws_codec_zstd.encoder_restart(zstd) == WS_OK);
 	block[0] = FORM_ZSTD;
 	len = 1 + zstd_encode(zstd, raw, sizeof(raw), block + 1, sizeof(block) - 1);
 	REQUIRE(ws_codec_walz.decode(decoder, 0, block, len, decoded,
@@ -220,7 +220,7 @@ make_block(FuzzInput *input, void *zstd, void *decoder,
 		{
 			*flags = piece.flags;
 			if (piece.flags & 1)
-				restart(zstd, decoder, params);
+				restart(zstd, decoder);
 		}
 		read_streams(input, &streams);
 		make_piece(&piece, &streams, zstd);
@@ -251,12 +251,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* they are large, so create them only once */
 	if (zstd == NULL)
-		zstd = ws_codec_zstd.encoder_new(&params);
+		zstd = ws_codec_encoder_new(&ws_codec_zstd, &params);
 	if (decoders[layout] == NULL)
 		decoders[layout] = ws_codec_walz.decoder_new(&params);
 	decoder = decoders[layout];
 	REQUIRE(zstd != NULL && decoder != NULL);
-	restart(zstd, decoder, &params);
+	restart(zstd, decoder);
 	while (input.len > 0)
 	{
 		uint32		flags = 0;
@@ -276,8 +276,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			lsn += announced;
 		else
 		{
-			require_restarted(zstd, decoder, &params);
-			restart(zstd, decoder, &params);
+			require_restarted(zstd, decoder);
+			restart(zstd, decoder);
 		}
 		free(block);
 		guard_free(decoded);

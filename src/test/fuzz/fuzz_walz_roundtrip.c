@@ -202,13 +202,13 @@ pass_all(const Writer *writer, void **encoders, void **decoders)
 
 	/* they are large, so create them only once */
 	if (*encoders == NULL)
-		*encoders = ws_codec_walz.encoder_new(&gen->params);
+		*encoders = ws_codec_encoder_new(&ws_codec_walz, &gen->params);
 	if (*decoders == NULL)
 		*decoders = ws_codec_walz.decoder_new(&gen->params);
 	encoder = *encoders;
 	decoder = *decoders;
 	REQUIRE(encoder != NULL && decoder != NULL);
-	REQUIRE(ws_codec_walz.encoder_restart(encoder, &gen->params) == WS_OK);
+	REQUIRE(ws_codec_walz.encoder_restart(encoder) == WS_OK);
 	REQUIRE(ws_codec_walz.decoder_restart(decoder) == WS_OK);
 	for (int i = 0; i <= writer->ncuts; i++)
 	{
@@ -219,7 +219,7 @@ pass_all(const Writer *writer, void **encoders, void **decoders)
 		pos = i < writer->ncuts ? writer->nexts[i] : end;
 		if (i < writer->ncuts && writer->restart[i])
 		{
-			REQUIRE(ws_codec_walz.encoder_restart(encoder, &gen->params) == WS_OK);
+			REQUIRE(ws_codec_walz.encoder_restart(encoder) == WS_OK);
 			REQUIRE(ws_codec_walz.decoder_restart(decoder) == WS_OK);
 		}
 	}
@@ -232,13 +232,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const uint16 magics[] = {0xD118, 0xD110, 0xD113, 0xD116, 0xD200};
 	static const int levels[] = {1, 3};
 	static Writer writer;
-	static void *encoders[lengthof(block_sizes) * lengthof(magics)];
+	static void *encoders[lengthof(levels)][lengthof(block_sizes) * lengthof(magics)];
 	static void *decoders[lengthof(block_sizes) * lengthof(magics)];
 	FuzzInput	input = {data, size};
 	uint32		first = take_number(&input, 1);
-	uint32		layout = first % lengthof(encoders);
+	uint32		layout = first % lengthof(decoders);
+	uint32		level = first / lengthof(decoders) % lengthof(levels);
 	WsCodecParams params = {
-		.level = levels[first / lengthof(encoders) % lengthof(levels)],
+		.level = levels[level],
 		.wal_block_size = block_sizes[layout % lengthof(block_sizes)],
 		.wal_segment_size = 1024 * 1024,
 		.wal_page_magic = magics[layout / lengthof(block_sizes)]
@@ -289,7 +290,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				break;
 		}
 	}
-	pass_all(&writer, &encoders[layout], &decoders[layout]);
+	pass_all(&writer, &encoders[level][layout], &decoders[layout]);
 	walgen_free(&writer.gen);
 	return 0;
 }

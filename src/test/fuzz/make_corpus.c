@@ -91,7 +91,7 @@ make_decode(const WsCodec *codec, const uint8 *raw)
 {
 	static const size_t sizes[] = {1, 90, 450, 2000, 1};
 	WsCodecParams params = {.level = 1};
-	void	   *encoder = codec->encoder_new(&params);
+	void	   *encoder = ws_codec_encoder_new(codec, &params);
 	uint8		noise[300];
 	char		name[64];
 
@@ -102,14 +102,14 @@ make_decode(const WsCodec *codec, const uint8 *raw)
 	add_number(codec->id, 1);
 	for (size_t i = 0; i < lengthof(sizes); i++)
 		add_encoded(codec, encoder, i == 0, raw + i * 100, sizes[i]);
-	if (codec->encoder_restart(encoder, &params) != WS_OK)
+	if (codec->encoder_restart(encoder) != WS_OK)
 		abort();
 	add_encoded(codec, encoder, true, raw, 200);
 	snprintf(name, sizeof(name), "%s_blocks", codec->name);
 	write_seed("fuzz_codec_decode", name);
 
 	/* a block that is more than one of the format's */
-	if (codec->encoder_restart(encoder, &params) != WS_OK)
+	if (codec->encoder_restart(encoder) != WS_OK)
 		abort();
 	add_number(codec->id, 1);
 	add_encoded(codec, encoder, true, raw, RAW_SIZE);
@@ -117,7 +117,7 @@ make_decode(const WsCodec *codec, const uint8 *raw)
 	write_seed("fuzz_codec_decode", name);
 
 	/* an incompressible block, then a copy from history */
-	if (codec->encoder_restart(encoder, &params) != WS_OK)
+	if (codec->encoder_restart(encoder) != WS_OK)
 		abort();
 	fill_random(noise, sizeof(noise), 1);
 	add_number(codec->id, 1);
@@ -126,7 +126,7 @@ make_decode(const WsCodec *codec, const uint8 *raw)
 	snprintf(name, sizeof(name), "%s_noise", codec->name);
 	write_seed("fuzz_codec_decode", name);
 
-	codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 }
 
 static void

@@ -175,7 +175,7 @@ make_decode(const char *corpus, const char *name, uint32 layout,
 		.wal_page_magic = layout < 4 ? 0xD110 : 0xD200
 	};
 	WalGen		gen;
-	void	   *encoder = ws_codec_walz.encoder_new(&params);
+	void	   *encoder = ws_codec_encoder_new(&ws_codec_walz, &params);
 	void	   *zstd = ws_codec_zstd.decoder_new(&params);
 	size_t		bound = ws_codec_walz.encode_bound(Max(block_len, 16384));
 	uint8	   *block = malloc(bound);
@@ -213,7 +213,7 @@ make_decode(const char *corpus, const char *name, uint32 layout,
 	write_seed(corpus, "fuzz_walz_decode", name);
 	walgen_free(&gen);
 	free(block);
-	ws_codec_walz.encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	ws_codec_zstd.decoder_free(zstd);
 }
 

@@ -35,7 +35,7 @@ void *
 new_codec_encoder(int level)
 {
 	WsCodecParams params = level_params(level);
-	void	   *encoder = codec->encoder_new(&params);
+	void	   *encoder = ws_codec_encoder_new(codec, &params);
 
 	if (encoder == NULL)
 		abort();

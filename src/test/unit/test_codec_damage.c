@@ -31,11 +31,7 @@ test_lengths(bool first)
 	size_t		refused = 0;
 
 	if (first)
-	{
-		WsCodecParams params = level_params(1);
-
-		codec->encoder_restart(encoder, &params);
-	}
+		codec->encoder_restart(encoder);
 	block = encode_block(encoder, raw + 300, len);
 	longer = guard_alloc(block.len + 8);
 	memset(longer, 0, block.len + 8);
@@ -84,7 +80,7 @@ test_lengths(bool first)
 	guard_free(longer);
 	free_block(&before);
 	free_block(&block);
-	codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	codec->decoder_free(decoder);
 }
 
@@ -141,7 +137,7 @@ test_flips(size_t len)
 
 	free_block(&blocks[0]);
 	free_block(&blocks[1]);
-	codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	codec->decoder_free(decoder);
 }
 
@@ -163,7 +159,7 @@ test_foreign_input(void)
 			continue;
 		encoder = new_codec_encoder(1);
 		block = encode_block(encoder, raw, 1000);
-		codec->encoder_free(encoder);
+		ws_codec_encoder_free(encoder);
 
 		codec = mine;
 		ok(refuses(decoder, block.bytes, block.len, 1000),

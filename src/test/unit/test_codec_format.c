@@ -31,7 +31,7 @@ static size_t
 encode_raw(const WsCodec *codec, int level)
 {
 	WsCodecParams params = {.level = level};
-	void	   *encoder = codec->encoder_new(&params);
+	void	   *encoder = ws_codec_encoder_new(codec, &params);
 	size_t		block = 1;
 	size_t		len = 0;
 
@@ -45,7 +45,7 @@ encode_raw(const WsCodec *codec, int level)
 			abort();
 		len += block_len;
 	}
-	codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	return len;
 }
 
@@ -119,6 +119,51 @@ test_lz4_reads(int level)
 	ok(produced == RAW_SIZE && memcmp(decoded, raw, RAW_SIZE) == 0,
 	   "lz4:%d is read by the library", level);
 	LZ4F_freeDecompressionContext(dctx);
+}
+
+/* The blocks are those of the library's streaming interface. */
+static void
+test_lz4_same(int level)
+{
+	static const size_t sizes[] = {1, 450, 8192, 65536, 131072, 77, 200000};
+	WsCodecParams params = {.level = level};
+	LZ4F_preferences_t preferences = {
+		.frameInfo = {.blockSizeID = LZ4F_max64KB},
+		.compressionLevel = level,
+		.autoFlush = 1
+	};
+	void	   *encoder = ws_codec_encoder_new(&ws_codec_lz4, &params);
+	size_t		bound = LZ4F_HEADER_SIZE_MAX + LZ4F_compressBound(RAW_SIZE, &preferences);
+	uint8	   *expected = malloc(bound);
+	LZ4F_cctx  *cctx;
+	int			wrong = 0;
+	size_t		pos = 0;
+
+	if (LZ4F_isError(LZ4F_createCompressionContext(&cctx, LZ4F_VERSION)))
+		abort();
+	for (int i = 0; pos + sizes[i % lengthof(sizes)] <= RAW_SIZE; i++)
+	{
+		size_t		size = sizes[i % lengthof(sizes)];
+		size_t		begin = 0;
+		size_t		len;
+
+		/* frames begin with the first block and at each restart */
+		if (i % 10 == 0)
+			begin = LZ4F_compressBegin(cctx, expected, bound, &preferences);
+		if (i % 10 == 0 && i > 0 && ws_codec_lz4.encoder_restart(encoder) != WS_OK)
+			abort();
+		begin += LZ4F_compressUpdate(cctx, expected + begin, bound - begin, raw + pos,
+									 size, NULL);
+		if (ws_codec_lz4.encode(encoder, 0, raw + pos, size, encoded, 2 * RAW_SIZE,
+								&len) != WS_OK ||
+			len != begin || memcmp(encoded, expected, len) != 0)
+			wrong++;
+		pos += size;
+	}
+	is(wrong, 0, "lz4:%d writes the library's frames", level);
+	LZ4F_freeCompressionContext(cctx);
+	ws_codec_encoder_free(encoder);
+	free(expected);
 }
 
 /*
@@ -280,6 +325,8 @@ main(void)
 
 	test_lz4_reads(1);
 	test_lz4_reads(9);
+	for (int level = 0; level <= ws_codec_lz4.max_level(); level++)
+		test_lz4_same(level);
 	test_lz4_refuses();
 
 	free(raw);

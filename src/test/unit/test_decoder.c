@@ -100,14 +100,14 @@ add_coded(Wire *wire, WsCodecId id, uint64 number, bool restart,
 	size_t		encoded_len;
 
 	params.level = 1;
-	encoder = codec->encoder_new(&params);
+	encoder = ws_codec_encoder_new(codec, &params);
 	if (codec->encode(encoder, start_lsn, wire_records, len, encoded,
 					  codec->encode_bound(len), &encoded_len) != WS_OK)
 		abort();
 	add_frame(wire, header, number,
 			  ws_frame_content_crc(start_lsn, wire_records, len),
 			  encoded, encoded_len);
-	codec->encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	free(encoded);
 }
 

@@ -420,9 +420,9 @@ test_restart(void)
 
 	/* a decoder that has seen nothing continues */
 	second = new_pair(&ws_codec_walz, &usual);
-	ws_codec_walz.encoder_free(second.encoder);
+	ws_codec_encoder_free(second.encoder);
 	second.encoder = first.encoder;
-	ws_codec_walz.encoder_restart(second.encoder, &usual);
+	ws_codec_walz.encoder_restart(second.encoder);
 	for (size_t pos = 150000; pos + 3000 < gen.len; pos += 3000)
 		pass_block(&second, gen.start + pos, gen.buf + pos, 3000);
 	ok(first.good && second.good, "a decoder takes over at a restart");

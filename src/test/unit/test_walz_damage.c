@@ -363,7 +363,7 @@ static void
 test_flips(Cut cut, size_t n)
 {
 	WalGen		gen;
-	void	   *encoder = ws_codec_walz.encoder_new(&usual);
+	void	   *encoder = ws_codec_encoder_new(&ws_codec_walz, &usual);
 	void	   *decoder = ws_codec_walz.decoder_new(&usual);
 	size_t		first = 60000;
 	size_t		len;
@@ -420,7 +420,7 @@ test_flips(Cut cut, size_t n)
 	free(encoded[0]);
 	free(encoded[1]);
 	guard_free(decoded);
-	ws_codec_walz.encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	ws_codec_walz.decoder_free(decoder);
 	walgen_free(&gen);
 }

@@ -234,7 +234,7 @@ hash_block(Hash *hash, const uint8 *block, size_t len, size_t raw_len)
 static Hash
 hash_encoded(const WalGen *gen, size_t n)
 {
-	void	   *encoder = ws_codec_walz.encoder_new(&gen->params);
+	void	   *encoder = ws_codec_encoder_new(&ws_codec_walz, &gen->params);
 	size_t		bound = ws_codec_walz.encode_bound(gen->len);
 	uint8	   *encoded = malloc(bound);
 	size_t		end = 0;
@@ -263,7 +263,7 @@ hash_encoded(const WalGen *gen, size_t n)
 	}
 	FIN_CRC32C(hash.crc);
 	ws_codec_zstd.decoder_free(hash.zstd);
-	ws_codec_walz.encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	free(encoded);
 	return hash;
 }

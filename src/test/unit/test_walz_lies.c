@@ -97,7 +97,7 @@ pass_wal(const WalGen *gen, size_t block, bool *intact)
 	WsStatus	status = WS_OK;
 
 	params.level = 1;
-	encoder = ws_codec_walz.encoder_new(&params);
+	encoder = ws_codec_encoder_new(&ws_codec_walz, &params);
 	decoder = ws_codec_walz.decoder_new(&params);
 	ws_walz_encoder_observe(encoder, observe, encoder);
 	numbers = 0;
@@ -118,7 +118,7 @@ pass_wal(const WalGen *gen, size_t block, bool *intact)
 									  dst, n);
 	}
 	*intact = guard_intact(decoded, MAX_BLOCK);
-	ws_codec_walz.encoder_free(encoder);
+	ws_codec_encoder_free(encoder);
 	ws_codec_walz.decoder_free(decoder);
 	guard_free(decoded);
 	free(encoded);

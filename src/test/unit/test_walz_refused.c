@@ -149,7 +149,7 @@ expect(size_t dst_len, WsStatus expected, const char *what)
 	uint8	   *block = malloc(bound);
 	uint8	   *p = block;
 	uint8	   *dst = guard_alloc(dst_len);
-	void	   *zstd = ws_codec_zstd.encoder_new(&usual);
+	void	   *zstd = ws_codec_encoder_new(&ws_codec_zstd, &usual);
 	void	   *decoder = ws_codec_walz.decoder_new(&usual);
 	size_t		zstd_len;
 	WsStatus	status;
@@ -170,7 +170,7 @@ expect(size_t dst_len, WsStatus expected, const char *what)
 	is(status, expected, "%s", what);
 	ok(guard_intact(dst, dst_len), "and nothing is written elsewhere");
 
-	ws_codec_zstd.encoder_free(zstd);
+	ws_codec_encoder_free(zstd);
 	ws_codec_walz.decoder_free(decoder);
 	guard_free(dst);
 	free(block);

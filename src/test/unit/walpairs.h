@@ -60,9 +60,8 @@ extern bool pass_all_ways(WalGen *gen, size_t from);
 
 /*
  * Memory of the decoder that an encoder of this codec has if it was compiled
- * with WS_WALZ_VERIFY, before and after it decodes; 0 if it has none.
+ * with WS_WALZ_VERIFY; 0 if it has none.
  */
-extern void verifier_memory(const WsCodec *codec, const WsCodecParams *params,
-							size_t *at_first, size_t *later);
+extern size_t verifier_memory(const WsCodec *codec, const WsCodecParams *params);
 
 #endif							/* WS_WALPAIRS_H */

@@ -28,10 +28,16 @@ veiled_max_level(void)
 	return 9;
 }
 
-static void *
-veiled_encoder_new(const WsCodecParams *params)
+static size_t
+veiled_encoder_size(const WsCodecParams *params)
 {
-	return ws_codec_lz4.encoder_new(params);
+	return ws_codec_lz4.encoder_size(params);
+}
+
+static WsStatus
+veiled_encoder_init(void *encoder, const WsCodecParams *params)
+{
+	return ws_codec_lz4.encoder_init(encoder, params);
 }
 
 static void *
@@ -41,9 +47,9 @@ veiled_decoder_new(const WsCodecParams *params)
 }
 
 static WsStatus
-veiled_encoder_restart(void *encoder, const WsCodecParams *params)
+veiled_encoder_restart(void *encoder)
 {
-	return ws_codec_lz4.encoder_restart(encoder, params);
+	return ws_codec_lz4.encoder_restart(encoder);
 }
 
 static WsStatus
@@ -97,12 +103,6 @@ veiled_decode(void *decoder, XLogRecPtr start_lsn, const uint8 *src, size_t src_
 }
 
 static void
-veiled_encoder_free(void *encoder)
-{
-	ws_codec_lz4.encoder_free(encoder);
-}
-
-static void
 veiled_decoder_free(void *decoder)
 {
 	ws_codec_lz4.decoder_free(decoder);
@@ -115,13 +115,13 @@ const WsCodec ws_codec_veiled = {
 	.default_level = 2,
 	.min_level = veiled_min_level,
 	.max_level = veiled_max_level,
-	.encoder_new = veiled_encoder_new,
+	.encoder_size = veiled_encoder_size,
+	.encoder_init = veiled_encoder_init,
 	.decoder_new = veiled_decoder_new,
 	.encoder_restart = veiled_encoder_restart,
 	.decoder_restart = veiled_decoder_restart,
 	.encode_bound = veiled_encode_bound,
 	.encode = veiled_encode,
 	.decode = veiled_decode,
-	.encoder_free = veiled_encoder_free,
 	.decoder_free = veiled_decoder_free
 };
