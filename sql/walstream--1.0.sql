@@ -541,7 +541,7 @@ AS 'MODULE_PATHNAME'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION walstream_get_relay_standby_names() IS
-'the values of the primary''s synchronous_standby_names that the relay has seen when it connected, the last 16';
+'the values of the primary''s synchronous_standby_names that the relay has seen, the last 16';
 
 CREATE FUNCTION walstream_relay_forget_store()
 RETURNS void
@@ -622,7 +622,7 @@ COMMENT ON COLUMN walstream_relay.receiver_pid IS 'process ID of the receiver; n
 COMMENT ON COLUMN walstream_relay.keeper_pid IS 'process ID of the keeper; null while it does not run';
 COMMENT ON COLUMN walstream_relay.sealed_timeline IS 'timeline for which the relay is sealed: nothing of it is acknowledged; null if it is not';
 COMMENT ON COLUMN walstream_relay.sealed_since IS 'since when it is sealed';
-COMMENT ON COLUMN walstream_relay.upstream_standby_names IS 'synchronous_standby_names of the primary, as the relay last saw it when it connected; null if it never did';
+COMMENT ON COLUMN walstream_relay.upstream_standby_names IS 'synchronous_standby_names of the primary, as the relay last saw it; null if it never did';
 COMMENT ON COLUMN walstream_relay.upstream_standby_names_time IS 'when that was';
 
 CREATE VIEW walstream_relay_segments AS

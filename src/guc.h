@@ -33,6 +33,7 @@ typedef struct WsRelaySettings
 	int			keep_age_s;
 	int			max_slot_keep_size_mb;	/* -1 means no limit */
 	WsRelayCompress compress;
+	int			names_interval_s;	/* 0 means only with a connection */
 } WsRelaySettings;
 
 /* In _PG_init: define every setting. */

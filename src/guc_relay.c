@@ -28,6 +28,7 @@ static int	walstream_relay_keep_size = 1024;
 static int	walstream_relay_keep_age = 0;
 static int	walstream_relay_max_slot_keep_size = -1;
 static int	walstream_relay_compress = WS_RELAY_COMPRESS_ZSTD;
+static int	walstream_relay_names_interval = 5;
 
 static const struct config_enum_entry compress_options[] = {
 	{"off", WS_RELAY_COMPRESS_OFF, false},
@@ -140,6 +141,14 @@ define_what_and_where(void)
 							   PGC_SIGHUP, 0,
 							   check_slot, NULL, NULL);
 
+	DefineCustomIntVariable("walstream.relay_names_interval",
+							"How often the relay asks the primary for its synchronous_standby_names.",
+							"0 means only when it connects.",
+							&walstream_relay_names_interval,
+							5, 0, SECS_PER_HOUR,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
 	DefineCustomBoolVariable("walstream.relay_in_hot_standby",
 							 "What the relay tells replication clients in \"in_hot_standby\".",
 							 "Off lets one that looks for a primary take the relay for it.",
@@ -206,5 +215,6 @@ ws_guc_relay(void)
 	settings.keep_age_s = walstream_relay_keep_age;
 	settings.max_slot_keep_size_mb = walstream_relay_max_slot_keep_size;
 	settings.compress = walstream_relay_compress;
+	settings.names_interval_s = walstream_relay_names_interval;
 	return &settings;
 }

@@ -15,6 +15,7 @@
 static const char *const names[WS_WAITS] = {
 	[WS_WAIT_RELAY_RECEIVER] = "WalstreamRelayReceiver",
 	[WS_WAIT_RELAY_KEEPER] = "WalstreamRelayKeeper",
+	[WS_WAIT_RELAY_NAMES] = "WalstreamRelayNames",
 	[WS_WAIT_RELAY_RESTART] = "WalstreamRelayRestart",
 	[WS_WAIT_RELAY_DISK_FULL] = "WalstreamRelayDiskFull",
 	[WS_WAIT_RELAY_STORE] = "WalstreamRelayStore",

@@ -67,7 +67,9 @@ our @EXPORT = qw(
 #	start		0: do not start it
 #	extension	0: do not create the extension
 #
-# The segment size of the relay's own cluster differs from the upstream's.
+# The segment size of the relay's own cluster differs from the upstream's.  The
+# relay asks for synchronous_standby_names only when it connects, since tests
+# count connections and syncs.
 #
 sub walstream_relay
 {
@@ -83,6 +85,7 @@ sub walstream_relay
 autovacuum = off
 shared_preload_libraries = '$libraries'
 walstream.relay = on
+walstream.relay_names_interval = 0
 walstream.relay_upstream = '$conninfo'
 ));
 	foreach my $setting (qw(slot directory))

@@ -42,7 +42,11 @@
 static WsRemoteLimit
 connect_limit(const WsDrain *drain, const WsSource *source)
 {
-	WsRemoteLimit limit = {drain->deadline, true};
+	WsRemoteLimit limit = {
+		.deadline = drain->deadline,
+		.interruptible = true,
+		.wait = WS_WAIT_RECEIVE_ALL_RELAY
+	};
 	TimestampTz soon = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												   source->connect_timeout * INT64CONST(1000));
 
@@ -60,7 +64,11 @@ for_each_source(WsDrain *drain, void (*step) (WsSource *, const WsRemoteLimit *)
 {
 	for (int i = 0; i < drain->count; i++)
 	{
-		WsRemoteLimit limit = {drain->deadline, true};
+		WsRemoteLimit limit = {
+			.deadline = drain->deadline,
+			.interruptible = true,
+			.wait = WS_WAIT_RECEIVE_ALL_RELAY
+		};
 
 		if (connects)
 			limit = connect_limit(drain, drain->sources[i]);

@@ -37,11 +37,13 @@
 static WsRemoteLimit
 seal_limit(const WsSource *source, bool interruptible)
 {
-	WsRemoteLimit limit;
+	WsRemoteLimit limit = {
+		.interruptible = interruptible,
+		.wait = WS_WAIT_RECEIVE_ALL_RELAY
+	};
 
 	limit.deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
 												 (source->connect_timeout + WAIT_EXTRA) * INT64CONST(1000));
-	limit.interruptible = interruptible;
 	return limit;
 }
 

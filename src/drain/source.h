@@ -14,8 +14,8 @@
 #ifndef WS_DRAIN_SOURCE_H
 #define WS_DRAIN_SOURCE_H
 
-#include "drain/remote.h"
 #include "pure/relay/drain.h"
+#include "remote.h"
 
 /* A source.  Strings are palloc'd in the context in which it was made. */
 typedef struct WsSource

@@ -10,6 +10,9 @@
  * a slot has released one, one becomes old enough, or something that failed is
  * worth another try.  A failure of one task does not keep it from the others.
  *
+ * It also asks the primary for its synchronous_standby_names (ask_names.h),
+ * which the receiver cannot do while it streams.
+ *
  * The keeper needs no memory beyond its life: each round looks at the
  * directory.
  *
@@ -21,6 +24,7 @@
 
 #include "guc.h"
 #include "nodes/pg_list.h"
+#include "relay/ask_names.h"
 #include "relay/relay.h"
 #include "relay/slots/slots.h"
 #include "relay/xids.h"
@@ -455,6 +459,42 @@ do_round(void)
 	return keep.pause_ms;
 }
 
+/*
+ * Sleep for this long, or with -1 until woken, and ask the primary when it is
+ * time to, even if there is no time to sleep.
+ */
+static void
+rest(MemoryContext round_context, long pause_ms)
+{
+	TimestampTz until = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms);
+
+	for (;;)
+	{
+		bool		woken = false;
+		long		left_ms = ws_ask_names(&woken);
+
+		MemoryContextReset(round_context);
+		if (pause_ms >= 0)
+		{
+			long		until_ms = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+																   until);
+
+			if (until_ms == 0)
+				return;
+
+			/* or the clock was put back */
+			until_ms = Min(until_ms, pause_ms);
+			left_ms = left_ms < 0 ? until_ms : Min(left_ms, until_ms);
+		}
+		if (woken ||
+			WaitLatch(MyLatch,
+					  WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
+					  (left_ms >= 0 ? WL_TIMEOUT : 0),
+					  left_ms, ws_waitevent(WS_WAIT_RELAY_KEEPER)) & WL_LATCH_SET)
+			return;
+	}
+}
+
 static void
 keep_for_ever(void)
 {
@@ -479,11 +519,7 @@ keep_for_ever(void)
 
 		pause_ms = do_round();
 		MemoryContextReset(round_context);
-		if (pause_ms != 0)
-			(void) WaitLatch(MyLatch,
-							 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH |
-							 (pause_ms > 0 ? WL_TIMEOUT : 0),
-							 pause_ms, ws_waitevent(WS_WAIT_RELAY_KEEPER));
+		rest(round_context, pause_ms);
 	}
 }
 

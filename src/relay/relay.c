@@ -32,6 +32,7 @@
 #include "relay/senders.h"
 #include "relay/shared.h"
 #include "relay/slots/slots.h"
+#include "relay/standby_names.h"
 #include "relay/walsender/takeover.h"
 #include "relay/xids.h"
 #include "replication/walsender.h"
@@ -182,6 +183,7 @@ ws_relay_init(void)
 	ws_relay_shared_init();
 	ws_chain_init();
 	ws_seal_init();
+	ws_standby_names_init();
 	ws_xids_init();
 	ws_senders_init();
 	ws_news_init();

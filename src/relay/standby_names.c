@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * standby_names.c
- *	  Keeps the primary's synchronous_standby_names, as of each connection.
+ *	  Keeps the primary's synchronous_standby_names.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -12,14 +12,58 @@
 #include "peertext.h"
 #include "relay/relay.h"
 #include "relay/standby_names.h"
+#include "shmem.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 /* How often the time of an unchanged list is written. */
 #define SAVE_PAUSE_MS	60000
 
-static WsNamesFile kept;
-static TimestampTz saved_at = 0;
+/*
+ * lock guards everything, and is held while the file is written, so that what
+ * the keeper heard before never comes after what the receiver heard later, and
+ * the keeper writes nothing while there is no stream: a receiver that begins
+ * removes unfinished files.
+ *
+ * The receiver writes primary; saved_at is 0 if the file is older than kept.
+ */
+typedef struct NamesShared
+{
+	LWLock		lock;
+	WsNamesFile kept;
+	TimestampTz saved_at;
+	bool		told_not_saved; /* a failure to write the file was logged */
+	bool		told_too_long;
+	WsNamesPrimary primary;
+} NamesShared;
+
+static NamesShared *shared = NULL;
+
+static Size
+shmem_size(void)
+{
+	return sizeof(NamesShared);
+}
+
+static void
+shmem_init(void)
+{
+	bool		found;
+
+	shared = ShmemInitStruct("walstream relay standby names", shmem_size(), &found);
+	if (found)
+		return;
+	memset(shared, 0, sizeof(NamesShared));
+	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay_names"));
+}
+
+void
+ws_standby_names_init(void)
+{
+	ws_shmem_add(shmem_size, shmem_init);
+}
 
 /* Show the newest list, or none. */
 static void
@@ -27,59 +71,132 @@ show_last(void)
 {
 	const WsNamesEntry *last;
 
-	if (kept.count == 0)
+	if (shared->kept.count == 0)
 	{
 		ws_relay_set_standby_names("", 0);
 		return;
 	}
-	last = &kept.entries[kept.count - 1];
+	last = &shared->kept.entries[shared->kept.count - 1];
 	ws_relay_set_standby_names(last->names, last->last_us);
 }
 
 void
 ws_standby_names_load(const WsStore *store)
 {
-	(void) ws_store_read_names(store, &kept);
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	(void) ws_store_read_names(store, &shared->kept);
+	shared->saved_at = 0;
 	show_last();
+	LWLockRelease(&shared->lock);
 }
 
 /*
- * Write the file.  Returns false if it cannot be written, and logs why, the first
- * time of several: this is tried with each connection.
+ * Write the file.  A failure is logged the first time of several: this is
+ * tried again and again.
+ */
+static void
+save(const WsStore *store, TimestampTz now)
+{
+	bool		done = ws_store_write_names(store, &shared->kept,
+											shared->told_not_saved ? DEBUG1 : LOG);
+
+	shared->told_not_saved = !done;
+	shared->saved_at = done ? now : 0;
+}
+
+/*
+ * A truncated list would be a different one, even if it is only shown.
  */
 static bool
-save(const WsStore *store)
+is_too_long(const char *names)
 {
-	static bool failed = false;
-	bool		done = ws_store_write_names(store, &kept, failed ? DEBUG1 : LOG);
+	char		shown[2 * WS_NAMES_SIZE];
+	bool		too_long;
 
-	failed = !done;
-	return done;
+	ws_peertext_copy(shown, sizeof(shown), names);
+	too_long = strlen(names) >= WS_NAMES_SIZE || strlen(shown) >= WS_NAMES_SIZE;
+	if (too_long && !shared->told_too_long)
+		ereport(LOG,
+				(errmsg("the primary's synchronous_standby_names is too long to be kept"),
+				 errdetail("It has %zu bytes; there is room for %d.",
+						   strlen(names), WS_NAMES_SIZE - 1)));
+	shared->told_too_long = too_long;
+	return too_long;
+}
+
+/* Returns true if this is news.  The caller holds the lock. */
+static bool
+note(const WsStore *store, TimeLineID tli, const char *names)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		is_news;
+
+	if (is_too_long(names))
+	{
+		ws_relay_set_standby_names("", 0);
+		return false;
+	}
+	is_news = ws_namesfile_add(&shared->kept, now, tli, names);
+	show_last();
+	if (is_news || shared->saved_at == 0 || now < shared->saved_at ||
+		TimestampDifferenceExceeds(shared->saved_at, now, SAVE_PAUSE_MS))
+		save(store, now);
+	return is_news;
 }
 
 void
 ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	char		shown[2 * WS_NAMES_SIZE];
-	bool		is_news;
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	shared->told_too_long = false;
+	(void) note(store, tli, names);
+	LWLockRelease(&shared->lock);
+}
 
-	/* a truncated list would be a different one, even if it is only shown */
-	ws_peertext_copy(shown, sizeof(shown), names);
-	if (strlen(names) >= WS_NAMES_SIZE || strlen(shown) >= WS_NAMES_SIZE)
-	{
-		ws_relay_set_standby_names("", 0);
+void
+ws_standby_names_begin_asking(const WsNamesPrimary *primary)
+{
+	uint32		connection;
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	connection = shared->primary.connection + 1;
+	shared->primary = *primary;
+	shared->primary.connection = connection;
+	LWLockRelease(&shared->lock);
+	ws_relay_wake_keeper();
+}
+
+void
+ws_standby_names_end_asking(void)
+{
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	shared->primary.tli = 0;
+	LWLockRelease(&shared->lock);
+}
+
+bool
+ws_standby_names_get_primary(WsNamesPrimary *primary)
+{
+	LWLockAcquire(&shared->lock, LW_SHARED);
+	*primary = shared->primary;
+	LWLockRelease(&shared->lock);
+	return primary->tli != 0;
+}
+
+void
+ws_standby_names_note_answer(const WsStore *store, const WsNamesPrimary *primary,
+							 const char *names)
+{
+	bool		is_news = false;
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	if (shared->primary.tli != 0 &&
+		shared->primary.connection == primary->connection)
+		is_news = note(store, primary->tli, names);
+	LWLockRelease(&shared->lock);
+
+	if (is_news)
 		ereport(LOG,
-				(errmsg("the primary's synchronous_standby_names is too long to be kept"),
-				 errdetail("It has %zu bytes; there is room for %d.",
-						   strlen(names), WS_NAMES_SIZE - 1)));
-		return;
-	}
-
-	is_news = ws_namesfile_add(&kept, now, tli, names);
-	show_last();
-	if (!is_news && saved_at != 0 && now >= saved_at &&
-		!TimestampDifferenceExceeds(saved_at, now, SAVE_PAUSE_MS))
-		return;
-	saved_at = save(store) ? now : 0;
+				(errmsg("the primary's synchronous_standby_names is now \"%s\"",
+						ws_peertext_for_log(names))));
 }

@@ -1,11 +1,16 @@
 /*-------------------------------------------------------------------------
  *
  * standby_names.h
- *	  Keeps the primary's synchronous_standby_names, as of each connection.
+ *	  Keeps the primary's synchronous_standby_names.
  *
  * The WAL of a relay tells something about confirmed commits only for the time
  * in which its name was in synchronous_standby_names.  So the relay asks for
- * that list at each connection, and keeps the lists that it has seen, durably.
+ * that list at each connection and then again and again, and keeps the lists
+ * that it has seen, durably.
+ *
+ * The receiver asks when it connects; while it streams, it cannot.  So it
+ * publishes to whom it is connected, and the keeper asks the same server
+ * (ask_names.h).
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -16,6 +21,24 @@
 
 #include "relay/store/store.h"
 
+#define WS_NAMES_HOST_SIZE	1025	/* as NI_MAXHOST */
+#define WS_NAMES_ADDRESS_SIZE	128
+
+/* The primary from which the receiver streams. */
+typedef struct WsNamesPrimary
+{
+	uint32		connection;		/* number of the receiver's connection */
+	TimeLineID	tli;			/* 0 if the receiver does not stream from a
+								 * primary */
+	int			port;
+	char		host[WS_NAMES_HOST_SIZE];
+	char		address[WS_NAMES_ADDRESS_SIZE]; /* "" for a socket in the file
+												 * system */
+} WsNamesPrimary;
+
+/* In _PG_init of a relay. */
+extern void ws_standby_names_init(void);
+
 /* Receiver: read the lists kept in the store, and show the last one. */
 extern void ws_standby_names_load(const WsStore *store);
 
@@ -25,5 +48,22 @@ extern void ws_standby_names_load(const WsStore *store);
  * only logged.
  */
 extern void ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names);
+
+/*
+ * Receiver: let the keeper ask this primary, whose connection number is given
+ * here, until it is told to stop.
+ */
+extern void ws_standby_names_begin_asking(const WsNamesPrimary *primary);
+extern void ws_standby_names_end_asking(void);
+
+/* Keeper: returns false if there is nobody to ask. */
+extern bool ws_standby_names_get_primary(WsNamesPrimary *primary);
+
+/*
+ * Keeper: note the answer of that primary, unless the receiver's connection to
+ * it has ended meanwhile.
+ */
+extern void ws_standby_names_note_answer(const WsStore *store,
+										 const WsNamesPrimary *primary, const char *names);
 
 #endif							/* WS_RELAY_STANDBY_NAMES_H */

@@ -78,8 +78,9 @@ typedef struct WsRcvUpstream
 	WalReceiverConn *conn;		/* NULL if not connected */
 	uint64		identifier;
 	bool		is_standby;		/* a standby or a relay */
-	char	   *standby_names;	/* its synchronous_standby_names; NULL if it
-								 * is not a primary */
+	char	   *standby_names;	/* its synchronous_standby_names when it was
+								 * connected; NULL if it is not a primary */
+	bool		may_be_asked;	/* the keeper has been told where it is */
 	TimeLineID	tli;
 	XLogRecPtr	lsn;			/* flushed there, when we asked */
 	int			segment_size;	/* bytes */
@@ -189,6 +190,12 @@ extern void ws_rcv_clean_up(void);
  */
 extern bool ws_rcv_connect(WsRcv *rcv, char **error);
 extern void ws_rcv_disconnect(WsRcv *rcv);
+
+/*
+ * Let the keeper ask the upstream for its synchronous_standby_names, if it is a
+ * primary, while the connection with this socket streams.
+ */
+extern void ws_rcv_let_ask(WsRcv *rcv, pgsocket fd);
 
 /* Close only the connection, when the process ends. */
 extern void ws_rcv_hang_up(WsRcv *rcv);

@@ -290,6 +290,8 @@ run_stream(WsRcvStream *s)
 			return ws_rcv_end_streaming(s->rcv, &s->start, s->received_lsn);
 
 		attend(s, woken);
+		if (len == 0)
+			ws_rcv_let_ask(s->rcv, fd);
 		woken = len == 0 && wait_for_news(s, fd);
 	}
 }

@@ -16,12 +16,14 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "common/ip.h"
 #include "executor/tuptable.h"
 #include "owner.h"
 #include "peertext.h"
 #include "receiver.h"
 #include "relay/chain.h"
 #include "relay/seal.h"
+#include "relay/standby_names.h"
 #include "relay/walreceiver/state.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -59,9 +61,43 @@ ws_rcv_connect(WsRcv *rcv, char **error)
 	return rcv->upstream.conn != NULL;
 }
 
+/*
+ * Get the address at the other end of a connection; "" for a socket in the file
+ * system, or if it is not known.
+ */
+static void
+get_peer_address(pgsocket fd, char *address, int size)
+{
+	struct sockaddr_storage peer;
+	socklen_t	len = sizeof(peer);
+
+	if (getpeername(fd, (struct sockaddr *) &peer, &len) != 0 ||
+		peer.ss_family == AF_UNIX ||
+		pg_getnameinfo_all(&peer, len, address, size, NULL, 0, NI_NUMERICHOST) != 0)
+		address[0] = '\0';
+}
+
+void
+ws_rcv_let_ask(WsRcv *rcv, pgsocket fd)
+{
+	WsNamesPrimary primary = {.tli = rcv->upstream.tli};
+	char	   *host;
+
+	if (rcv->upstream.may_be_asked || rcv->upstream.standby_names == NULL)
+		return;
+	walrcv_get_senderinfo(rcv->upstream.conn, &host, &primary.port);
+	strlcpy(primary.host, host, sizeof(primary.host));
+	get_peer_address(fd, primary.address, sizeof(primary.address));
+	ws_standby_names_begin_asking(&primary);
+	rcv->upstream.may_be_asked = true;
+}
+
 void
 ws_rcv_hang_up(WsRcv *rcv)
 {
+	if (rcv->upstream.may_be_asked)
+		ws_standby_names_end_asking();
+	rcv->upstream.may_be_asked = false;
 	if (rcv->upstream.conn != NULL)
 		walrcv_disconnect(rcv->upstream.conn);
 	rcv->upstream.conn = NULL;

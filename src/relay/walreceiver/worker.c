@@ -458,6 +458,7 @@ receive_for_ever(void)
 	BackgroundWorkerInitializeConnection(DATABASE_NAME, NULL, BGWORKER_BYPASS_ALLOWCONN);
 	ws_receiver_enable();
 	ws_rcv_link_init();
+	ws_standby_names_end_asking();
 	before_shmem_exit(tell_nothing_more, 0);
 	open_store(&rcv);
 	before_shmem_exit(finish, PointerGetDatum(&rcv));

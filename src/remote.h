@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * remote.h
- *	  A backend as another server's client, which never waits for ever and can
+ *	  A process as another server's client, which never waits for ever and can
  *	  always be cancelled.
  *
  * Except for the address of a host name: libpq asks the system's resolver for
@@ -12,21 +12,37 @@
  *
  *-------------------------------------------------------------------------
  */
-#ifndef WS_DRAIN_REMOTE_H
-#define WS_DRAIN_REMOTE_H
+#ifndef WS_REMOTE_H
+#define WS_REMOTE_H
 
 #include "datatype/timestamp.h"
 #include "libpq-fe.h"
+#include "waitevent.h"
 
 /*
  * Limits of a call.  If it is not interruptible, as after an error, a cancel
- * request waits at most until the deadline.
+ * request waits at most until the deadline.  The process's latch is reset;
+ * *woken is set to true if it was set, unless woken is NULL.
  */
 typedef struct WsRemoteLimit
 {
 	TimestampTz deadline;
 	bool		interruptible;
+	WsWait		wait;			/* what pg_stat_activity shows meanwhile */
+	bool	   *woken;
 } WsRemoteLimit;
+
+/*
+ * One server of those that a connection string names, as an established
+ * connection to it has shown.  With its address nobody has to be asked for
+ * that, which could take long.
+ */
+typedef struct WsRemoteServer
+{
+	const char *host;
+	const char *hostaddr;		/* "" for a socket in the file system */
+	int			port;
+} WsRemoteServer;
 
 /*
  * Connect.  Returns NULL, with a palloc'd *error, if that fails or takes too
@@ -35,6 +51,14 @@ typedef struct WsRemoteLimit
  */
 extern PGconn * ws_remote_connect(const char *conninfo, bool replication,
 								  const WsRemoteLimit *limit, char **error);
+
+/*
+ * Make a physical replication connection to that server, under this
+ * application_name, and otherwise as conninfo says.
+ */
+extern PGconn * ws_remote_connect_to(const WsRemoteServer *server,
+									 const char *conninfo, const char *application_name,
+									 const WsRemoteLimit *limit, char **error);
 
 /*
  * Run one command.  Returns its result, which the caller must clear, or NULL
@@ -55,4 +79,4 @@ extern PGresult * ws_remote_wait(PGconn * conn, const WsRemoteLimit *limit,
 /* NULL is allowed. */
 extern void ws_remote_close(PGconn * conn);
 
-#endif							/* WS_DRAIN_REMOTE_H */
+#endif							/* WS_REMOTE_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * remote.c
- *	  A backend as another server's client.
+ *	  A process as another server's client.
  *
  * PostgreSQL's own helpers for this (libpq-be-fe-helpers.h) have no deadline,
  * and libpq's connect_timeout does not apply if the caller waits itself.
@@ -12,13 +12,12 @@
  */
 #include "compat.h"
 
-#include "drain/remote.h"
 #include "peertext.h"
 #include "pgstat.h"
+#include "remote.h"
 #include "storage/fd.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
-#include "waitevent.h"
 
 /*
  * Wait for the socket.  Returns false if the time is over.
@@ -36,10 +35,12 @@ wait_for_socket(PGconn * conn, int events, const WsRemoteLimit *limit)
 			return false;
 		rc = WaitLatchOrSocket(MyLatch, events | WL_LATCH_SET | WL_TIMEOUT |
 							   WL_EXIT_ON_PM_DEATH,
-							   PQsocket(conn), left, ws_waitevent(WS_WAIT_RECEIVE_ALL_RELAY));
+							   PQsocket(conn), left, ws_waitevent(limit->wait));
 		if (rc & WL_LATCH_SET)
 		{
 			ResetLatch(MyLatch);
+			if (limit->woken != NULL)
+				*limit->woken = true;
 			if (limit->interruptible)
 				CHECK_FOR_INTERRUPTS();
 		}
@@ -63,24 +64,29 @@ names_database(const char *conninfo)
 	return found;
 }
 
-static PGconn *
-start_connecting(const char *conninfo, bool replication)
-{
-	const char *keys[5] = {"dbname", "fallback_application_name"};
-	const char *values[5] = {conninfo, "walstream_drain"};
-	int			count = 2;
+/* Parameters of a connection; those added later override the ones before. */
+#define MAX_PARAMS	8
 
-	if (replication || !names_database(conninfo))
-	{
-		keys[count] = "dbname";
-		values[count++] = replication ? "replication" : "postgres";
-	}
-	if (replication)
-	{
-		keys[count] = "replication";
-		values[count++] = "true";
-	}
-	return PQconnectStartParams(keys, values, true);
+typedef struct Params
+{
+	int			count;
+	const char *keys[MAX_PARAMS + 1];
+	const char *values[MAX_PARAMS + 1];
+} Params;
+
+static void
+add_param(Params *params, const char *key, const char *value)
+{
+	Assert(params->count < MAX_PARAMS);
+	params->keys[params->count] = key;
+	params->values[params->count++] = value;
+}
+
+static void
+add_replication(Params *params)
+{
+	add_param(params, "dbname", "replication");
+	add_param(params, "replication", "true");
 }
 
 /* Returns false if the time is over. */
@@ -125,9 +131,16 @@ connect_guarded(PGconn * conn, const WsRemoteLimit *limit, char **error)
 	return NULL;
 }
 
-PGconn *
-ws_remote_connect(const char *conninfo, bool replication,
-				  const WsRemoteLimit *limit, char **error)
+/* libpq would write notices to stderr, as they come. */
+static void
+log_notice(void *arg, const char *message)
+{
+	ereport(DEBUG1,
+			(errmsg_internal("another server says: %s", ws_peertext_for_log(message))));
+}
+
+static PGconn *
+connect_with(const Params *params, const WsRemoteLimit *limit, char **error)
 {
 	PGconn	   *conn;
 
@@ -136,14 +149,48 @@ ws_remote_connect(const char *conninfo, bool replication,
 		*error = pstrdup("too many open files on this server");
 		return NULL;
 	}
-	conn = start_connecting(conninfo, replication);
+	conn = PQconnectStartParams(params->keys, params->values, true);
 	if (conn == NULL)
 	{
 		ReleaseExternalFD();
 		*error = pstrdup("out of memory");
 		return NULL;
 	}
+	(void) PQsetNoticeProcessor(conn, log_notice, NULL);
 	return connect_guarded(conn, limit, error);
+}
+
+PGconn *
+ws_remote_connect(const char *conninfo, bool replication,
+				  const WsRemoteLimit *limit, char **error)
+{
+	Params		params = {0};
+
+	add_param(&params, "dbname", conninfo);
+	add_param(&params, "fallback_application_name", "walstream_drain");
+	if (replication)
+		add_replication(&params);
+	else if (!names_database(conninfo))
+		add_param(&params, "dbname", "postgres");
+	return connect_with(&params, limit, error);
+}
+
+PGconn *
+ws_remote_connect_to(const WsRemoteServer *server, const char *conninfo,
+					 const char *application_name, const WsRemoteLimit *limit,
+					 char **error)
+{
+	Params		params = {0};
+	char		port[16];
+
+	snprintf(port, sizeof(port), "%d", server->port);
+	add_param(&params, "dbname", conninfo);
+	add_replication(&params);
+	add_param(&params, "host", server->host);
+	add_param(&params, "hostaddr", server->hostaddr);
+	add_param(&params, "port", port);
+	add_param(&params, "application_name", application_name);
+	return connect_with(&params, limit, error);
 }
 
 PGresult *
