@@ -17,6 +17,7 @@
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "overlap.h"
+#include "port/pg_bswap.h"
 #include "pure/segment.h"
 #include "pure/wire/frame.h"
 #include "redirect.h"
@@ -29,6 +30,14 @@
 /* How long a source may be silent, in milliseconds. */
 #define SILENCE_LIMIT	10000
 
+/*
+ * How often to tell the source that we are alive, in milliseconds, or it would
+ * end a long comparison after its wal_sender_timeout.
+ */
+#define REPLY_INTERVAL	1000
+
+#define REPLY_SIZE		(1 + 4 * 8 + 1)
+
 /* The WAL to compare. */
 typedef struct Overlap
 {
@@ -36,6 +45,8 @@ typedef struct Overlap
 	TimeLineID	tli;			/* timeline in whose files we have it */
 	XLogRecPtr	next_lsn;
 	XLogRecPtr	end_lsn;
+	TimestampTz replied;		/* when the source was told last that we are
+								 * alive */
 } Overlap;
 
 /*
@@ -127,20 +138,41 @@ compare(Overlap *overlap, const char *bytes, size_t len, XLogRecPtr *lsn)
 }
 
 /*
+ * Send a status update, if it is time to.  It has no positions: we have all of
+ * this WAL, but as somebody else's standby.
+ */
+static void
+reply(const WalReceiverFunctionsType *functions, WalReceiverConn *conn, Overlap *overlap)
+{
+	char		message[REPLY_SIZE] = {'r'};
+	TimestampTz now = GetCurrentTimestamp();
+	uint64		time = pg_hton64(now);
+
+	if (now >= overlap->replied &&
+		!TimestampDifferenceExceeds(overlap->replied, now, REPLY_INTERVAL))
+		return;
+	memcpy(message + 1 + 3 * 8, &time, sizeof(time));
+	(functions->walrcv_send) (conn, message, sizeof(message));
+	overlap->replied = now;
+}
+
+/*
  * Get the next message in *buffer.  Returns its length, negative at the end.
  */
 static int
 next_message(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
-			 char **buffer)
+			 Overlap *overlap, char **buffer)
 {
 	TimestampTz limit = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), SILENCE_LIMIT);
 
 	for (;;)
 	{
 		pgsocket	fd = PGINVALID_SOCKET;
-		int			len = (functions->walrcv_receive) (conn, buffer, &fd);
+		int			len;
 		long		left;
 
+		reply(functions, conn, overlap);
+		len = (functions->walrcv_receive) (conn, buffer, &fd);
 		if (len != 0)
 			return len;
 		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), limit);
@@ -149,7 +181,8 @@ next_message(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
 					(errcode(ERRCODE_CONNECTION_FAILURE),
 					 errmsg("no WAL to compare came for %d ms", SILENCE_LIMIT)));
 		(void) WaitLatchOrSocket(MyLatch, WL_EXIT_ON_PM_DEATH | WL_SOCKET_READABLE |
-								 WL_TIMEOUT | WL_LATCH_SET, fd, left,
+								 WL_TIMEOUT | WL_LATCH_SET, fd,
+								 Min(left, REPLY_INTERVAL),
 								 WAIT_EVENT_WAL_RECEIVER_MAIN);
 		ResetLatch(MyLatch);
 		WS_CHECK_RECEIVER_INTERRUPTS();
@@ -174,10 +207,11 @@ is_same(const WalReceiverFunctionsType *functions, WalReceiverConn *conn,
 		!(functions->walrcv_startstreaming) (conn, &options))
 		return true;
 
+	overlap.replied = GetCurrentTimestamp();
 	while (overlap.next_lsn < overlap.end_lsn)
 	{
 		char	   *buffer;
-		int			len = next_message(functions, conn, &buffer);
+		int			len = next_message(functions, conn, &overlap, &buffer);
 		WsStockHeader header;
 		XLogRecPtr	lsn = InvalidXLogRecPtr;
 

@@ -23,15 +23,14 @@
 
 #define WS_OWNER_SETTING	"walstream.seal_owner"
 #define WS_OWNER_LEN		32	/* hexadecimal digits */
+#define WS_OWNER_FILE		"walstream_owner"	/* in PG_STAT_TMP_DIR; written
+												 * by drain/seals.c */
 
 /*
  * Returns the name, "" if there is none; raises no error.  The string lives
  * until the next call.
  */
 extern const char *ws_owner_get(void);
-
-/* Returns the name, after drawing one durably if there is none. */
-extern const char *ws_owner_ensure(void);
 
 /* Returns true if the text has the form of a name. */
 extern bool ws_owner_is_valid(const char *name);

@@ -123,6 +123,29 @@ is( $standbys{standby}->safe_psql(
 	'up to its end');
 unseal($_) foreach @relays;
 
+# Its own history file cannot be used: nothing is read of it in part.
+my $history = $standbys{standby}->data_dir . '/pg_wal/00000002.history';
+my $lines = slurp_file($history);
+foreach my $case (
+	[
+		$lines . "# nothing\n" x 120_000,
+		qr/is too large.*more than 1048576 bytes/s
+	],
+	[ "nonsense\n$lines", qr/is invalid in line 1/ ],
+	[ undef, qr/is missing/ ])
+{
+	my ($content, $error) = @$case;
+
+	unlink($history);
+	append_to_file($history, $content) if defined $content;
+	($rc, $stdout, $stderr) =
+	  call($standbys{standby}, sources(@relays) . ', 1');
+	isnt($rc, 0, 'a history file that cannot be used');
+	like($stderr, qr/pg_wal\/00000002\.history" $error/, 'is named');
+}
+unlink($history);
+append_to_file($history, $lines);
+
 #
 # A recovery target
 #

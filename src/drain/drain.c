@@ -207,15 +207,24 @@ set_counts(WsDrain *drain, bool counts)
 		drain->sources[i]->member.counts = counts;
 }
 
-/* Decide, when it is known who counts. */
-static void
-decide_for(WsDrain *drain, WsDrainMember *members)
+/*
+ * Complete what is known of the members, whoever of them counts.  Returns the
+ * newest timeline.
+ */
+static TimeLineID
+complete_members(WsDrain *drain, WsDrainMember *members)
 {
 	collect_members(drain, members);
 	ws_drain_decide(members, drain->count + 1, 0, true, &drain->plan);
 	ask_records(drain, members);
-	discount_old_timelines(drain, drain->plan.tli);
+	return drain->plan.tli;
+}
 
+/* Decide, when it is known who counts. */
+static void
+decide_for(WsDrain *drain, WsDrainMember *members, TimeLineID newest)
+{
+	discount_old_timelines(drain, newest);
 	collect_members(drain, members);
 	ws_drain_decide(members, drain->count + 1, drain->required,
 					ws_standby_follows_latest(), &drain->plan);
@@ -226,15 +235,17 @@ static void
 decide(WsDrain *drain, WsDrainMember *members)
 {
 	const char **lists = palloc(sizeof(char *) * drain->count);
+	TimeLineID	newest;
 	int			count;
 
 	ws_standby_describe(&drain->self, &drain->self_history);
+	newest = complete_members(drain, members);
 	count = find_lists(drain, lists);
 	drain->list = join_lists(lists, count);
 	if (drain->required > 0)
 	{
 		set_counts(drain, true);
-		decide_for(drain, members);
+		decide_for(drain, members, newest);
 		return;
 	}
 
@@ -245,7 +256,7 @@ decide(WsDrain *drain, WsDrainMember *members)
 		set_counts(drain, false);
 		drain->required = ws_names_required(list, drain->sources, drain->count,
 											&drain->self.counts);
-		decide_for(drain, members);
+		decide_for(drain, members, newest);
 		if (drain->plan.verdict != WS_DRAIN_UNHEARD)
 			continue;
 		drain->list = list;

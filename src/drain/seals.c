@@ -14,8 +14,11 @@
 #include "compat.h"
 
 #include "drain/seals.h"
+#include "owner.h"
 #include "pgstat.h"
+#include "relay/store/file.h"
 #include "storage/fd.h"
+#include "utils/builtins.h"
 
 #define SEALS_FILE		PG_STAT_TMP_DIR "/walstream_seals"
 #define MAX_LINE		256
@@ -46,11 +49,39 @@ ws_seals_add(const char *token)
 
 	if (good)
 	{
-		good = fprintf(file, "%s\n", token) > 0;
+		good = fprintf(file, "%s\n", token) > 0 && fflush(file) == 0 &&
+			ws_file_sync(fileno(file)) == 0;
 		good = FreeFile(file) == 0 && good;
 	}
 	if (!good)
 		ereport(LOG,
 				(errcode_for_file_access(),
 				 errmsg("could not write file \"%s\": %m", SEALS_FILE)));
+	else
+		(void) ws_directory_sync_ext(PG_STAT_TMP_DIR, LOG);
+}
+
+static void
+draw_name(char *name)
+{
+	uint8		bytes[WS_OWNER_LEN / 2];
+
+	if (!pg_strong_random(bytes, sizeof(bytes)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a name for the owner of seals")));
+	name[hex_encode((const char *) bytes, sizeof(bytes), name)] = '\0';
+}
+
+const char *
+ws_seals_owner(void)
+{
+	char		name[WS_OWNER_LEN + 1];
+
+	if (ws_owner_get()[0] == '\0')
+	{
+		draw_name(name);
+		(void) ws_file_replace(PG_STAT_TMP_DIR, WS_OWNER_FILE, name, WS_OWNER_LEN, ERROR);
+	}
+	return ws_owner_get();
 }

@@ -18,7 +18,13 @@
 
 extern bool ws_seals_has(const char *token);
 
-/* Remember a token.  A failure to do so is not an error. */
+/* Remember a token durably.  A failure to do so is not an error. */
 extern void ws_seals_add(const char *token);
+
+/*
+ * Returns the name under which this server seals (owner.h), after drawing one
+ * durably if there is none.
+ */
+extern const char *ws_seals_owner(void);
 
 #endif							/* WS_DRAIN_SEALS_H */

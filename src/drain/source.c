@@ -18,7 +18,6 @@
 #include "access/xlog_internal.h"
 #include "drain/seals.h"
 #include "drain/source.h"
-#include "owner.h"
 #include "peertext.h"
 #include "utils/builtins.h"
 #include "utils/pg_lsn.h"
@@ -268,7 +267,7 @@ void
 ws_source_seal(WsSource *source, const WsRemoteLimit *limit)
 {
 	char		tli[16];
-	const char *params[2] = {tli, ws_owner_ensure()};
+	const char *params[2] = {tli, ws_seals_owner()};
 	char	   *values[1];
 	WsRemoteLimit soon = seal_limit(source, true);
 

@@ -14,8 +14,8 @@
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "drain/standby.h"
+#include "relay/store/file.h"
 #include "replication/walreceiver.h"
-#include "storage/fd.h"
 #include "storage/proc.h"
 #include "storage/spin.h"
 #include "utils/backend_status.h"
@@ -86,29 +86,26 @@ static void
 read_history(TimeLineID tli, WsHistory *history)
 {
 	char		path[MAXPGPATH];
-	char	   *content = palloc(WS_HISTORY_MAX_BYTES);
+	char	   *content = "";
 	size_t		len = 0;
 	int			line;
 
 	history->entries = palloc(sizeof(WsHistoryEntry) * (WS_HISTORY_MAX_ENTRIES + 1));
 	if (tli > 1)
 	{
-		FILE	   *file;
-
 		TLHistoryFilePath(path, tli);
-		file = AllocateFile(path, PG_BINARY_R);
-		if (file == NULL)
+		content = ws_file_read_all(path, WS_HISTORY_MAX_BYTES, &len);
+		if (content == NULL)
 			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not open file \"%s\": %m", path)));
-		len = fread(content, 1, WS_HISTORY_MAX_BYTES, file);
-		FreeFile(file);
+					(errcode(ERRCODE_UNDEFINED_FILE),
+					 errmsg("timeline history file \"%s\" is missing", path)));
 	}
 	if (ws_history_parse(tli, content, len, history, &line) != WS_OK)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("timeline history file \"%s\" is invalid in line %d", path, line)));
-	pfree(content);
+	if (tli > 1)
+		pfree(content);
 }
 
 void

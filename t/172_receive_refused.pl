@@ -1,0 +1,343 @@
+# Copyright (c) 2026, the walstream authors
+
+# What keeps walstream_receive_all() from hearing a relay, and what can fail
+# around that: each refusal that t/167 to t/169 do not provoke.
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use WalstreamProxy;
+use WalstreamRelay;
+use WalstreamTest;
+
+declare_expected_warning('could not unseal');
+
+my $nowhere = 'host=/nowhere';
+my $primary = walstream_primary('primary',
+	conf => "synchronous_standby_names = 'relay'\n");
+my $relay = walstream_relay(undef, 'relay',
+	conf => "wal_sender_timeout = 6s\nwal_retrieve_retry_interval = 200ms\n");
+set_relay_upstream($relay, $primary->connstr);
+wait_for_relay_state($relay, 'streaming');
+$primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
+my $standby = walstream_standby($primary, 'standby',
+	conf => "wal_retrieve_retry_interval = 200ms\n");
+my $other = walstream_relay(
+	undef, 'other',
+	conninfo => $nowhere,
+	extension => 0);
+my $foreign = walstream_primary('foreign');
+
+# A source with a longer timeout than users need.
+sub source_of
+{
+	my ($node, $timeout) = @_;
+
+	return
+		$node->connstr('postgres')
+	  . ' connect_timeout='
+	  . ($timeout // patience(60));
+}
+
+# The arguments: these sources, of which one must be heard.
+sub from
+{
+	return
+		'ARRAY['
+	  . join(', ', map { "'" . s/'/''/gr . "'" } @_)
+	  . '], required => 1';
+}
+
+sub receive_all
+{
+	my ($what) = @_;
+	my ($stdout, $stderr);
+	my $rc = $standby->psql(
+		'postgres', "CALL walstream_receive_all($what)",
+		stdout => \$stdout,
+		stderr => \$stderr);
+
+	return ($rc, $stdout, $stderr);
+}
+
+sub is_not_sealed
+{
+	my ($name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	is( $relay->safe_psql(
+			'postgres', 'SELECT sealed_timeline FROM walstream_relay'),
+		'',
+		"$name: the relay is not sealed");
+	return;
+}
+
+sub refused
+{
+	my ($what, $error, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($rc, $stdout, $stderr) = receive_all($what);
+
+	isnt($rc, 0, "$name: refused");
+	like($stderr, $error, "$name: the error");
+	is_not_sealed($name);
+	return $stderr;
+}
+
+sub unseal
+{
+	$relay->safe_psql('postgres',
+		'SELECT walstream_relay_unseal(token) FROM walstream_get_relay_seal()'
+	);
+	wait_for_relay_state($relay, 'streaming');
+	return;
+}
+
+# Files of the standby that outlive a session.
+my $kept = $standby->data_dir . '/pg_stat_tmp';
+
+#
+# The name under which it seals cannot be kept: before anything is sealed
+#
+mkdir("$kept/walstream_owner.tmp") || die "could not make a directory: $!\n";
+refused(
+	from(source_of($relay)),
+	qr/"pg_stat_tmp\/walstream_owner\.tmp" is not a regular file/,
+	'no name can be kept');
+rmdir("$kept/walstream_owner.tmp") || die "could not remove it: $!\n";
+
+#
+# Sources that are none
+#
+refused(
+	from('host=' . 'x' x 2000),
+	qr/a source's connection string is longer than 1023 bytes/,
+	'a long connection string');
+my $only = qr/only 0 of 1 synchronous standbys.*Not heard: [^:]*:/s;
+refused(
+	from(source_of($other)),
+	qr/$only[^:]+: the extension walstream has not been created in its database "postgres"/s,
+	'a relay without the extension');
+$other->safe_psql('postgres', 'CREATE EXTENSION walstream');
+refused(
+	from(source_of($other)),
+	qr/$only[^:]+: it has no WAL/s,
+	'a relay that has never received anything');
+set_relay_upstream($other, $foreign->connstr);
+wait_for_relay_state($other, 'streaming');
+my $identifier = relay_row($other)->{system_identifier};
+refused(
+	from(source_of($other)),
+	qr/$only[^:]+: it holds WAL of another cluster, whose system identifier is $identifier/s,
+	'a relay of another cluster');
+$other->stop;
+
+# A server that does not accept connections yet
+$foreign->stop;
+$foreign->set_standby_mode;
+$foreign->append_conf('postgresql.conf',
+	"hot_standby = off\nprimary_conninfo = '$nowhere'\n");
+$foreign->start;
+refused(
+	from(source_of($foreign)),
+	qr/$only.*the database system is not (?:yet )?accepting connections/s,
+	'a server that is starting up');
+$foreign->stop;
+
+#
+# The relay lets SQL in, but no standby
+#
+my $hba = slurp_file($relay->data_dir . '/pg_hba.conf');
+unlink($relay->data_dir . '/pg_hba.conf');
+$relay->append_conf('pg_hba.conf',
+	"local replication all reject\nlocal all all trust\n");
+$relay->reload;
+refused(
+	from(source_of($relay)),
+	qr/$only[^:]+: no replication connection: .*pg_hba\.conf rejects replication connection/s,
+	'no replication connection');
+unlink($relay->data_dir . '/pg_hba.conf');
+$relay->append_conf('pg_hba.conf', $hba);
+$relay->reload;
+
+# The same one twice
+wait_for_relay_state($relay, 'streaming');
+refused(
+	from(source_of($relay), source_of($relay)) =~ s/, required.*//r,
+	qr/it is not known how many.*more than one of those asked is "relay"/s,
+	'a relay that is named twice');
+
+# The relay cannot write that it is sealed
+wait_for_relay_state($relay, 'streaming');
+chmod(0500, store_dir($relay)) == 1 || die "chmod: $!\n";
+refused(
+	from(source_of($relay)),
+	qr/$only[^:]+: .*could not create file ".*walstream\.seal\.tmp": Permission denied/s,
+	'a relay that cannot be sealed');
+chmod(0700, store_dir($relay)) == 1 || die "chmod: $!\n";
+
+#
+# The standby cannot remember its seals: it goes on, and a later call does not
+# recognize them.
+#
+wait_for_relay_state($relay, 'streaming');
+unlink("$kept/walstream_seals");
+mkdir("$kept/walstream_seals") || die "could not make a directory: $!\n";
+my $log = -s $standby->logfile;
+my ($rc, $stdout, $stderr) = receive_all(from(source_of($relay)));
+is($rc, 0, 'seals that cannot be remembered do not matter') or diag($stderr);
+ok( $standby->wait_for_log(
+		qr/LOG:  could not write file "pg_stat_tmp\/walstream_seals"/, $log),
+	'the log says so');
+rmdir("$kept/walstream_seals") || die "could not remove it: $!\n";
+($rc, $stdout, $stderr) = receive_all(from(source_of($relay)));
+like(
+	$stderr,
+	qr/$only[^:]+: it has been sealed by somebody else/s,
+	'the next call takes them for somebody else\'s');
+unseal();
+
+#
+# The relay's session hangs while it seals: nobody knows whether it is sealed.
+#
+my $receiver = relay_row($relay)->{receiver_pid};
+kill('STOP', $receiver) == 1 || die "could not stop the receiver: $!\n";
+my $call = start_psql($standby,
+		'CALL walstream_receive_all('
+	  . from(source_of($relay, 5))
+	  . ", timeout => '6 s')");
+my $session_query =
+  "FROM pg_stat_activity WHERE query LIKE '%walstream_relay_seal(%' AND pid <> pg_backend_pid()";
+$relay->poll_query_until('postgres',
+	"SELECT count(*) = 1 $session_query AND state = 'active'")
+  || die "it is not being sealed\n";
+my $session = $relay->safe_psql('postgres', "SELECT pid $session_query");
+kill('STOP', $session) == 1 || die "could not stop the session: $!\n";
+$call->{run}->finish;
+kill('CONT', $session);
+like(
+	${ $call->{output} },
+	qr/$only[^:]+: no answer within the time allowed/s,
+	'no answer: the error');
+like(
+	${ $call->{output} },
+	qr/WARNING: +could not unseal "relay" [^:]*:[^:]*: no answer to the request to seal it.*walstream_get_relay_seal\(\) shows the token/s,
+	'no answer: the warning');
+$relay->poll_query_until('postgres', "SELECT count(*) = 0 $session_query")
+  || die "the session does not end\n";
+kill('CONT', $receiver);
+wait_until(
+	$relay,
+	"SELECT sealed_timeline IS NULL AND state = 'streaming' FROM walstream_relay",
+	'no answer: the relay has given up sealing');
+
+#
+# The standby lacks WAL, and the source is slow: a comparison that takes longer
+# than wal_sender_timeout is not ended by that, but by its own limit.
+#
+wait_for_replay($primary, $standby);
+$standby->append_conf('postgresql.conf', "primary_conninfo = '$nowhere'\n");
+$standby->reload;
+$standby->poll_query_until('postgres',
+	'SELECT count(*) = 0 FROM pg_stat_wal_receiver')
+  || die "the walreceiver does not end\n";
+load_wal($primary, 100);
+wait_for_relay($primary, $relay);
+
+my $proxy = WalstreamProxy->new($relay);
+$proxy->set_rules({ action => 'hold', kind => 'w', times => 1 });
+my ($log_standby, $log_relay) = (-s $standby->logfile, -s $relay->logfile);
+$call = start_psql(
+	$standby,
+	'CALL walstream_receive_all('
+	  . from(
+		$proxy->connstr . ' dbname=postgres connect_timeout=' . patience(60))
+	  . ", timeout => '"
+	  . patience(180) . " s')");
+ok( $standby->wait_for_log(
+		qr/no WAL to compare came for 10000 ms/, $log_standby),
+	'a source that is silent is given up');
+$call->{run}->finish;
+like(
+	${ $call->{output} },
+	qr/^1\|[^|]+\|relay\|\{relay\}/m,
+	'the next comparison succeeds');
+unlike(
+	slurp_file($relay->logfile, $log_relay),
+	qr/due to (?:replication )?timeout/,
+	'the relay has not ended one after its wal_sender_timeout');
+unseal();
+$proxy->stop;
+
+#
+# The relay is away when it has to be unsealed.  Recovery hangs, so that
+# nothing is received.
+#
+my $hang = PostgreSQL::Test::Utils::tempdir() . '/hang';
+
+sub start_waiting
+{
+	load_wal($primary, 100);
+	wait_for_relay($primary, $relay);
+	append_to_file($hang, '');
+	$standby->append_conf('postgresql.conf',
+		"restore_command = 'while test -e $hang; do sleep 0.1; done; false'\n"
+	);
+	$standby->reload;
+	$standby->poll_query_until('postgres',
+		"SELECT wait_event = 'RestoreCommand' FROM pg_stat_activity WHERE backend_type = 'startup'"
+	) || die "recovery does not restore\n";
+	my $waiting = start_psql($standby,
+			'CALL walstream_receive_all('
+		  . from(source_of($relay))
+		  . ", timeout => '"
+		  . patience(180)
+		  . " s')");
+	$standby->poll_query_until('postgres',
+		"SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event IN ('Extension', 'WalstreamReceiveAll') AND query LIKE 'CALL%'"
+	) || die "the call does not wait\n";
+	$relay->poll_query_until('postgres',
+		'SELECT sealed_timeline = 1 FROM walstream_relay')
+	  || die "the relay is not sealed\n";
+	return $waiting;
+}
+
+my $waiting = start_waiting();
+$relay->stop('immediate');
+is( $standby->safe_psql(
+		'postgres',
+		"SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'CALL%' AND state = 'active'"
+	),
+	't',
+	'the call is cancelled');
+$waiting->{run}->finish;
+my ($token) = ${ $waiting->{output} } =~
+  /WARNING: +could not unseal "relay" .*nothing of timeline 1 until it is unsealed.*walstream_relay_unseal\('(\w+)'\)/s;
+ok(defined $token, 'a relay that cannot be unsealed: a warning')
+  or diag(${ $waiting->{output} });
+$relay->start;
+wait_for_relay_state($relay, 'sealed');
+is( $relay->safe_psql(
+		'postgres', "SELECT walstream_relay_unseal('" . ($token // '') . "')"
+	),
+	't',
+	'the token in the warning unseals it');
+wait_for_relay_state($relay, 'streaming');
+
+#
+# The standby is promoted meanwhile
+#
+$waiting = start_waiting();
+$standby->safe_psql('postgres', 'SELECT pg_promote(false)');
+unlink($hang);
+$waiting->{run}->finish;
+like(
+	${ $waiting->{output} },
+	qr/this standby was promoted before it had received all WAL.*It was to come to \S+ on timeline 1/s,
+	'promoted too early');
+is_not_sealed('promoted too early');
+
+done_testing();
