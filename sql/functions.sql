@@ -90,7 +90,8 @@ CREATE FUNCTION other_types(OUT slot text, OUT pid integer, OUT state text,
     OUT plain_reason text, OUT streaming_since timestamptz,
     OUT raw_bytes bigint, OUT wire_bytes bigint, OUT messages bigint,
     OUT frames bigint, OUT bypassed_messages bigint,
-    OUT codec_failures bigint, OUT encode_time double precision)
+    OUT codec_failures bigint, OUT encode_time double precision,
+    OUT congestion_control text)
   RETURNS SETOF record AS 'walstream', 'walstream_get_sender_slots' LANGUAGE C;
 CREATE FUNCTION fewer_arguments() RETURNS pg_lsn
   AS 'walstream', 'walstream_create_relay_slot' LANGUAGE C;

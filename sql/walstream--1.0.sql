@@ -39,7 +39,8 @@ CREATE FUNCTION walstream_get_sender_slots(
     OUT frames bigint,
     OUT bypassed_messages bigint,
     OUT codec_failures bigint,
-    OUT encode_time double precision)
+    OUT encode_time double precision,
+    OUT congestion_control text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME'
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
@@ -72,6 +73,7 @@ CREATE FUNCTION walstream_get_relay_senders(
     OUT bypassed_messages bigint,
     OUT codec_failures bigint,
     OUT encode_time double precision,
+    OUT congestion_control text,
     OUT slot_name name,
     OUT restart_lsn pg_lsn)
 RETURNS SETOF record
@@ -180,6 +182,7 @@ CREATE VIEW walstream_senders AS
         w.bypassed_messages,
         w.codec_failures,
         w.encode_time,
+        w.congestion_control,
         w.relay
     FROM (SELECT g.*, NULL::name AS slot_name, NULL::pg_lsn AS restart_lsn, false AS relay
             FROM walstream_get_sender_slots() AS g
@@ -230,6 +233,7 @@ COMMENT ON COLUMN walstream_senders.frames IS 'messages of walstream that were s
 COMMENT ON COLUMN walstream_senders.bypassed_messages IS 'WAL messages whose bytes were sent as they are';
 COMMENT ON COLUMN walstream_senders.codec_failures IS 'times that the codec failed and the message was sent as it is';
 COMMENT ON COLUMN walstream_senders.encode_time IS 'time spent encoding, in milliseconds';
+COMMENT ON COLUMN walstream_senders.congestion_control IS 'TCP congestion control of the stream; null for a Unix-domain socket';
 COMMENT ON COLUMN walstream_senders.relay IS 'true if it serves the WAL that this server holds as a relay, false if this server''s own';
 
 CREATE VIEW walstream_receiver AS

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * guc.c
- *	  The settings of walstream, except those in guc_relay.c and guc_drain.c.
+ *	  The settings of walstream, except those in the other guc_*.c.
  *
  * Values are parsed in the check hooks, so that an invalid value is refused
  * when it is set or the configuration is reloaded, and the old value stays in
@@ -258,6 +258,7 @@ ws_guc_init(void)
 							GUC_REPORT | GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
 							NULL, NULL, NULL);
 
+	ws_guc_init_network();
 	ws_guc_init_relay();
 	ws_guc_init_drain();
 

@@ -45,7 +45,8 @@ extern void ws_guc_init(void);
  */
 extern bool ws_guc_reload(void);
 
-/* In guc_relay.c and guc_drain.c: their parts of that. */
+/* In guc_network.c, guc_relay.c and guc_drain.c: their parts of that. */
+extern void ws_guc_init_network(void);
 extern void ws_guc_init_relay(void);
 extern void ws_guc_init_drain(void);
 
@@ -66,6 +67,15 @@ extern uint32 ws_guc_compression_hash(void);
  * value from anywhere else, such as ALTER ROLE, asks for nothing.
  */
 extern const WsAccept *ws_guc_accept(void);
+
+/*
+ * Returns walstream.tcp_congestion_control, "" for the system's; valid until
+ * the next reload.
+ */
+extern const char *ws_guc_tcp_congestion_control(void);
+
+/* Returns a number that rises whenever a setting in guc_network.c is set. */
+extern uint32 ws_guc_network_generation(void);
 
 /*
  * Returns the relay's settings as of the last reload; valid until the next

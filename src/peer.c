@@ -41,6 +41,7 @@ struct WsPeer
 	WsCodecSpec codec;
 	TimestampTz streaming_since;
 	char		name[NAMEDATALEN];
+	char		congestion_control[WS_CONGESTION_SIZE];
 
 	pg_atomic_uint64 position;
 	WsSharedCounters counters;
@@ -142,6 +143,7 @@ ws_peer_claim(WsPeerRole role, const char *name, TimestampTz streaming_since)
 			peer->codec.level = 0;
 			peer->streaming_since = streaming_since;
 			memcpy(peer->name, name_copy, NAMEDATALEN);
+			peer->congestion_control[0] = '\0';
 			claimed = true;
 		}
 		SpinLockRelease(&peer->mutex);
@@ -199,6 +201,20 @@ ws_peer_set_mode(WsPeer *peer, WsPeerMode mode, WsNoCodecReason reason,
 }
 
 void
+ws_peer_set_congestion_control(WsPeer *peer, const char *name)
+{
+	char		copy[WS_CONGESTION_SIZE];
+
+	if (peer == NULL)
+		return;
+
+	strlcpy(copy, name, sizeof(copy));
+	SpinLockAcquire(&peer->mutex);
+	memcpy(peer->congestion_control, copy, sizeof(copy));
+	SpinLockRelease(&peer->mutex);
+}
+
+void
 ws_peer_set_position(WsPeer *peer, XLogRecPtr position)
 {
 	if (peer != NULL)
@@ -230,6 +246,8 @@ ws_peer_snapshot(WsPeerSnapshot **result)
 		snapshot->codec = peer->codec;
 		snapshot->streaming_since = peer->streaming_since;
 		memcpy(snapshot->name, peer->name, NAMEDATALEN);
+		memcpy(snapshot->congestion_control, peer->congestion_control,
+			   WS_CONGESTION_SIZE);
 		SpinLockRelease(&peer->mutex);
 
 		if (snapshot->pid == 0)

@@ -18,6 +18,7 @@
 
 #include "datatype/timestamp.h"
 #include "pure/wire/accept.h"
+#include "sockopt.h"
 #include "stats.h"
 
 /* The role of this process in the stream. */
@@ -58,6 +59,7 @@ typedef struct WsPeerSnapshot
 	WsNoCodecReason reason;		/* with WS_MODE_NO_CODEC */
 	WsCodecSpec codec;			/* with WS_MODE_CODED */
 	TimestampTz streaming_since;
+	char		congestion_control[WS_CONGESTION_SIZE]; /* senders; "" if none */
 	XLogRecPtr	position;		/* receivers: end of the data handed on */
 	WsCounters	counters;
 } WsPeerSnapshot;
@@ -87,6 +89,7 @@ extern void ws_peer_release(WsPeer *peer);
 /* Owner only; NULL is allowed. */
 extern void ws_peer_set_mode(WsPeer *peer, WsPeerMode mode,
 							 WsNoCodecReason reason, WsCodecSpec codec);
+extern void ws_peer_set_congestion_control(WsPeer *peer, const char *name);
 extern void ws_peer_set_position(WsPeer *peer, XLogRecPtr position);
 
 /* Owner only: returns the entry's counters; NULL for NULL. */

@@ -30,6 +30,7 @@
 #include "replication/slot.h"
 #include "replication/walsender.h"
 #include "sender.h"
+#include "sockopt.h"
 #include "utils/timestamp.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -57,6 +58,7 @@ static bool flush_is_due = false;	/* the next flush does not directly follow
 									 * a row */
 static int64 last_row_us;		/* time of the last row */
 static uint32 compression_generation;	/* setting that the encoder has */
+static uint32 network_generation;	/* settings that the socket has */
 
 static WsPeer *peer = NULL;
 static TimestampTz streaming_since; /* start of the first stream of its kind */
@@ -279,6 +281,19 @@ claim_peer(void)
 	}
 }
 
+/*
+ * Have the kernel send as the settings say, when a stream begins and after a
+ * reload.
+ */
+static void
+configure_socket(void)
+{
+	network_generation = ws_guc_network_generation();
+	ws_sockopt_set_congestion_control(ws_guc_tcp_congestion_control());
+	ws_sockopt_set_unsent(WS_UNSENT_MAX);
+	ws_peer_set_congestion_control(peer, ws_sockopt_congestion_control());
+}
+
 /* Try to claim an entry, with each message of a stream that has none. */
 static void
 claim_peer_again(void)
@@ -287,6 +302,7 @@ claim_peer_again(void)
 		return;
 	claim_entry();
 	ws_peer_set_mode(peer, shown_mode, shown_reason, shown);
+	ws_peer_set_congestion_control(peer, ws_sockopt_congestion_control());
 }
 
 /*
@@ -302,6 +318,7 @@ begin_stream(void)
 
 	logical = MyReplicationSlot != NULL && SlotIsLogical(MyReplicationSlot);
 	claim_peer();
+	configure_socket();
 	streaming = true;
 	encoding = false;
 	feed.published = passed_counts;
@@ -385,6 +402,8 @@ filter_flush_if_writable(void)
 {
 	int64		oldest_us;
 
+	if (streaming && network_generation != ws_guc_network_generation())
+		configure_socket();
 	if (encoding && ws_encoder_pending(encoder, &oldest_us))
 	{
 		bool		due = flush_is_due || last_row_us - oldest_us >= WS_BATCH_AGE_US;
@@ -505,6 +524,9 @@ client_authentication(Port *port, int status)
 	{
 		prev_methods = PqCommMethods;
 		PqCommMethods = &filter_methods;
+
+		/* for base backups, too */
+		ws_sockopt_set_congestion_control(ws_guc_tcp_congestion_control());
 	}
 }
 

@@ -80,6 +80,16 @@ add_stream(WsRow *row, const WsPeerSnapshot *peer)
 	add_counters(row, &peer->counters);
 }
 
+/* congestion_control of a sender's stream; NULL for NULL */
+static void
+add_network(WsRow *row, const WsPeerSnapshot *peer)
+{
+	if (peer != NULL && peer->congestion_control[0] != '\0')
+		ws_row_add_text(row, peer->congestion_control);
+	else
+		ws_row_add_null(row);
+}
+
 static bool
 is_sender(WsPeerRole role)
 {
@@ -199,10 +209,13 @@ walstream_get_sender_slots(PG_FUNCTION_ARGS)
 	for (int slot = 0; slot < max_wal_senders; slot++)
 	{
 		WalSnd		walsnd = copy_walsender(slot);
+		WsPeerSnapshot *peer;
 		WsRow		row = {0};
 
 		add_walsender(&row, slot, &walsnd, standbys, nstandbys);
-		add_stream(&row, find_sender(peers, npeers, walsnd.pid));
+		peer = find_sender(peers, npeers, walsnd.pid);
+		add_stream(&row, peer);
+		add_network(&row, peer);
 		ws_row_put(fcinfo, &row);
 	}
 	return (Datum) 0;
@@ -259,11 +272,14 @@ walstream_get_relay_senders(PG_FUNCTION_ARGS)
 	for (int i = 0; i < nsenders; i++)
 	{
 		WsSenderSnapshot *sender = &senders[i];
+		WsPeerSnapshot *peer;
 		WsSlotSnapshot slot;
 		WsRow		row = {0};
 
 		add_relay_sender(&row, sender);
-		add_stream(&row, find_sender(peers, npeers, sender->pid));
+		peer = find_sender(peers, npeers, sender->pid);
+		add_stream(&row, peer);
+		add_network(&row, peer);
 		if (sender->relay_slot[0] != '\0' && ws_slot_get(sender->relay_slot, &slot))
 		{
 			ws_row_add_name(&row, slot.name);

@@ -1,0 +1,97 @@
+#-------------------------------------------------------------------------
+#
+# WalstreamNetwork.pm
+#	  For tests of what a server tells the kernel about its TCP sockets.
+#
+# Copyright (c) 2026, the walstream authors
+#
+#-------------------------------------------------------------------------
+package WalstreamNetwork;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Cwd;
+use Exporter 'import';
+use PostgreSQL::Test::Utils;
+
+our @EXPORT = qw(
+  listen_tcp
+  tcp_connstr
+  start_with_options_log
+  socket_options
+  refuse_pacing
+  congestion_controls
+);
+
+# listen_tcp($node): let a node that is to be started serve loopback, too.
+sub listen_tcp
+{
+	my ($node) = @_;
+
+	$node->append_conf('postgresql.conf', "listen_addresses = '127.0.0.1'");
+	$node->append_conf('pg_hba.conf',
+		"host all,replication all 127.0.0.1/32 trust");
+	return;
+}
+
+sub tcp_connstr
+{
+	my ($node) = @_;
+
+	return 'host=127.0.0.1 port=' . $node->port;
+}
+
+#
+# start_with_options_log($node, $file): start the node with
+# src/test/network/network_options.so, which writes to the file.
+#
+sub start_with_options_log
+{
+	my ($node, $file) = @_;
+
+	system_or_bail('make', '-s', '-C', 'src/test/network');
+	local $ENV{LD_PRELOAD} =
+	  getcwd() . '/src/test/network/network_options.so';
+	local $ENV{NETWORK_LOG} = $file;
+	$node->start;
+	return;
+}
+
+#
+# socket_options($file, $pid): what that process has set, in order, as "NAME
+# VALUE", with " refused" behind what the kernel did not take.
+#
+sub socket_options
+{
+	my ($file, $pid) = @_;
+
+	return () unless -e $file;
+	return
+	  map { / (\w+ \S*) (-?\d+)$/ ? $1 . ($2 == 0 ? '' : ' refused') : () }
+	  grep { /^$pid / } split(/\n/, slurp_file($file));
+}
+
+# refuse_pacing($file, $yes): whether SO_MAX_PACING_RATE is refused from now on.
+sub refuse_pacing
+{
+	my ($file, $yes) = @_;
+
+	append_to_file("$file.refuse", '') if $yes;
+	unlink("$file.refuse") unless $yes;
+	return;
+}
+
+#
+# congestion_controls($which): those that are 'available', or 'allowed' for
+# everybody, on this machine.
+#
+sub congestion_controls
+{
+	my ($which) = @_;
+	my $file = "/proc/sys/net/ipv4/tcp_${which}_congestion_control";
+
+	return -r $file ? split(' ', slurp_file($file)) : ();
+}
+
+1;
