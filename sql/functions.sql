@@ -91,7 +91,8 @@ CREATE FUNCTION other_types(OUT slot text, OUT pid integer, OUT state text,
     OUT raw_bytes bigint, OUT wire_bytes bigint, OUT messages bigint,
     OUT frames bigint, OUT bypassed_messages bigint,
     OUT codec_failures bigint, OUT encode_time double precision,
-    OUT congestion_control text)
+    OUT rate_limit bigint, OUT paced_by text,
+    OUT unpaced_reason text, OUT congestion_control text)
   RETURNS SETOF record AS 'walstream', 'walstream_get_sender_slots' LANGUAGE C;
 CREATE FUNCTION fewer_arguments() RETURNS pg_lsn
   AS 'walstream', 'walstream_create_relay_slot' LANGUAGE C;

@@ -40,6 +40,9 @@ CREATE FUNCTION walstream_get_sender_slots(
     OUT bypassed_messages bigint,
     OUT codec_failures bigint,
     OUT encode_time double precision,
+    OUT rate_limit bigint,
+    OUT paced_by text,
+    OUT unpaced_reason text,
     OUT congestion_control text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME'
@@ -73,6 +76,9 @@ CREATE FUNCTION walstream_get_relay_senders(
     OUT bypassed_messages bigint,
     OUT codec_failures bigint,
     OUT encode_time double precision,
+    OUT rate_limit bigint,
+    OUT paced_by text,
+    OUT unpaced_reason text,
     OUT congestion_control text,
     OUT slot_name name,
     OUT restart_lsn pg_lsn)
@@ -182,6 +188,9 @@ CREATE VIEW walstream_senders AS
         w.bypassed_messages,
         w.codec_failures,
         w.encode_time,
+        w.rate_limit,
+        w.paced_by,
+        w.unpaced_reason,
         w.congestion_control,
         w.relay
     FROM (SELECT g.*, NULL::name AS slot_name, NULL::pg_lsn AS restart_lsn, false AS relay
@@ -233,6 +242,9 @@ COMMENT ON COLUMN walstream_senders.frames IS 'messages of walstream that were s
 COMMENT ON COLUMN walstream_senders.bypassed_messages IS 'WAL messages whose bytes were sent as they are';
 COMMENT ON COLUMN walstream_senders.codec_failures IS 'times that the codec failed and the message was sent as it is';
 COMMENT ON COLUMN walstream_senders.encode_time IS 'time spent encoding, in milliseconds';
+COMMENT ON COLUMN walstream_senders.rate_limit IS 'walstream.rate_limit of the stream, in bytes per second; null if it has none';
+COMMENT ON COLUMN walstream_senders.paced_by IS 'who keeps the stream below its limit: kernel or walstream; null if it is not limited now';
+COMMENT ON COLUMN walstream_senders.unpaced_reason IS 'why its limit is not applied now; null if it is, or there is none';
 COMMENT ON COLUMN walstream_senders.congestion_control IS 'TCP congestion control of the stream; null for a Unix-domain socket';
 COMMENT ON COLUMN walstream_senders.relay IS 'true if it serves the WAL that this server holds as a relay, false if this server''s own';
 

@@ -69,6 +69,12 @@ extern uint32 ws_guc_compression_hash(void);
 extern const WsAccept *ws_guc_accept(void);
 
 /*
+ * Returns what walstream.rate_limit says of streams to an application_name, in
+ * bytes per second, 0 for no limit; and whether it holds for synchronous ones.
+ */
+extern int64 ws_guc_rate_limit(const char *name, bool *sync_too);
+
+/*
  * Returns walstream.tcp_congestion_control, "" for the system's; valid until
  * the next reload.
  */

@@ -42,6 +42,8 @@ struct WsPeer
 	TimestampTz streaming_since;
 	char		name[NAMEDATALEN];
 	char		congestion_control[WS_CONGESTION_SIZE];
+	int64		rate_limit;
+	WsPacing	pacing;
 
 	pg_atomic_uint64 position;
 	WsSharedCounters counters;
@@ -144,6 +146,8 @@ ws_peer_claim(WsPeerRole role, const char *name, TimestampTz streaming_since)
 			peer->streaming_since = streaming_since;
 			memcpy(peer->name, name_copy, NAMEDATALEN);
 			peer->congestion_control[0] = '\0';
+			peer->rate_limit = 0;
+			peer->pacing = WS_PACING_NONE;
 			claimed = true;
 		}
 		SpinLockRelease(&peer->mutex);
@@ -201,16 +205,19 @@ ws_peer_set_mode(WsPeer *peer, WsPeerMode mode, WsNoCodecReason reason,
 }
 
 void
-ws_peer_set_congestion_control(WsPeer *peer, const char *name)
+ws_peer_set_network(WsPeer *peer, const char *congestion_control,
+					int64 rate_limit, WsPacing pacing)
 {
 	char		copy[WS_CONGESTION_SIZE];
 
 	if (peer == NULL)
 		return;
 
-	strlcpy(copy, name, sizeof(copy));
+	strlcpy(copy, congestion_control, sizeof(copy));
 	SpinLockAcquire(&peer->mutex);
 	memcpy(peer->congestion_control, copy, sizeof(copy));
+	peer->rate_limit = rate_limit;
+	peer->pacing = pacing;
 	SpinLockRelease(&peer->mutex);
 }
 
@@ -248,6 +255,8 @@ ws_peer_snapshot(WsPeerSnapshot **result)
 		memcpy(snapshot->name, peer->name, NAMEDATALEN);
 		memcpy(snapshot->congestion_control, peer->congestion_control,
 			   WS_CONGESTION_SIZE);
+		snapshot->rate_limit = peer->rate_limit;
+		snapshot->pacing = peer->pacing;
 		SpinLockRelease(&peer->mutex);
 
 		if (snapshot->pid == 0)

@@ -20,6 +20,7 @@
 #include "pure/wire/accept.h"
 #include "sockopt.h"
 #include "stats.h"
+#include "throttle.h"
 
 /* The role of this process in the stream. */
 typedef enum WsPeerRole
@@ -60,6 +61,8 @@ typedef struct WsPeerSnapshot
 	WsCodecSpec codec;			/* with WS_MODE_CODED */
 	TimestampTz streaming_since;
 	char		congestion_control[WS_CONGESTION_SIZE]; /* senders; "" if none */
+	int64		rate_limit;		/* senders, in bytes per second; 0 if none */
+	WsPacing	pacing;
 	XLogRecPtr	position;		/* receivers: end of the data handed on */
 	WsCounters	counters;
 } WsPeerSnapshot;
@@ -89,7 +92,8 @@ extern void ws_peer_release(WsPeer *peer);
 /* Owner only; NULL is allowed. */
 extern void ws_peer_set_mode(WsPeer *peer, WsPeerMode mode,
 							 WsNoCodecReason reason, WsCodecSpec codec);
-extern void ws_peer_set_congestion_control(WsPeer *peer, const char *name);
+extern void ws_peer_set_network(WsPeer *peer, const char *congestion_control,
+								int64 rate_limit, WsPacing pacing);
 extern void ws_peer_set_position(WsPeer *peer, XLogRecPtr position);
 
 /* Owner only: returns the entry's counters; NULL for NULL. */

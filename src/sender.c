@@ -12,7 +12,8 @@
  * walsender of a relay.
  *
  * No method may raise an ERROR, since the report would pass through the same
- * method.
+ * method.  The exception is flush_if_writable while a stream runs, since the
+ * report ends that.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -31,6 +32,7 @@
 #include "replication/walsender.h"
 #include "sender.h"
 #include "sockopt.h"
+#include "throttle.h"
 #include "utils/timestamp.h"
 
 static ClientAuthentication_hook_type prev_client_authentication = NULL;
@@ -66,6 +68,7 @@ static TimestampTz claimed_at;	/* time of the last attempt to get an entry */
 static WsPeerMode shown_mode;	/* mode last shown in the entry and the log */
 static WsNoCodecReason shown_reason;
 static WsCodecSpec shown;
+static WsPacing shown_pacing;
 static WsCounterFeed feed;
 static WsStreamCounts passed_counts;	/* counts of streams that are not
 										 * encoded */
@@ -169,6 +172,7 @@ send_ready(bool noblock)
 										  (const char *) out, out_len) != 0)
 			result = EOF;
 		passing_on = false;
+		ws_throttle_take(out_len + WS_COPYDATA_HEADER);
 	}
 
 	publish(coding_time);
@@ -232,6 +236,7 @@ send_encoded(const char *s, size_t len, bool noblock)
 static void
 count_passed(const char *s, size_t len)
 {
+	ws_throttle_take(WS_COPYDATA_HEADER + len);
 	if (len == 0 || s[0] != WS_STOCK_TYPE)
 		return;
 	passed_counts.raw_bytes += WS_COPYDATA_HEADER + len;
@@ -281,17 +286,55 @@ claim_peer(void)
 	}
 }
 
+static void
+show_network(void)
+{
+	int64		limit;
+
+	shown_pacing = ws_throttle_pacing(&limit);
+	ws_peer_set_network(peer, ws_sockopt_congestion_control(), limit,
+						shown_pacing);
+}
+
 /*
- * Have the kernel send as the settings say, when a stream begins and after a
- * reload.
+ * Send as the settings say, when a stream begins and after a reload.
  */
 static void
 configure_socket(void)
 {
+	bool		sync_too;
+	int64		limit;
+
 	network_generation = ws_guc_network_generation();
 	ws_sockopt_set_congestion_control(ws_guc_tcp_congestion_control());
-	ws_sockopt_set_unsent(WS_UNSENT_MAX);
-	ws_peer_set_congestion_control(peer, ws_sockopt_congestion_control());
+	limit = ws_guc_rate_limit(application_name, &sync_too);
+	ws_throttle_set(limit, sync_too);
+	show_network();
+}
+
+/*
+ * What has to be looked at now and then while a stream runs: a reload, and
+ * whether its rate is still to be limited.
+ */
+static void
+check_socket(void)
+{
+	int64		limit;
+
+	if (network_generation != ws_guc_network_generation())
+		configure_socket();
+	ws_throttle_check();
+	if (ws_throttle_pacing(&limit) != shown_pacing)
+		show_network();
+}
+
+/* The stream ends; what is still to be sent, such as an error, is in a hurry. */
+static void
+end_stream(void)
+{
+	streaming = encoding = false;
+	ws_throttle_end();
+	show_network();
 }
 
 /* Try to claim an entry, with each message of a stream that has none. */
@@ -302,7 +345,7 @@ claim_peer_again(void)
 		return;
 	claim_entry();
 	ws_peer_set_mode(peer, shown_mode, shown_reason, shown);
-	ws_peer_set_congestion_control(peer, ws_sockopt_congestion_control());
+	show_network();
 }
 
 /*
@@ -377,8 +420,7 @@ static void
 filter_comm_reset(void)
 {
 	passing_on = false;
-	streaming = false;
-	encoding = false;
+	end_stream();
 	prev_methods->comm_reset();
 }
 
@@ -391,25 +433,26 @@ filter_flush(void)
 }
 
 /*
+ * Send what is ready, as far as the socket takes it.
+ *
  * A walsender flushes after each row.  The flush that directly follows a row
  * leaves the batch alone, so that rows can be collected; the walsender always
  * flushes once more before it sleeps.  A batch is also kept while earlier
- * output is stuck, behind which it could only wait; the walsender sees that
- * output is pending and will flush again.
+ * output is stuck, behind which it could only wait, or while the rate limit
+ * holds it back; the walsender sees that output is pending and will flush
+ * again.
  */
 static int
-filter_flush_if_writable(void)
+flush_some(void)
 {
 	int64		oldest_us;
 
-	if (streaming && network_generation != ws_guc_network_generation())
-		configure_socket();
 	if (encoding && ws_encoder_pending(encoder, &oldest_us))
 	{
 		bool		due = flush_is_due || last_row_us - oldest_us >= WS_BATCH_AGE_US;
 
 		flush_is_due = true;
-		if (!due)
+		if (!due || ws_throttle_in_debt())
 			return prev_methods->flush_if_writable();
 		if (prev_methods->is_send_pending())
 		{
@@ -423,10 +466,25 @@ filter_flush_if_writable(void)
 	return prev_methods->flush_if_writable();
 }
 
+static int
+filter_flush_if_writable(void)
+{
+	int			result;
+
+	if (streaming)
+		check_socket();
+	result = flush_some();
+	if (streaming && result == 0)
+		ws_throttle_wait();
+	return result;
+}
+
+/* What the rate limit holds back is pending: no more is to be read. */
 static bool
 filter_is_send_pending(void)
 {
-	return prev_methods->is_send_pending();
+	return prev_methods->is_send_pending() ||
+		(streaming && ws_throttle_in_debt());
 }
 
 static int
@@ -460,7 +518,7 @@ filter_putmessage(char msgtype, const char *s, size_t len)
 	if (send_batch(false) != 0)
 		return EOF;
 	if (ends_stream(msgtype))
-		streaming = encoding = false;
+		end_stream();
 	return prev_methods->putmessage(msgtype, s, len);
 }
 
@@ -487,7 +545,7 @@ filter_putmessage_noblock(char msgtype, const char *s, size_t len)
 		{
 			send_batch(true);
 			if (ends_stream(msgtype))
-				streaming = encoding = false;
+				end_stream();
 		}
 	}
 

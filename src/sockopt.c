@@ -16,17 +16,24 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "libpq/libpq-be.h"
 #include "sockopt.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 
-#if defined(TCP_CONGESTION) && defined(TCP_NOTSENT_LOWAT)
+#if defined(TCP_CONGESTION) && defined(TCP_NOTSENT_LOWAT) && defined(SO_MAX_PACING_RATE)
+
+/* An unlimited rate, for the kernel. */
+#define NO_RATE		PG_UINT32_MAX
 
 /* What the connection began with. */
 static char initial_congestion[WS_CONGESTION_SIZE] = "";
 static bool congestion_warned = false;
+
+/* What SO_MAX_PACING_RATE was set to; 0 if it is not set. */
+static uint32 paced_rate = 0;
 
 static bool
 is_tcp(void)
@@ -112,13 +119,92 @@ ws_sockopt_congestion_control(void)
 	return name;
 }
 
-void
-ws_sockopt_set_unsent(int bytes)
+/* Let the kernel take so many bytes that it does not send yet. */
+static bool
+set_unsent(int bytes)
 {
-	/* an old kernel may not have it, and nothing depends on it */
-	if (is_tcp())
-		(void) setsockopt(MyProcPort->sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
-						  &bytes, sizeof(bytes));
+	return setsockopt(MyProcPort->sock, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+					  &bytes, sizeof(bytes)) == 0;
+}
+
+/* 32 bits, which kernels of any age take. */
+static bool
+set_rate(uint32 rate)
+{
+	return setsockopt(MyProcPort->sock, SOL_SOCKET, SO_MAX_PACING_RATE,
+					  &rate, sizeof(rate)) == 0;
+}
+
+/*
+ * Returns true if we may choose this congestion control.  A connection can have
+ * one that we may not.
+ */
+static bool
+may_choose(const char *name)
+{
+	int			probe = socket(AF_INET, SOCK_STREAM, 0);
+	bool		result;
+
+	if (probe < 0)
+		return false;
+	result = setsockopt(probe, IPPROTO_TCP, TCP_CONGESTION,
+						name, strlen(name)) == 0;
+	close(probe);
+	return result;
+}
+
+/*
+ * A congestion control that measures how fast it can send, like bbr, has
+ * measured our limit, and would take many round trips to see that it is gone.
+ * So let it begin anew; the window stays.
+ */
+static void
+forget_measured_rate(void)
+{
+	char		name[WS_CONGESTION_SIZE];
+
+	strlcpy(name, ws_sockopt_congestion_control(), sizeof(name));
+	if (strncmp(name, "bbr", 3) == 0 && may_choose(name) &&
+		set_congestion("reno"))
+		(void) set_congestion(name);
+}
+
+bool
+ws_sockopt_pace(int64 rate)
+{
+	uint32		kernel_rate = (uint32) Min(rate, (int64) NO_RATE - 1);
+	int			unsent = (int) Max(Min(rate / 5, WS_UNSENT_MAX), WS_UNSENT_MIN);
+
+	/*
+	 * Without the second one, what is sent in many seconds would wait in the
+	 * kernel, with keepalives behind it.
+	 */
+	if (!is_tcp())
+		return false;
+	if (!set_unsent(unsent) || !set_rate(kernel_rate))
+	{
+		ws_sockopt_unpace();
+		return false;
+	}
+	if (paced_rate != 0 && kernel_rate > paced_rate)
+		forget_measured_rate();
+	paced_rate = kernel_rate;
+	return true;
+}
+
+void
+ws_sockopt_unpace(void)
+{
+	if (!is_tcp())
+		return;
+	if (paced_rate != 0)
+	{
+		(void) set_rate(NO_RATE);
+		forget_measured_rate();
+		paced_rate = 0;
+	}
+	/* an old kernel may not have it, and nothing depends on it here */
+	(void) set_unsent(WS_UNSENT_MAX);
 }
 
 #else							/* not Linux */
@@ -134,8 +220,14 @@ ws_sockopt_congestion_control(void)
 	return "";
 }
 
+bool
+ws_sockopt_pace(int64 rate)
+{
+	return false;
+}
+
 void
-ws_sockopt_set_unsent(int bytes)
+ws_sockopt_unpace(void)
 {
 }
 

@@ -37,7 +37,16 @@ extern void ws_sockopt_set_congestion_control(const char *name);
  */
 extern const char *ws_sockopt_congestion_control(void);
 
-/* Let the kernel take so many bytes that it does not send yet. */
-extern void ws_sockopt_set_unsent(int bytes);
+/*
+ * Have the kernel send no more than so many bytes per second, and take no more
+ * than it sends in a fifth of a second.  Returns false if it cannot.
+ */
+extern bool ws_sockopt_pace(int64 rate);
+
+/*
+ * Have it send as fast as it can; at first for every stream, for which it also
+ * sets how much may wait unsent.
+ */
+extern void ws_sockopt_unpace(void);
 
 #endif							/* WS_SOCKOPT_H */

@@ -80,10 +80,37 @@ add_stream(WsRow *row, const WsPeerSnapshot *peer)
 	add_counters(row, &peer->counters);
 }
 
-/* congestion_control of a sender's stream; NULL for NULL */
+/* Returns who holds a stream's rate down; NULL if nobody does. */
+static const char *
+pacer_name(WsPacing pacing)
+{
+	return pacing == WS_PACING_KERNEL ? "kernel" :
+		pacing == WS_PACING_OWN ? "walstream" : NULL;
+}
+
+/* Returns why a limit is not applied; NULL if it is, or there is none. */
+static const char *
+unpaced_reason(WsPacing pacing)
+{
+	return pacing == WS_PACING_SYNCHRONOUS ? "the standby is synchronous" :
+		pacing == WS_PACING_STOPPING ? "the walsender is stopping" : NULL;
+}
+
+/*
+ * rate_limit, paced_by, unpaced_reason and congestion_control of a sender's
+ * stream; NULLs for NULL
+ */
 static void
 add_network(WsRow *row, const WsPeerSnapshot *peer)
 {
+	WsPacing	pacing = peer != NULL ? peer->pacing : WS_PACING_NONE;
+
+	if (pacing != WS_PACING_NONE)
+		ws_row_add(row, INT8OID, Int64GetDatum(peer->rate_limit));
+	else
+		ws_row_add_null(row);
+	ws_row_add_text(row, pacer_name(pacing));
+	ws_row_add_text(row, unpaced_reason(pacing));
 	if (peer != NULL && peer->congestion_control[0] != '\0')
 		ws_row_add_text(row, peer->congestion_control);
 	else

@@ -23,7 +23,8 @@ static const char *const names[WS_WAITS] = {
 	[WS_WAIT_RELAY_SEAL] = "WalstreamRelaySeal",
 	[WS_WAIT_RELAY_POSITION] = "WalstreamRelayPosition",
 	[WS_WAIT_RECEIVE_ALL] = "WalstreamReceiveAll",
-	[WS_WAIT_RECEIVE_ALL_RELAY] = "WalstreamReceiveAllRelay"
+	[WS_WAIT_RECEIVE_ALL_RELAY] = "WalstreamReceiveAllRelay",
+	[WS_WAIT_RATE_LIMIT] = "WalstreamRateLimit"
 };
 
 uint32

@@ -27,9 +27,10 @@ typedef enum WsWait
 	WS_WAIT_RELAY_SEAL,
 	WS_WAIT_RELAY_POSITION,
 	WS_WAIT_RECEIVE_ALL,
-	WS_WAIT_RECEIVE_ALL_RELAY
+	WS_WAIT_RECEIVE_ALL_RELAY,
+	WS_WAIT_RATE_LIMIT
 }			WsWait;
-#define WS_WAITS	(WS_WAIT_RECEIVE_ALL_RELAY + 1)
+#define WS_WAITS	(WS_WAIT_RATE_LIMIT + 1)
 
 /* For WaitLatch() and the like.  Takes a lock when a process first asks. */
 extern uint32 ws_waitevent(WsWait wait);

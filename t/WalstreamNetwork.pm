@@ -13,7 +13,9 @@ use warnings FATAL => 'all';
 
 use Cwd;
 use Exporter 'import';
+use Test::More;
 use PostgreSQL::Test::Utils;
+use Time::HiRes qw(clock_gettime CLOCK_MONOTONIC);
 
 our @EXPORT = qw(
   listen_tcp
@@ -22,6 +24,8 @@ our @EXPORT = qw(
   socket_options
   refuse_pacing
   congestion_controls
+  monotonic
+  check_pace
 );
 
 # listen_tcp($node): let a node that is to be started serve loopback, too.
@@ -92,6 +96,37 @@ sub congestion_controls
 	my $file = "/proc/sys/net/ipv4/tcp_${which}_congestion_control";
 
 	return -r $file ? split(' ', slurp_file($file)) : ();
+}
+
+# Seconds of a clock that is never put back.
+sub monotonic
+{
+	return clock_gettime(CLOCK_MONOTONIC);
+}
+
+#
+# check_pace($name, $client, $command, $rate, $bytes, $most): a test that a
+# client which begins a stream with the command is never sent more than the rate
+# allows for the time, and $most beyond that, until so many bytes have come.
+# What a slow machine does can only take longer.
+#
+sub check_pace
+{
+	my ($name, $client, $command, $rate, $bytes, $most) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $started = monotonic();
+	my $received = 0;
+	my $excess = 0;
+
+	$client->start($command);
+	while ($received < $bytes)
+	{
+		$received += 5 + length($client->receive);
+		my $allowed = $rate * (monotonic() - $started) + $most;
+
+		$excess = $received - $allowed if $received - $allowed > $excess;
+	}
+	return is($excess, 0, $name);
 }
 
 1;

@@ -28,6 +28,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
+#include "throttle.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
@@ -334,6 +335,7 @@ end_for_new_chain(void)
 			 errdetail("It connects again, and sees whether it is one of them.")));
 
 	/* more output would have to wait for what it does not read */
+	ws_throttle_note_stopping();
 	if (!pq_is_send_pending())
 	{
 		ws_client_send_complete("COPY 0");
@@ -375,6 +377,7 @@ run_stream(void)
 		if (ws_session_is_stopping())
 		{
 			set_state(WS_SENDER_STOPPING);
+			ws_throttle_note_stopping();
 			if (stream->stop_time == 0)
 				stream->stop_time = stream->now;
 		}
