@@ -11,7 +11,8 @@
  * When the end position (-e) has arrived, it prints one line of JSON, then
  * keeps the connection open and continues to receive until standard input is
  * closed, so that the walsender's statistics can be read while it exists.
- * Without an end position the line is printed when standard input is closed.
+ * Without an end position the line is printed when standard input is closed, or
+ * with -w when the time is over.
  *
  * This is a program of the benchmark: run by bench/run, no part of the module.
  *
@@ -49,6 +50,9 @@ typedef struct Options
 	XLogRecPtr	start_lsn;
 	XLogRecPtr	end_lsn;		/* invalid: until standard input is closed */
 	XLogRecPtr	mark_lsn;		/* count messages up to here; invalid: all */
+	int64		window_us[2];	/* since the first data: when to begin and end
+								 * to measure the rate; 0: not at all */
+	bool		quiet;			/* send a status only if asked for one */
 	bool		ack;			/* confirm each message, as a synchronous
 								 * standby does */
 } Options;
@@ -75,6 +79,9 @@ typedef struct Drain
 	int64		last_us;		/* when data last arrived */
 	int64		status_us;		/* when a status was last sent */
 	bool		unconfirmed;	/* data since then */
+	int64		window_first_us;	/* first and last message in the window */
+	int64		window_last_us;
+	uint64		window_bytes;	/* after the first */
 	bool		printed;
 } Drain;
 
@@ -106,13 +113,27 @@ parse_lsn(const char *text)
 	return ((XLogRecPtr) hi << 32) | lo;
 }
 
+/* Seconds, as in 2:10. */
+static void
+parse_window(const char *text, Options *options)
+{
+	double		from,
+				to;
+	char		rest;
+
+	if (sscanf(text, "%lf:%lf%c", &from, &to, &rest) != 2 || from >= to)
+		fail("not a window of time", text);
+	options->window_us[0] = (int64) (from * 1e6);
+	options->window_us[1] = (int64) (to * 1e6);
+}
+
 static void
 parse_options(int argc, char **argv, Options *options)
 {
 	int			c;
 
 	memset(options, 0, sizeof(*options));
-	while ((c = getopt(argc, argv, "a:d:e:m:p:s:S:A")) != -1)
+	while ((c = getopt(argc, argv, "a:d:e:m:p:qs:S:w:A")) != -1)
 	{
 		switch (c)
 		{
@@ -131,11 +152,17 @@ parse_options(int argc, char **argv, Options *options)
 			case 'p':
 				options->publication = optarg;
 				break;
+			case 'q':
+				options->quiet = true;
+				break;
 			case 's':
 				options->start_lsn = parse_lsn(optarg);
 				break;
 			case 'S':
 				options->slot = optarg;
+				break;
+			case 'w':
+				parse_window(optarg, options);
 				break;
 			case 'A':
 				options->ack = true;
@@ -146,7 +173,7 @@ parse_options(int argc, char **argv, Options *options)
 	}
 	if (optind != argc || options->conninfo == NULL)
 		fail("usage", "drain -d conninfo [-s start] [-e end] [-m mark] "
-			 "[-a accept] [-S slot [-p publication]] [-A]");
+			 "[-a accept] [-S slot [-p publication]] [-w from:to] [-q] [-A]");
 }
 
 /*
@@ -262,6 +289,42 @@ take_frame(Drain *drain, const uint8 *message, size_t len)
 	drain->position += header.raw_len;
 }
 
+/*
+ * A message is complete when its last byte has come, so the rate is that from
+ * the first message in the window to the last one.
+ */
+static void
+count_in_window(Drain *drain, size_t len)
+{
+	int64		since_us = drain->last_us - drain->first_us;
+
+	if (since_us < drain->options->window_us[0] ||
+		since_us > drain->options->window_us[1])
+		return;
+	if (drain->window_first_us == 0)
+		drain->window_first_us = drain->last_us;
+	else
+		drain->window_bytes += len;
+	drain->window_last_us = drain->last_us;
+}
+
+/* Returns true once the time is over. */
+static bool
+window_is_over(const Drain *drain)
+{
+	return drain->options->window_us[1] != 0 && drain->first_us != 0 &&
+		clock_us(CLOCK_MONOTONIC) - drain->first_us > drain->options->window_us[1];
+}
+
+static double
+window_rate(const Drain *drain)
+{
+	if (drain->window_last_us <= drain->window_first_us)
+		return 0;
+	return drain->window_bytes * 1e6 /
+		(drain->window_last_us - drain->window_first_us);
+}
+
 static void
 count_message(Drain *drain, size_t len)
 {
@@ -278,6 +341,7 @@ count_message(Drain *drain, size_t len)
 	drain->last_us = clock_us(CLOCK_MONOTONIC);
 	if (drain->first_us == 0)
 		drain->first_us = drain->last_us;
+	count_in_window(drain, len + WS_COPYDATA_HEADER);
 }
 
 static void
@@ -331,11 +395,12 @@ print_result(Drain *drain)
 	printf("{\"pid\":%d,\"hello\":%d,\"codec\":%d,\"position\":\"%X/%X\","
 		   "\"bytes\":" UINT64_FORMAT ",\"messages\":" UINT64_FORMAT ","
 		   "\"total_bytes\":" UINT64_FORMAT ",\"total_messages\":" UINT64_FORMAT ","
-		   "\"first_s\":%.6f,\"wall_s\":%.6f}\n",
+		   "\"rate\":%.1f,\"first_s\":%.6f,\"wall_s\":%.6f}\n",
 		   PQbackendPID(drain->conn), drain->hello, drain->codec,
 		   LSN_FORMAT_ARGS(drain->position),
 		   drain->marked.bytes, drain->marked.messages,
 		   drain->total.bytes, drain->total.messages,
+		   window_rate(drain),
 		   drain->first_us == 0 ? 0.0 :
 		   (drain->first_us - drain->connect_us) / 1e6,
 		   (drain->last_us - drain->begin_us) / 1e6);
@@ -385,12 +450,14 @@ run(Drain *drain)
 		if (!take_available(drain))
 			fail("stream", "the sender ended it");
 
-		reached = options->end_lsn != InvalidXLogRecPtr &&
-			drain->position >= options->end_lsn;
+		reached = window_is_over(drain) ||
+			(options->end_lsn != InvalidXLogRecPtr &&
+			 drain->position >= options->end_lsn);
 		if (reached && !drain->printed)
 			print_result(drain);
 		if ((options->ack && drain->unconfirmed) ||
-			clock_us(CLOCK_MONOTONIC) - drain->status_us > STATUS_INTERVAL_US)
+			(!options->quiet &&
+			 clock_us(CLOCK_MONOTONIC) - drain->status_us > STATUS_INTERVAL_US))
 			send_status(drain, false);
 
 		ready = poll(fds, 2, reached ? STATUS_INTERVAL_US / 1000 : IDLE_MS);

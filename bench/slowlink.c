@@ -7,7 +7,8 @@
  * carries IP packets from one to the other like a line with a router at its
  * near end: packets are sent one after the other at the line's rate, wait for
  * that in a queue of limited length, are dropped when the queue is full, and
- * arrive after the line's delay.  Both directions are alike and independent.
+ * arrive after the line's delay; some of them are lost at random, if that is
+ * wanted.  Both directions are alike and independent.
  *
  * The kernel could do the same (netem), but not every kernel is built with it.
  * The program needs the right to enter the namespaces and to make devices.
@@ -68,7 +69,9 @@ typedef struct Line
 	unsigned	count;
 	uint64_t	carried_packets;
 	uint64_t	carried_bytes;
-	uint64_t	dropped_packets;
+	uint64_t	dropped_packets;	/* the queue was full */
+	uint64_t	lost_packets;
+	uint64_t	random;			/* state; the same losses in each run */
 } Line;
 
 typedef struct Options
@@ -76,6 +79,7 @@ typedef struct Options
 	int64_t		rate;			/* bits per second */
 	int64_t		delay_ns;		/* one way */
 	int64_t		queue_bytes;	/* waiting to be sent */
+	int64_t		loss_ppm;		/* of packets, in millionths */
 } Options;
 
 static void
@@ -123,14 +127,27 @@ open_device(const char *namespace)
 }
 
 static void
-line_init(Line *line, int from, int to)
+line_init(Line *line, int from, int to, uint64_t seed)
 {
 	memset(line, 0, sizeof(*line));
+	line->random = seed;
 	line->from = from;
 	line->to = to;
 	line->packets = malloc(sizeof(Packet) * MAX_IN_FLIGHT);
 	if (line->packets == NULL)
 		fail("could not get memory");
+}
+
+/* Returns whether the line loses the next packet (splitmix64). */
+static bool
+line_loses(Line *line, const Options *options)
+{
+	uint64_t	z = (line->random += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
+	z ^= z >> 31;
+	return (int64_t) (z % 1000000) < options->loss_ppm;
 }
 
 /* Take the packets that the near end has sent. */
@@ -166,6 +183,11 @@ line_accept(Line *line, const Options *options)
 			continue;
 		}
 		line->idle_ns += len * INT64_C(8000000000) / options->rate;
+		if (line_loses(line, options))
+		{
+			line->lost_packets++;
+			continue;
+		}
 		packet->arrival_ns = line->idle_ns + options->delay_ns;
 		packet->len = (size_t) len;
 		line->count++;
@@ -250,10 +272,12 @@ main(int argc, char **argv)
 	int			far_end;
 	int			c;
 
-	while ((c = getopt(argc, argv, "d:q:r:")) != -1)
+	while ((c = getopt(argc, argv, "d:l:q:r:")) != -1)
 	{
 		if (c == 'd')
 			options.delay_ns = atoll(optarg) * 1000000;
+		else if (c == 'l')
+			options.loss_ppm = atoll(optarg);
 		else if (c == 'q')
 			options.queue_bytes = atoll(optarg);
 		else if (c == 'r')
@@ -262,10 +286,10 @@ main(int argc, char **argv)
 			return 2;
 	}
 	if (argc - optind != 2 || options.rate <= 0 || options.queue_bytes <= 0 ||
-		options.delay_ns < 0)
+		options.delay_ns < 0 || options.loss_ppm < 0)
 	{
 		fprintf(stderr, "usage: slowlink -r bits_per_second -d delay_ms "
-				"-q queue_bytes namespace namespace\n");
+				"-q queue_bytes [-l loss_ppm] namespace namespace\n");
 		return 2;
 	}
 
@@ -274,16 +298,17 @@ main(int argc, char **argv)
 		fail("could not get real-time priority");
 	near_end = open_device(argv[optind]);
 	far_end = open_device(argv[optind + 1]);
-	line_init(&there, near_end, far_end);
-	line_init(&back, far_end, near_end);
+	line_init(&there, near_end, far_end, 1);
+	line_init(&back, far_end, near_end, 2);
 	printf("ready\n");
 	fflush(stdout);
 
 	carry(&there, &back, &options);
 
-	printf("{\"packets\":%llu,\"bytes\":%llu,\"dropped\":%llu}\n",
+	printf("{\"packets\":%llu,\"bytes\":%llu,\"dropped\":%llu,\"lost\":%llu}\n",
 		   (unsigned long long) (there.carried_packets + back.carried_packets),
 		   (unsigned long long) (there.carried_bytes + back.carried_bytes),
-		   (unsigned long long) (there.dropped_packets + back.dropped_packets));
+		   (unsigned long long) (there.dropped_packets + back.dropped_packets),
+		   (unsigned long long) (there.lost_packets + back.lost_packets));
 	return 0;
 }

@@ -10,27 +10,31 @@ use warnings;
 use Host;
 
 # server: streams its WAL. start, end, mark, accept, slot, publication: see
-# bench/drain.c. ack: confirm as a synchronous standby. namespace: where the
-# client runs.
+# bench/drain.c. ack: confirm as a synchronous standby. quiet: send a status only
+# if asked for one. window: seconds, such as 2:10, in which the rate is measured.
+# local: through a Unix-domain socket. namespace: where the client runs.
 sub begin
 {
 	my ($class, $bench, $server, %arg) = @_;
 	my @command = (
 		"$bench->{tools}/drain", '-d',
-		$server->conninfo . ' application_name=drain');
+		($arg{local} ? $server->local_conninfo : $server->conninfo)
+		  . ' application_name=drain');
 	my %flag = (
 		start => '-s',
 		end => '-e',
 		mark => '-m',
 		accept => '-a',
 		slot => '-S',
-		publication => '-p');
+		publication => '-p',
+		window => '-w');
 
 	for my $name (sort keys %flag)
 	{
 		push @command, $flag{$name}, $arg{$name} if defined $arg{$name};
 	}
 	push @command, '-A' if $arg{ack};
+	push @command, '-q' if $arg{quiet};
 	return bless {
 		host => $bench->{host},
 		child =>

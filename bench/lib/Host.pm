@@ -70,14 +70,18 @@ sub clean_up
 	return;
 }
 
-# The command as the servers' user, in a network namespace if one is given.
+# The command as the servers' user, in a network namespace if one is given;
+# net_admin: with that capability.
 sub command
 {
 	my ($self, $command, %how) = @_;
 	my @command = @$command;
 
 	unshift @command, 'setpriv', "--reuid=$self->{uid}",
-	  "--regid=$self->{gid}", '--clear-groups', '--'
+	  "--regid=$self->{gid}", '--clear-groups',
+	  $how{net_admin}
+	  ? ('--inh-caps=+net_admin', '--ambient-caps=+net_admin')
+	  : (), '--'
 	  if defined $self->{uid} && !$how{root};
 	unshift @command, 'ip', 'netns', 'exec', $how{namespace}
 	  if defined $how{namespace};

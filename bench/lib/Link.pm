@@ -10,12 +10,18 @@ use warnings;
 use Host;
 
 use constant {
-	RATE => 100_000_000,
-	DELAY_MS => 40,              # each way
-	QUEUE_BYTES => 1_000_000,    # rate times round trip
 	NEAR => '10.173.94.1',
 	FAR => '10.173.94.2'
 };
+
+# What a line has if nothing else is said: queue_bytes is rate times round trip.
+my %usual = (
+	rate => 100_000_000,
+	delay_ms => 40,    # each way
+	queue_bytes => 1_000_000,
+	loss_ppm => 0);
+
+my $made = 0;
 
 # Why this machine cannot have such a line; undef if it can.
 sub obstacle
@@ -27,14 +33,18 @@ sub obstacle
 	return;
 }
 
+# A line as said above, or with another rate (bits per second), delay_ms,
+# queue_bytes or loss_ppm.
 sub begin
 {
-	my ($class, $bench) = @_;
+	my ($class, $bench, %arg) = @_;
 	my $host = $bench->{host};
+	my %line = (%usual, %arg);
+	my $number = ++$made;
 	my $self = bless {
 		host => $host,
-		near => "walstream_near_$$",
-		far => "walstream_far_$$"
+		near => "walstream_near_${$}_$number",
+		far => "walstream_far_${$}_$number"
 	}, $class;
 
 	for my $namespace (@$self{qw(near far)})
@@ -48,8 +58,11 @@ sub begin
 	}
 	$self->{child} = $host->spawn(
 		[
-			"$bench->{tools}/slowlink", '-r', RATE, '-d', DELAY_MS,
-			'-q', QUEUE_BYTES, @$self{qw(near far)}
+			"$bench->{tools}/slowlink", '-r',
+			$line{rate}, '-d',
+			$line{delay_ms}, '-q',
+			$line{queue_bytes}, '-l',
+			$line{loss_ppm}, @$self{qw(near far)}
 		],
 		root => 1);
 	if (!defined readline $self->{child}{from})

@@ -33,6 +33,13 @@ my %bars = (
 	'memory.receiver' => [ '<=', 3 ],
 	'link.tpcb_fpi.speedup' => [ '>=', 9 ],
 	'link.mixed.speedup' => [ '>=', 4 ],
+	# per cent off the limit, from the third second on
+	(   map { ("pace.$_.off" => [ '<=', 5 ]) }
+		map { ($_, "local.$_") } qw(200kB 1MB 50MB)),
+	'pace.timeouts' => [ '<=', 0 ],
+	'pace.terminate' => [ '<=', 0.2 ],
+	'lossy.raw' => [ '>=', 15 ],
+	'lossy.compressed_by_ratio' => [ '>=', 15 ],
 	'relay.commit.clients_1' => [ '>=', 1 ],
 	'relay.commit.clients_8' => [ '>=', 1 ],
 	'relay.lost.segments_16.longest' => [ '<=', 1 ],

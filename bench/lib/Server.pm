@@ -102,7 +102,8 @@ sub copy
 
 # module: preload walstream. conf: settings for this run only. standby_of:
 # stream from that instance, in this run. namespace, address: where to listen,
-# by default on loopback.
+# by default on loopback. net_admin: with the right to choose any congestion
+# control.
 sub start
 {
 	my ($self, %arg) = @_;
@@ -130,7 +131,8 @@ sub start
 			"$bench->{bindir}/pg_ctl", 'start', '-s', '-w', '-t', '300',
 			'-D', $self->data, '-l', "$self->{dir}/log"
 		],
-		namespace => $arg{namespace});
+		namespace => $arg{namespace},
+		net_admin => $arg{net_admin});
 	$self->{running} = 1;
 	$self->sql('CREATE EXTENSION IF NOT EXISTS walstream')
 	  if $arg{module} && !$arg{standby_of};
@@ -195,6 +197,12 @@ sub conninfo
 {
 	my ($self) = @_;
 	return "host=$self->{address} port=$self->{port} user=postgres";
+}
+
+sub local_conninfo
+{
+	my ($self) = @_;
+	return "host=$self->{dir} port=$self->{port} user=postgres";
 }
 
 # Our own queries use a Unix socket, which is reachable from any namespace.
