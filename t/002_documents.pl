@@ -117,6 +117,41 @@ same_names(
 	'functions');
 
 #
+# Who may execute the functions that are not read through views
+#
+my ($for_monitors) =
+  read_document('docs/security.md') =~
+  /^(\|\ functions\ that\ change\ nothing:.*)\|\ members\ of\ `pg_monitor`/mx;
+same_names(
+	[ ($for_monitors // '') =~ /`(\w+)\(\)`/g ],
+	[
+		grep { !/^walstream_get_/ }
+		  read_document('sql/walstream--1.0.sql') =~
+		  /^GRANT\ EXECUTE\ ON\ FUNCTION\ (\w+)\(.*\ TO\ pg_monitor;$/mgx
+	],
+	'functions for monitors');
+
+#
+# Options and commands of the program walz
+#
+my $program = read_document('src/cli/walz.c');
+my ($options) = $program =~ /long_options\[\]\ =\ \{(.*?)\n\t\};/sx;
+my @options = ($options // '') =~ /\{"([a-z]+)"/g;
+my $page = read_document('src/cli/walz.1') =~ s/\\-/-/gr;
+cmp_ok(scalar(@options), '>', 3, 'walz has options');
+same_names([ $page =~ /^\.BI?\ --([a-z]+)/mgx ],
+	\@options, 'options in the manual page of walz');
+my ($help) = $program =~ /("Options:\\n".*?)\);/s;
+same_names([ ($help // '') =~ /^\s+"\s+--([a-z]+)/mg ],
+	\@options, 'options in the help of walz');
+my %in_table = map { $_ => 1 }
+  section(read_document('docs/walz.md'), 'The tool walz') =~ /\[--([a-z]+)/g;
+same_names(
+	[ keys %in_table ],
+	[ grep { $_ ne 'help' } @options ],
+	'options in the table of walz');
+
+#
 # States of a relay: one function of the source has all their names.
 #
 my $source = read_document('src/relay/shared.c');
