@@ -1,5 +1,7 @@
 /* sql/walstream--1.0.sql */
 
+-- Copyright (c) 2026, the walstream authors
+
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION walstream" to load this file. \quit
 

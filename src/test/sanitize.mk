@@ -9,6 +9,8 @@
 # WS_WALZ_VERIFY: an encoder of walz decodes everything that it encodes, and
 # fails if the result differs; see walz/piece.h.
 #
+# Copyright (c) 2026, the walstream authors
+#
 #-------------------------------------------------------------------------
 
 CFLAGS ?= -O1 -g

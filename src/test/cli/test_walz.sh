@@ -3,6 +3,8 @@
 # The command-line tool walz; TAP output.
 #
 #	test_walz.sh <walz> <make_segment>
+#
+# Copyright (c) 2026, the walstream authors
 
 case $1 in
 	/*) walz=$1 ;;
