@@ -4,7 +4,8 @@
  *	  All differences between the PostgreSQL versions that walstream supports;
  *	  no other file looks at PG_VERSION_NUM.
  *
- * Built and tested on 15, 17, 18 and 19. 16 is expected to work, but untested.
+ * Built and tested on 15, 17, 18 and 19; docs/compatibility.md says when 16 was
+ * tried.
  *
  * Server files include this instead of postgres.h.
  *

@@ -60,7 +60,7 @@ ws_guc_hide(char **newval, void **extra)
 		ws_guc_free(hidden);
 		ws_guc_free(value);
 
-		/* of a refusal without a message PostgreSQL's names the value */
+		/* without a message of ours, PostgreSQL's would show the value */
 		GUC_check_errcode(ERRCODE_OUT_OF_MEMORY);
 		GUC_check_errmsg("out of memory");
 		return false;

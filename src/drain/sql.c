@@ -18,7 +18,6 @@
 #include "fmgr.h"
 #include "guc.h"
 #include "nodes/parsenodes.h"
-#include "relay/relay.h"
 #include "replication/walreceiver.h"
 #include "sqlrow.h"
 #include "storage/proc.h"

@@ -380,7 +380,7 @@ compress_one(KeepRound *keep)
 	}
 	else
 	{
-		/* unless the receiver has set it aside meanwhile */
+		/* done, or the receiver has set the segment aside meanwhile */
 		told_no_room_to_compress = false;
 		failed_segments = list_delete_ptr(failed_segments, failed);
 		if (failed != NULL)

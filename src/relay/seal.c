@@ -9,10 +9,10 @@
  * with a full barrier in between.  So either the stream does not begin, or the
  * backend sees it and waits for its end.
  *
- * An upstream that is on a newer timeline is admitted under the seal of the
- * moment, which may name an owner.  So a seal that is set later ends every
- * stream that was not admitted under it, on a newer timeline, too, which the
- * relay may have begun to receive without having published anything of it.
+ * A connection to an upstream on a newer timeline is admitted under the seal
+ * that is in force at that moment, which may name an owner.  A later seal ends
+ * every stream that was admitted before it, even one of a newer timeline, because
+ * its upstream was not compared with the new owner.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -205,7 +205,10 @@ ws_seal_begin_stream(TimeLineID tli, TimeLineID upstream_tli, uint32 generation)
 	(void) pg_atomic_exchange_u32(&shared->streaming_tli, tli);
 	told_tli = tli;
 
-	/* the last stream may have been of another timeline, which is over now */
+	/*
+	 * nobody needs to wait any longer for an earlier stream of another
+	 * timeline
+	 */
 	if (!ws_seal_covers(tli) && !sealed_since_admission())
 		ConditionVariableBroadcast(&shared->stream_ended);
 	else

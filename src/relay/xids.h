@@ -40,8 +40,8 @@ extern FullTransactionId ws_xids_next(void);
 extern WsFeedback ws_xids_limit(WsFeedback told);
 
 /*
- * Receiver: what the file says counts, if it is there and nothing is known yet.
- * A damaged one is logged and passed over.
+ * Receiver: load the id from the file, unless one is known.  A damaged file is
+ * logged and ignored.
  */
 extern void ws_xids_load(const WsStore *store);
 

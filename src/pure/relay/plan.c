@@ -357,7 +357,7 @@ resume_range(const WsPlanInput *input, WsPlan *plan)
 {
 	WsPlanStart *start = &plan->start;
 
-	/* nobody has to allow that */
+	/* this needs no operator's permission */
 	if (is_theirs(input, find_timeline(input, input->served.tli)))
 		go_back_to_served(input, plan);
 	if (find_common(input, plan) || find_start(input, plan) ||

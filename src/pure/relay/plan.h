@@ -80,7 +80,7 @@ typedef struct WsPlanInput
 	/* What an operator has allowed */
 	bool		follow_allowed;
 	bool		restart_allowed;
-	WsPlanPoint approved;		/* exactly this timeline, which leaves ours at
+	WsPlanPoint approved;		/* the one switch allowed: to this timeline at
 								 * this position, if ... */
 	XLogRecPtr	approved_record_lsn;	/* the last complete record in excess
 										 * ends here or before */

@@ -116,7 +116,10 @@ save_mine(const WsStore *store)
 		ws_relay_note_feedback();
 }
 
-/* What is wanted may have been bounded in the file, by WAL that has come since. */
+/*
+ * Whether the file needs to be written again.  Its transaction ids were limited
+ * to those known then; WAL received since may allow later ones.
+ */
 static bool
 has_news(const WsSlot *slot)
 {

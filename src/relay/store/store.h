@@ -22,8 +22,8 @@
  *								with its history files
  *	before-gap.XXXXXXXX-YYYYYYYY/	WAL from before a gap, no longer served, and
  *								the history files that belong to it
- *	surplus.TTTTTTTT-XXXXXXXX-YYYYYYYY/	WAL of a timeline from behind where
- *								another one that was approved has left it
+ *	surplus.TTTTTTTT-XXXXXXXX-YYYYYYYY/	WAL of a timeline after the point
+ *								where an approved timeline has left it
  *	*.tmp						unfinished; removed when the store is opened
  *
  * Anything else is refused by name.

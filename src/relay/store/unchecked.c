@@ -1,11 +1,11 @@
 /*-------------------------------------------------------------------------
  *
  * unchecked.c
- *	  Marks WAL in a store of which it is not known yet that it belongs there.
+ *	  Marks stored WAL that may not belong to this store.
  *
- * The WAL itself does not show it, and its segments are closed as others are.  So
- * an empty file shows it, which has the name of the first segment: what is stored
- * of its timeline from there on does not count.  The file is there before any of
+ * Neither the WAL nor the names of its segments show this, so there is an empty
+ * file, named after the first such segment.  While it exists, WAL of that
+ * timeline from that segment on does not count.  The file is made before any of
  * that WAL, and is gone before any of it is acknowledged.
  *
  * Copyright (c) 2026, the walstream authors

@@ -19,9 +19,10 @@
 #include "relay/walreceiver/state.h"
 
 /*
- * may_be_removed() for the timeline that is served.  Before the receiver was
- * started anew, more may have been published than the complete records of which
- * it knows; and something must be left of a timeline that is served.
+ * Returns true if WAL of the served timeline from lsn on may be removed; the
+ * served timeline's part of may_be_removed().  A receiver that was started anew
+ * knows of complete records only, but more may have been published before; and
+ * something must be left of a timeline that is served.
  */
 static bool
 may_be_removed_of_served(const WsRcv *rcv, TimeLineID tli, XLogRecPtr lsn)

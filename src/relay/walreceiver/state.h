@@ -7,12 +7,14 @@
  *	state.c			the state that is shown, and what ends a connection
  *	link.c			whether an error is the upstream's
  *	upstream.c		connecting, and whether this is our upstream
- *	plan.c			gathers what the plan where to go on depends on, and does it
+ *	plan.c			collects the input of the plan, and carries it out
  *	reason.c		why not, in words
  *	histories.c		the upstream's timeline history files
  *	range.c			beginning a range, the first or another one
  *	check.c			whether what comes continues what is stored
- *	stream.c		storing what is streamed of one timeline (stream.h)
+ *	stream.c		one timeline's stream: receiving its messages (stream.h)
+ *	write.c			writing the WAL that has come
+ *	publish.c		making it durable and publishing it
  *	halt.c			stopping until something or an operator has decided
  *	reply.c			status updates and feedback
  *
@@ -51,8 +53,9 @@ typedef struct WsRcvSettings
 } WsRcvSettings;
 
 /*
- * The stored WAL. worker.c opens the store, publish.c notes what has become
- * durable, range.c sets aside what a new range replaces, plan.c moves end.
+ * The stored WAL.  Four files write this: worker.c opens the store, publish.c
+ * notes what has become durable, range.c sets aside what a new range replaces,
+ * and plan.c moves end.
  */
 typedef struct WsRcvStored
 {
@@ -92,8 +95,8 @@ typedef struct WsRcvUpstream
 } WsRcvUpstream;
 
 /*
- * Other facts that decide where to continue. worker.c resets them when the
- * settings change.
+ * Other facts that decide where to continue; each says who writes it.  worker.c
+ * resets them when the settings change.
  */
 typedef struct WsRcvDecision
 {
@@ -118,7 +121,10 @@ typedef struct WsRcvDecision
 								 * replaces the slot and clears this */
 } WsRcvDecision;
 
-/* Attempts to connect, for the pauses between them.  Written by worker.c. */
+/*
+ * Attempts to connect, for the pauses between them.  Written by worker.c, and by
+ * publish.c where that is said.
+ */
 typedef struct WsRcvAttempts
 {
 	int			failed;			/* failures in a row; publish.c sets it to 0 */

@@ -3,8 +3,9 @@
  * stream.h
  *	  A stream of one timeline's WAL, for the files that receive it.
  *
- *	stream.c the connection: receiving messages and waiting for them write.c
- *	writing the WAL that has come publish.c making it durable and publishing it
+ *	stream.c		the connection: receiving messages and waiting for them
+ *	write.c			writing the WAL that has come
+ *	publish.c		making it durable and publishing it
  *
  * Copyright (c) 2026, the walstream authors
  *

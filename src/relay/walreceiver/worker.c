@@ -66,7 +66,7 @@ take_settings(WsRcv *rcv)
 		pfree(rcv->settings.slot);
 	}
 
-	/* these were meant for the other upstream, or learned from it */
+	/* permissions and findings belong to the former upstream */
 	memset(&rcv->decision, 0, sizeof(rcv->decision));
 	rcv->settings.upstream = MemoryContextStrdup(TopMemoryContext, settings->upstream);
 	rcv->settings.slot = MemoryContextStrdup(TopMemoryContext, settings->slot);
@@ -270,8 +270,8 @@ note_failure(WsRcv *rcv, const char *message)
 }
 
 /*
- * The connection has ended.  If it brought nothing new, although it lasted, there
- * was nothing new; a connection that ends at once is no good.
+ * The connection has ended.  One that lasted counts as a success even if it
+ * brought nothing; one that ended at once does not.
  */
 static void
 forgive_attempts(WsRcv *rcv)
@@ -358,7 +358,7 @@ wait_for_operator(WsRcv *rcv)
 	rcv->decision.follow_allowed = false;
 	while (!ws_rcv_settings_differ(rcv) && !ws_relay_is_requested(WS_REQUEST_PAUSE, false))
 	{
-		/* even if that cannot help: then the result will be the same */
+		/* try even where that cannot help; the result is the same state then */
 		if (ws_relay_is_requested(WS_REQUEST_FOLLOW, true))
 		{
 			rcv->decision.follow_allowed = true;

@@ -162,7 +162,7 @@ log_disconnection(int code, Datum arg)
 	Port	   *port = MyProcPort;
 	int64		ms = (GetCurrentTimestamp() - MyStartTimestamp) / 1000;
 
-	/* an exit forgets it */
+	/* the exit has removed the error context; set it again for this line */
 	ws_session_name_client();
 	ereport(LOG,
 			(errmsg("disconnection: session time: %d:%02d:%02d.%03d "
