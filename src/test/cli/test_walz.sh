@@ -86,6 +86,8 @@ try 2 && grep -q Usage "$tmp/err"
 ok "no command"
 try 2 compress "$segment"
 ok "unknown command"
+try 2 --nonsense report "$segment"
+ok "unknown option"
 
 try 0 encode "$segment" && [ -s "$segment.walz" ] &&
 	[ "$(wc -c <"$segment.walz")" -lt 250000 ]
@@ -187,6 +189,7 @@ chmod 300 "$tmp/unreadable"
 if [ "$(id -u)" = 0 ]; then
 	skip "a folder that cannot be synced" "root may read it"
 	skip "a folder that cannot be read" "root may"
+	skip "a file that cannot be read" "root may"
 else
 	try 1 --output="$tmp/unreadable/file" encode "$segment" &&
 		grep -q "could not fsync directory" "$tmp/err" &&
@@ -194,12 +197,18 @@ else
 	ok "a folder that cannot be synced"
 	try 1 report "$tmp/unreadable" && grep -q "could not open directory" "$tmp/err"
 	ok "a folder that cannot be read"
+	cp "$segment" "$tmp/unreadable/file"
+	chmod 200 "$tmp/unreadable/file"
+	try 1 report "$tmp/unreadable/file" && grep -q "could not open file" "$tmp/err"
+	ok "a file that cannot be read"
 fi
 chmod 700 "$tmp/unreadable"
 rm -r "$tmp/unreadable"
 long=$(printf '%01100d' 0)
 try 1 --output="$long" encode "$segment" && grep -q "too long" "$tmp/err"
 ok "a name that is too long is not cut"
+try 1 --output="$(printf './%.0s' $(seq 507))none" encode "$segment" && grep -q "too long" "$tmp/err"
+ok "nor one that is too long for the temporary file"
 (ulimit -f 8; "$walz" --output="$tmp/none" encode "$segment") >"$tmp/out" 2>"$tmp/err"
 [ $? -eq 1 ] && grep -q "could not write" "$tmp/err" && [ ! -e "$tmp/none" ] && no_temporary
 ok "a file that cannot be written leaves nothing"
@@ -248,6 +257,11 @@ for field in "16 block" "20 segment"; do
 		done
 	done
 done
+
+cp "$segment.walz" "$tmp/damaged.walz"
+bytes "$tmp/damaged.walz" 22 '\040'
+try 1 verify "$tmp/damaged.walz" && grep -q "does not go with its contents" "$tmp/err"
+ok "a header with another size than the segment's"
 
 # damage everywhere in the file's and the first block's header, and in some
 # places after that; truncation likewise
