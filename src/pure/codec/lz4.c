@@ -36,6 +36,15 @@ static const uint8 frame_header[] = {
 /* How far back a match may be; both ends keep this much. */
 #define LZ4_HISTORY				(64 * 1024)
 
+/*
+ * The encoder's copy of what came last.  The library finds matches only in what
+ * lies right before its input, and in one other place.  So input shorter than
+ * a block is first appended to the copy; a history of many messages, each
+ * somewhere else, would be that of the last one.  The more room there is, the
+ * less often the copy has to move.
+ */
+#define LZ4_KEPT_SIZE			(3 * LZ4_HISTORY)
+
 /* An encoder's memory: this, then the library's state. */
 typedef struct Lz4Encoder
 {
@@ -47,7 +56,8 @@ typedef struct Lz4Encoder
 		LZ4_stream_t *fast;
 		LZ4_streamHC_t *hc;		/* from LZ4HC_CLEVEL_MIN on */
 	}			state;
-	char		history[LZ4_HISTORY];	/* the end of what came last */
+	size_t		kept_len;
+	uint8		kept[LZ4_KEPT_SIZE];
 } Lz4Encoder;
 
 typedef struct Lz4Decoder
@@ -93,6 +103,7 @@ lz4_encoder_restart(void *encoder)
 		LZ4_resetStream_fast(le->state.fast);
 	else
 		LZ4_resetStreamHC_fast(le->state.hc, le->level);
+	le->kept_len = 0;
 	le->restarted = true;
 	return WS_OK;
 }
@@ -117,6 +128,32 @@ lz4_encode_bound(size_t raw_len)
 	size_t		blocks = (raw_len + LZ4_BLOCK_MAX - 1) / LZ4_BLOCK_MAX;
 
 	return sizeof(frame_header) + blocks * LZ4_BLOCK_HEADER_SIZE + raw_len;
+}
+
+/* Keep only the history, at the beginning of the copy, wherever it is now. */
+static void
+keep_history(Lz4Encoder *le)
+{
+	char	   *to = (char *) le->kept;
+
+	if (is_fast(le->level))
+		le->kept_len = LZ4_saveDict(le->state.fast, to, LZ4_HISTORY);
+	else
+		le->kept_len = LZ4_saveDictHC(le->state.hc, to, LZ4_HISTORY);
+}
+
+/* Append to the copy; len is less than a block. */
+static const uint8 *
+append_kept(Lz4Encoder *le, const uint8 *src, size_t len)
+{
+	uint8	   *to;
+
+	if (len > LZ4_KEPT_SIZE - le->kept_len)
+		keep_history(le);
+	to = le->kept + le->kept_len;
+	memcpy(to, src, len);
+	le->kept_len += len;
+	return to;
 }
 
 /* Write one block; dst has room for it as it is.  Returns its length. */
@@ -164,14 +201,16 @@ lz4_encode(void *encoder, XLogRecPtr start_lsn pg_attribute_unused(),
 		p += sizeof(frame_header);
 		le->restarted = false;
 	}
-	for (size_t pos = 0; pos < src_len; pos += LZ4_BLOCK_MAX)
-		p += encode_lz4_block(le, src + pos, (int) Min(src_len - pos, LZ4_BLOCK_MAX), p);
-
-	/* src does not stay: go on with a copy */
-	if (is_fast(le->level))
-		(void) LZ4_saveDict(le->state.fast, le->history, LZ4_HISTORY);
+	if (src_len < LZ4_BLOCK_MAX)
+		p += encode_lz4_block(le, append_kept(le, src, src_len), (int) src_len, p);
 	else
-		(void) LZ4_saveDictHC(le->state.hc, le->history, LZ4_HISTORY);
+	{
+		for (size_t pos = 0; pos < src_len; pos += LZ4_BLOCK_MAX)
+			p += encode_lz4_block(le, src + pos, (int) Min(src_len - pos, LZ4_BLOCK_MAX), p);
+
+		/* src does not stay */
+		keep_history(le);
+	}
 	*dst_len = p - dst;
 	return WS_OK;
 }

@@ -150,6 +150,40 @@ test_history(void)
 	codec->decoder_free(late);
 }
 
+/* History reaches over many small blocks: the same bytes come again after 50 kB. */
+static void
+test_long_history(void)
+{
+	const size_t len = 1000;
+	void	   *encoder = new_codec_encoder(1);
+	void	   *decoder = new_codec_decoder();
+	uint8	   *src = guard_alloc(len);
+	size_t		first_len = 0;
+	size_t		again = 0;
+	bool		good = true;
+
+	/* each piece is read into the same memory, as a walsender does */
+	for (int i = 0; i < 500; i++)
+	{
+		Block		block;
+
+		fill_random(src, len, i % 50);
+		block = encode_block(encoder, src, len);
+		good &= decodes_to(decoder, &block, src, len);
+		if (i < 50)
+			first_len += block.len;
+		else
+			again += block.len;
+		free_block(&block);
+	}
+	ok(good && again < first_len,
+	   "%s: 50 small blocks take %zu bytes, and %zu when they come nine times again",
+	   codec_name, first_len, again);
+	guard_free(src);
+	codec->decoder_free(decoder);
+	ws_codec_encoder_free(encoder);
+}
+
 /*
  * An encoder made in memory that another one has used, at another level, writes
  * what one in new memory writes.
@@ -429,6 +463,7 @@ test_codec(bool wal)
 	test_single_bytes();
 	test_empty();
 	test_history();
+	test_long_history();
 	test_level_change();
 	test_incompressible();
 	test_level_limits();
