@@ -67,7 +67,7 @@ sub count_in_log
 	return $count;
 }
 
-# Wait until a server was asked so often by the relay's keeper.
+# Wait until the relay's keeper has asked a server this many times.
 sub wait_for_asking
 {
 	my ($node, $command, $times) = @_;
@@ -80,7 +80,8 @@ sub wait_for_asking
 }
 
 #
-# It learns a list that is set after it has connected, and the stream goes on.
+# The relay learns a list that is set after it has connected, and its stream
+# continues.
 #
 my $log = -s $relay->logfile;
 is($before->{upstream_standby_names}, '', 'none when it connected');
@@ -154,7 +155,8 @@ $relay->reload;
 learns('relay, other', 'the primary is asked again');
 
 #
-# The primary lets nobody in: the stream goes on, and the log has one line.
+# The primary refuses new connections: the stream continues, and the log has
+# one line about it.
 #
 my $hba = slurp_file($primary->data_dir . '/pg_hba.conf');
 $log = -s $relay->logfile;
@@ -190,7 +192,7 @@ kill('CONT', $postmaster);
 pass('the relay can be stopped');
 
 #
-# What it has learnt survives, also without the primary.
+# The lists that it has learned survive, even without the primary.
 #
 $primary->stop('immediate');
 $relay->start;

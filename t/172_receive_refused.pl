@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# What keeps walstream_receive_all() from hearing a relay, and what can fail
-# around that: each refusal that t/167 to t/169 do not provoke.
+# What keeps walstream_receive_all() from hearing a relay, and what else can
+# fail: each refusal that t/167 to t/169 do not provoke.
 
 use strict;
 use warnings;
@@ -110,7 +110,7 @@ refused(
 rmdir("$kept/walstream_owner.tmp") || die "could not remove it: $!\n";
 
 #
-# Sources that are none
+# Invalid sources
 #
 refused(
 	from('host=' . 'x' x 2000),
@@ -148,7 +148,7 @@ refused(
 $foreign->stop;
 
 #
-# The relay lets SQL in, but no standby
+# The relay accepts SQL connections, but no standby
 #
 my $hba = slurp_file($relay->data_dir . '/pg_hba.conf');
 unlink($relay->data_dir . '/pg_hba.conf');
@@ -163,14 +163,14 @@ unlink($relay->data_dir . '/pg_hba.conf');
 $relay->append_conf('pg_hba.conf', $hba);
 $relay->reload;
 
-# The same one twice
+# The same source twice
 wait_for_relay_state($relay, 'streaming');
 refused(
 	from(source_of($relay), source_of($relay)) =~ s/, required.*//r,
 	qr/it is not known how many.*more than one of those asked is "relay"/s,
 	'a relay that is named twice');
 
-# The relay cannot write that it is sealed
+# The relay cannot write the file of its seal
 wait_for_relay_state($relay, 'streaming');
 chmod(0500, store_dir($relay)) == 1 || die "chmod: $!\n";
 refused(
@@ -273,7 +273,7 @@ unseal();
 $proxy->stop;
 
 #
-# The relay is away when it has to be unsealed.  Recovery hangs, so that
+# The relay is down when it has to be unsealed.  Recovery hangs, so that
 # nothing is received.
 #
 my $hang = PostgreSQL::Test::Utils::tempdir() . '/hang';

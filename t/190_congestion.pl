@@ -1,6 +1,6 @@
 # Copyright (c) 2026, the walstream authors
 
-# walstream.tcp_congestion_control, and what else is set on a stream's socket.
+# walstream.tcp_congestion_control, and the other options of a stream's socket.
 
 use strict;
 use warnings;
@@ -23,7 +23,7 @@ $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 my $standby =
   walstream_standby($primary, 'standby', conninfo => tcp_connstr($primary));
 
-# Names that no kernel has, of the greatest length.
+# A name that no kernel has, of the maximal length.
 my $unknown = 'ws_no_such_name';
 declare_expected_warning('could not set congestion control "');
 
@@ -38,7 +38,7 @@ sub set_congestion
 	return;
 }
 
-# What the stream to the standby has, as soon as that is it.
+# Wait until the stream to the standby has this congestion control.
 sub wait_for_congestion
 {
 	my ($expected, $what) = @_;
@@ -49,7 +49,7 @@ sub wait_for_congestion
 		$what);
 }
 
-# A walsender has seen the last reload when it has sent what came after it.
+# When a walsender has sent this, it has seen the last reload.
 sub write_little
 {
 	load_wal($primary, 1);
@@ -92,7 +92,7 @@ SKIP:
 	wait_for_congestion($system, 'an empty one is the system\'s again');
 }
 
-# One that is not there: the system's stays, and the log is not flooded.
+# An unknown one: the system's stays in use, and the log is not flooded.
 my $log = -s $primary->logfile;
 set_congestion($other) if defined $other;
 wait_for_congestion($other // $system, 'before the unknown one');
@@ -109,7 +109,7 @@ like(slurp_file($primary->logfile, $log), $message, 'there is a WARNING');
 is(count_warnings($row->{pid}),
 	1, 'one for the stream, however often it is reloaded');
 
-# A new connection has its own.
+# A new connection warns once, too.
 $log = -s $primary->logfile;
 $standby->restart;
 write_little();
@@ -123,7 +123,7 @@ is( scalar(
 	0,
 	'nothing of that is told to the receiver');
 
-# One that is there but not allowed.
+# A congestion control that exists but is not allowed.
 my %allowed = map { $_ => 1 } congestion_controls('allowed');
 my ($forbidden) = grep { !$allowed{$_} } congestion_controls('available');
 SKIP:
@@ -142,7 +142,7 @@ SKIP:
 		'with a WARNING');
 }
 
-# Forms that cannot be a name.
+# Values that cannot be a name.
 foreach my $case (
 	[ 'sixteen_letters_', 'at most 15 bytes' ],
 	[ 'bbr cubic', 'neither white space nor other characters' ],

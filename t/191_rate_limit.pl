@@ -1,7 +1,8 @@
 # Copyright (c) 2026, the walstream authors
 
-# walstream.rate_limit on Unix-domain sockets, where walstream itself holds it:
-# its values, what comes through in which time, and what must not be held back.
+# walstream.rate_limit on Unix-domain sockets, where walstream itself keeps the
+# rate: its values, how much is sent in which time, and what must not be
+# delayed.
 
 use strict;
 use warnings;
@@ -20,7 +21,7 @@ my $primary = walstream_primary(
 	conf => "wal_sender_timeout = '120s'\nsynchronous_commit = local\n");
 $primary->safe_psql('postgres', 'CREATE EXTENSION walstream');
 
-# Change a setting with a reload that the postmaster has done on return.
+# Change a setting by a reload; on return the postmaster has reloaded.
 sub set
 {
 	my ($node, $setting, $value) = @_;
@@ -34,7 +35,7 @@ sub set
 	return;
 }
 
-# What a stream shows about its limit.
+# What the view shows about a stream's limit.
 sub shown
 {
 	my ($application_name) = @_;
@@ -84,7 +85,7 @@ foreach my $case (
 		"'$value': what is wrong with it");
 }
 
-# As a file has it, a bad value leaves the old one in force.
+# A bad value in the file leaves the old one in force.
 set($primary, 'walstream.rate_limit', 'x=1MB');
 my $log = -s $primary->logfile;
 $primary->append_conf('postgresql.auto.conf',
@@ -95,7 +96,7 @@ is($primary->safe_psql('postgres', 'SHOW walstream.rate_limit'),
 	'x=1MB', 'a bad value in the file leaves the old one');
 
 #
-# Whom a value is for
+# To which streams a value applies
 #
 set($primary, 'walstream.rate_limit',
 	"far=100000 \"a ''=\"\"=\"=64kB\t*=1GB  near=0 \"\"=2MB");
@@ -125,7 +126,7 @@ foreach my $case (
 }
 
 #
-# What comes through
+# How much is sent in which time
 #
 my $begin =
   $primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
@@ -177,7 +178,7 @@ foreach my $case (
 }
 
 #
-# While it is held back, a walsender answers, takes a reload, and can be ended.
+# A delayed walsender replies, reloads, and can be terminated.
 #
 set($primary, 'walstream.rate_limit', '*=32kB');
 my $client = WalstreamClient->new($primary, application_name => 'client');
@@ -208,8 +209,8 @@ wait_until(
 close($client->{socket});
 
 #
-# A standby far behind, which is promoted at once, and one which gets all when
-# the primary stops, the last checkpoint included.
+# A standby that is far behind is promoted at once; another one gets everything
+# when the primary stops, including the last checkpoint.
 #
 set($primary, 'walstream.rate_limit', '');
 my $standby = walstream_standby($primary, 'standby',
@@ -232,7 +233,7 @@ wait_until(
 	"SELECT pg_last_wal_replay_lsn() > '$lsn'",
 	'a stop sends everything, the shutdown checkpoint included');
 
-# A cascading standby that is behind follows its upstream's promotion.
+# A cascading standby that is behind follows the promotion of its upstream.
 set($standby, 'walstream.rate_limit', '*=64kB');
 $primary->start;
 $primary->safe_psql('postgres', "ALTER SYSTEM RESET walstream.rate_limit");
@@ -248,7 +249,7 @@ is($cascade->safe_psql('postgres', 'SELECT count(*) FROM promoted'),
 	1, 'the standby behind it follows');
 
 #
-# Synchronous streams.  A walsender looks when it has something to send.
+# Synchronous streams.  A walsender checks this when it has something to send.
 #
 sub wait_for_pacing
 {

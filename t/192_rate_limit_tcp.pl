@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the walstream authors
 
-# walstream.rate_limit on TCP, where the kernel holds it, or walstream if the
-# kernel cannot; and of a relay's senders.
+# walstream.rate_limit on TCP, where the kernel keeps the rate, or walstream if
+# the kernel cannot; also for a relay's senders.
 
 use strict;
 use warnings;
@@ -42,7 +42,7 @@ sub wait_for_pacing
 		$what);
 }
 
-# What the standby's walsender has told the kernel since the last call.
+# The options that the standby's walsender has set since the last call.
 my $seen = 0;
 my $pid;
 
@@ -63,7 +63,7 @@ is_deeply(
 	[ 'TCP_NOTSENT_LOWAT 40960', 'SO_MAX_PACING_RATE 204800' ],
 	'it is told the rate, and to take what it sends in 0.2 s');
 
-# It neither takes too little nor too much.
+# Between 32 kB and 1 MB may wait in the kernel, whatever the rate.
 set_setting($primary, 'rate_limit', '*=32kB');
 wait_for_pacing(32768, "'kernel'", 'a small rate');
 is_deeply(
@@ -77,7 +77,7 @@ is_deeply(
 	[ 'TCP_NOTSENT_LOWAT 1048576', 'SO_MAX_PACING_RATE 4294967294' ],
 	'1 MB wait unsent');
 
-# Without a limit there is nothing of it.
+# Without a limit the options are reset.
 set_setting($primary, 'rate_limit', '');
 wait_for_pacing('NULL', 'NULL', 'no limit any more');
 is_deeply(
@@ -85,7 +85,7 @@ is_deeply(
 	[ 'SO_MAX_PACING_RATE 4294967295', 'TCP_NOTSENT_LOWAT 1048576' ],
 	'the kernel is told so');
 
-# The kernel refuses.
+# The kernel refuses the option.
 refuse_pacing($options, 1);
 set_setting($primary, 'rate_limit', '*=300000');
 wait_for_pacing(300000, "'walstream'",
@@ -100,11 +100,11 @@ is_deeply(
 	'it was asked');
 refuse_pacing($options, 0);
 
-# All of the same stream.
+# All of this happened in one stream.
 is(sender_row($primary, 'standby')->{pid}, $pid, 'it is still that stream');
 
-# The kernel does hold it.  How much it sends at first is its own affair: with
-# the packets of loopback it may be much.
+# The kernel keeps the rate.  How much it sends at the beginning is not
+# specified; with the large packets of loopback it may be much.
 set_setting($primary, 'rate_limit', '');
 my $begin =
   $primary->safe_psql('postgres', 'SELECT pg_current_wal_flush_lsn()');
@@ -158,7 +158,7 @@ wait_until(
 $primary->start;
 
 #
-# A relay's senders
+# The senders of a relay
 #
 my $relay = walstream_relay($primary, 'relay', start => 0);
 listen_tcp($relay);

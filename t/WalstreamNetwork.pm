@@ -1,7 +1,7 @@
 #-------------------------------------------------------------------------
 #
 # WalstreamNetwork.pm
-#	  For tests of what a server tells the kernel about its TCP sockets.
+#	  For tests of the options that a server sets on its TCP sockets.
 #
 # Copyright (c) 2026, the walstream authors
 #
@@ -28,7 +28,8 @@ our @EXPORT = qw(
   check_pace
 );
 
-# listen_tcp($node): let a node that is to be started serve loopback, too.
+# listen_tcp($node): let a node that is not running yet listen on loopback,
+# too.
 sub listen_tcp
 {
 	my ($node) = @_;
@@ -63,8 +64,8 @@ sub start_with_options_log
 }
 
 #
-# socket_options($file, $pid): what that process has set, in order, as "NAME
-# VALUE", with " refused" behind what the kernel did not take.
+# socket_options($file, $pid): the options that the process has set, in order,
+# as "NAME VALUE", with " refused" after those that the kernel refused.
 #
 sub socket_options
 {
@@ -76,7 +77,7 @@ sub socket_options
 	  grep { /^$pid / } split(/\n/, slurp_file($file));
 }
 
-# refuse_pacing($file, $yes): whether SO_MAX_PACING_RATE is refused from now on.
+# refuse_pacing($file, $yes): refuse SO_MAX_PACING_RATE from now on, or not.
 sub refuse_pacing
 {
 	my ($file, $yes) = @_;
@@ -87,8 +88,8 @@ sub refuse_pacing
 }
 
 #
-# congestion_controls($which): those that are 'available', or 'allowed' for
-# everybody, on this machine.
+# congestion_controls($which): those that are 'available' on this machine, or
+# 'allowed' for everybody.
 #
 sub congestion_controls
 {
@@ -98,17 +99,17 @@ sub congestion_controls
 	return -r $file ? split(' ', slurp_file($file)) : ();
 }
 
-# Seconds of a clock that is never put back.
+# Seconds of a clock that never goes back.
 sub monotonic
 {
 	return clock_gettime(CLOCK_MONOTONIC);
 }
 
 #
-# check_pace($name, $client, $command, $rate, $bytes, $most): a test that a
-# client which begins a stream with the command is never sent more than the rate
-# allows for the time, and $most beyond that, until so many bytes have come.
-# What a slow machine does can only take longer.
+# check_pace($name, $client, $command, $rate, $bytes, $most): test that a
+# client that begins a stream with the command never gets more than the rate
+# allows in the time so far, and $most beyond that, until it has got this many
+# bytes.  A slow machine can only make it take longer.
 #
 sub check_pace
 {

@@ -1,5 +1,5 @@
-# A long link that loses packets: what bbr makes of it, and what cubic, for which
-# each loss is congestion.
+# A link with a long delay that loses packets: what a stream gains with bbr
+# over cubic, which takes each loss for congestion.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -15,7 +15,7 @@ use Stats;
 use constant REFERENCE => 'cubic';
 use constant WANTED => 'bbr';
 
-# Seconds, without the start of a connection.
+# Seconds of each measurement, without the start of the connection.
 use constant WINDOW => '3:23';
 
 sub run
@@ -88,7 +88,8 @@ sub run
 	return;
 }
 
-# What a client gets with this congestion control, which it must really have.
+# The rate that a client gets with this congestion control, which must really
+# be in use.
 sub measure
 {
 	my ($bench, $corpus, $link, $congestion, %arg) = @_;
@@ -110,7 +111,7 @@ sub measure
 	return $result;
 }
 
-# Why there is no such congestion control; undef if there is.
+# Why this congestion control cannot be used; undef if it can.
 sub lacking
 {
 	my ($name) = @_;
@@ -119,7 +120,7 @@ sub lacking
 
 	return if grep { $_ eq $name } split ' ', $available;
 
-	# the kernel may have it as a module, which root can ask for
+	# it may be a kernel module, which root can load
 	system("modprobe tcp_$name >/dev/null 2>&1");
 	$available =
 	  Host::read_file('/proc/sys/net/ipv4/tcp_available_congestion_control');

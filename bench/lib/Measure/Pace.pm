@@ -1,5 +1,5 @@
-# walstream.rate_limit: how exactly it is held, at the receiver, and what must not
-# be held up by it.
+# walstream.rate_limit: how exactly the rate is kept, seen from the receiver,
+# and what it must not delay.
 #
 # Copyright (c) 2026, the walstream authors
 
@@ -38,7 +38,7 @@ sub run
 		return;
 	}
 
-	# rate times round trip fits into the queue many times
+	# the queue has room for many times the rate times the round trip
 	my $link = Link->begin(
 		$bench,
 		rate => 1_000_000_000,
@@ -68,7 +68,7 @@ sub run
 	return;
 }
 
-# How far a client's rate is off, after the first two seconds.
+# The deviation of a client's rate, after the first two seconds.
 sub accuracy
 {
 	my ($bench, $corpus, $id, $name, $rate, @where) = @_;
@@ -92,8 +92,8 @@ sub accuracy
 	return;
 }
 
-# With a backlog at the lowest rate and a short timeout, a client that speaks only
-# when it is asked is not given up.
+# With a backlog, the lowest rate and a short timeout, a client that speaks
+# only when it is asked is not disconnected.
 sub timeouts
 {
 	my ($bench, $corpus, $link) = @_;
@@ -115,7 +115,7 @@ sub timeouts
 	return;
 }
 
-# Seconds from asking a walsender that is held back to end to its end.
+# Seconds that a delayed walsender takes to end when it is terminated.
 sub terminate
 {
 	my ($bench, $corpus, $link) = @_;
@@ -137,7 +137,7 @@ sub terminate
 	Time::HiRes::sleep(0.001) while -d "/proc/$pid";
 	my $seconds = Time::HiRes::time() - $begin;
 
-	# it says that it was ended
+	# the client reports that its connection was ended
 	eval { $drain->finish };
 	return $seconds;
 }

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * fuzz_ring.c
- *	  Fuzz target: frames in a ring, taken by readers that come late, from
+ *	  Fuzz target: frames in a ring, taken by readers that may be late, from
  *	  memory in which bits flip.
  *
  * Two bytes are the size of the block, one the length that is assumed on
@@ -21,7 +21,7 @@
 #define MAX_FRAMES	5000
 #define NREADERS	3
 
-/* The head, in which a flipped bit is not found. */
+/* The head; a flipped bit in it is not noticed. */
 #define HEAD_SIZE	128
 
 typedef struct Target

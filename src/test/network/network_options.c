@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * network_options.c
- *	  Writes down which options a server sets on its sockets, and refuses some
- *	  as long as a test wants.
+ *	  Logs which options a server sets on its sockets, and refuses some as long
+ *	  as a test wants.
  *
  * Preloaded by tests.  NETWORK_LOG names a file that gets a line for each
  * setsockopt() of one of the options below:
@@ -10,7 +10,7 @@
  *	PID NAME VALUE RESULT
  *
  * with RESULT 0 or -1.  While NETWORK_LOG.refuse exists, SO_MAX_PACING_RATE is
- * refused, as an old or another kernel does.
+ * refused, as by old and other kernels.
  *
  * Copyright (c) 2026, the walstream authors
  *

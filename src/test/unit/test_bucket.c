@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * test_bucket.c
- *	  A limited rate: debts, what they take to be paid, and what is saved up.
+ *	  A limited rate: debts, how long paying them takes, and what is saved up.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -43,7 +43,7 @@ test_saving(void)
 	is(ws_bucket_wait_us(&bucket, 3600 * SECOND), 1000, "and no more");
 }
 
-/* Whoever sends as soon as nothing is owed sends at the rate. */
+/* A sender that sends whenever it owes nothing sends at the rate. */
 static void
 test_rate(int64 rate, int64 message, int64 lateness_us)
 {

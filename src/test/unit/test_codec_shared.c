@@ -1,12 +1,12 @@
 /*-------------------------------------------------------------------------
  *
  * test_codec_shared.c
- *	  An encoder is a block of memory: no byte more, and nothing outside.
+ *	  An encoder is one block of memory, and uses nothing outside it.
  *
  * Processes that have the block at the same address take turns with the
- * encoder.  Each reads its input where the others have nothing, and gives that
- * up right after, so a pointer to it, or to anything else of one process, would
- * lead another one astray.
+ * encoder.  Each reads its input from an address at which the others have
+ * nothing, and unmaps it right after, so a pointer to it, or to anything else
+ * of one process, would lead another one astray.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -110,7 +110,7 @@ test_size(const WsCodecParams *params)
 	free(out);
 }
 
-/* What the processes have in common. */
+/* What the processes share. */
 typedef struct Turn
 {
 	size_t		pos;			/* of the piece, in raw */

@@ -1,9 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_ring.c
- *	  Frames in a ring: what is taken is what was published, or is said to be
- *	  lost or damaged; also while a writer and readers run at once.
- *
+ *	  Frames in a ring: what is read is what was published, or is reported as
+ *	  lost or damaged, also while a writer and readers run at the same time.
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -54,7 +53,7 @@ make_frame(XLogRecPtr start_lsn)
 	return frame;
 }
 
-/* Publish the frame that starts there; returns its end. */
+/* Publish the frame that starts at this position; returns its end. */
 static XLogRecPtr
 put_frame(WsRing *ring, XLogRecPtr start_lsn)
 {
