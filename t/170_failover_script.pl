@@ -34,8 +34,10 @@ wait_for_replay($primary, $standby);
 # The standby lacks WAL that the relay has confirmed, and there is no leader.
 $standby->stop;
 load_wal($primary, 1000);
-my $end = wait_for_relay($primary, $relay);
+wait_for_relay($primary, $relay);
 $primary->stop('immediate');
+wait_for_relay_state($relay, 'waiting for upstream');
+my $end = relay_row($relay)->{flushed_lsn};
 $standby->append_conf('postgresql.conf', "primary_conninfo = ''\n");
 $standby->start;
 
