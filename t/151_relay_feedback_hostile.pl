@@ -423,16 +423,20 @@ my $client = WalstreamClient->new($relay, application_name => 'other');
 $client->start("START_REPLICATION $begin");
 my $now = next_xid();
 feedback($client, $now);
+
+# Until this has arrived the old slot wants the next transaction's rows: that is
+# two after what next_xid() has returned.  A slot's xmin does not go back.
 primary_has(
-	sprintf('xmin::text::bigint BETWEEN %d AND %d', low($held), low($now)),
+	sprintf(
+		'xmin::text::bigint BETWEEN %d AND %d', low($held), low($now) + 2),
 	'a nonsense xmin in a slot from before holds nobody up');
+next_xid();
 my $later = next_xid();
 feedback($client, $later);
 primary_has(
 	sprintf(
 		'xmin::text::bigint BETWEEN %d AND %d',
-		low($now) + 1,
-		low($later)),
+		low($later), low($later) + 2),
 	'feedback of other clients advances');
 is( $relay->safe_psql(
 		'postgres',
