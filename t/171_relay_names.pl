@@ -9,6 +9,7 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use WalstreamProxy;
 use WalstreamRelay;
 use WalstreamTest;
 
@@ -178,17 +179,30 @@ $relay->reload;
 learns('FIRST 1 (relay, other)', 'after that it is asked again');
 
 #
-# The primary's postmaster hangs: the relay can be stopped while it waits.
+# By TCP, as the second of several hosts
 #
-my $postmaster = $primary->{_pid};
+my $proxy = WalstreamProxy->new($primary);
+set_relay_upstream($relay, 'host=127.0.0.1,127.0.0.1 port=1,' . $proxy->port);
+wait_until(
+	$relay,
+	"SELECT state = 'streaming' AND upstream_port = "
+	  . $proxy->port
+	  . ' FROM walstream_relay',
+	'connected to the second of two hosts');
+set_names($primary, 'FIRST 1 (relay, tcp)');
+learns('FIRST 1 (relay, tcp)', 'that one is asked');
+
+#
+# The network hangs: the relay can be stopped while it waits.
+#
 $log = -s $relay->logfile;
-kill('STOP', $postmaster) == 1 || die "could not stop the postmaster: $!\n";
+kill('STOP', $proxy->{pid}) == 1 || die "could not stop the proxy: $!\n";
 ok( $relay->wait_for_log(
 		qr/DEBUG:  relay cannot ask the primary .*: no connection within the time allowed/,
 		$log),
 	'a primary that does not answer is given up');
 $relay->stop;
-kill('CONT', $postmaster);
+kill('CONT', $proxy->{pid});
 pass('the relay can be stopped');
 
 #
@@ -197,7 +211,7 @@ pass('the relay can be stopped');
 $primary->stop('immediate');
 $relay->start;
 is( relay_row($relay)->{upstream_standby_names},
-	'FIRST 1 (relay, other)',
+	'FIRST 1 (relay, tcp)',
 	'the list is durable');
 
 done_testing();

@@ -29,7 +29,12 @@ my $other = walstream_relay(
 	undef, 'other',
 	conninfo => $nowhere,
 	extension => 0);
-my $foreign = walstream_primary('foreign');
+
+# Of another cluster, and without walstream: it only looks like a relay.
+my $foreign = walstream_primary(
+	'foreign',
+	walstream => 0,
+	conf => "walstream.relay = on\n");
 
 # A source with a longer timeout than users need.
 sub source_of
@@ -134,6 +139,83 @@ refused(
 	qr/$only[^:]+: it holds WAL of another cluster, whose system identifier is $identifier/s,
 	'a relay of another cluster');
 $other->stop;
+
+#
+# A server that gives answers which no relay gives
+#
+my $own = $standby->safe_psql('postgres',
+	'SELECT system_identifier FROM pg_control_system()');
+
+sub set_relay_view
+{
+	my ($state, $timeline, $more) = @_;
+
+	$foreign->safe_psql(
+		'postgres', qq{
+		CREATE OR REPLACE VIEW fake.walstream_relay AS
+		SELECT $state\::text AS state, '$own'::text AS system_identifier,
+			$timeline AS timeline, 'fake'::text AS upstream_standby_names
+		} . ($more // ''));
+	return;
+}
+
+sub set_function
+{
+	my ($declaration, $select) = @_;
+
+	$foreign->safe_psql('postgres',
+		"CREATE OR REPLACE FUNCTION fake.$declaration LANGUAGE sql AS \$\$ SELECT $select \$\$"
+	);
+	return;
+}
+
+my $get_seal =
+  'walstream_get_relay_seal(OUT timeline int, OUT since timestamptz, OUT token text)';
+my $seal = 'walstream_relay_seal(int, text) RETURNS text';
+$foreign->safe_psql(
+	'postgres', q{
+	CREATE SCHEMA fake;
+	INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+	VALUES (99999, 'walstream', 10, 'fake'::regnamespace, false, '1.0')});
+set_function(
+	'walstream_get_relay_standby_names(OUT timeline int, OUT last_seen timestamptz) RETURNS SETOF record',
+	'1, now() WHERE false');
+set_function('walstream_application_name() RETURNS text', q{'fake'::text});
+set_function('walstream_relay_unseal(text) RETURNS bool', 'true');
+set_function($seal, q{'token'::text});
+
+my $in_view = q{'streaming'};
+my $not_sealed = 'NULL::int, NULL::timestamptz, NULL::text';
+foreach my $case (
+	[
+		'NULL', 1, '', $not_sealed, q{'token'::text},
+		qr/it does not say in which state it is/
+	],
+	[
+		$in_view, 1, 'FROM generate_series(1, 2)',
+		$not_sealed, q{'token'::text},
+		qr/it answered with 2 rows of 6 columns/
+	],
+	[
+		$in_view, 1, '', q{7, now(), 'x'::text},
+		q{'token'::text}, qr/it is on timeline 1, and sealed for another one/
+	],
+	[
+		$in_view, 1, '', $not_sealed, 'NULL::text',
+		qr/it does not say with which token it is sealed/
+	],
+	[
+		$in_view, 5, '', $not_sealed, q{'token'::text},
+		qr/it went on from timeline 5 to 1 meanwhile/
+	])
+{
+	my ($state, $timeline, $more, $sealed, $token, $error) = @$case;
+
+	set_relay_view($state, $timeline, $more);
+	set_function($get_seal, $sealed);
+	set_function($seal, $token);
+	refused(from(source_of($foreign)), qr/$only[^:]+: $error/s, $error);
+}
 
 # A server that does not accept connections yet
 $foreign->stop;
