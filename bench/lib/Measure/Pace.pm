@@ -73,10 +73,10 @@ sub accuracy
 {
 	my ($bench, $corpus, $id, $name, $rate, @where) = @_;
 	my $server = $corpus->{walstream};
-	my @off;
+	my @shares;
 
 	$server->configure('walstream.rate_limit' => "*=$name");
-	for (1 .. ($bench->{quick} ? 1 : 5))
+	for (1 .. ($bench->{quick} ? 3 : 5))
 	{
 		my $drain = Drain->begin(
 			$bench, $server,
@@ -86,9 +86,11 @@ sub accuracy
 		my $result = $drain->result;
 
 		$drain->finish;
-		push @off, 100 * abs($result->{rate} / $rate - 1);
+		push @shares, $result->{rate} / $rate;
 	}
-	$bench->{results}->add("$id.off", '% off', @off);
+	$bench->{results}->add("$id.rate", 'of the limit', @shares);
+	$bench->{results}
+	  ->add("$id.off", '% off', map { 100 * abs($_ - 1) } @shares);
 	return;
 }
 
