@@ -30,7 +30,9 @@
 
 /* What the connection began with. */
 static char initial_congestion[WS_CONGESTION_SIZE] = "";
-static bool congestion_warned = false;
+
+/* The last one that was reported as not to be had. */
+static char congestion_warned[WS_CONGESTION_SIZE] = "";
 
 /* What SO_MAX_PACING_RATE was set to; 0 if it is not set. */
 static uint32 paced_rate = 0;
@@ -54,9 +56,9 @@ warn_congestion(const char *name, int error)
 	CommandDest destination = whereToSendOutput;
 	const char *client = application_name;
 
-	if (congestion_warned)
+	if (strcmp(congestion_warned, name) == 0)
 		return;
-	congestion_warned = true;
+	strlcpy(congestion_warned, name, WS_CONGESTION_SIZE);
 
 	/* the setting is made only after authentication */
 	if (client[0] == '\0' && MyProcPort->application_name != NULL)
@@ -172,20 +174,17 @@ forget_measured_rate(void)
 bool
 ws_sockopt_pace(int64 rate)
 {
-	uint32		kernel_rate = (uint32) Min(rate, (int64) NO_RATE - 1);
+	uint32		kernel_rate = (uint32) rate;
 	int			unsent = (int) Max(Min(rate / 5, WS_UNSENT_MAX), WS_UNSENT_MIN);
 
 	/*
 	 * Without the second one, what is sent in many seconds would wait in the
 	 * kernel, with keepalives behind it.
 	 */
-	if (!is_tcp())
+	if (!is_tcp() || rate >= NO_RATE)
 		return false;
 	if (!set_unsent(unsent) || !set_rate(kernel_rate))
-	{
-		ws_sockopt_unpace();
 		return false;
-	}
 	if (paced_rate != 0 && kernel_rate > paced_rate)
 		forget_measured_rate();
 	paced_rate = kernel_rate;

@@ -39,7 +39,8 @@ extern const char *ws_sockopt_congestion_control(void);
 
 /*
  * Have the kernel send no more than so many bytes per second, and take no more
- * than it sends in a fifth of a second.  Returns false if it cannot.
+ * than it sends in a fifth of a second.  Returns false if it cannot; then
+ * ws_sockopt_unpace() undoes what it has done of it.
  */
 extern bool ws_sockopt_pace(int64 rate);
 

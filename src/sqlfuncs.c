@@ -92,7 +92,7 @@ pacer_name(WsPacing pacing)
 static const char *
 unpaced_reason(WsPacing pacing)
 {
-	return pacing == WS_PACING_SYNCHRONOUS ? "the standby is synchronous" :
+	return pacing == WS_PACING_SYNCHRONOUS ? "commits wait for the standby" :
 		pacing == WS_PACING_STOPPING ? "the walsender is stopping" : NULL;
 }
 

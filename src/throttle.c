@@ -9,26 +9,33 @@
  */
 #include "compat.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "pure/bucket.h"
+#include "replication/slot.h"
 #include "replication/syncrep.h"
 #include "replication/walsender.h"
 #include "replication/walsender_private.h"
 #include "sockopt.h"
 #include "storage/latch.h"
 #include "throttle.h"
+#include "utils/pidfile.h"
 #include "waitevent.h"
 
 /* Longest sleep: replies are looked at and timeouts checked in between. */
 #define SLICE_MS			10
 
-/* How often to look whether the stream is synchronous. */
-#define CHECK_SYNC_US		100000
+/* How often to look whether commits wait for the stream, or the server stops. */
+#define CHECK_US			100000
+
+#define POSTMASTER_FILE		"postmaster.pid"
 
 static int64 stream_limit = 0;	/* 0: none */
 static bool stream_sync_too = false;
 static WsPacing pacing = WS_PACING_NONE;
 static bool applied = false;	/* the socket knows */
-static bool stopping = false;	/* a relay's walsender has said so */
+static bool stopping = false;	/* stays so */
 static bool synchronous = false;	/* as of checked_us */
 static int64 checked_us = 0;
 static WsBucket bucket;			/* with WS_PACING_OWN */
@@ -51,25 +58,66 @@ is_stopping(void)
 }
 
 /*
- * Returns true if commits wait for this stream.  A standby that has a priority
- * is not enough: it may be a spare one, or still be catching up.
+ * Returns true if the server has begun to stop, as the postmaster notes in its
+ * file.  A logical walsender's state does not show it, and a physical one's only
+ * when its next message is begun.
+ */
+static bool
+server_stops(void)
+{
+	char		content[MAXPGPATH * 4];
+	char	   *line = content;
+	int			fd = open(POSTMASTER_FILE, O_RDONLY);
+	ssize_t		len;
+
+	if (fd < 0)
+		return false;
+	len = read(fd, content, sizeof(content) - 1);
+	close(fd);
+	content[Max(len, 0)] = '\0';
+	for (int i = 1; i < LOCK_FILE_LINE_PM_STATUS && line != NULL; i++)
+	{
+		line = strchr(line, '\n');
+		if (line != NULL)
+			line++;
+	}
+	return line != NULL &&
+		strncmp(line, PM_STATUS_STOPPING, strlen(PM_STATUS_STOPPING)) == 0;
+}
+
+/*
+ * Returns true if commits wait for this stream: it is one of the synchronous
+ * ones, or is to become one, as there are too few now.  A standby that has a
+ * priority is not enough: it may be a spare one.
  */
 static bool
 is_synchronous(void)
 {
 	SyncRepStandbyData *standbys;
 	int			count;
-	bool		found = false;
+	bool		found;
 
 	if (SyncRepConfig == NULL || MyWalSnd == NULL ||
 		MyWalSnd->sync_standby_priority == 0)
 		return false;
 
 	count = SyncRepGetCandidateStandbys(&standbys);
+	found = count < SyncRepConfig->num_sync;
 	for (int i = 0; i < count && !found; i++)
 		found = standbys[i].is_me;
 	pfree(standbys);
 	return found;
+}
+
+/*
+ * A row is one message of a logical stream, however large it is.  If the kernel
+ * sent it in even steps, a receiver's timeout could strike before it has all of
+ * it, again and again.
+ */
+static bool
+is_logical(void)
+{
+	return MyReplicationSlot != NULL && SlotIsLogical(MyReplicationSlot);
 }
 
 /* Do what is to be done about the limit. */
@@ -82,7 +130,7 @@ apply(void)
 		pacing = WS_PACING_STOPPING;
 	else if (synchronous)
 		pacing = WS_PACING_SYNCHRONOUS;
-	else if (ws_sockopt_pace(stream_limit))
+	else if (!is_logical() && ws_sockopt_pace(stream_limit))
 		pacing = WS_PACING_KERNEL;
 	else
 	{
@@ -90,7 +138,7 @@ apply(void)
 		ws_bucket_begin(&bucket, stream_limit, now_us());
 	}
 
-	if (pacing != WS_PACING_KERNEL && pacing != WS_PACING_OWN)
+	if (pacing != WS_PACING_KERNEL)
 		ws_sockopt_unpace();
 }
 
@@ -134,14 +182,17 @@ ws_throttle_check(void)
 			apply();
 		return;
 	}
-	if (stream_sync_too || (SyncRepConfig == NULL && !synchronous))
-		return;
 
 	now = now_us();
-	if (now < checked_us + CHECK_SYNC_US)
+	if (now < checked_us + CHECK_US)
 		return;
 	checked_us = now;
-	if (is_synchronous() != synchronous)
+	if (server_stops())
+	{
+		stopping = true;
+		apply();
+	}
+	else if (!stream_sync_too && is_synchronous() != synchronous)
 	{
 		synchronous = !synchronous;
 		apply();

@@ -3,12 +3,13 @@
  * throttle.h
  *	  Keeps a walsender's stream below its walstream.rate_limit.
  *
- * On TCP the kernel does it, which sends evenly and wakes the walsender when
- * there is room.  On a Unix-domain socket, and where the kernel cannot, the
- * walsender waits until what it has sent is paid for.
+ * A physical stream on TCP is held back by the kernel, which sends evenly and
+ * wakes the walsender when there is room.  Otherwise (a logical stream, a
+ * Unix-domain socket, a kernel that cannot) the walsender waits until what it
+ * has sent is paid for.
  *
- * A stream is not held back while it is synchronous, since commits would wait
- * for it, nor once its walsender is to stop, since the server's stop would.
+ * A stream is not held back while commits wait for it, nor once the server or
+ * its walsender is to stop, since the stop would wait for it.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -24,7 +25,8 @@ typedef enum WsPacing
 	WS_PACING_KERNEL,			/* the kernel holds it */
 	WS_PACING_OWN,				/* we do */
 	WS_PACING_SYNCHRONOUS,		/* nothing: commits wait for this stream */
-	WS_PACING_STOPPING			/* nothing: the walsender is to stop */
+	WS_PACING_STOPPING			/* nothing: the server or the walsender is to
+								 * stop */
 } WsPacing;
 
 /*
@@ -37,8 +39,8 @@ extern void ws_throttle_set(int64 limit, bool sync_too);
 extern void ws_throttle_end(void);
 
 /*
- * The walsender is to stop.  PostgreSQL's own are seen to be; a relay's has to
- * say so.
+ * The walsender is to stop.  That the server stops is seen without this; a
+ * relay's walsender can be told to stop alone.
  */
 extern void ws_throttle_note_stopping(void);
 

@@ -209,9 +209,17 @@ wait_until(
 close($client->{socket});
 
 #
-# A standby that is far behind is promoted at once; another one gets everything
-# when the primary stops, including the last checkpoint.
+# When the primary stops, a standby that is far behind gets everything, including
+# the last checkpoint, and so does a logical client, and faster than the limit.
 #
+sub lsn_bytes
+{
+	my ($node, $since) = @_;
+
+	return $node->safe_psql('postgres',
+		"SELECT pg_current_wal_insert_lsn() - '$since'");
+}
+
 set($primary, 'walstream.rate_limit', '');
 my $standby = walstream_standby($primary, 'standby',
 	conf =>
@@ -224,8 +232,31 @@ wait_until(
 	$primary,
 	"SELECT rate_limit = 32768 AND paced_by = 'walstream' FROM walstream_senders WHERE application_name = 'standby'",
 	'the standby is held back');
+$primary->safe_psql('postgres',
+	"SELECT pg_create_logical_replication_slot('stopped', 'pgoutput')");
+my $before =
+  $primary->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
 load_wal($primary, 80_000);
+my $errors = '';
+my $logical = IPC::Run::start(
+	[
+		'pg_recvlogical', '-d',
+		$primary->connstr('postgres') . ' application_name=logical',
+		qw(--start -S stopped -n -f),
+		PostgreSQL::Test::Utils::tempdir() . '/stopped', qw(-s 1 -o
+		  proto_version=1 -o publication_names=load)
+	],
+	'2>' => \$errors);
+wait_until(
+	$primary,
+	"SELECT rate_limit = 32768 AND paced_by = 'walstream' FROM walstream_senders WHERE application_name = 'logical'",
+	'a logical client is held back');
+my $behind = lsn_bytes($primary, $before);
+my $stop_begun = monotonic();
 $primary->stop('fast');
+cmp_ok(32768 * (monotonic() - $stop_begun),
+	'<', $behind, 'a stop does not wait for the limit');
+$logical->finish;
 my ($control) = run_command([ 'pg_controldata', '-D', $primary->data_dir ]);
 my ($lsn) = $control =~ m{^Latest checkpoint location:\s+(\S+)$}m;
 wait_until(
@@ -267,14 +298,37 @@ sub wait_for_pacing
 
 wait_for_pacing('1073741824, walstream, -', 'an asynchronous one is limited');
 set($standby, 'synchronous_standby_names', 'FIRST 1 (other, cascade)');
-wait_for_pacing('1073741824, -, the standby is synchronous',
+wait_for_pacing('1073741824, -, commits wait for the standby',
 	'a synchronous one is not');
+set($standby, 'synchronous_standby_names', 'FIRST 2 (other, cascade)');
+wait_for_pacing(
+	'1073741824, -, commits wait for the standby',
+	'one of two, of which the other one is away, neither');
+set($standby, 'synchronous_standby_names', 'FIRST 1 (other, cascade)');
 set($standby, 'walstream.rate_limit', '*=1GB sync_too');
 wait_for_pacing('1073741824, walstream, -', 'unless that is said');
 set($standby, 'walstream.rate_limit', '*=1GB');
-wait_for_pacing('1073741824, -, the standby is synchronous', 'and back');
+wait_for_pacing('1073741824, -, commits wait for the standby', 'and back');
 set($standby, 'synchronous_standby_names', 'FIRST 1 (other)');
 wait_for_pacing('1073741824, walstream, -', 'one that is no longer is');
+
+# Commits do not wait for a standby that catches up at the rate.
+set($standby, 'synchronous_standby_names', 'cascade');
+$cascade->stop;
+my $left =
+  $standby->safe_psql('postgres', 'SELECT pg_current_wal_insert_lsn()');
+load_wal($standby, 80_000);
+set($standby, 'walstream.rate_limit', '*=32kB');
+my $missing = lsn_bytes($standby, $left);
+my $came_back = monotonic();
+$cascade->start;
+$standby->safe_psql('postgres',
+	"SET synchronous_commit = on; SELECT pg_logical_emit_message(true, '', 'x')"
+);
+cmp_ok(32768 * (monotonic() - $came_back),
+	'<', $missing, 'a commit does not wait for a stream that is held back');
+set($standby, 'synchronous_standby_names', '');
+set($standby, 'walstream.rate_limit', '');
 
 standby_matches($standby, $cascade, 'in the end');
 

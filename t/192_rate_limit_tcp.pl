@@ -71,10 +71,14 @@ is_deeply(
 	[ 'TCP_NOTSENT_LOWAT 32768', 'SO_MAX_PACING_RATE 32768' ],
 	'32 kB wait unsent');
 set_setting($primary, 'rate_limit', '*=1TB');
-wait_for_pacing(1099511627776, "'kernel'", 'a large rate');
+wait_for_pacing(1099511627776, "'walstream'",
+	'a rate that the kernel cannot be told');
+new_options();
+set_setting($primary, 'rate_limit', '*=4000000000');
+wait_for_pacing(4000000000, "'kernel'", 'a large rate');
 is_deeply(
 	new_options(),
-	[ 'TCP_NOTSENT_LOWAT 1048576', 'SO_MAX_PACING_RATE 4294967294' ],
+	[ 'TCP_NOTSENT_LOWAT 1048576', 'SO_MAX_PACING_RATE 4000000000' ],
 	'1 MB wait unsent');
 
 # Without a limit the options are reset.
