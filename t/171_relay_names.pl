@@ -117,6 +117,25 @@ wait_until(
 	'no connection stays');
 
 #
+# A changed list does not count as long as the relay lacks WAL that may have been
+# confirmed under the former one.
+#
+set_names($primary, '');
+learns('', 'the list is empty again');
+my $receiver = relay_row($relay)->{receiver_pid};
+kill('STOP', $receiver) || die "could not stop the receiver: $!\n";
+load_wal($primary, 10);
+set_names($primary, 'relay');
+$primary->poll_query_until('postgres',
+	"SELECT current_setting('synchronous_standby_names') = 'relay'")
+  || die "the primary does not reload\n";
+wait_for_asking($primary, 'IDENTIFY_SYSTEM', 3);
+is(relay_row($relay)->{upstream_standby_names},
+	'', 'the former list counts while the relay is behind');
+kill('CONT', $receiver);
+learns('relay', 'the new one counts when it is not any more');
+
+#
 # A list that is too long to be kept is reported once.
 #
 $log = -s $relay->logfile;
@@ -191,6 +210,31 @@ wait_until(
 	'connected to the second of two hosts');
 set_names($primary, 'FIRST 1 (relay, tcp)');
 learns('FIRST 1 (relay, tcp)', 'that one is asked');
+
+#
+# The upstream is a standby, and is promoted, which does not end the connection.
+#
+my $third = walstream_standby($primary, 'third');
+my $cascade = walstream_relay(undef, 'cascade',
+	conf => "walstream.relay_names_interval = 1s\n");
+set_relay_upstream($cascade, $third->connstr);
+wait_for_relay_state($cascade, 'streaming');
+$before = relay_row($cascade);
+is($before->{upstream_standby_names},
+	undef, 'behind a standby a relay knows no list');
+set_names($third, 'ANY 1 (cascade)');
+$third->promote;
+wait_until(
+	$cascade,
+	"SELECT upstream_standby_names = 'ANY 1 (cascade)' FROM walstream_relay",
+	'when that is promoted, it learns the list');
+set_names($third, 'cascade');
+wait_until(
+	$cascade,
+	"SELECT upstream_standby_names = 'cascade' FROM walstream_relay",
+	'and asks for it again');
+is(relay_row($cascade)->{reconnects},
+	$before->{reconnects}, 'over the same connection');
 
 #
 # The network hangs: the relay can be stopped while it waits.

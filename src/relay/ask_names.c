@@ -32,6 +32,9 @@
  */
 #define LOG_AFTER		2
 
+/* How often to look whether a list that waits may count. */
+#define SETTLE_PAUSE_MS	1000
+
 static uint32 connection = 0;	/* the receiver's, to which the rest belongs */
 static TimestampTz due = 0;
 static int	failures = 0;		/* in a row */
@@ -53,13 +56,28 @@ ask(PGconn * conn, const char *command, int column, PGresult * *result,
 	return NULL;
 }
 
+/* The position in an answer to IDENTIFY_SYSTEM. */
+static bool
+parse_lsn(const PGresult * result, XLogRecPtr *lsn)
+{
+	uint32		high;
+	uint32		low;
+
+	if (PQnfields(result) < 3 || PQgetisnull(result, 0, 2) ||
+		sscanf(PQgetvalue(result, 0, 2), "%X/%X", &high, &low) != 2)
+		return false;
+	*lsn = (uint64) high << 32 | low;
+	return true;
+}
+
 /*
  * Check that this is the primary of the stream still: another server may have
- * taken over its address, while the stream from the old one goes on.
+ * taken over its address, while the stream from the old one goes on.  Sets *lsn
+ * to its position.
  */
 static bool
 is_same_primary(PGconn * conn, const WsStore *store, const WsNamesPrimary *primary,
-				const WsRemoteLimit *limit, char **error)
+				const WsRemoteLimit *limit, XLogRecPtr *lsn, char **error)
 {
 	const char *is_standby = PQparameterStatus(conn, "in_hot_standby");
 	PGresult   *result;
@@ -72,7 +90,8 @@ is_same_primary(PGconn * conn, const WsStore *store, const WsNamesPrimary *prima
 		same = strtoul(tli, NULL, 10) == primary->tli &&
 			strtou64(PQgetvalue(result, 0, 0), NULL, 10) ==
 			store->identity.system_identifier &&
-			(is_standby == NULL || strcmp(is_standby, "off") == 0);
+			(is_standby == NULL || strcmp(is_standby, "off") == 0) &&
+			parse_lsn(result, lsn);
 		if (!same)
 			*error = pstrdup("another server than the one that streams has answered");
 	}
@@ -80,27 +99,33 @@ is_same_primary(PGconn * conn, const WsStore *store, const WsNamesPrimary *prima
 	return same;
 }
 
-/* Returns false, with *error, if the primary has not answered. */
+/*
+ * Returns false, with *error, if the primary has not answered.  Its position is
+ * asked after the list, so that it is behind all that was confirmed under the
+ * former list.
+ */
 static bool
 ask_primary(const WsStore *store, const WsNamesPrimary *primary,
 			const WsRemoteLimit *limit, char **error)
 {
 	WsRemoteServer server = {primary->host, primary->address, primary->port};
 	PGresult   *result = NULL;
-	const char *names = NULL;
+	const char *names;
+	bool		done;
 	PGconn	   *conn;
+	XLogRecPtr	lsn;
 
 	conn = ws_remote_connect_to(&server, ws_guc_relay()->upstream, APPLICATION_NAME,
 								limit, error);
 	if (conn == NULL)
 		return false;
-	if (is_same_primary(conn, store, primary, limit, error))
-		names = ask(conn, "SHOW synchronous_standby_names", 0, &result, limit, error);
-	if (names != NULL)
-		ws_standby_names_note_answer(store, primary, names);
+	names = ask(conn, "SHOW synchronous_standby_names", 0, &result, limit, error);
+	done = names != NULL && is_same_primary(conn, store, primary, limit, &lsn, error);
+	if (done)
+		ws_standby_names_note_answer(store, primary, names, lsn);
 	PQclear(result);
 	ws_remote_close(conn);
-	return names != NULL;
+	return done;
 }
 
 static void
@@ -137,8 +162,9 @@ wait_from_now(int interval_s)
 	due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms(interval_s));
 }
 
-long
-ws_ask_names(bool *woken)
+/* Ask if it is time to.  Returns when it will be, in milliseconds; or -1. */
+static long
+ask_if_due(const WsStore *store, bool *woken)
 {
 	int			interval_s = ws_guc_relay()->names_interval_s;
 	WsRemoteLimit limit = {
@@ -147,12 +173,10 @@ ws_ask_names(bool *woken)
 		.woken = woken
 	};
 	WsNamesPrimary primary;
-	WsStore		store;
 	TimestampTz now = GetCurrentTimestamp();
 	char	   *error = NULL;
 
-	if (interval_s == 0 || !ws_standby_names_get_primary(&primary) ||
-		!ws_relay_get_store(&store))
+	if (interval_s == 0 || !ws_standby_names_get_primary(&primary))
 		return -1;
 	if (primary.connection != connection)
 	{
@@ -177,8 +201,22 @@ ws_ask_names(bool *woken)
 		return TimestampDifferenceMilliseconds(now, due);
 
 	limit.deadline = TimestampTzPlusMilliseconds(now, TIMEOUT_MS);
-	(void) ask_primary(&store, &primary, &limit, &error);
+	(void) ask_primary(store, &primary, &limit, &error);
 	note_result(error);
 	wait_from_now(interval_s);
 	return pause_ms(interval_s);
+}
+
+long
+ws_ask_names(bool *woken)
+{
+	WsStore		store;
+	long		pause;
+
+	if (!ws_relay_get_store(&store))
+		return -1;
+	pause = ask_if_due(&store, woken);
+	if (ws_standby_names_settle(&store) && (pause < 0 || pause > SETTLE_PAUSE_MS))
+		pause = SETTLE_PAUSE_MS;
+	return pause;
 }

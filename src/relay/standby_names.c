@@ -28,11 +28,21 @@
  * removes unfinished files.
  *
  * The receiver writes primary; saved_at is 0 if the file is older than kept.
+ * waiting is a list that is to follow the last one of kept, as soon as the relay
+ * has all WAL up to lsn; its tli is 0 if there is none.
  */
+typedef struct NamesWaiting
+{
+	TimeLineID	tli;
+	XLogRecPtr	lsn;
+	char		names[WS_NAMES_SIZE];
+}			NamesWaiting;
+
 typedef struct NamesShared
 {
 	LWLock		lock;
 	WsNamesFile kept;
+	NamesWaiting waiting;
 	TimestampTz saved_at;
 	bool		told_not_saved; /* a failure to write the file was logged */
 	bool		told_too_long;
@@ -124,9 +134,50 @@ is_too_long(const char *names)
 	return too_long;
 }
 
+/* Returns true if the relay has all WAL of this timeline up to here. */
+static bool
+has_come_to(TimeLineID tli, XLogRecPtr lsn)
+{
+	TimeLineID	served_tli;
+	XLogRecPtr	served_lsn;
+
+	return ws_relay_get_served(&served_tli, &served_lsn) &&
+		served_tli >= tli && served_lsn >= lsn;
+}
+
+/*
+ * Returns true if the list may take the last one's place now; else it waits.
+ * What was confirmed under the last one lies before lsn, the primary's position
+ * after it had told the list.  As long as the relay lacks some of that, only the
+ * last list tells who has it.
+ */
+static bool
+may_replace_last(TimeLineID tli, const char *names, XLogRecPtr lsn)
+{
+	NamesWaiting *waiting = &shared->waiting;
+	const WsNamesEntry *last = shared->kept.count > 0 ?
+		&shared->kept.entries[shared->kept.count - 1] : NULL;
+
+	if (last == NULL || last->tli != tli || strcmp(last->names, names) == 0)
+	{
+		waiting->tli = 0;
+		return true;
+	}
+	if (waiting->tli != tli || strcmp(waiting->names, names) != 0)
+	{
+		waiting->tli = tli;
+		waiting->lsn = lsn;
+		strlcpy(waiting->names, names, WS_NAMES_SIZE);
+	}
+	if (!has_come_to(tli, waiting->lsn))
+		return false;
+	waiting->tli = 0;
+	return true;
+}
+
 /* Returns true if this is news.  The caller holds the lock. */
 static bool
-note(const WsStore *store, TimeLineID tli, const char *names)
+note(const WsStore *store, TimeLineID tli, const char *names, XLogRecPtr lsn)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		is_news;
@@ -136,6 +187,8 @@ note(const WsStore *store, TimeLineID tli, const char *names)
 		ws_relay_set_standby_names("", 0);
 		return false;
 	}
+	if (!may_replace_last(tli, names, lsn))
+		return false;
 	is_news = ws_namesfile_add(&shared->kept, now, tli, names);
 	show_last();
 	if (is_news || shared->saved_at == 0 || now < shared->saved_at ||
@@ -144,12 +197,21 @@ note(const WsStore *store, TimeLineID tli, const char *names)
 	return is_news;
 }
 
+static void
+report_news(const char *names)
+{
+	ereport(LOG,
+			(errmsg("the primary's synchronous_standby_names is now \"%s\"",
+					ws_peertext_for_log(names))));
+}
+
 void
-ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names)
+ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names,
+					  XLogRecPtr lsn)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	shared->told_too_long = false;
-	(void) note(store, tli, names);
+	(void) note(store, tli, names, lsn);
 	LWLockRelease(&shared->lock);
 }
 
@@ -185,18 +247,35 @@ ws_standby_names_get_primary(WsNamesPrimary *primary)
 
 void
 ws_standby_names_note_answer(const WsStore *store, const WsNamesPrimary *primary,
-							 const char *names)
+							 const char *names, XLogRecPtr lsn)
 {
 	bool		is_news = false;
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	if (shared->primary.tli != 0 &&
 		shared->primary.connection == primary->connection)
-		is_news = note(store, primary->tli, names);
+		is_news = note(store, primary->tli, names, lsn);
 	LWLockRelease(&shared->lock);
 
 	if (is_news)
-		ereport(LOG,
-				(errmsg("the primary's synchronous_standby_names is now \"%s\"",
-						ws_peertext_for_log(names))));
+		report_news(names);
+}
+
+bool
+ws_standby_names_settle(const WsStore *store)
+{
+	NamesWaiting waiting;
+	bool		is_news = false;
+	bool		waits;
+
+	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
+	waiting = shared->waiting;
+	if (shared->primary.tli != 0 && waiting.tli == shared->primary.tli)
+		is_news = note(store, waiting.tli, waiting.names, waiting.lsn);
+	waits = shared->primary.tli != 0 && shared->waiting.tli != 0;
+	LWLockRelease(&shared->lock);
+
+	if (is_news)
+		report_news(waiting.names);
+	return waits;
 }

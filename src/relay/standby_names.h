@@ -12,6 +12,10 @@
  * publishes to whom it is connected, and the keeper asks the same server
  * (ask_names.h).
  *
+ * A changed list counts only when the relay has all WAL that the primary had at
+ * that time: the relay may be far behind, and commits that were confirmed under
+ * the former list are then on others only.
+ *
  * Copyright (c) 2026, the walstream authors
  *
  *-------------------------------------------------------------------------
@@ -43,11 +47,12 @@ extern void ws_standby_names_init(void);
 extern void ws_standby_names_load(const WsStore *store);
 
 /*
- * Receiver: note that the primary, which is on tli, has this list now.  The
- * file is written if the list has changed, and once a minute; a failure is
- * only logged.
+ * Receiver: note that the primary, which is on tli, has this list now, and was
+ * at lsn after that.  The file is written if the list has changed, and once a
+ * minute; a failure is only logged.
  */
-extern void ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names);
+extern void ws_standby_names_note(const WsStore *store, TimeLineID tli,
+								  const char *names, XLogRecPtr lsn);
 
 /*
  * Receiver: let the keeper ask this primary, whose connection number is given
@@ -64,6 +69,13 @@ extern bool ws_standby_names_get_primary(WsNamesPrimary *primary);
  * it has ended meanwhile.
  */
 extern void ws_standby_names_note_answer(const WsStore *store,
-										 const WsNamesPrimary *primary, const char *names);
+										 const WsNamesPrimary *primary, const char *names,
+										 XLogRecPtr lsn);
+
+/*
+ * Keeper: let a list count that waits, if the relay has come so far.  Returns
+ * true if one still waits.
+ */
+extern bool ws_standby_names_settle(const WsStore *store);
 
 #endif							/* WS_RELAY_STANDBY_NAMES_H */

@@ -206,8 +206,11 @@ extern void ws_rcv_let_ask(WsRcv *rcv, pgsocket fd);
 /* Close only the connection, when the process ends. */
 extern void ws_rcv_hang_up(WsRcv *rcv);
 
-/* Ask the upstream for its timeline and position. */
-extern void ws_rcv_identify(WsRcv *rcv);
+/*
+ * After a timeline has ended: ask the upstream for its timeline and position, and
+ * whether it is a primary now.
+ */
+extern void ws_rcv_identify_again(WsRcv *rcv);
 
 /* Raises an ERROR if the connection is lost. */
 extern void ws_rcv_check_connection(WsRcv *rcv);

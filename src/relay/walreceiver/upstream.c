@@ -214,8 +214,9 @@ parse_number(const char *value, uint64 max, const char *expected)
 	return number;
 }
 
-void
-ws_rcv_identify(WsRcv *rcv)
+/* Ask the upstream for its timeline and position. */
+static void
+ask_position(WsRcv *rcv)
 {
 	char	   *values[4];
 
@@ -530,6 +531,35 @@ is_admitted(WsRcv *rcv)
 	return strcmp(ask_owner(rcv), seal.owner) == 0;
 }
 
+/*
+ * Ask whether it is a standby, and if not for its list of synchronous standbys,
+ * and then for its timeline and position, which is behind all that was confirmed
+ * under another list.
+ */
+static void
+identify(WsRcv *rcv)
+{
+	rcv->upstream.is_standby = strcmp(ask_setting(rcv, "in_hot_standby"), "on") == 0;
+
+	/* on a standby or a relay this setting has no effect */
+	rcv->upstream.standby_names = rcv->upstream.is_standby ? NULL :
+		ask_setting(rcv, "synchronous_standby_names");
+	ask_position(rcv);
+}
+
+void
+ws_rcv_identify_again(WsRcv *rcv)
+{
+	MemoryContext old = MemoryContextSwitchTo(rcv->upstream.context);
+
+	/* a standby may have been promoted, which does not end the connection */
+	if (rcv->upstream.is_standby)
+		identify(rcv);
+	else
+		ask_position(rcv);
+	MemoryContextSwitchTo(old);
+}
+
 WsRcvEnd
 ws_rcv_check_upstream(WsRcv *rcv)
 {
@@ -537,14 +567,9 @@ ws_rcv_check_upstream(WsRcv *rcv)
 	WsRcvEnd	end = WS_RCV_NEXT;
 
 	rcv->upstream.seal_generation = ws_seal_generation();
-	ws_rcv_identify(rcv);
+	identify(rcv);
 	check_identifier(rcv);
 	check_settings(rcv);
-	rcv->upstream.is_standby = strcmp(ask_setting(rcv, "in_hot_standby"), "on") == 0;
-
-	/* on a standby or a relay this setting has no effect */
-	rcv->upstream.standby_names = rcv->upstream.is_standby ? NULL :
-		ask_setting(rcv, "synchronous_standby_names");
 	ws_receiver_set_segment_size(rcv->upstream.segment_size);
 	if (ws_seal_covers(rcv->upstream.tli))
 		end = ws_rcv_be_sealed(rcv, true);

@@ -208,6 +208,14 @@ check_next(WsRcv *rcv, const WsPlanStart *start, bool has_gained, int *idle_stre
 				 errmsg("upstream ends one timeline after the other without sending anything new")));
 }
 
+static void
+note_standby_names(const WsRcv *rcv)
+{
+	if (rcv->upstream.standby_names != NULL)
+		ws_standby_names_note(&rcv->stored.store, rcv->upstream.tli,
+							  rcv->upstream.standby_names, rcv->upstream.lsn);
+}
+
 /* Receive from the upstream until the connection ends. */
 static WsRcvEnd
 run_connection(WsRcv *rcv)
@@ -222,8 +230,7 @@ run_connection(WsRcv *rcv)
 	end = ws_rcv_check_upstream(rcv);
 	if (!rcv->stored.is_open)
 		create_store(rcv);
-	if (rcv->upstream.standby_names != NULL)
-		ws_standby_names_note(&rcv->stored.store, rcv->upstream.tli, rcv->upstream.standby_names);
+	note_standby_names(rcv);
 	if (end != WS_RCV_NEXT)
 		return end;
 
@@ -243,7 +250,8 @@ run_connection(WsRcv *rcv)
 
 		has_gained = rcv->stored.end.tli != before.tli ||
 			rcv->stored.end.lsn != before.lsn;
-		ws_rcv_identify(rcv);
+		ws_rcv_identify_again(rcv);
+		note_standby_names(rcv);
 		check_next(rcv, &start, has_gained, &idle_streams);
 	}
 }
