@@ -238,8 +238,10 @@ decide(WsDrain *drain, WsDrainMember *members)
 	int			count;
 
 	ws_standby_describe(&drain->self, &drain->self_history);
-	newest = complete_members(drain, members);
+
+	/* a source that fails to answer more has told its list */
 	count = find_lists(drain, lists);
+	newest = complete_members(drain, members);
 	drain->list = join_lists(lists, count);
 	if (drain->required > 0)
 	{

@@ -49,9 +49,15 @@ ws_seals_add(const char *token)
 
 	if (good)
 	{
+		int			error;
+
 		good = fprintf(file, "%s\n", token) > 0 && fflush(file) == 0 &&
 			ws_file_sync(fileno(file)) == 0;
-		good = FreeFile(file) == 0 && good;
+		error = errno;
+		if (FreeFile(file) == 0)
+			errno = error;
+		else
+			good = false;
 	}
 	if (!good)
 		ereport(LOG,

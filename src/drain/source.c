@@ -178,20 +178,17 @@ find_extension(WsSource *source, const WsRemoteLimit *limit)
 static bool
 read_state(WsSource *source, const WsRemoteLimit *limit)
 {
-	char	   *values[6];
+	char	   *values[4];
 	char	   *command;
 	char		identifier[32];
 
-	command = psprintf("SELECT r.state, r.system_identifier, r.timeline, r.upstream_standby_names, "
-					   "(SELECT n.timeline FROM %s.walstream_get_relay_standby_names() AS n "
-					   "ORDER BY n.last_seen USING OPERATOR(pg_catalog.>) LIMIT 1), "
+	command = psprintf("SELECT r.state, r.system_identifier, r.timeline, "
 					   "%s.walstream_application_name() FROM %s.walstream_relay AS r",
-					   source->schema, source->schema, source->schema);
-	if (!ask(source, source->conn, command, NULL, 0, 6, values, limit))
+					   source->schema, source->schema);
+	if (!ask(source, source->conn, command, NULL, 0, 4, values, limit))
 		return false;
 
-	source->name = values[5] != NULL ? ws_peertext_value(values[5]) : NULL;
-	source->standby_names = values[3];
+	source->name = values[3] != NULL ? ws_peertext_value(values[3]) : NULL;
 	snprintf(identifier, sizeof(identifier), INT64_FORMAT, (int64) GetSystemIdentifier());
 	if (values[0] == NULL)
 		source->failure = "it does not say in which state it is";
@@ -204,11 +201,31 @@ read_state(WsSource *source, const WsRemoteLimit *limit)
 								   ws_peertext_value(values[1]));
 	else
 		source->tli = (TimeLineID) strtoul(values[2], NULL, 10);
+	return source->failure == NULL;
+}
+
+/*
+ * Ask which list of synchronous standbys it has seen last.  Not before it is
+ * sealed: until then it may learn another one, and confirm commits under that.
+ */
+static bool
+read_names(WsSource *source, const WsRemoteLimit *limit)
+{
+	char	   *values[2];
+
+	if (!ask(source, source->conn,
+			 psprintf("SELECT r.upstream_standby_names, "
+					  "(SELECT n.timeline FROM %s.walstream_get_relay_standby_names() AS n "
+					  "ORDER BY n.last_seen USING OPERATOR(pg_catalog.>) LIMIT 1) "
+					  "FROM %s.walstream_relay AS r", source->schema, source->schema),
+			 NULL, 0, 2, values, limit))
+		return false;
+	source->standby_names = values[0];
 
 	/* a list that the relay could not save counts for its timeline */
-	source->standby_names_tli = values[4] != NULL ?
-		(TimeLineID) strtoul(values[4], NULL, 10) : source->tli;
-	return source->failure == NULL;
+	source->standby_names_tli = values[1] != NULL ?
+		(TimeLineID) strtoul(values[1], NULL, 10) : source->tli;
+	return true;
 }
 
 void
@@ -343,8 +360,11 @@ void
 ws_source_ask(WsSource *source, const WsRemoteLimit *limit)
 {
 	char	   *error;
-	PGconn	   *conn = ws_remote_connect(source->conninfo, true, limit, &error);
+	PGconn	   *conn;
 
+	if (!read_names(source, limit))
+		return;
+	conn = ws_remote_connect(source->conninfo, true, limit, &error);
 	if (conn == NULL)
 	{
 		source->failure = psprintf("no replication connection: %s", error);
