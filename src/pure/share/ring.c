@@ -188,14 +188,21 @@ ws_ring_publish(WsRing *ring, const WsRingFrame *frame)
 
 	pack_entry(frame, ring->reserved, entry);
 	entry->check = compute_check(entry, get_bytes(ring, entry->offset));
-	ring->offset = TYPEALIGN(FRAME_ALIGN, entry->offset + frame->len);
+	ring->offset = TYPEALIGN64(FRAME_ALIGN, entry->offset + frame->len);
 	STORE(ring->published, ring->published + 1, RELEASE);
 }
 
+/*
+ * A number is left out, at which nobody who waits for it finds a frame, even one
+ * that starts at the same position.
+ */
 void
 ws_ring_clear(WsRing *ring)
 {
-	forget_before(ring, ring->published);
+	uint64		next = ring->published + 1;
+
+	forget_before(ring, next);
+	STORE(ring->published, next, RELEASE);
 }
 
 /*
@@ -274,6 +281,21 @@ ws_ring_seek(const WsRing *ring, XLogRecPtr lsn, WsRingReader *reader)
 	return WS_RING_LOST;
 }
 
+/* Each word once: the writer may change it at any time. */
+static WsRingEntry
+copy_entry(const WsRingEntry *entry)
+{
+	WsRingEntry copy;
+
+	copy.start_lsn = LOAD(entry->start_lsn, RELAXED);
+	copy.lengths = LOAD(entry->lengths, RELAXED);
+	copy.content = LOAD(entry->content, RELAXED);
+	copy.cost_ns = LOAD(entry->cost_ns, RELAXED);
+	copy.offset = LOAD(entry->offset, RELAXED);
+	copy.check = LOAD(entry->check, RELAXED);
+	return copy;
+}
+
 WsRingStatus
 ws_ring_take(const WsRing *ring, WsRingReader *reader, WsRingFrame *frame,
 			 uint8 *dst)
@@ -285,7 +307,7 @@ ws_ring_take(const WsRing *ring, WsRingReader *reader, WsRingFrame *frame,
 	if (number >= LOAD(ring->published, ACQUIRE))
 		return WS_RING_AT_END;
 
-	entry = *get_entry(ring, number);
+	entry = copy_entry(get_entry(ring, number));
 	sane = entry_len(&entry) <= ring->max_len &&
 		entry.offset % ring->size + entry_len(&entry) <= ring->size;
 	if (sane)

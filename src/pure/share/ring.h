@@ -65,7 +65,8 @@ typedef enum WsRingStatus
 } WsRingStatus;
 
 /*
- * Make an empty ring of a block, whatever that holds; NULL if the block is too
+ * Make an empty ring of a block, whatever that holds, before anybody reads it;
+ * later, ws_ring_clear() is what empties it.  NULL if the block is too
  * small for a frame of max_len bytes, or the sizes make no sense.  Of the block,
  * a part for which frames of mean_len bytes are assumed holds the frames'
  * descriptions.
@@ -87,10 +88,16 @@ extern uint8 *ws_ring_reserve(WsRing *ring, size_t len);
  */
 extern void ws_ring_publish(WsRing *ring, const WsRingFrame *frame);
 
-/* Only for the writer: no frame exists any more, and the next starts anywhere. */
+/*
+ * Only for the writer: no frame exists any more, and the next starts anywhere.
+ * All readers have lost their place.
+ */
 extern void ws_ring_clear(WsRing *ring);
 
-/* Where the last frame ended; invalid if there is none. */
+/*
+ * Where the last frame ended; invalid if there is none, as there may be after
+ * ws_ring_reserve().
+ */
 extern XLogRecPtr ws_ring_end(const WsRing *ring);
 
 /*

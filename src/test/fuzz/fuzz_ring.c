@@ -128,6 +128,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				break;
 			case 1:
 				ws_ring_clear(target.ring);
+
+				/* which leaves a number out */
+				memset(&target.frames[target.nframes++], 0, sizeof(WsRingFrame));
 				target.cleared = target.nframes;
 				target.intact = false;
 				REQUIRE(ws_ring_end(target.ring) == InvalidXLogRecPtr);

@@ -179,9 +179,13 @@ test_sequence(void)
 	ws_ring_clear(ring);
 	is(ws_ring_end(ring), 0, "a ring that was cleared has no end");
 	is(ws_ring_seek(ring, lsn, &late), WS_RING_LOST, "nor a place");
-	is(ws_ring_take(ring, &reader, &frame, dst), WS_RING_AT_END, "the reader waits");
+	is(ws_ring_take(ring, &reader, &frame, dst), WS_RING_LOST, "who has waited has lost his place");
+	put_frame(ring, lsn);
+	is(ws_ring_take(ring, &reader, &frame, dst), WS_RING_LOST,
+	   "even if another frame starts there");
+	ws_ring_clear(ring);
 	put_frame(ring, START_LSN);
-	is(ws_ring_take(ring, &reader, &frame, dst), WS_RING_LOST, "for a frame that does not come");
+	is(ws_ring_take(ring, &reader, &frame, dst), WS_RING_LOST, "or elsewhere");
 	is(ws_ring_seek(ring, START_LSN, &reader), WS_RING_FOUND, "there is another one");
 	ok(ws_ring_take(ring, &reader, &frame, dst) == WS_RING_FOUND &&
 	   is_frame(&frame, dst, START_LSN), "which is taken");
