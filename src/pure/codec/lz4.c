@@ -21,6 +21,10 @@
 
 #include "pure/codec/codec.h"
 
+#if LZ4_VERSION_NUMBER < 10900
+#error "walstream needs lz4 1.9 or later"
+#endif
+
 #define LZ4_BLOCK_MAX			(64 * 1024)
 #define LZ4_BLOCK_HEADER_SIZE	4
 #define LZ4_BLOCK_PLAIN			0x80000000	/* block is not compressed */

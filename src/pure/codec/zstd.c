@@ -19,7 +19,7 @@
  *
  * The library works in memory that it is given.  The functions for that, and
  * those that tell how much it needs, are in the part of zstd.h that the library
- * does not promise to keep, but all shared libraries since 1.4.0 have them.
+ * does not promise to keep, but all shared libraries since 1.4.4 have them.
  *
  * Copyright (c) 2026, the walstream authors
  *
@@ -32,6 +32,10 @@
 #include <zstd_errors.h>
 
 #include "pure/codec/zstd.h"
+
+#if ZSTD_VERSION_NUMBER < 10404
+#error "walstream needs zstd 1.4.4 or later"
+#endif
 
 /*
  * The part of the format (RFC 8878) that our decoder checks before it calls
