@@ -170,8 +170,11 @@ extern void ws_relay_end_approval(TimeLineID tli);
 /* Keeper: set the first position that is available. */
 extern void ws_relay_set_first(TimeLineID first_tli, XLogRecPtr first_lsn);
 
-/* Wake the receiver, after a setting has changed or a request was made. */
-extern void ws_relay_wake_receiver(void);
+/*
+ * Note that what the relay is to receive has changed: by a setting, a request or
+ * a seal.  The receiver looks.
+ */
+extern void ws_relay_note_orders(void);
 
 /*
  * Note that the feedback of downstreams has changed.  This wakes the receiver,
@@ -179,8 +182,11 @@ extern void ws_relay_wake_receiver(void);
  */
 extern void ws_relay_note_feedback(void);
 
-/* Wake the keeper, when a segment was closed or room is needed. */
-extern void ws_relay_wake_keeper(void);
+/*
+ * Note that there may be upkeep to do: a segment was closed, room is needed, less
+ * WAL is held, or another primary is to be asked.  The keeper looks.
+ */
+extern void ws_relay_note_upkeep(void);
 
 /* The workers' entry points: walreceiver/worker.c and keeper.c. */
 extern PGDLLEXPORT void walstream_relay_receiver_main(Datum arg);

@@ -263,7 +263,7 @@ undo_seal(int code, Datum arg)
 		clear_seal();
 	}
 	LWLockRelease(&shared->lock);
-	ws_relay_wake_receiver();
+	ws_relay_note_orders();
 }
 
 static void
@@ -303,7 +303,7 @@ write_seal(const WsStore *store, const WsSealFile *seal)
 	ws_store_write_seal(store, seal);
 	set_seal(seal);
 	LWLockRelease(&shared->lock);
-	ws_relay_wake_receiver();
+	ws_relay_note_orders();
 }
 
 /*
@@ -380,7 +380,7 @@ ws_seal_break(const WsStore *store, const char *token)
 	if (tli == 0)
 		return false;
 
-	ws_relay_wake_receiver();
+	ws_relay_note_orders();
 	ereport(LOG, (errmsg("relay is no longer sealed for timeline %u", tli)));
 	return true;
 }

@@ -251,7 +251,7 @@ wake_worker(WsRelayWorker worker)
 }
 
 void
-ws_relay_wake_receiver(void)
+ws_relay_note_orders(void)
 {
 	wake_worker(WS_RELAY_RECEIVER);
 }
@@ -260,7 +260,7 @@ void
 ws_relay_note_feedback(void)
 {
 	if (pg_atomic_exchange_u32(&shared->feedback_changed, 1) == 0)
-		ws_relay_wake_receiver();
+		ws_relay_note_orders();
 }
 
 bool
@@ -272,7 +272,7 @@ ws_relay_feedback_has_changed(bool take)
 }
 
 void
-ws_relay_wake_keeper(void)
+ws_relay_note_upkeep(void)
 {
 	wake_worker(WS_RELAY_KEEPER);
 }
@@ -285,7 +285,7 @@ ws_relay_request(WsRelayRequest request)
 	else if (request == WS_REQUEST_PAUSE)
 		pg_atomic_fetch_and_u32(&shared->requests, ~((uint32) 1 << WS_REQUEST_RESUME));
 	pg_atomic_fetch_or_u32(&shared->requests, (uint32) 1 << request);
-	ws_relay_wake_receiver();
+	ws_relay_note_orders();
 }
 
 void
@@ -525,7 +525,7 @@ ws_relay_publish_store(const WsStore *store, const WsStoreExtent *extent)
 
 	ConditionVariableBroadcast(&shared->position_news);
 	ws_news_tell();
-	ws_relay_wake_keeper();
+	ws_relay_note_upkeep();
 }
 
 void

@@ -225,7 +225,7 @@ ws_standby_names_begin_asking(const WsNamesPrimary *primary)
 	shared->primary = *primary;
 	shared->primary.connection = connection;
 	LWLockRelease(&shared->lock);
-	ws_relay_wake_keeper();
+	ws_relay_note_upkeep();
 }
 
 void

@@ -111,7 +111,7 @@ save_mine(const WsStore *store)
 	latest_segno = Max(latest_segno, ws_store_segment_number(store, slot->held_lsn));
 	if (ws_store_segment_number(store, before_lsn) !=
 		ws_store_segment_number(store, slot->held_lsn))
-		ws_relay_wake_keeper();
+		ws_relay_note_upkeep();
 	if (!ws_feedback_equals(before, slot->feedback))
 		ws_relay_note_feedback();
 }

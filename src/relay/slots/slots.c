@@ -35,7 +35,7 @@ ws_slot_free(WsSlot *slot)
 	LWLockRelease(&ws_slots->lock);
 
 	/* the slot holds nothing back any more */
-	ws_relay_wake_keeper();
+	ws_relay_note_upkeep();
 	ws_relay_note_feedback();
 }
 

@@ -144,7 +144,7 @@ publish(WsRcvStream *s)
 	stored->served = stored->end;
 	ws_seal_end_before(&stored->store, tli, stored->end.lsn);
 	if (wake_keeper)
-		ws_relay_wake_keeper();
+		ws_relay_note_upkeep();
 }
 
 /* Show what is written before it is durable. */

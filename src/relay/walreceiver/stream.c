@@ -15,7 +15,7 @@
 
 #include "access/xlog_internal.h"
 #include "pgstat.h"
-#include "port/pg_bswap.h"
+#include "pure/bytes.h"
 #include "pure/wire/frame.h"
 #include "relay/seal.h"
 #include "relay/walreceiver/stream.h"
@@ -65,10 +65,8 @@ take_message(WsRcvStream *s, const char *message, size_t len)
 
 	if (message[0] == 'k' && len == KEEPALIVE_SIZE)
 	{
-		uint64		end_lsn;
-
-		memcpy(&end_lsn, message + 1, sizeof(end_lsn));
-		ws_relay_set_upstream_lsn(pg_ntoh64(end_lsn), s->heard_time);
+		ws_relay_set_upstream_lsn(ws_bytes_get_net64((const uint8 *) message + 1),
+								  s->heard_time);
 		if (message[KEEPALIVE_SIZE - 1] != 0)
 			s->answer_wanted = true;
 		return WS_RCV_NEXT;

@@ -37,7 +37,7 @@ wait_for_room(WsRcvStream *s)
 		ws_rcv_report_no_room(s->rcv, s->received_lsn);
 	}
 
-	ws_relay_wake_keeper();
+	ws_relay_note_upkeep();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 					 RETRY_ROOM_MS, ws_waitevent(WS_WAIT_RELAY_DISK_FULL));
 	ResetLatch(MyLatch);
