@@ -144,8 +144,14 @@ set_names($primary,
 wait_for_asking($primary, 'SHOW synchronous_standby_names', 3);
 wait_until(
 	$relay,
-	'SELECT upstream_standby_names_time IS NULL FROM walstream_relay',
-	'a list that is too long is not known');
+	q{SELECT upstream_standby_names = '*' FROM walstream_relay},
+	'a list that is too long says nothing');
+is( $relay->safe_psql(
+		'postgres',
+		'SELECT names FROM walstream_get_relay_standby_names() ORDER BY last_seen DESC LIMIT 1'
+	),
+	'*',
+	'and an earlier one does not come back');
 set_names($primary, 'relay');
 learns('relay', 'a shorter one is');
 is(count_in_log($relay, qr/too long to be kept/, $log),

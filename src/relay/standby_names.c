@@ -18,6 +18,12 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/*
+ * Stands for a list that is too long to be kept: as with "*", nobody can say how
+ * many have to confirm, so a drain is refused unless that number is given.
+ */
+#define ANY_NAMES		"*"
+
 /* How often the time of an unchanged list is written. */
 #define SAVE_PAUSE_MS	60000
 
@@ -128,8 +134,8 @@ is_too_long(const char *names)
 	if (too_long && !shared->told_too_long)
 		ereport(LOG,
 				(errmsg("the primary's synchronous_standby_names is too long to be kept"),
-				 errdetail("It has %zu bytes; there is room for %d.",
-						   strlen(names), WS_NAMES_SIZE - 1)));
+				 errdetail("It has %zu bytes; there is room for %d.  \"%s\" is kept instead.",
+						   strlen(names), WS_NAMES_SIZE - 1, ANY_NAMES)));
 	shared->told_too_long = too_long;
 	return too_long;
 }
@@ -175,7 +181,7 @@ may_replace_last(TimeLineID tli, const char *names, XLogRecPtr lsn)
 	return true;
 }
 
-/* Returns true if this is news.  The caller holds the lock. */
+/* Returns true if there is a new last list.  The caller holds the lock. */
 static bool
 note(const WsStore *store, TimeLineID tli, const char *names, XLogRecPtr lsn)
 {
@@ -183,10 +189,7 @@ note(const WsStore *store, TimeLineID tli, const char *names, XLogRecPtr lsn)
 	bool		is_news;
 
 	if (is_too_long(names))
-	{
-		ws_relay_set_standby_names("", 0);
-		return false;
-	}
+		names = ANY_NAMES;
 	if (!may_replace_last(tli, names, lsn))
 		return false;
 	is_news = ws_namesfile_add(&shared->kept, now, tli, names);
@@ -200,9 +203,10 @@ note(const WsStore *store, TimeLineID tli, const char *names, XLogRecPtr lsn)
 static void
 report_news(const char *names)
 {
-	ereport(LOG,
-			(errmsg("the primary's synchronous_standby_names is now \"%s\"",
-					ws_peertext_for_log(names))));
+	if (strlen(names) < WS_NAMES_SIZE)
+		ereport(LOG,
+				(errmsg("the primary's synchronous_standby_names is now \"%s\"",
+						ws_peertext_for_log(names))));
 }
 
 void
