@@ -532,12 +532,12 @@ is_admitted(WsRcv *rcv)
 }
 
 /*
- * Ask whether it is a standby, and if not for its list of synchronous standbys,
- * and then for its timeline and position, which is behind all that was confirmed
- * under another list.
+ * Ask whether it is a standby, and if not for its list of synchronous standbys.
+ * The position is asked for after the list, so that it is behind all that was
+ * confirmed under another one.
  */
 static void
-identify(WsRcv *rcv)
+ask_kind(WsRcv *rcv)
 {
 	rcv->upstream.is_standby = strcmp(ask_setting(rcv, "in_hot_standby"), "on") == 0;
 
@@ -554,7 +554,7 @@ ws_rcv_identify_again(WsRcv *rcv)
 
 	/* a standby may have been promoted, which does not end the connection */
 	if (rcv->upstream.is_standby)
-		identify(rcv);
+		ask_kind(rcv);
 	else
 		ask_position(rcv);
 	MemoryContextSwitchTo(old);
@@ -567,9 +567,10 @@ ws_rcv_check_upstream(WsRcv *rcv)
 	WsRcvEnd	end = WS_RCV_NEXT;
 
 	rcv->upstream.seal_generation = ws_seal_generation();
-	identify(rcv);
+	ask_position(rcv);
 	check_identifier(rcv);
 	check_settings(rcv);
+	ask_kind(rcv);
 	ws_receiver_set_segment_size(rcv->upstream.segment_size);
 	if (ws_seal_covers(rcv->upstream.tli))
 		end = ws_rcv_be_sealed(rcv, true);
