@@ -32,9 +32,6 @@
  */
 #define LOG_AFTER		2
 
-/* How often to look whether a list that waits may count. */
-#define SETTLE_PAUSE_MS	1000
-
 static uint32 connection = 0;	/* the receiver's, to which the rest belongs */
 static TimestampTz due = 0;
 static int	failures = 0;		/* in a row */
@@ -162,9 +159,8 @@ wait_from_now(int interval_s)
 	due = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause_ms(interval_s));
 }
 
-/* Ask if it is time to.  Returns when it will be, in milliseconds; or -1. */
-static long
-ask_if_due(const WsStore *store, bool *woken)
+long
+ws_ask_names(bool *woken)
 {
 	int			interval_s = ws_guc_relay()->names_interval_s;
 	WsRemoteLimit limit = {
@@ -173,10 +169,12 @@ ask_if_due(const WsStore *store, bool *woken)
 		.woken = woken
 	};
 	WsNamesPrimary primary;
+	WsStore		store;
 	TimestampTz now = GetCurrentTimestamp();
 	char	   *error = NULL;
 
-	if (interval_s == 0 || !ws_standby_names_get_primary(&primary))
+	if (interval_s == 0 || !ws_standby_names_get_primary(&primary) ||
+		!ws_relay_get_store(&store))
 		return -1;
 	if (primary.connection != connection)
 	{
@@ -201,22 +199,8 @@ ask_if_due(const WsStore *store, bool *woken)
 		return TimestampDifferenceMilliseconds(now, due);
 
 	limit.deadline = TimestampTzPlusMilliseconds(now, TIMEOUT_MS);
-	(void) ask_primary(store, &primary, &limit, &error);
+	(void) ask_primary(&store, &primary, &limit, &error);
 	note_result(error);
 	wait_from_now(interval_s);
 	return pause_ms(interval_s);
-}
-
-long
-ws_ask_names(bool *woken)
-{
-	WsStore		store;
-	long		pause;
-
-	if (!ws_relay_get_store(&store))
-		return -1;
-	pause = ask_if_due(&store, woken);
-	if (ws_standby_names_settle(&store) && (pause < 0 || pause > SETTLE_PAUSE_MS))
-		pause = SETTLE_PAUSE_MS;
-	return pause;
 }

@@ -10,6 +10,7 @@
 #include "compat.h"
 
 #include "peertext.h"
+#include "port/atomics.h"
 #include "relay/relay.h"
 #include "relay/standby_names.h"
 #include "shmem.h"
@@ -49,6 +50,7 @@ typedef struct NamesShared
 	LWLock		lock;
 	WsNamesFile kept;
 	NamesWaiting waiting;
+	pg_atomic_uint32 waits;		/* whether one does; read without the lock */
 	TimestampTz saved_at;
 	bool		told_not_saved; /* a failure to write the file was logged */
 	bool		told_too_long;
@@ -72,6 +74,7 @@ shmem_init(void)
 	if (found)
 		return;
 	memset(shared, 0, sizeof(NamesShared));
+	pg_atomic_init_u32(&shared->waits, 0);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay_names"));
 }
 
@@ -166,6 +169,7 @@ may_replace_last(TimeLineID tli, const char *names, XLogRecPtr lsn)
 
 	if (last == NULL || last->tli != tli || strcmp(last->names, names) == 0)
 	{
+		pg_atomic_write_u32(&shared->waits, 0);
 		waiting->tli = 0;
 		return true;
 	}
@@ -175,8 +179,12 @@ may_replace_last(TimeLineID tli, const char *names, XLogRecPtr lsn)
 		waiting->lsn = lsn;
 		strlcpy(waiting->names, names, WS_NAMES_SIZE);
 	}
+
+	/* a receiver that publishes the position after this looks for the list */
+	(void) pg_atomic_exchange_u32(&shared->waits, 1);
 	if (!has_come_to(tli, waiting->lsn))
 		return false;
+	pg_atomic_write_u32(&shared->waits, 0);
 	waiting->tli = 0;
 	return true;
 }
@@ -265,21 +273,22 @@ ws_standby_names_note_answer(const WsStore *store, const WsNamesPrimary *primary
 		report_news(names);
 }
 
-bool
+void
 ws_standby_names_settle(const WsStore *store)
 {
 	NamesWaiting waiting;
 	bool		is_news = false;
-	bool		waits;
+
+	pg_memory_barrier();
+	if (pg_atomic_read_u32(&shared->waits) == 0)
+		return;
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	waiting = shared->waiting;
-	if (shared->primary.tli != 0 && waiting.tli == shared->primary.tli)
+	if (waiting.tli != 0)
 		is_news = note(store, waiting.tli, waiting.names, waiting.lsn);
-	waits = shared->primary.tli != 0 && shared->waiting.tli != 0;
 	LWLockRelease(&shared->lock);
 
 	if (is_news)
 		report_news(waiting.names);
-	return waits;
 }

@@ -73,9 +73,9 @@ extern void ws_standby_names_note_answer(const WsStore *store,
 										 XLogRecPtr lsn);
 
 /*
- * Keeper: let a list count that waits, if the relay has come so far.  Returns
- * true if one still waits.
+ * Receiver: let a list count that waits, if the relay has come so far.  To be
+ * called when a position was published; that is cheap as long as none waits.
  */
-extern bool ws_standby_names_settle(const WsStore *store);
+extern void ws_standby_names_settle(const WsStore *store);
 
 #endif							/* WS_RELAY_STANDBY_NAMES_H */

@@ -17,6 +17,7 @@
 
 #include "relay/seal.h"
 #include "relay/slots/slots.h"
+#include "relay/standby_names.h"
 #include "relay/walreceiver/stream.h"
 #include "utils/ps_status.h"
 #include "utils/timestamp.h"
@@ -143,6 +144,7 @@ publish(WsRcvStream *s)
 	}
 	stored->served = stored->end;
 	ws_seal_end_before(&stored->store, tli, stored->end.lsn);
+	ws_standby_names_settle(&stored->store);
 	if (wake_keeper)
 		ws_relay_note_upkeep();
 }
