@@ -10,6 +10,7 @@
 #include "compat.h"
 
 #include "guc.h"
+#include "parser/scansup.h"
 #include "peertext.h"
 #include "pure/bucket.h"
 #include "sockopt.h"
@@ -42,12 +43,6 @@ static char *walstream_tcp_congestion_control = NULL;
 static const RateLimits *rate_limits = NULL;
 static uint32 network_generation = 0;
 
-static bool
-is_space(char c)
-{
-	return c != '\0' && strchr(" \t\r\n\f\v", c) != NULL;
-}
-
 /*
  * Take a name, up to the equal sign or white space behind it; in double quotes
  * it may have these, and a double quote twice.  Returns a palloc'd copy, NULL
@@ -63,7 +58,7 @@ take_name(const char **cursor, bool *quoted)
 	*quoted = *in == '"';
 	if (!*quoted)
 	{
-		while (*in != '\0' && *in != '=' && !is_space(*in))
+		while (*in != '\0' && *in != '=' && !scanner_isspace(*in))
 			*out++ = *in++;
 	}
 	else
@@ -93,7 +88,7 @@ take_word(const char **cursor)
 {
 	const char *begin = *cursor;
 
-	while (**cursor != '\0' && !is_space(**cursor))
+	while (**cursor != '\0' && !scanner_isspace(**cursor))
 		(*cursor)++;
 	return pnstrdup(begin, *cursor - begin);
 }
@@ -184,7 +179,7 @@ check_rate_limit(char **newval, void **extra, GucSource source)
 	memset(result, 0, size);
 	for (const char *cursor = *newval;;)
 	{
-		while (is_space(*cursor))
+		while (scanner_isspace(*cursor))
 			cursor++;
 		if (*cursor == '\0')
 			break;

@@ -17,7 +17,7 @@
 #include "access/xlog_internal.h"
 #include "access/xlogrecovery.h"
 #include "overlap.h"
-#include "port/pg_bswap.h"
+#include "pure/bytes.h"
 #include "pure/segment.h"
 #include "pure/wire/frame.h"
 #include "redirect.h"
@@ -146,12 +146,11 @@ reply(const WalReceiverFunctionsType *functions, WalReceiverConn *conn, Overlap 
 {
 	char		message[REPLY_SIZE] = {'r'};
 	TimestampTz now = GetCurrentTimestamp();
-	uint64		time = pg_hton64(now);
 
 	if (now >= overlap->replied &&
 		!TimestampDifferenceExceeds(overlap->replied, now, REPLY_INTERVAL))
 		return;
-	memcpy(message + 1 + 3 * 8, &time, sizeof(time));
+	ws_bytes_put_net64((uint8 *) message + 1 + 3 * 8, now);
 	(functions->walrcv_send) (conn, message, sizeof(message));
 	overlap->replied = now;
 }

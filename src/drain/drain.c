@@ -98,8 +98,8 @@ is_among(const char *list, const char *const *lists, int count)
  * Find the lists under which commits may have been confirmed: the last one that
  * each source has seen, of the newest timeline of which any has seen one.
  * We do not ask which of several is the latest, because that depends on the
- * sources' clocks and on when each has connected; and no commit may have come
- * after one that was confirmed under an earlier list.  Returns their number.
+ * sources' clocks and on when each has connected; and the last commit of all may
+ * be one that was confirmed under an earlier list.  Returns their number.
  */
 static int
 find_lists(const WsDrain *drain, const char **lists)

@@ -36,21 +36,21 @@
  *
  * The receiver writes primary; saved_at is 0 if the file is older than kept.
  * waiting is a list that is to follow the last one of kept, as soon as the relay
- * has all WAL up to lsn; its tli is 0 if there is none.
+ * has all WAL up to lsn.  That is 0 if there is none, and is also read without
+ * the lock.
  */
 typedef struct NamesWaiting
 {
+	pg_atomic_uint64 lsn;
 	TimeLineID	tli;
-	XLogRecPtr	lsn;
 	char		names[WS_NAMES_SIZE];
-}			NamesWaiting;
+} NamesWaiting;
 
 typedef struct NamesShared
 {
 	LWLock		lock;
 	WsNamesFile kept;
 	NamesWaiting waiting;
-	pg_atomic_uint32 waits;		/* whether one does; read without the lock */
 	TimestampTz saved_at;
 	bool		told_not_saved; /* a failure to write the file was logged */
 	bool		told_too_long;
@@ -74,7 +74,7 @@ shmem_init(void)
 	if (found)
 		return;
 	memset(shared, 0, sizeof(NamesShared));
-	pg_atomic_init_u32(&shared->waits, 0);
+	pg_atomic_init_u64(&shared->waiting.lsn, 0);
 	LWLockInitialize(&shared->lock, ws_lwlock_new_tranche("walstream_relay_names"));
 }
 
@@ -104,6 +104,7 @@ ws_standby_names_load(const WsStore *store)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	(void) ws_store_read_names(store, &shared->kept);
+	pg_atomic_write_u64(&shared->waiting.lsn, 0);
 	shared->saved_at = 0;
 	show_last();
 	LWLockRelease(&shared->lock);
@@ -124,10 +125,11 @@ save(const WsStore *store, TimestampTz now)
 }
 
 /*
- * A truncated list would be a different one, even if it is only shown.
+ * Returns the list, or what stands for it if it is too long: truncated it would
+ * be a different one, even if it is only shown.
  */
-static bool
-is_too_long(const char *names)
+static const char *
+to_be_kept(const char *names)
 {
 	char		shown[2 * WS_NAMES_SIZE];
 	bool		too_long;
@@ -140,7 +142,7 @@ is_too_long(const char *names)
 				 errdetail("It has %zu bytes; there is room for %d.  \"%s\" is kept instead.",
 						   strlen(names), WS_NAMES_SIZE - 1, ANY_NAMES)));
 	shared->told_too_long = too_long;
-	return too_long;
+	return too_long ? ANY_NAMES : names;
 }
 
 /* Returns true if the relay has all WAL of this timeline up to here. */
@@ -168,39 +170,33 @@ may_replace_last(TimeLineID tli, const char *names, XLogRecPtr lsn)
 		&shared->kept.entries[shared->kept.count - 1] : NULL;
 
 	if (last == NULL || last->tli != tli || strcmp(last->names, names) == 0)
-	{
-		pg_atomic_write_u32(&shared->waits, 0);
-		waiting->tli = 0;
 		return true;
-	}
-	if (waiting->tli != tli || strcmp(waiting->names, names) != 0)
+	if (pg_atomic_read_u64(&waiting->lsn) == 0 || waiting->tli != tli ||
+		strcmp(waiting->names, names) != 0)
 	{
 		waiting->tli = tli;
-		waiting->lsn = lsn;
 		strlcpy(waiting->names, names, WS_NAMES_SIZE);
-	}
 
-	/* a receiver that publishes the position after this looks for the list */
-	(void) pg_atomic_exchange_u32(&shared->waits, 1);
-	if (!has_come_to(tli, waiting->lsn))
-		return false;
-	pg_atomic_write_u32(&shared->waits, 0);
-	waiting->tli = 0;
-	return true;
+		/* a receiver that publishes a position after this looks for the list */
+		(void) pg_atomic_exchange_u64(&waiting->lsn, lsn);
+	}
+	return has_come_to(tli, pg_atomic_read_u64(&waiting->lsn));
 }
 
-/* Returns true if there is a new last list.  The caller holds the lock. */
+/*
+ * Note a list as it is to be kept.  Returns true if it is a new last one.  The
+ * caller holds the lock.
+ */
 static bool
 note(const WsStore *store, TimeLineID tli, const char *names, XLogRecPtr lsn)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		is_news;
 
-	if (is_too_long(names))
-		names = ANY_NAMES;
 	if (!may_replace_last(tli, names, lsn))
 		return false;
 	is_news = ws_namesfile_add(&shared->kept, now, tli, names);
+	pg_atomic_write_u64(&shared->waiting.lsn, 0);
 	show_last();
 	if (is_news || shared->saved_at == 0 || now < shared->saved_at ||
 		TimestampDifferenceExceeds(shared->saved_at, now, SAVE_PAUSE_MS))
@@ -211,10 +207,9 @@ note(const WsStore *store, TimeLineID tli, const char *names, XLogRecPtr lsn)
 static void
 report_news(const char *names)
 {
-	if (strlen(names) < WS_NAMES_SIZE)
-		ereport(LOG,
-				(errmsg("the primary's synchronous_standby_names is now \"%s\"",
-						ws_peertext_for_log(names))));
+	ereport(LOG,
+			(errmsg("the primary's synchronous_standby_names is now \"%s\"",
+					ws_peertext_for_log(names))));
 }
 
 void
@@ -223,7 +218,7 @@ ws_standby_names_note(const WsStore *store, TimeLineID tli, const char *names,
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	shared->told_too_long = false;
-	(void) note(store, tli, names, lsn);
+	(void) note(store, tli, to_be_kept(names), lsn);
 	LWLockRelease(&shared->lock);
 }
 
@@ -266,7 +261,10 @@ ws_standby_names_note_answer(const WsStore *store, const WsNamesPrimary *primary
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	if (shared->primary.tli != 0 &&
 		shared->primary.connection == primary->connection)
+	{
+		names = to_be_kept(names);
 		is_news = note(store, primary->tli, names, lsn);
+	}
 	LWLockRelease(&shared->lock);
 
 	if (is_news)
@@ -274,21 +272,22 @@ ws_standby_names_note_answer(const WsStore *store, const WsNamesPrimary *primary
 }
 
 void
-ws_standby_names_settle(const WsStore *store)
+ws_standby_names_settle(const WsStore *store, XLogRecPtr lsn)
 {
-	NamesWaiting waiting;
+	NamesWaiting *waiting = &shared->waiting;
+	XLogRecPtr	wanted_lsn;
 	bool		is_news = false;
 
 	pg_memory_barrier();
-	if (pg_atomic_read_u32(&shared->waits) == 0)
+	wanted_lsn = pg_atomic_read_u64(&waiting->lsn);
+	if (wanted_lsn == 0 || wanted_lsn > lsn)
 		return;
 
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
-	waiting = shared->waiting;
-	if (waiting.tli != 0)
-		is_news = note(store, waiting.tli, waiting.names, waiting.lsn);
-	LWLockRelease(&shared->lock);
-
+	wanted_lsn = pg_atomic_read_u64(&waiting->lsn);
+	if (wanted_lsn != 0)
+		is_news = note(store, waiting->tli, waiting->names, wanted_lsn);
 	if (is_news)
-		report_news(waiting.names);
+		report_news(waiting->names);
+	LWLockRelease(&shared->lock);
 }

@@ -74,8 +74,9 @@ extern void ws_standby_names_note_answer(const WsStore *store,
 
 /*
  * Receiver: let a list count that waits, if the relay has come so far.  To be
- * called when a position was published; that is cheap as long as none waits.
+ * called when a position was published, with it; that is cheap unless a list has
+ * waited for it.
  */
-extern void ws_standby_names_settle(const WsStore *store);
+extern void ws_standby_names_settle(const WsStore *store, XLogRecPtr lsn);
 
 #endif							/* WS_RELAY_STANDBY_NAMES_H */

@@ -144,7 +144,7 @@ publish(WsRcvStream *s)
 	}
 	stored->served = stored->end;
 	ws_seal_end_before(&stored->store, tli, stored->end.lsn);
-	ws_standby_names_settle(&stored->store);
+	ws_standby_names_settle(&stored->store, stored->end.lsn);
 	if (wake_keeper)
 		ws_relay_note_upkeep();
 }

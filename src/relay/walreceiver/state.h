@@ -81,8 +81,8 @@ typedef struct WsRcvUpstream
 	WalReceiverConn *conn;		/* NULL if not connected */
 	uint64		identifier;
 	bool		is_standby;		/* a standby or a relay */
-	char	   *standby_names;	/* its synchronous_standby_names when it was
-								 * connected; NULL if it is not a primary */
+	char	   *standby_names;	/* its synchronous_standby_names when we
+								 * asked; NULL if it is not a primary */
 	bool		may_be_asked;	/* the keeper has been told where it is */
 	TimeLineID	tli;
 	XLogRecPtr	lsn;			/* flushed there, when we asked */

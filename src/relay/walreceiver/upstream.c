@@ -531,11 +531,7 @@ is_admitted(WsRcv *rcv)
 	return strcmp(ask_owner(rcv), seal.owner) == 0;
 }
 
-/*
- * Ask whether it is a standby, and if not for its list of synchronous standbys.
- * The position is asked for after the list, so that it is behind all that was
- * confirmed under another one.
- */
+/* Ask whether it is a standby, and if not for its list of synchronous standbys. */
 static void
 ask_kind(WsRcv *rcv)
 {
@@ -544,7 +540,6 @@ ask_kind(WsRcv *rcv)
 	/* on a standby or a relay this setting has no effect */
 	rcv->upstream.standby_names = rcv->upstream.is_standby ? NULL :
 		ask_setting(rcv, "synchronous_standby_names");
-	ask_position(rcv);
 }
 
 void
@@ -553,10 +548,8 @@ ws_rcv_identify_again(WsRcv *rcv)
 	MemoryContext old = MemoryContextSwitchTo(rcv->upstream.context);
 
 	/* a standby may have been promoted, which does not end the connection */
-	if (rcv->upstream.is_standby)
-		ask_kind(rcv);
-	else
-		ask_position(rcv);
+	ask_kind(rcv);
+	ask_position(rcv);
 	MemoryContextSwitchTo(old);
 }
 
@@ -571,6 +564,9 @@ ws_rcv_check_upstream(WsRcv *rcv)
 	check_identifier(rcv);
 	check_settings(rcv);
 	ask_kind(rcv);
+
+	/* again: it must be behind all that was confirmed under another list */
+	ask_position(rcv);
 	ws_receiver_set_segment_size(rcv->upstream.segment_size);
 	if (ws_seal_covers(rcv->upstream.tli))
 		end = ws_rcv_be_sealed(rcv, true);
