@@ -521,12 +521,15 @@ LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION walstream_relay_wait_confirmed(text, interval) IS
 'wait until a downstream has confirmed to hold all that the relay holds; false if it does not within the timeout, or is not connected';
 
-CREATE FUNCTION walstream_relay_seal(timeline integer, owner text DEFAULT '')
+CREATE FUNCTION walstream_relay_seal(
+    timeline integer,
+    owner text DEFAULT '',
+    replaces text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME'
 LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE;
 
-COMMENT ON FUNCTION walstream_relay_seal(integer, text) IS
+COMMENT ON FUNCTION walstream_relay_seal(integer, text, text) IS
 'let the relay receive and acknowledge nothing of its timeline any more, until there is a newer one or it is unsealed with the returned token';
 
 CREATE FUNCTION walstream_relay_unseal(token text)
@@ -738,7 +741,7 @@ REVOKE ALL ON FUNCTION walstream_relay_restart_after_gap() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_records_end(pg_lsn) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_wait(pg_lsn, interval) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_wait_confirmed(text, interval) FROM PUBLIC;
-REVOKE ALL ON FUNCTION walstream_relay_seal(integer, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION walstream_relay_seal(integer, text, text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_relay_unseal(text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_get_relay_seal() FROM PUBLIC;
 REVOKE ALL ON FUNCTION walstream_get_relay_standby_names() FROM PUBLIC;

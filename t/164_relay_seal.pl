@@ -230,8 +230,20 @@ like(
 	ask("SELECT walstream_relay_unseal('')"),
 	qr/not sealed with this token/,
 	'an empty token does not unseal');
+like(
+	ask("SELECT walstream_relay_seal(1, '', '" . 'x' x 32 . "')"),
+	qr/not sealed with this token/,
+	'a seal is not replaced without its token');
 is(ask('SELECT token FROM walstream_get_relay_seal()'),
 	$token, 'a superuser finds the token');
+my $former = $token;
+$token = ask("SELECT walstream_relay_seal(1, '', '$former')");
+like($token, qr/^\w{32}$/, 'a seal is replaced with its token');
+like(
+	ask("SELECT walstream_relay_unseal('$former')"),
+	qr/not sealed with this token/,
+	'the former token does not unseal any more');
+$row = relay_row($relay);
 
 #
 # Restarts while sealed.

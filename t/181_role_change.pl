@@ -166,11 +166,17 @@ script_says(
 is(token(), $token, 'the relay stays sealed');
 
 # Now one can.
+my $log = -s $relay2->logfile;
 $relay1->safe_psql('postgres', 'SELECT walstream_relay_resume()');
 script_says(
 	$script,
 	qr/^on_role_change: the relay at $place was sealed by another server, and goes on with this one$/m,
 	'commits can be confirmed');
+$relay2->wait_for_log(qr/relay is sealed for timeline 1/, $log);
+unlike(
+	slurp_file($relay2->logfile, $log),
+	qr/no longer sealed.*relay is sealed for timeline 1/s,
+	'there is no moment without a seal');
 script_says(
 	$script,
 	qr/^on_role_change: the relay at $place goes on with timeline 2, which leaves 1 at \S+; what it has up to \Q$end\E it keeps aside$/m,

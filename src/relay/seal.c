@@ -243,17 +243,22 @@ typedef struct PendingSeal
 {
 	const WsStore *store;
 	WsSealFile	seal;
+	const char *replaces;		/* token of the seal whose place it takes; ""
+								 * if there must be none */
 } PendingSeal;
 
 /*
  * After an error or on exit: unseal, since nobody knows the token.  A file
- * that could not be written may exist all the same.
+ * that could not be written may exist all the same.  A relay that was sealed
+ * before stays sealed.
  */
 static void
 undo_seal(int code, Datum arg)
 {
 	const PendingSeal *pending = (PendingSeal *) DatumGetPointer(arg);
 
+	if (pending->replaces[0] != '\0')
+		return;
 	LWLockReleaseAll();
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	if (shared->loaded &&
@@ -281,19 +286,37 @@ make_seal(TimeLineID tli, const char *owner, WsSealFile *seal)
 	seal->since_us = GetCurrentTimestamp();
 }
 
+/* Raise an ERROR unless the relay is sealed with this token.  With the lock. */
+static void
+check_token(const char *token)
+{
+	if (shared->seal.tli == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the relay is not sealed")));
+	if (strcmp(token, shared->seal.token) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the relay is not sealed with this token"),
+				 errdetail("It is sealed for timeline %u since %s.", shared->seal.tli,
+						   timestamptz_to_str(shared->seal.since_us))));
+}
+
 /*
  * Seal first in the file and then for the receiver, so that a seal is always
  * durable.
  */
 static void
-write_seal(const WsStore *store, const WsSealFile *seal)
+write_seal(const WsStore *store, const WsSealFile *seal, const char *replaces)
 {
 	LWLockAcquire(&shared->lock, LW_EXCLUSIVE);
 	if (!shared->loaded)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the relay does not know yet whether it is sealed")));
-	if (shared->seal.tli != 0)
+	if (replaces[0] != '\0')
+		check_token(replaces);
+	else if (shared->seal.tli != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("the relay is sealed already"),
@@ -332,16 +355,17 @@ wait_for_stream_end(TimeLineID sealed_tli)
 }
 
 char *
-ws_seal_set(const WsStore *store, TimeLineID tli, const char *owner)
+ws_seal_set(const WsStore *store, TimeLineID tli, const char *owner,
+			const char *replaces)
 {
-	PendingSeal pending = {.store = store};
+	PendingSeal pending = {.store = store,.replaces = replaces};
 	TimeLineID	now_tli;
 	XLogRecPtr	end_lsn;
 
 	make_seal(tli, owner, &pending.seal);
 	PG_ENSURE_ERROR_CLEANUP(undo_seal, PointerGetDatum(&pending));
 	{
-		write_seal(store, &pending.seal);
+		write_seal(store, &pending.seal, replaces);
 		wait_for_stream_end(tli);
 
 		/* the relay may have followed its upstream while we sealed it */
@@ -367,12 +391,7 @@ ws_seal_break(const WsStore *store, const char *token)
 	tli = shared->seal.tli;
 	if (tli != 0)
 	{
-		if (strcmp(token, shared->seal.token) != 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the relay is not sealed with this token"),
-					 errdetail("It is sealed for timeline %u since %s.", tli,
-							   timestamptz_to_str(shared->seal.since_us))));
+		check_token(token);
 		ws_store_remove_seal(store);
 		clear_seal();
 	}

@@ -57,10 +57,13 @@ extern bool ws_seal_covers(TimeLineID tli);
 
 /*
  * Seal the relay, durably, for the timeline that it is on; returns when nothing
- * of it can be acknowledged any more.  The token is palloc'd.  After an ERROR,
- * or when it is interrupted, the relay is as it was.  owner may be "".
+ * of it can be acknowledged any more.  The token is palloc'd.  owner may be "".
+ * replaces is the token of the seal whose place this one takes, "" if there must
+ * be none.  After an ERROR, or when it is interrupted, the relay is as it was, or
+ * with replaces sealed.
  */
-extern char *ws_seal_set(const WsStore *store, TimeLineID tli, const char *owner);
+extern char *ws_seal_set(const WsStore *store, TimeLineID tli, const char *owner,
+						 const char *replaces);
 
 /*
  * Unseal the relay, durably.  Returns false if it is not sealed; raises an

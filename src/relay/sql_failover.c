@@ -196,14 +196,16 @@ walstream_relay_seal(PG_FUNCTION_ARGS)
 {
 	int32		tli;
 	const char *owner;
+	const char *replaces;
 	WsStore		store;
 	WsRelayStatus status;
 	TimeLineID	own_tli;
 	XLogRecPtr	flushed_lsn;
 
-	ws_sql_check_arguments(fcinfo, 2);
+	ws_sql_check_arguments(fcinfo, 3);
 	tli = PG_GETARG_INT32(0);
 	owner = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	replaces = text_to_cstring(PG_GETARG_TEXT_PP(2));
 	ws_relay_sql_check();
 	ws_relay_get_status(&status);
 	if (!ws_relay_get_store(&store) || !ws_relay_get_position(&own_tli, &flushed_lsn) ||
@@ -222,7 +224,7 @@ walstream_relay_seal(PG_FUNCTION_ARGS)
 				 errmsg("the owner of a seal must have %d hexadecimal digits", WS_OWNER_LEN),
 				 errhint("It is the value of \"" WS_OWNER_SETTING "\" of the standby that is to be promoted.")));
 	check_timeline(tli, &store, own_tli);
-	PG_RETURN_TEXT_P(cstring_to_text(ws_seal_set(&store, tli, owner)));
+	PG_RETURN_TEXT_P(cstring_to_text(ws_seal_set(&store, tli, owner, replaces)));
 }
 
 /*

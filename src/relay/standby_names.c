@@ -44,7 +44,7 @@ typedef struct NamesWaiting
 	pg_atomic_uint64 lsn;
 	TimeLineID	tli;
 	char		names[WS_NAMES_SIZE];
-} NamesWaiting;
+}			NamesWaiting;
 
 typedef struct NamesShared
 {
