@@ -18,28 +18,12 @@ my $standby = walstream_standby($primary, 'standby');
 load_wal($primary);
 $primary->wait_for_catchup($standby);
 
-# The position of a server's last checkpoint, from its control file.
-sub last_checkpoint
-{
-	my ($node) = @_;
-	my ($stdout) =
-	  run_command([ 'pg_controldata', '-D', $node->data_dir ]);
-	my ($lsn) = $stdout =~ m{^Latest checkpoint location:\s+(\S+)$}m
-	  or die "could not understand pg_controldata: $stdout\n";
-
-	like(
-		$stdout,
-		qr/^Database cluster state:\s+shut down$/m,
-		$node->name . ' was shut down');
-	return $lsn;
-}
-
 # Check that the standby has replayed the primary's last record, which is the
 # shutdown checkpoint, and has nothing after it.
 sub check_shutdown_checkpoint
 {
 	my ($what) = @_;
-	my $lsn = last_checkpoint($primary);
+	my $lsn = shutdown_checkpoint($primary);
 	my ($stdout, $stderr) = run_command(
 		[
 			'pg_waldump',

@@ -257,8 +257,7 @@ $primary->stop('fast');
 cmp_ok(32768 * (monotonic() - $stop_begun),
 	'<', $behind, 'a stop does not wait for the limit');
 $logical->finish;
-my ($control) = run_command([ 'pg_controldata', '-D', $primary->data_dir ]);
-my ($lsn) = $control =~ m{^Latest checkpoint location:\s+(\S+)$}m;
+my $lsn = shutdown_checkpoint($primary);
 wait_until(
 	$standby,
 	"SELECT pg_last_wal_replay_lsn() > '$lsn'",

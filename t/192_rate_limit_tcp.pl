@@ -153,8 +153,7 @@ set_setting($primary, 'rate_limit', 'standby=32kB');
 wait_for_pacing(32768, "'kernel'", 'the standby is held back');
 load_wal($primary, 80_000);
 $primary->stop('fast');
-my ($control) = run_command([ 'pg_controldata', '-D', $primary->data_dir ]);
-my ($lsn) = $control =~ m{^Latest checkpoint location:\s+(\S+)$}m;
+my $lsn = shutdown_checkpoint($primary);
 wait_until(
 	$standby,
 	"SELECT pg_last_wal_replay_lsn() > '$lsn'",

@@ -26,6 +26,7 @@ our @EXPORT = qw(
   wait_until
   wait_for_replay
   standby_matches
+  shutdown_checkpoint
   table_checksums
   declare_expected_warning
   load_wal
@@ -163,6 +164,25 @@ sub end_of_wal
 	return $node->safe_psql('postgres',
 		'SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END'
 	);
+}
+
+#
+# shutdown_checkpoint($node): the position of a stopped server's last
+# checkpoint, from its control file; a test that it was shut down.
+#
+sub shutdown_checkpoint
+{
+	my ($node) = @_;
+	my ($stdout) =
+	  run_command([ 'pg_controldata', '-D', $node->data_dir ]);
+	my ($lsn) = $stdout =~ m{^Latest checkpoint location:\s+(\S+)$}m
+	  or croak "could not understand pg_controldata: $stdout";
+
+	like(
+		$stdout,
+		qr/^Database cluster state:\s+shut down$/m,
+		$node->name . ' was shut down');
+	return $lsn;
 }
 
 #
